@@ -1,0 +1,89 @@
+"""Measure, explain, adjust and harden how much a multimodal LLM trusts the image and how much the text.
+
+    import trimtab as tt
+
+    model = tt.load("pocket-qwen")
+    test = tt.read_items("pocket-mc2:test")
+    scores = tt.contribution(model, test)
+
+Names are imported on first use, so ``import trimtab`` loads neither torch nor transformers.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trimtab.contribution import contribution as contribution
+    from trimtab.data import Item as Item
+    from trimtab.data import judge as judge
+    from trimtab.data import read_items as read_items
+    from trimtab.data import write_items as write_items
+    from trimtab.engine import AddVector as AddVector
+    from trimtab.engine import Prompt as Prompt
+    from trimtab.engine import Read as Read
+    from trimtab.engine import Row as Row
+    from trimtab.engine import applied as applied
+    from trimtab.engine import generate as generate
+    from trimtab.engine import run as run
+    from trimtab.models import Model as Model
+    from trimtab.models import load as load
+    from trimtab.report import report as report
+    from trimtab.steering import AMPS as AMPS
+    from trimtab.steering import L2S as L2S
+    from trimtab.steering import Instruction as Instruction
+    from trimtab.steering import MeanDifference as MeanDifference
+    from trimtab.steering import NoSteering as NoSteering
+    from trimtab.steering import load_artifact as load_artifact
+    from trimtab.study import evaluate as evaluate
+
+__version__ = version("trimtab")
+
+_HOMES = {
+    "contribution": ["contribution"],
+    "data": ["Item", "judge", "read_items", "write_items"],
+    "engine": ["AddVector", "Prompt", "Read", "Row", "applied", "generate", "run"],
+    "models": ["Model", "load"],
+    "report": ["report"],
+    "steering": ["AMPS", "L2S", "Instruction", "MeanDifference", "NoSteering", "load_artifact"],
+    "study": ["evaluate"],
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AMPS",
+    "L2S",
+    "AddVector",
+    "Instruction",
+    "Item",
+    "MeanDifference",
+    "Model",
+    "NoSteering",
+    "Prompt",
+    "Read",
+    "Row",
+    "__version__",
+    "applied",
+    "contribution",
+    "evaluate",
+    "generate",
+    "judge",
+    "load",
+    "load_artifact",
+    "read_items",
+    "report",
+    "run",
+    "write_items",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'trimtab' has no attribute {name!r}")
+    # Kept, because importing the package ``contribution`` would otherwise hide the function of that name.
+    value = globals()[name] = getattr(import_module(f"trimtab.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

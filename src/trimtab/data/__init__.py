@@ -1,0 +1,32 @@
+"""Items, readers and writers for them, and answer matching."""
+
+from trimtab.data.answers import Judgement, Label, judge, valid_answers
+from trimtab.data.choices import judge_choice
+from trimtab.data.images import ImageBytes, ImageFile, ImageScene, ImageSource, ImageUnlocated
+from trimtab.data.items import Item, Items, Skipped, items_fingerprint
+from trimtab.data.readers import item_from_pocket, read_items
+from trimtab.data.splits import split_items
+from trimtab.data.words import normalise
+from trimtab.data.writers import write_items
+
+__all__ = [
+    "ImageBytes",
+    "ImageFile",
+    "ImageScene",
+    "ImageSource",
+    "ImageUnlocated",
+    "Item",
+    "Items",
+    "Judgement",
+    "Label",
+    "Skipped",
+    "item_from_pocket",
+    "items_fingerprint",
+    "judge",
+    "judge_choice",
+    "normalise",
+    "read_items",
+    "split_items",
+    "valid_answers",
+    "write_items",
+]

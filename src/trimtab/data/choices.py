@@ -1,0 +1,64 @@
+"""Which option a reply to a question with lettered options picks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from trimtab.data.mentions import find_mentions, fold_that_tells_apart, phrase_of
+from trimtab.data.replies import final_reply
+from trimtab.data.words import words
+
+_NOT_DENIED = r"(?<!\bnot )(?<!\bnor )(?<!\bneither )"
+
+
+def judge_choice(answer: str, options: Sequence[tuple[str, str]]) -> str | None:
+    """The letter of the option that a reply picks, or None if it picks none or cannot be read. Never raises.
+
+    A letter counts first, if it stands alone ("B", "b.", "(B)", "Answer: B"); the article in "a dog" is not
+    option A. Then an option's text counts, if the reply asserts exactly one of them.
+
+    Args:
+        answer: The reply as the model gave it.
+        options: Pairs of letter and text, such as ``("A", "cat"), ("B", "dog")``.
+    """
+    reply = final_reply(answer)
+    letters = [letter for letter, _ in options]
+    picked = _letters_in(reply, letters)
+    if picked:
+        return picked[0] if len(set(picked)) == 1 or not _undecided(reply, letters) else None
+    return _option_by_text(reply, options)
+
+
+def _letters_in(reply: str, letters: Sequence[str]) -> list[str]:
+    """Option letters that stand alone in a reply, in its order."""
+    if not letters:
+        return []
+    named = {letter.casefold(): letter for letter in letters}
+    one_of = "|".join(re.escape(letter) for letter in letters)
+    found = re.finditer(rf"{_NOT_DENIED}(?<![\w'’-])({one_of})(?![\w'’-])", reply, re.IGNORECASE)
+    return [named[hit[1].casefold()] for hit in found if _is_letter(reply, hit)]
+
+
+def _is_letter(reply: str, hit: re.Match[str]) -> bool:
+    """Whether a lone letter names an option, rather than being an article or a pronoun."""
+    after = reply[hit.end() :]
+    if not re.match(r"\s*\w", after):  # ends the reply, or punctuation follows
+        return True
+    if hit[1].isupper() and hit[1] not in "AI":
+        return True
+    return hit[1].isupper() and re.match(r"\s*(?:is|was|because|since|or|and)\b", after) is not None
+
+
+def _undecided(reply: str, letters: Sequence[str]) -> bool:
+    """Whether a reply joins two options: "A or B"."""
+    one_of = "|".join(re.escape(letter) for letter in letters)
+    return re.search(rf"\b({one_of})\W*(?:\bor\b|\band\b|/)\W*({one_of})\b", reply, re.IGNORECASE) is not None
+
+
+def _option_by_text(reply: str, options: Sequence[tuple[str, str]]) -> str | None:
+    fold = fold_that_tells_apart(text for _, text in options)
+    letter_of = {phrase_of(text, fold): letter for letter, text in options}
+    mentions = find_mentions(words(reply), {phrase.key for phrase in letter_of}, fold)
+    asserted = {letter_of[mention.phrase] for mention in mentions if mention.phrase in letter_of}
+    return asserted.pop() if len(asserted) == 1 else None

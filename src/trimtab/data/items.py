@@ -1,0 +1,78 @@
+"""The item: one image, one question and one text context that support different answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from trimtab.data.images import ImageSource
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question with the answer its image supports and the answer its context supports.
+
+    Attributes:
+        id: Unique within a data set.
+        task: The kind of question, such as ``color``; results are reported per task.
+        question: What is asked.
+        context: The text context; empty for an item that has none.
+        answer_image: What the image says.
+        answer_text: What the context says.
+        image: Where the picture comes from; None for a text-only item.
+        aliases_image: Other wordings of ``answer_image``.
+        aliases_text: Other wordings of ``answer_text``.
+        choices: Answers to choose from, where the question is asked with options.
+        split: ``train``, ``validation``, ``test`` or a name of your own.
+        tags: Free labels to select items by.
+    """
+
+    id: str
+    task: str
+    question: str
+    context: str
+    answer_image: str
+    answer_text: str
+    image: ImageSource | None = None
+    aliases_image: tuple[str, ...] = ()
+    aliases_text: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    split: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class Skipped(NamedTuple):
+    """A row that could not become an item: its number, counted from 1, and why."""
+
+    row: int
+    reason: str
+
+
+class Items(list[Item]):
+    """A list of items that remembers the rows left out on the way."""
+
+    def __init__(self, items: Iterable[Item] = (), skipped: Iterable[Skipped] = ()):
+        super().__init__(items)
+        self.skipped = list(skipped)
+
+
+def items_fingerprint(items: Iterable[Item]) -> str:
+    """SHA-256 over the ids, texts and pictures of items, in their order.
+
+    Split and tags do not count: they say how items are used, not what they are. Equal in every process.
+
+    Raises:
+        MissingImageError: An image file is gone.
+    """
+    digest = hashlib.sha256()
+    for item in items:
+        content = (
+            (item.id, item.task, item.question, item.context, item.answer_image, item.answer_text),
+            (item.aliases_image, item.aliases_text, item.choices),
+            None if item.image is None else item.image.fingerprint,
+        )
+        digest.update(json.dumps(content).encode() + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,74 @@
+"""``read_items``: the one way in, whatever the format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trimtab.data.items import Items
+from trimtab.data.readers.jsonl import read_jsonl
+from trimtab.data.readers.mc2 import read_mc2
+from trimtab.data.readers.parquet import read_parquet
+from trimtab.data.readers.pocket import POCKET, read_pocket
+from trimtab.errors import DataError, UsageError
+
+
+def read_items(
+    source: str | Path,
+    split: str | None = None,
+    images: str | Path | None = None,
+    *,
+    skip_missing: bool = False,
+) -> Items:
+    """Read items from the bundled benchmark or from a file.
+
+    Rows that cannot be used do not stop the others: they are listed in ``.skipped`` of the result, with
+    their number and the reason, and logged as a warning.
+
+    Args:
+        source: ``pocket-mc2:train``, ``:validation`` or ``:test``; or a ``.jsonl`` or ``.parquet`` file with
+            the fields of ``Item``; or MC²'s own ``.json``.
+        split: Keep the items of this split only. MC² has no splits: see ``split_items``.
+        images: The folder that image paths start from; the file's own folder if it is None. For MC² the COCO
+            folder; if it is None, items load without their pictures, and opening one raises.
+        skip_missing: Leave out (and list in ``.skipped``) rows whose image file is missing.
+
+    Raises:
+        UsageError: The source's kind, the split or the folder is not one of those above.
+        DataError: The file is not there, broken, empty or without a usable row.
+        MissingImageError: Images are missing; one error counts them all.
+    """
+    if str(source).split(":")[0] == POCKET:
+        return read_pocket(str(source), split)
+    items = _read_file(Path(source), None if images is None else _folder(images), skip_missing=skip_missing)
+    return items if split is None else _only(items, split, Path(source))
+
+
+def _read_file(path: Path, images: Path | None, *, skip_missing: bool) -> Items:
+    kind = path.suffix.lower()
+    if kind not in (".jsonl", ".parquet", ".json"):
+        raise UsageError(
+            "source of read_items must be 'pocket-mc2:SPLIT' or a .jsonl, .parquet or .json file; "
+            f"it is '{path}'; convert it to one of these."
+        )
+    if not path.is_file():
+        raise DataError(f"source of read_items must be an existing file; '{path}' is none; check the path.")
+    if kind == ".json":
+        return read_mc2(path, images, skip_missing=skip_missing)
+    read = read_jsonl if kind == ".jsonl" else read_parquet
+    return read(path, path.parent if images is None else images, skip_missing=skip_missing)
+
+
+def _folder(images: str | Path) -> Path:
+    folder = Path(images)
+    if not folder.is_dir():
+        raise UsageError(f"images of read_items must be an existing folder, not '{folder}'; check the path.")
+    return folder
+
+
+def _only(items: Items, split: str, source: Path) -> Items:
+    kept = Items((item for item in items if item.split == split), items.skipped)
+    if not kept:
+        splits = sorted({item.split for item in items if item.split is not None})
+        has = f"has {', '.join(splits)}" if splits else "names no splits; make some with split_items"
+        raise UsageError(f"split of read_items must occur in {source}; it is '{split}'; the file {has}.")
+    return kept

@@ -1,0 +1,96 @@
+"""From one row of the user's own data to one item, with a reason in one sentence if that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from trimtab.data.images import ImageSource
+from trimtab.data.items import Item
+from trimtab.data.words import normalise
+from trimtab.errors import DataError
+
+REQUIRED = ("id", "task", "question", "context", "answer_image", "answer_text")
+OPTIONAL = ("image", "split", "aliases_image", "aliases_text", "choices", "tags")
+_MAY_BE_EMPTY = frozenset({"context"})
+# A typing slip keeps at least this share of the letters: "answer_txt" does, "image_id" for "image" does not.
+_SLIP_SIMILARITY = 0.8
+
+
+def item_from_row(row: Mapping[str, Any], image: ImageSource | None) -> Item:
+    """An item from a row with the fields of ``Item``; fields that it does not know are ignored.
+
+    Raises:
+        DataError: A field is missing, of the wrong type or probably misspelt, or the answers are the same.
+    """
+    present = {name: value for name, value in row.items() if value is not None}
+    check_fields(present, {name: (name,) for name in REQUIRED}, OPTIONAL)
+    if isinstance(present["id"], int):
+        present["id"] = str(present["id"])
+    texts = {name: text_field(present, name, may_be_empty=name in _MAY_BE_EMPTY) for name in REQUIRED}
+    check_conflict(texts["answer_image"], texts["answer_text"])
+    split = text_field(present, "split") if "split" in present else None
+    return Item(
+        id=texts["id"],
+        task=texts["task"],
+        question=texts["question"],
+        context=texts["context"],
+        answer_image=texts["answer_image"],
+        answer_text=texts["answer_text"],
+        image=image,
+        split=split,
+        aliases_image=_text_list(present, "aliases_image"),
+        aliases_text=_text_list(present, "aliases_text"),
+        choices=_text_list(present, "choices"),
+        tags=_text_list(present, "tags"),
+    )
+
+
+def check_fields(
+    present: Mapping[str, Any], required: Mapping[str, Collection[str]], optional: Collection[str] = ()
+) -> None:
+    """Check that each required field is there under one of its names, and that no field looks misspelt.
+
+    Raises:
+        DataError: With the field, and the misspelt one that may be meant.
+    """
+    for name, spellings in required.items():
+        if not any(spelling in present for spelling in spellings):
+            known = set(optional).union(*required.values())
+            slips = get_close_matches(name, present.keys() - known, n=1, cutoff=_SLIP_SIMILARITY)
+            remedy = f"rename '{slips[0]}' to '{name}'" if slips else f"the row has {sorted(present)}"
+            raise DataError(f"field '{name}' is missing; {remedy}.")
+    known = set(optional).union(*required.values())
+    for name in sorted(present.keys() - known):
+        slips = get_close_matches(name, set(optional) - present.keys(), n=1, cutoff=_SLIP_SIMILARITY)
+        if slips:
+            raise DataError(f"field '{name}' is unknown; did you mean '{slips[0]}'?")
+
+
+def text_field(row: Mapping[str, Any], name: str, *, may_be_empty: bool = False) -> str:
+    """A field's trimmed text. Raises DataError if it is no text, or empty where it must not be."""
+    value = row[name]
+    if not isinstance(value, str):
+        raise DataError(f"field '{name}' must be text; it is {value!r:.60}.")
+    if not value.strip() and not may_be_empty:
+        raise DataError(f"field '{name}' must not be empty; fill it in.")
+    return value.strip()
+
+
+def check_conflict(answer_image: str, answer_text: str) -> None:
+    """Raises DataError if the two answers of an item are the same, or one has no word to look for."""
+    for name, answer in (("answer_image", answer_image), ("answer_text", answer_text)):
+        if not normalise(answer):
+            raise DataError(f"field '{name}' must contain a word; it is {answer!r}.")
+    if normalise(answer_image) == normalise(answer_text):
+        raise DataError(
+            f"answer_image and answer_text must differ; both are {answer_image!r}, so nothing is in conflict."
+        )
+
+
+def _text_list(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    values = row.get(name, ())
+    if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
+        raise DataError(f"field '{name}' must be a list of texts; it is {values!r:.60}.")
+    return tuple(value.strip() for value in values)

@@ -1,0 +1,130 @@
+"""Greedy answers for many rows, continued from the same caches under the same edits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from trimtab.engine.applied import engine_drives
+from trimtab.engine.hooks import Place
+from trimtab.engine.prompt import Prompt
+from trimtab.engine.read import Cost
+from trimtab.engine.receipt import Receipt
+from trimtab.engine.run import Progress, Row, RowBatch, Tails, account, forward_tails, over_batches, prepare
+from trimtab.errors import UsageError
+from trimtab.models import Model
+
+MAX_NEW_TOKENS = 16
+
+
+@dataclass
+class Answers:
+    """Greedy answers, one for each row.
+
+    Attributes:
+        texts: Decoded answers without special tokens.
+        tokens: Generated ids, the stop token left out.
+        finished: Whether the model stopped by itself.
+        receipt: What the edits touched.
+        cost: Work done.
+    """
+
+    texts: list[str] = field(default_factory=list)
+    tokens: list[list[int]] = field(default_factory=list)
+    finished: list[bool] = field(default_factory=list)
+    receipt: Receipt = field(default_factory=Receipt)
+    cost: Cost = field(default_factory=Cost)
+
+
+@torch.no_grad()
+def generate(
+    model: Model,
+    rows: Sequence[Row | Prompt],
+    *,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    reuse: bool = True,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> Answers:
+    """Answer every row greedily.
+
+    Args:
+        model: The model.
+        rows: Prompts with their edits; edits go on acting on generated tokens by their own rule.
+        max_new_tokens: Longest answer in tokens.
+        reuse: False answers every row alone through the model's own ``generate``.
+        batch_size: Rows of a batch; left out, as many as fit in memory.
+        progress: Called as rows finish.
+
+    Returns:
+        The answers, in the rows' order.
+
+    Raises:
+        UsageError: A row does not fit the model, or ``max_new_tokens`` is below 1.
+        NothingEditedError: An edit touched no position.
+    """
+    if max_new_tokens < 1:
+        raise UsageError(f"`max_new_tokens` of generate must be at least 1; got {max_new_tokens}.")
+    work = prepare(model, rows)
+    if not reuse:
+        from trimtab.engine.reference import generate_plainly
+
+        return generate_plainly(model, work, max_new_tokens, progress)
+    answers, found = Answers(), {}
+    for batch, tokens in over_batches(model, work, None, batch_size, lambda b: _decode(model, b, max_new_tokens)):
+        found.update(zip(batch.rows, tokens, strict=True))
+        account(model, work, batch, answers.receipt, answers.cost)
+        if progress:
+            progress(len(batch.rows))
+    answers.receipt.require_hits()
+    return finish(model, answers, [found[r] for r in range(len(work))])
+
+
+def finish(model: Model, answers: Answers, tokens: list[list[int]]) -> Answers:
+    """Cut each row at its stop token and decode it."""
+    for row in tokens:
+        stop = next((i for i, t in enumerate(row) if t in model.stop_tokens), len(row))
+        answers.tokens.append(row[:stop])
+        answers.finished.append(stop < len(row))
+        answers.texts.append(model.tokenizer.decode(row[:stop], skip_special_tokens=True).strip())
+    return answers
+
+
+def _decode(model: Model, batch: RowBatch, max_new_tokens: int) -> list[list[int]]:
+    """Run the tails, then one token a row at a time until all rows have stopped."""
+    stops = torch.tensor(sorted(model.stop_tokens), device=model.device)
+    with batch.session.attached():
+        tails = forward_tails(model, batch, keep_cache=True)
+        step = _Step(model, batch, tails)
+        tokens = [model.lm_head(tails.hidden[:, -1]).argmax(-1)]
+        stopped = torch.isin(tokens[0], stops)
+        while len(tokens) < max_new_tokens and not stopped.all():
+            tokens.append(step(tokens[-1]))
+            stopped |= torch.isin(tokens[-1], stops)
+    return torch.stack(tokens, dim=1).tolist()
+
+
+class _Step:
+    """One decoding step of a batch: feeds the newest token of each row, returns the next."""
+
+    def __init__(self, model: Model, batch: RowBatch, tails: Tails) -> None:
+        self.model = model
+        self.session = batch.session
+        self.cache = tails.cache
+        self.mask = tails.mask
+        self.position = torch.stack([t.prompt.positions.max() for t in batch.tails])
+        self.axes = len(batch.tails[0].prompt.positions)
+        self.index = batch.session.place.lengths - 1
+
+    def __call__(self, token: Tensor) -> Tensor:
+        self.mask = torch.cat([self.mask, self.mask.new_ones(len(token), 1)], dim=1)
+        self.position, self.index = self.position + 1, self.index + 1
+        self.session.place = Place(self.index[:, None], self.session.place.lengths)
+        positions = self.position[None, :, None].expand(self.axes, -1, -1)
+        with engine_drives(self.model):
+            embeds = self.model.embedding(token)[:, None]
+            hidden = self.model.decode(embeds, self.mask, positions, self.cache)
+        return self.model.lm_head(hidden[:, -1]).argmax(-1)

@@ -1,0 +1,76 @@
+"""Which rows may share which prefix: what causality allows, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trimtab.engine.encode import Encoded
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows whose first ``shared`` tokens are equal, unedited and unread; 0 means nothing is shared."""
+
+    rows: tuple[int, ...]
+    shared: int
+
+
+def plan(prompts: Sequence[Encoded], limits: Sequence[int]) -> list[Group]:
+    """Group rows by the prefix they can share.
+
+    Rows belong together when their pictures and their tokens up to the end of the context are equal. Of a
+    group, the longest common run of tokens is shared, cut before the first token that any of its rows edits or
+    reads. A row that edits or reads its picture or context gets no shared prefix.
+
+    Args:
+        prompts: The rows' prompts.
+        limits: For each row, the first token index that must be computed with that row's edits.
+
+    Returns:
+        Groups that cover every row once, in order of first appearance.
+    """
+    buckets: dict[tuple, list[int]] = {}
+    for row, (prompt, limit) in enumerate(zip(prompts, limits, strict=True)):
+        natural = _natural_prefix(prompt)
+        key: tuple = (row,)
+        if limit >= natural:
+            key = (tuple(p.key for p in prompt.pixels), tuple(prompt.ids[:natural].tolist()))
+        buckets.setdefault(key, []).append(row)
+    return [group for rows in buckets.values() for group in _cheapest(prompts, limits, rows)]
+
+
+def _cheapest(prompts: Sequence[Encoded], limits: Sequence[int], rows: list[int]) -> list[Group]:
+    """Share one prefix among all rows, or a longer one among equal prompts, whichever computes fewer tokens.
+
+    A strength sweep asks the same prompt many times and then needs one token a row; an instruction in a
+    neighbouring row must not make it compute the question again.
+    """
+    together = [Group(tuple(rows), _shared(prompts, limits, rows))]
+    equal: dict[tuple, list[int]] = {}
+    for r in rows:
+        equal.setdefault(tuple(prompts[r].ids.tolist()), []).append(r)
+    apart = [Group(tuple(members), _shared(prompts, limits, members)) for members in equal.values()]
+    return min(together, apart, key=lambda groups: sum(_tokens(prompts, g) for g in groups))
+
+
+def _tokens(prompts: Sequence[Encoded], group: Group) -> int:
+    return group.shared + sum(len(prompts[r]) - group.shared for r in group.rows)
+
+
+def _natural_prefix(prompt: Encoded) -> int:
+    """Tokens up to the end of the picture and the context."""
+    ends = [int(prompt.spans[s][-1]) + 1 for s in ("image", "context") if s in prompt.spans and len(prompt.spans[s])]
+    return max(ends, default=0)
+
+
+def _shared(prompts: Sequence[Encoded], limits: Sequence[int], rows: list[int]) -> int:
+    if len(rows) == 1:
+        return 0
+    # The last prompt token is always computed in the tail: its output is what rows are run for.
+    shared = min(min(limits[r], len(prompts[r]) - 1) for r in rows)
+    first = prompts[rows[0]].ids
+    for r in rows[1:]:
+        differs = (first[:shared] != prompts[r].ids[:shared]).nonzero()
+        shared = int(differs[0]) if len(differs) else shared
+    return shared

@@ -1,0 +1,88 @@
+"""What is asked of the model, in parts that have names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from PIL.Image import Image
+
+from trimtab.errors import UsageError
+
+SPANS = ("image", "context", "question", "instruction", "last")
+"""Names of the token positions a prompt knows; ``last`` is the final prompt token."""
+
+OPEN_REQUEST = "Please directly answer the question."
+"""How MC2 asks for an open answer (arXiv 2505.20977, released prompts)."""
+
+Placement = Literal["before_question", "after_question"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """One user turn: pictures first, then context, instruction and question, each on its own line.
+
+    The order and wording are MC2's (arXiv 2505.20977); AMPS appends its instruction after the question instead
+    (``placement="after_question"``).
+
+    Attributes:
+        question: The question.
+        images: Pictures, in order.
+        context: A text passage, introduced by ``Text context:``.
+        instruction: A sentence that names the modality to follow.
+        placement: Where the instruction stands.
+        choices: Answer options, lettered A, B, ...; the model is asked for a letter.
+        request: Closing sentence of an open question.
+    """
+
+    question: str
+    images: tuple[Image, ...] = ()
+    context: str | None = None
+    instruction: str | None = None
+    placement: Placement = "before_question"
+    choices: tuple[str, ...] = ()
+    request: str = field(default=OPEN_REQUEST, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.question.strip():
+            raise UsageError("`question` of Prompt must hold text; got an empty one; give a question.")
+        if self.placement not in ("before_question", "after_question"):
+            raise UsageError(
+                f"`placement` of Prompt must be 'before_question' or 'after_question'; got {self.placement!r}."
+            )
+
+    def with_instruction(self, instruction: str | None, placement: Placement = "before_question") -> Prompt:
+        """Return the same prompt under another instruction."""
+        return replace(self, instruction=instruction, placement=placement)
+
+    def body(self) -> tuple[str, dict[str, tuple[int, int]]]:
+        """Return the text of the turn and the character range of each named part in it."""
+        parts: list[tuple[str, str, str]] = []
+        if self.context is not None:
+            parts.append(("context", "Text context: ", self.context.strip()))
+        if self.instruction is not None and self.placement == "before_question":
+            parts.append(("instruction", "", self.instruction.strip()))
+        parts.append(("question", "", self._question_text()))
+        if self.instruction is not None and self.placement == "after_question":
+            parts.append(("instruction", "", self.instruction.strip()))
+
+        text, ranges = "", {}
+        for name, label, content in parts:
+            text += ("\n" if text else "") + label
+            ranges[name] = (len(text), len(text) + len(content))
+            text += content
+        return text, ranges
+
+    def _question_text(self) -> str:
+        if not self.choices:
+            return f"{self.question.strip()} {self.request}".strip()
+        letters = [chr(ord("A") + i) for i in range(len(self.choices))]
+        options = [f"{letter}. {choice}" for letter, choice in zip(letters, self.choices, strict=True)]
+        named = " or ".join([", ".join(letters[:-1]), letters[-1]]) if len(letters) > 1 else letters[0]
+        return "\n".join(
+            [
+                self.question.strip(),
+                *options,
+                f"Answer the question by selecting the correct answer {named}.",
+            ]
+        )

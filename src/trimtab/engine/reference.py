@@ -1,0 +1,83 @@
+"""The plain reference: one full forward pass a row, by the model's own code, edits by hooks.
+
+It shares neither caches nor batches nor positions with the fast path, which a contract suite holds equal to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from trimtab.engine.applied import Scope, engine_drives, follow
+from trimtab.engine.generate import Answers, finish
+from trimtab.engine.read import Cost, Read, Readings, StopForward, reading
+from trimtab.engine.receipt import Receipt
+from trimtab.models import Model
+
+if TYPE_CHECKING:
+    from trimtab.engine.run import Work
+
+
+def run_plainly(model: Model, work: list[Work], read: Read, progress: Callable[[int], None] | None) -> Readings:
+    """Run each row alone through the model's own ``forward``."""
+    from trimtab.engine.run import assemble
+
+    readings, values = Readings(), []
+    for row in work:
+        logits = None
+        inputs = model.family.native_inputs(model.hf, row.prompt.ids, list(row.prompt.pixels))
+        with (
+            _edited(model, row, readings.receipt),
+            reading(model, read) as found,
+            suppress(StopForward),
+        ):
+            logits = cast(Any, model.hf)(**inputs, use_cache=False).logits[0]
+        at = read.indices(row.prompt)
+        picked = {key: states[0, at].float().cpu() for key, states in found.items()}
+        if logits is not None and read.logits:
+            picked["logits", 0] = logits[at].float().cpu()
+        values.append(picked)
+        readings.cost.add(_full_cost(len(row.prompt)))
+        if progress:
+            progress(1)
+    readings.receipt.require_hits()
+    return assemble(model, readings, values, read)
+
+
+def generate_plainly(
+    model: Model, work: list[Work], max_new_tokens: int, progress: Callable[[int], None] | None
+) -> Answers:
+    """Answer each row alone by the model's own ``generate``."""
+    answers, tokens = Answers(), []
+    for row in work:
+        inputs = model.family.native_inputs(model.hf, row.prompt.ids, list(row.prompt.pixels))
+        with _edited(model, row, answers.receipt):
+            output = cast(Any, model.hf).generate(
+                **inputs,
+                max_new_tokens=max_new_tokens,
+                do_sample=False,
+                eos_token_id=sorted(model.stop_tokens),
+                pad_token_id=model.tokenizer.pad_token_id,
+            )
+        tokens.append(output[0, len(row.prompt) :].tolist())
+        answers.cost.add(_full_cost(len(row.prompt)))
+        if progress:
+            progress(1)
+    answers.receipt.require_hits()
+    return finish(model, answers, tokens)
+
+
+@contextmanager
+def _edited(model: Model, row: Work, receipt: Receipt) -> Iterator[None]:
+    """Hook the surrounding blocks' edits and then the row's own, each with its own receipt."""
+    own = row.edits[sum(len(scope.edits) for scope in model.ambient) :]
+    with ExitStack() as stack:
+        stack.enter_context(engine_drives(model))
+        for scope in [*model.ambient, Scope(own, receipt)]:
+            stack.enter_context(follow(model, scope, always=True))
+        yield
+
+
+def _full_cost(tokens: int) -> Cost:
+    return Cost(rows=1, passes=1, tokens=tokens, naive_tokens=tokens)

@@ -1,0 +1,270 @@
+"""Run many rows, each a prompt with its edits, and read something off: the engine's one entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from trimtab.engine.applied import engine_drives
+from trimtab.engine.batch import Piece, collate
+from trimtab.engine.edits import Edit
+from trimtab.engine.encode import Encoded, encode
+from trimtab.engine.hooks import EditSession, Place
+from trimtab.engine.memory import first_guess, halving
+from trimtab.engine.plan import Group, plan
+from trimtab.engine.prefix import Prefix, prefill
+from trimtab.engine.prompt import Prompt
+from trimtab.engine.read import Cost, Read, Readings, StopForward, reading
+from trimtab.engine.receipt import Receipt
+from trimtab.errors import UsageError
+from trimtab.models import Model
+
+T = TypeVar("T")
+
+Progress = Callable[[int], None]
+"""Called with the number of rows just finished."""
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One question to the model: a prompt and the edits in force while it is answered."""
+
+    prompt: Prompt | Encoded
+    edits: tuple[Edit, ...] = ()
+
+
+@torch.no_grad()
+def run(
+    model: Model,
+    rows: Sequence[Row | Prompt],
+    read: Read | None = None,
+    *,
+    reuse: bool = True,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> Readings:
+    """Run rows and read logits or states; what the rows share is computed once.
+
+    Args:
+        model: The model.
+        rows: Prompts with their edits.
+        read: What to read; left out, the next-token logits at the last prompt token.
+        reuse: False runs every row alone through the model's own forward pass: the plain reference that the
+            fast path is held equal to.
+        batch_size: Rows of a batch; left out, as many as fit in memory.
+        progress: Called as rows finish.
+
+    Returns:
+        The readings, in the rows' order.
+
+    Raises:
+        UsageError: A row or the request does not fit the model.
+        NothingEditedError: An edit touched no position.
+    """
+    read = read or Read()
+    read.check(model)
+    work = prepare(model, rows)
+    if not reuse:
+        from trimtab.engine.reference import run_plainly
+
+        return run_plainly(model, work, read, progress)
+    found: dict[int, dict[tuple[str, int], Tensor]] = {}
+    readings = Readings()
+    for batch, values in over_batches(model, work, read, batch_size, lambda b: _read_batch(model, b, read)):
+        found.update(zip(batch.rows, values, strict=True))
+        account(model, work, batch, readings.receipt, readings.cost)
+        if progress:
+            progress(len(batch.rows))
+    readings.receipt.require_hits()
+    return assemble(model, readings, [found[r] for r in range(len(work))], read)
+
+
+@dataclass(eq=False)
+class Work:
+    """A row made ready: encoded, with the surrounding blocks' edits put before its own."""
+
+    prompt: Encoded
+    edits: tuple[Edit, ...]
+
+
+def prepare(model: Model, rows: Sequence[Row | Prompt]) -> list[Work]:
+    """Check and encode rows; prompts given twice are encoded once."""
+    if not rows:
+        raise UsageError("`rows` must hold at least one row; got none.")
+    ambient = tuple(edit for scope in model.ambient for edit in scope.edits)
+    encoded: dict[int, Encoded] = {}
+    work = []
+    for row in rows:
+        row = row if isinstance(row, Row) else Row(row)
+        for edit in row.edits:
+            edit.check(model)
+        if id(row.prompt) not in encoded:
+            prompt = row.prompt
+            encoded[id(prompt)] = prompt if isinstance(prompt, Encoded) else encode(model, prompt)
+        work.append(Work(encoded[id(row.prompt)], ambient + row.edits))
+    return work
+
+
+@dataclass(eq=False)
+class RowBatch:
+    """Rows ready for one forward pass over their tails.
+
+    Attributes:
+        rows: Their places in the run.
+        tails: What is left to compute of each.
+        prefix: Their cached prefixes, a row for each, or None.
+        session: Their edits.
+        prefilled: Tokens computed for the prefixes.
+    """
+
+    rows: list[int]
+    tails: list[Piece]
+    prefix: Prefix | None
+    session: EditSession
+    prefilled: int = 0
+
+
+def over_batches(
+    model: Model,
+    work: list[Work],
+    read: Read | None,
+    batch_size: int | None,
+    compute: Callable[[RowBatch], T],
+) -> Iterator[tuple[RowBatch, T]]:
+    """Cut rows into batches that fit, compute their shared prefixes, and ``compute`` each batch.
+
+    Rows of like length go together, so little is padded; rows that share a prefix stay together. One batch is
+    in memory at a time.
+
+    Args:
+        model: The model.
+        work: The rows.
+        read: What will be read; a position read must be computed in the tail. None reads nothing early.
+        batch_size: Rows of a batch; left out, as many as fit.
+        compute: What to do with a batch.
+
+    Yields:
+        Each batch and what ``compute`` made of it.
+    """
+    groups = plan([w.prompt for w in work], [_limit(w, read) for w in work])
+    groups.sort(key=lambda g: (g.shared, len(work[g.rows[0]].prompt)))
+    size = batch_size or model.batch_size or first_guess(model, max(len(w.prompt) for w in work))
+    for has_prefix in (False, True):
+        part = [(g, row) for g in groups for row in g.rows if (g.shared > 0) == has_prefix]
+
+        def one(start: int, end: int, part: list[tuple[Group, int]] = part) -> tuple[RowBatch, T]:
+            batch = _make_batch(model, work, part[start:end])
+            return batch, compute(batch)
+
+        for _start, _end, done in halving(model, size, len(part), one):
+            yield done
+
+
+def _limit(work: Work, read: Read | None) -> int:
+    """Return the first token index that this row must compute itself."""
+    reaches = [edit.reach(work.prompt) for edit in work.edits]
+    if read is not None and read.at != "last":
+        reaches.append(int(read.indices(work.prompt)[0]))
+    return min([len(work.prompt) - 1, *reaches])
+
+
+def _make_batch(model: Model, work: list[Work], chunk: list[tuple[Group, int]]) -> RowBatch:
+    rows = [row for _, row in chunk]
+    tails = [Piece(work[r].prompt, g.shared, len(work[r].prompt)) for g, r in chunk]
+    lengths = torch.tensor([len(work[r].prompt) for r in rows], device=model.device)
+    session = EditSession(model, [work[r].edits for r in rows], lengths)
+    if chunk[0][0].shared == 0:
+        return RowBatch(rows, tails, None, session)
+    groups = list({id(g): g for g, _ in chunk}.values())
+    pieces = [Piece(work[g.rows[0]].prompt, 0, g.shared) for g in groups]
+    place = {id(g): i for i, g in enumerate(groups)}
+    shared = prefill(model, pieces)
+    prefix = shared.rows([place[id(g)] for g, _ in chunk])
+    return RowBatch(rows, tails, prefix, session, prefilled=sum(p.end for p in pieces))
+
+
+@dataclass(frozen=True, eq=False)
+class Tails:
+    """The end of a forward pass over a batch.
+
+    Attributes:
+        hidden: Normalised hidden states of the tails, padded on the left, ``(rows, length, hidden)``.
+        mask: 1 at tokens of prefix and tail, ``(rows, prefix + length)``.
+        cache: Keys and values of all of them, to decode from; None if neither shared nor asked for.
+    """
+
+    hidden: Tensor
+    mask: Tensor
+    cache: DynamicCache | None
+
+
+def forward_tails(model: Model, batch: RowBatch, keep_cache: bool) -> Tails:
+    """Run the tails of a batch after their prefixes; the caller has attached the batch's edits."""
+    tails = collate(model, batch.tails)
+    mask, cache = tails.mask, DynamicCache() if keep_cache else None
+    if batch.prefix is not None:
+        cache = batch.prefix.cache()
+        mask = torch.cat([batch.prefix.mask, mask], dim=1)
+    batch.session.place = Place(tails.index, batch.session.place.lengths)
+    with engine_drives(model):
+        hidden = model.decode(tails.embeds, mask, tails.positions, cache)
+    return Tails(hidden, mask, cache)
+
+
+def _read_batch(model: Model, batch: RowBatch, read: Read) -> list[dict[tuple[str, int], Tensor]]:
+    """Run a batch and pick each row's readings, moved to the CPU in float32."""
+    hidden = None
+    with batch.session.attached(), reading(model, read) as found, suppress(StopForward):
+        hidden = forward_tails(model, batch, keep_cache=False).hidden
+    return pick(model, read, batch.tails, found, hidden)
+
+
+def pick(
+    model: Model,
+    read: Read,
+    tails: Sequence[Piece],
+    found: dict[tuple[str, int], Tensor],
+    hidden: Tensor | None,
+) -> list[dict[tuple[str, int], Tensor]]:
+    """Pick the positions asked for out of left-padded states, row by row."""
+    length = max(t.end - t.start for t in tails)
+    picked = []
+    for row, tail in enumerate(tails):
+        at = read.indices(tail.prompt) - tail.end + length
+        values = {key: states[row, at].float().cpu() for key, states in found.items()}
+        if hidden is not None and read.logits:
+            values["logits", 0] = model.lm_head(hidden[row, at]).float().cpu()
+        picked.append(values)
+    return picked
+
+
+def account(model: Model, work: list[Work], batch: RowBatch, receipt: Receipt, cost: Cost) -> None:
+    """Add a finished batch's receipts and work to the totals; surrounding blocks get their own edits' receipts."""
+    surrounding = [scope.receipt for scope in model.ambient for _ in scope.edits]
+    for order, part in batch.session.receipts.items():
+        (surrounding[order] if order < len(surrounding) else receipt).add(part)
+    cost.rows += len(batch.rows)
+    cost.passes += 1 if batch.prefix is None else 2
+    cost.tokens += batch.prefilled + sum(t.end - t.start for t in batch.tails)
+    cost.naive_tokens += sum(len(work[r].prompt) for r in batch.rows)
+
+
+def assemble(model: Model, readings: Readings, values: list[dict[tuple[str, int], Tensor]], read: Read) -> Readings:
+    """Stack the rows' readings where each row has one position, else list them."""
+    single = read.at == "last"
+
+    def join(key: tuple[str, int]) -> Tensor | list[Tensor]:
+        rows = [v[key] for v in values]
+        return torch.cat(rows) if single else rows
+
+    if read.logits:
+        readings.logits = join(("logits", 0))
+    readings.hidden = {layer: join(("hidden", layer % model.n_layers)) for layer in read.hidden}
+    readings.heads = {layer: join(("heads", layer % model.n_layers)) for layer in read.heads}
+    return readings

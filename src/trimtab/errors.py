@@ -1,0 +1,44 @@
+"""Every error trimtab raises on purpose.
+
+One root, ``TrimtabError``, so a caller can catch all of them at once; each class also inherits the builtin
+error a Python programmer would expect. A message is one sentence that names the parameter and its owner, the
+rule with this model's or this file's numbers, the value that broke it, and the remedy.
+"""
+
+from __future__ import annotations
+
+
+class TrimtabError(Exception):
+    """Root of all errors raised by trimtab."""
+
+
+class UsageError(TrimtabError, ValueError):
+    """An argument breaks a rule that the message states."""
+
+
+class DataError(TrimtabError, ValueError):
+    """A data file, row or image cannot be used."""
+
+
+class MissingImageError(TrimtabError, FileNotFoundError):
+    """Images that the items name are not where they should be."""
+
+
+class UnsupportedModelError(TrimtabError, ValueError):
+    """The model's family is unknown, or its self-check at load failed."""
+
+
+class NothingEditedError(TrimtabError, RuntimeError):
+    """An edit was applied but touched no position."""
+
+
+class ArtifactError(TrimtabError, ValueError):
+    """A saved artifact is broken, or was made for another model."""
+
+
+class RunFolderError(TrimtabError, OSError):
+    """A run folder cannot be written to, or belongs to another configuration."""
+
+
+class MissingDependencyError(TrimtabError, ImportError):
+    """An optional package is needed; the message carries the install command."""

@@ -1,0 +1,86 @@
+"""What trimtab must know of a model family, and the registry of families it knows.
+
+A family is a stateless object: it says where the parts of a Hugging Face model are and how its images become
+tokens and positions. Everything above this package asks the family and never names a module path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from PIL.Image import Image
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """One picture as the vision tower takes it.
+
+    Attributes:
+        tensors: Keyword tensors of the image processor, for one image.
+        n_tokens: Number of positions the picture takes in the prompt.
+        key: Digest of the picture's pixels; equal pictures share one encoding.
+    """
+
+    tensors: dict[str, Tensor]
+    n_tokens: int
+    key: str
+
+
+class Family(Protocol):
+    """Where the parts of one family of Hugging Face models are."""
+
+    name: str
+    """The family's ``model_type`` in ``config.json``."""
+
+    def decoder(self, hf: nn.Module) -> nn.Module:
+        """The text decoder: embeddings in, normalised hidden states out."""
+        ...
+
+    def layers(self, hf: nn.Module) -> nn.ModuleList:
+        """The decoder's blocks, in order."""
+        ...
+
+    def head_outputs(self, layer: nn.Module) -> nn.Module:
+        """The linear map whose input is the concatenated outputs of the layer's attention heads."""
+        ...
+
+    def image_token(self, hf: nn.Module) -> int:
+        """Id of the token that stands for one image position."""
+        ...
+
+    def pixels(self, hf: nn.Module, image_processor: Any, image: Image, key: str) -> Pixels:
+        """Preprocess one picture and count its positions."""
+        ...
+
+    def embed_images(self, hf: nn.Module, pixels: list[Pixels]) -> list[Tensor]:
+        """Encode pictures to decoder embeddings, each ``(n_tokens, hidden)``."""
+        ...
+
+    def positions(self, hf: nn.Module, ids: Tensor, pixels: list[Pixels]) -> Tensor:
+        """Rotary positions of an unpadded prompt ``ids`` of shape ``(length,)``, as ``(axes, length)``."""
+        ...
+
+    def native_inputs(self, hf: nn.Module, ids: Tensor, pixels: list[Pixels]) -> dict[str, Tensor]:
+        """Keyword inputs for the model's own ``forward`` and ``generate``, batch of one."""
+        ...
+
+    def guard(self, hf: nn.Module) -> None:
+        """Close the family's silent traps on this instance."""
+        ...
+
+
+FAMILIES: dict[str, Family] = {}
+"""Known families by ``model_type``. A new family is one file and one ``register`` line."""
+
+
+def register(family: Family) -> None:
+    """Make a family known to ``trimtab.load``."""
+    FAMILIES[family.name] = family
+
+
+def text_positions(length: int, device: torch.device) -> Tensor:
+    """Plain positions ``0 .. length - 1`` as ``(1, length)``, for families with one rotary axis."""
+    return torch.arange(length, device=device)[None]

@@ -1,0 +1,67 @@
+"""LLaVA-1.5: CLIP vision tower, two-layer projector, Llama text model."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from trimtab.models.family import Pixels, register, text_positions
+
+
+class Llava:
+    """Parts of ``LlavaForConditionalGeneration``."""
+
+    name = "llava"
+
+    def decoder(self, hf: nn.Module) -> nn.Module:
+        """The text decoder."""
+        return cast(Any, hf).model.language_model
+
+    def layers(self, hf: nn.Module) -> nn.ModuleList:
+        """The decoder's blocks."""
+        return cast(Any, hf).model.language_model.layers
+
+    def head_outputs(self, layer: nn.Module) -> nn.Module:
+        """The attention's output projection."""
+        return cast(Any, layer).self_attn.o_proj
+
+    def image_token(self, hf: nn.Module) -> int:
+        """Id of ``<image>``."""
+        return cast(Any, hf).config.image_token_id
+
+    def pixels(self, hf: nn.Module, image_processor: Any, image: Image, key: str) -> Pixels:
+        """Normalised pixels; one position a patch, and one more where the class token is kept."""
+        pixel_values = image_processor(images=[image], return_tensors="pt")["pixel_values"]
+        config = cast(Any, hf).config
+        height, width = pixel_values.shape[-2:]
+        patch = config.vision_config.patch_size
+        class_token = 0 if config.vision_feature_select_strategy == "default" else 1
+        return Pixels({"pixel_values": pixel_values}, (height // patch) * (width // patch) + class_token, key)
+
+    def embed_images(self, hf: nn.Module, pixels: list[Pixels]) -> list[Tensor]:
+        """Run the vision tower and the projector on all pictures at once."""
+        model = cast(Any, hf).model
+        device = next(model.vision_tower.parameters()).device
+        dtype = next(model.vision_tower.parameters()).dtype
+        batch = torch.cat([p.tensors["pixel_values"] for p in pixels]).to(device, dtype)
+        return list(model.get_image_features(batch, return_dict=True).pooler_output)
+
+    def positions(self, hf: nn.Module, ids: Tensor, pixels: list[Pixels]) -> Tensor:
+        """Plain positions: an image token counts like any other."""
+        return text_positions(len(ids), ids.device)
+
+    def native_inputs(self, hf: nn.Module, ids: Tensor, pixels: list[Pixels]) -> dict[str, Tensor]:
+        """Inputs for the model's own ``forward``."""
+        inputs = {"input_ids": ids[None], "attention_mask": torch.ones_like(ids[None])}
+        if pixels:
+            inputs["pixel_values"] = torch.cat([p.tensors["pixel_values"] for p in pixels]).to(ids.device)
+        return inputs
+
+    def guard(self, hf: nn.Module) -> None:
+        """LLaVA has no silent trap to close."""
+
+
+register(Llava())

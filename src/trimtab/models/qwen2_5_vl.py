@@ -1,0 +1,103 @@
+"""Qwen2.5-VL: windowed vision tower, grouped-query attention, three-axis rotary positions (mRoPE)."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from trimtab.models.family import Pixels, register
+
+
+class Qwen25VL:
+    """Parts and traps of ``Qwen2_5_VLForConditionalGeneration``."""
+
+    name = "qwen2_5_vl"
+
+    def decoder(self, hf: nn.Module) -> nn.Module:
+        """The text decoder."""
+        return cast(Any, hf).model.language_model
+
+    def layers(self, hf: nn.Module) -> nn.ModuleList:
+        """The decoder's blocks."""
+        return cast(Any, hf).model.language_model.layers
+
+    def head_outputs(self, layer: nn.Module) -> nn.Module:
+        """The attention's output projection."""
+        return cast(Any, layer).self_attn.o_proj
+
+    def image_token(self, hf: nn.Module) -> int:
+        """Id of ``<|image_pad|>``."""
+        return cast(Any, hf).config.image_token_id
+
+    def pixels(self, hf: nn.Module, image_processor: Any, image: Image, key: str) -> Pixels:
+        """Patches and grid of one picture; the merger joins ``merge_size ** 2`` patches to one position."""
+        batch = image_processor(images=[image], return_tensors="pt")
+        grid = batch["image_grid_thw"]
+        n_tokens = int(grid.prod()) // image_processor.merge_size**2
+        return Pixels({"pixel_values": batch["pixel_values"], "image_grid_thw": grid}, n_tokens, key)
+
+    def embed_images(self, hf: nn.Module, pixels: list[Pixels]) -> list[Tensor]:
+        """Run the vision tower and merger on all pictures at once."""
+        model = cast(Any, hf).model
+        device = next(model.visual.parameters()).device
+        patches = torch.cat([p.tensors["pixel_values"] for p in pixels]).to(device)
+        grids = torch.cat([p.tensors["image_grid_thw"] for p in pixels]).to(device)
+        return list(model.get_image_features(patches, grids, return_dict=True).pooler_output)
+
+    def positions(self, hf: nn.Module, ids: Tensor, pixels: list[Pixels]) -> Tensor:
+        """Three-axis positions (time, height, width) by the model's own rule."""
+        if not pixels:
+            return torch.arange(len(ids), device=ids.device).expand(3, -1)
+        positions, _ = cast(Any, hf).model.get_rope_index(
+            ids[None],
+            mm_token_type_ids=self._token_types(hf, ids[None]),
+            image_grid_thw=torch.cat([p.tensors["image_grid_thw"] for p in pixels]).to(ids.device),
+        )
+        return positions[:, 0]
+
+    def native_inputs(self, hf: nn.Module, ids: Tensor, pixels: list[Pixels]) -> dict[str, Tensor]:
+        """Inputs for the model's own ``forward``, with the token types that positions depend on."""
+        inputs = {"input_ids": ids[None], "attention_mask": torch.ones_like(ids[None])}
+        if pixels:
+            inputs["pixel_values"] = torch.cat([p.tensors["pixel_values"] for p in pixels]).to(ids.device)
+            inputs["image_grid_thw"] = torch.cat([p.tensors["image_grid_thw"] for p in pixels]).to(ids.device)
+            inputs["mm_token_type_ids"] = self._token_types(hf, ids[None])
+        return inputs
+
+    def guard(self, hf: nn.Module) -> None:
+        """Supply ``mm_token_type_ids`` whenever a caller leaves them out.
+
+        Without them transformers 5 falls back to one-axis text positions and raises nothing, so the logits
+        are silently those of another prompt. The ids can always be read off ``input_ids``; we do that, in
+        ``forward`` and in ``generate``.
+        """
+        model = cast(Any, hf).model
+
+        def fill_forward(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict]:
+            ids = kwargs.get("input_ids")
+            if self._lacks_types(kwargs) and ids is not None and kwargs.get("position_ids") is None:
+                kwargs["mm_token_type_ids"] = self._token_types(hf, ids)
+            return args, kwargs
+
+        model.register_forward_pre_hook(fill_forward, with_kwargs=True)
+        prepare = cast(Any, hf)._prepare_position_ids_for_generation
+
+        def fill_generate(inputs_tensor: Tensor, model_kwargs: dict[str, Any]) -> Tensor:
+            if self._lacks_types(model_kwargs) and not inputs_tensor.is_floating_point():
+                model_kwargs = {**model_kwargs, "mm_token_type_ids": self._token_types(hf, inputs_tensor)}
+            return prepare(inputs_tensor, model_kwargs)
+
+        cast(Any, hf)._prepare_position_ids_for_generation = fill_generate
+
+    @staticmethod
+    def _lacks_types(kwargs: dict[str, Any]) -> bool:
+        return kwargs.get("image_grid_thw") is not None and kwargs.get("mm_token_type_ids") is None
+
+    def _token_types(self, hf: nn.Module, ids: Tensor) -> Tensor:
+        return (ids == self.image_token(hf)).int()
+
+
+register(Qwen25VL())

@@ -1,0 +1,151 @@
+"""Prove on one tiny prompt that a loaded model is what its family file says.
+
+Libraries that hook models break silently when transformers moves a module. So each claim trimtab relies on is
+tried once at load: a claim that does not hold refuses the model with the claim and the numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from trimtab.errors import UnsupportedModelError
+from trimtab.models.family import Pixels
+from trimtab.models.model import Model
+
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}
+LOW_PRECISION_TOLERANCE = 5e-2
+"""Largest difference allowed, relative to the largest logit; bfloat16 keeps about three digits."""
+
+
+@torch.no_grad()
+def self_check(model: Model) -> None:
+    """Try every claim of the model's family file; a few forward passes over some dozen tokens.
+
+    Raises:
+        UnsupportedModelError: A claim does not hold.
+    """
+    _check_attention_is_full(model)
+    ids, pixels = _tiny_prompt(model)
+    native = cast(Any, model.hf)(**model.family.native_inputs(model.hf, ids, pixels), use_cache=False)
+    logits = native.logits[0].float()
+    embeds = model.embed(ids, pixels)[None]
+    positions = model.family.positions(model.hf, ids, pixels)[:, None]
+    mask = torch.ones(1, len(ids), device=ids.device, dtype=torch.long)
+
+    states, heads = _record(model, lambda: model.decode(embeds, mask, positions))
+    direct = states.pop("output")
+    _same(model, "image positions and rotary positions", model.lm_head(direct)[0], logits)
+    _check_layers(model, states, heads, len(ids))
+
+    added = _with_added(model, 0.0, lambda: model.decode(embeds, mask, positions))
+    _same(model, "adding zero after a layer changes nothing", model.lm_head(added)[0], logits)
+    moved = _with_added(model, 1.0, lambda: model.decode(embeds, mask, positions))
+    if torch.equal(moved, direct):
+        _refuse(model, "adding to a layer's output must change the model's output", "no change")
+    _check_cache(model, embeds, mask, positions, logits)
+
+
+def _check_attention_is_full(model: Model) -> None:
+    kinds = set(getattr(model.text_config, "layer_types", None) or ["full_attention"])
+    if kinds != {"full_attention"}:
+        _refuse(model, "every decoder layer must use full attention", f"layer types {sorted(kinds)}")
+
+
+def _tiny_prompt(model: Model) -> tuple[Tensor, list[Pixels]]:
+    ramp = np.linspace(0, 255, 56 * 84 * 3, dtype=np.uint8).reshape(56, 84, 3)
+    pixels = [model.pixels(Image.fromarray(ramp))]
+    before = model.tokenizer("Look at this:", add_special_tokens=True)["input_ids"]
+    after = model.tokenizer("What is it?", add_special_tokens=False)["input_ids"]
+    ids = [*before, *[model.image_token] * pixels[0].n_tokens, *after]
+    return torch.tensor(ids, device=model.device), pixels
+
+
+def _record(model: Model, forward: Any) -> tuple[dict[Any, Tensor], dict[int, Tensor]]:
+    """Run ``forward`` and keep each layer's output, read twice, and each layer's head outputs."""
+    states: dict[Any, Tensor] = {}
+    heads: dict[int, Tensor] = {}
+
+    def keep(key: Any) -> Any:
+        return lambda _module, _args, output: states.__setitem__(key, _tensor(output))
+
+    def keep_heads(layer: int) -> Any:
+        return lambda _module, args: heads.__setitem__(layer, args[0])
+
+    hooks = []
+    for i, (layer, projection) in enumerate(zip(model.layers, model.head_outputs, strict=True)):
+        hooks.append(layer.register_forward_hook(keep(i)))
+        hooks.append(layer.register_forward_hook(keep((i, "again"))))
+        hooks.append(projection.register_forward_pre_hook(keep_heads(i)))
+    try:
+        states["output"] = forward()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return states, heads
+
+
+def _check_layers(model: Model, states: dict[Any, Tensor], heads: dict[int, Tensor], length: int) -> None:
+    expected = model.text_config.num_hidden_layers
+    read = [i for i in range(model.n_layers) if i in states]
+    if len(read) != expected:
+        _refuse(model, f"{expected} decoder layers must run in one forward pass", f"{len(read)}")
+    for i in read:
+        if states[i].shape != (1, length, model.hidden_size):
+            _refuse(
+                model,
+                f"layer {i} must output {(1, length, model.hidden_size)}",
+                f"{tuple(states[i].shape)}",
+            )
+        if not torch.equal(states[i], states[i, "again"]):
+            _refuse(model, f"reading layer {i} twice must agree", "two different states")
+        if heads[i].shape[-1] != model.n_heads * model.head_dim:
+            _refuse(
+                model,
+                f"layer {i} must hand on {model.n_heads} heads of width {model.head_dim}",
+                f"a width of {heads[i].shape[-1]}",
+            )
+
+
+def _with_added(model: Model, amount: float, forward: Any) -> Tensor:
+    middle = model.layers[model.n_layers // 2]
+    hook = middle.register_forward_hook(
+        lambda _m, _a, out: (_tensor(out) + amount, *out[1:]) if isinstance(out, tuple) else _tensor(out) + amount
+    )
+    try:
+        return forward()
+    finally:
+        hook.remove()
+
+
+def _check_cache(model: Model, embeds: Tensor, mask: Tensor, positions: Tensor, logits: Tensor) -> None:
+    from transformers import DynamicCache
+
+    cache, cut = DynamicCache(), embeds.shape[1] - 1
+    model.decode(embeds[:, :cut], mask[:, :cut], positions[:, :, :cut], cache)
+    last = model.decode(embeds[:, cut:], mask, positions[:, :, cut:], cache)
+    _same(model, "a prompt continued from its cache gives the same answer", model.lm_head(last)[0], logits[-1:])
+
+
+def _same(model: Model, claim: str, got: Tensor, expected: Tensor) -> None:
+    difference = float((got.float() - expected.float()).abs().max() / expected.float().abs().max())
+    limit = TOLERANCE.get(model.dtype, LOW_PRECISION_TOLERANCE)
+    if not difference <= limit:
+        _refuse(model, f"{claim} (logits within {limit:g} of the largest)", f"a difference of {difference:.2g}")
+
+
+def _refuse(model: Model, claim: str, found: str) -> None:
+    import transformers
+
+    raise UnsupportedModelError(
+        f"`{model.name}` failed the self-check of family {model.family.name}: {claim}; found {found}. This "
+        f"combination with transformers {transformers.__version__} is not supported; please report it."
+    )
+
+
+def _tensor(output: Any) -> Tensor:
+    return output[0] if isinstance(output, tuple) else output

@@ -1,0 +1,53 @@
+"""No network, few threads, one random state: tests mean the same everywhere."""
+
+import os
+import socket
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest
+import torch
+
+from trimtab.models import Model
+from trimtab.testing import TINY_FAMILIES, tiny_model
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_threads():
+    torch.set_num_threads(1)  # tiny models gain nothing from more, and a busy machine loses much
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_args, **_kwargs):
+        raise AssertionError("a test tried to reach the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", params=TINY_FAMILIES)
+def model(request: pytest.FixtureRequest) -> Model:
+    """A tiny random model of each family in turn."""
+    return tiny_model(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _no_hook_left_behind(request: pytest.FixtureRequest):
+    """Every test that used the shared model must leave its decoder without hooks."""
+    yield
+    if "model" in request.fixturenames:
+        shared: Model = request.getfixturevalue("model")
+        left = [
+            name
+            for name, module in shared.decoder.named_modules()
+            if module._forward_hooks or module._forward_pre_hooks
+        ]
+        assert not left, f"hooks left behind on {left}"
+        assert not shared.ambient
+        assert not shared.engine_drives

@@ -1,0 +1,96 @@
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+
+import pytest
+from PIL import Image
+
+from trimtab.data import ImageBytes, ImageFile, ImageScene, Item, items_fingerprint
+from trimtab.errors import DataError
+
+ITEM = Item("1", "animal", "What?", "A dog.", "cat", "dog")
+
+
+class Plain:
+    """A scene of one colour."""
+
+    def __init__(self, color: str):
+        self.color = color
+
+    def render(self) -> Image.Image:
+        return Image.new("RGB", (3, 2), self.color)
+
+
+def drawing(color: str) -> ImageScene:
+    return ImageScene(Plain(color))
+
+
+def test_a_picture_has_one_fingerprint_in_file_and_memory(tmp_path, jpeg):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg())
+    assert ImageFile(path).fingerprint == ImageBytes(jpeg()).fingerprint != ImageBytes(jpeg("blue")).fingerprint
+
+
+def test_drawings_are_told_apart_by_their_pixels():
+    assert drawing("red").fingerprint == drawing("red").fingerprint != drawing("blue").fingerprint
+
+
+def test_a_drawing_that_describes_itself_is_not_drawn_to_be_told_apart():
+    @dataclass(frozen=True)
+    class Described:
+        color: str
+
+        def render(self) -> Image.Image:
+            raise AssertionError("drawn")
+
+    red, blue = (ImageScene(Described(color)).fingerprint for color in ("red", "blue"))
+    assert red == ImageScene(Described("red")).fingerprint != blue
+
+
+def test_a_picture_is_opened_in_rgb(jpeg):
+    assert ImageBytes(drawing("red").encoded()).open().getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_a_decoding_error_anywhere_is_a_data_error(jpeg):
+    for data in (b"", b"\x89PNG\r\n\x1a\n", jpeg()[:-40], drawing("red").encoded()[:50]):
+        with pytest.raises(DataError, match="corrupt"):
+            ImageBytes(data, "of item 1").open()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "2"},
+        {"question": "Why?"},
+        {"context": ""},
+        {"answer_text": "cow"},
+        {"aliases_image": ("kitty",)},
+        {"image": drawing("red")},
+    ],
+)
+def test_fingerprint_changes_with_what_an_item_is(change):
+    assert items_fingerprint([replace(ITEM, **change)]) != items_fingerprint([ITEM])
+
+
+def test_fingerprint_ignores_how_an_item_is_used():
+    assert items_fingerprint([replace(ITEM, split="test", tags=("x",))]) == items_fingerprint([ITEM])
+
+
+def test_fingerprint_depends_on_the_order():
+    other = replace(ITEM, id="2")
+    assert items_fingerprint([ITEM, other]) != items_fingerprint([other, ITEM])
+
+
+def test_importing_the_package_stays_light():
+    code = "import sys, trimtab.data; sys.stdout.write(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"torch", "transformers", "pandas", "pyarrow", "PIL"}.isdisjoint(done.stdout.split())
+
+
+def test_fingerprint_is_the_same_in_another_process():
+    code = (
+        "from trimtab.data import Item, items_fingerprint as f;"
+        "import sys; sys.stdout.write(f([Item('1', 'animal', 'What?', 'A dog.', 'cat', 'dog')]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == items_fingerprint([ITEM])

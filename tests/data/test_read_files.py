@@ -1,0 +1,180 @@
+"""Reading the user's own JSON Lines and Parquet."""
+
+import json
+import logging
+
+import pandas as pd
+import pytest
+
+from trimtab.data import ImageBytes, ImageSource, Item, read_items
+from trimtab.errors import DataError, MissingImageError, UsageError
+
+
+def image_of(item: Item) -> ImageSource:
+    assert item.image is not None
+    return item.image
+
+
+def test_a_row_becomes_an_item(write_rows, row):
+    row |= {"aliases_text": ["hound"], "choices": ["cat", "dog"], "split": "test", "tags": ["easy"]}
+    (item,) = read_items(write_rows(row))
+    assert (item.context, item.answer_image, item.answer_text) == ("A dog sleeps on the porch.", "cat", "dog")
+    assert (item.task, item.aliases_text, item.choices) == ("breed", ("hound",), ("cat", "dog"))
+    assert (item.split, item.tags, item.image) == ("test", ("easy",), None)
+
+
+def test_image_paths_start_at_the_file_or_at_images(write_rows, row, tmp_path, jpeg):
+    elsewhere = tmp_path / "pictures"
+    elsewhere.mkdir()
+    (elsewhere / "a.jpg").write_bytes(jpeg())
+    beside = write_rows(row | {"image": "pictures/a.jpg"})
+    assert image_of(read_items(beside)[0]).open().size == (8, 6)
+    (item,) = read_items(write_rows(row | {"image": "a.jpg"}), images=elsewhere)
+    assert image_of(item).open().size == (8, 6)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"answer_text": None, "answer_txt": "dog"}, "rename 'answer_txt' to 'answer_text'"),
+        ({"answer_text": None}, "field 'answer_text' is missing"),
+        ({"alias_text": ["hound"]}, "did you mean 'aliases_text'"),
+        ({"question": 7}, "field 'question' must be text; it is 7"),
+        ({"task": " "}, "field 'task' must not be empty"),
+        ({"aliases_text": "hound"}, "field 'aliases_text' must be a list of texts"),
+        ({"answer_text": "A cat."}, "answer_image and answer_text must differ"),
+        ({"answer_text": "?!"}, "field 'answer_text' must contain a word"),
+        ({"id": "good"}, "id 'good' must be unique; row 1 has it too"),
+        ({"image": 3}, "field 'image' must be text"),
+    ],
+)
+def test_a_bad_row_is_recorded_and_the_rest_loads(write_rows, row, change, reason, caplog):
+    with caplog.at_level(logging.WARNING):
+        items = read_items(write_rows(row | {"id": "good"}, row | change, row | {"id": "last"}))
+    assert [item.id for item in items] == ["good", "last"]
+    ((number, why),) = items.skipped
+    assert number == 2
+    assert reason in why
+    assert "1 of 3 rows skipped" in caplog.text
+
+
+def test_fields_of_ones_own_are_left_alone(write_rows, row):
+    items = read_items(write_rows(row | {"image_id": 7, "source": "web"}))
+    assert (len(items), items.skipped) == (1, [])
+
+
+@pytest.mark.parametrize("line", ["{not json", "[1, 2]", '"text"', "[" * 100_000])
+def test_a_broken_line_is_recorded(write_rows, row, line):
+    items = read_items(write_rows(line, row))
+    assert (len(items), items.skipped[0].row) == (1, 1)
+
+
+def test_nothing_usable_is_an_error_with_the_first_reasons(write_rows, row):
+    with pytest.raises(DataError, match=r"no usable row among 2 \(row 1: field 'task'"):
+        read_items(write_rows(row | {"task": 1}, row | {"task": 2}))
+
+
+@pytest.mark.parametrize("name", ["items.jsonl", "items.json", "items.parquet"])
+def test_an_empty_file_is_an_error(tmp_path, name):
+    path = tmp_path / name
+    path.touch()
+    with pytest.raises(DataError, match=name):
+        read_items(path)
+
+
+@pytest.mark.parametrize("name", ["items.jsonl", "items.json", "items.parquet"])
+def test_a_binary_file_is_an_error(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(bytes(range(256)))
+    with pytest.raises(DataError, match=name):
+        read_items(path)
+
+
+def test_missing_images_are_one_error_or_counted_skips(write_rows, row, tmp_path, jpeg):
+    (tmp_path / "there.jpg").write_bytes(jpeg())
+    rows = [row | {"id": str(number), "image": f"gone{number}.jpg"} for number in range(7)]
+    path = write_rows(row | {"image": "there.jpg"}, *rows)
+    with pytest.raises(MissingImageError, match="7 of 8 rows") as caught:
+        read_items(path)
+    assert str(caught.value).count("gone") == 5
+    items = read_items(path, skip_missing=True)
+    assert (len(items), len(items.skipped)) == (1, 7)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "nul\0.jpg", "no/such/folder.jpg", "."])
+def test_impossible_image_names_are_missing_images(write_rows, row, name):
+    items = read_items(write_rows(row, row | {"id": "2", "image": name}), skip_missing=True)
+    assert (len(items), len(items.skipped)) == (1, 1)
+
+
+def test_skipping_every_image_is_still_an_error(write_rows, row):
+    with pytest.raises(MissingImageError, match="1 of 1 rows"):
+        read_items(write_rows(row | {"image": "gone.jpg"}), skip_missing=True)
+
+
+def test_split_keeps_its_items_and_names_the_others(write_rows, row):
+    path = write_rows(row | {"split": "train"}, row | {"id": "2", "split": "test"}, row | {"id": "3"})
+    assert [item.id for item in read_items(path, split="test")] == ["2"]
+    with pytest.raises(UsageError, match="has test, train"):
+        read_items(path, split="validation")
+
+
+@pytest.mark.parametrize("stored", ["bytes", "path", "datasets bytes", "datasets path"])
+def test_parquet_images(tmp_path, row, jpeg, stored):
+    (tmp_path / "a.jpg").write_bytes(jpeg("blue"))
+    image = {
+        "bytes": jpeg("blue"),
+        "path": "a.jpg",
+        "datasets bytes": {"bytes": jpeg("blue"), "path": "elsewhere.jpg"},
+        "datasets path": {"bytes": None, "path": "a.jpg"},
+    }[stored]
+    path = tmp_path / "items.parquet"
+    pd.DataFrame([row | {"image": image, "aliases_text": ["hound"]}]).to_parquet(path)
+    (item,) = read_items(path)
+    assert item.aliases_text == ("hound",)
+    assert image_of(item).encoded() == jpeg("blue")
+
+
+def test_parquet_with_a_wrong_column(tmp_path, row):
+    path = tmp_path / "items.parquet"
+    pd.DataFrame([row]).rename(columns={"answer_text": "answer_txt"}).to_parquet(path)
+    with pytest.raises(DataError, match="rename 'answer_txt' to 'answer_text'"):
+        read_items(path)
+
+
+def test_a_corrupt_image_is_named_when_it_is_opened(tmp_path, write_rows, row, jpeg):
+    (tmp_path / "half.jpg").write_bytes(jpeg()[:200])
+    (item,) = read_items(write_rows(row | {"image": "half.jpg"}))
+    assert image_of(item).fingerprint
+    with pytest.raises(DataError, match=r"half\.jpg is corrupt"):
+        image_of(item).open()
+    with pytest.raises(DataError, match="row 3 is corrupt"):
+        ImageBytes(b"no image", "row 3").open()
+
+
+def test_an_image_that_goes_away(tmp_path, write_rows, row, jpeg):
+    picture = tmp_path / "a.jpg"
+    picture.write_bytes(jpeg())
+    (item,) = read_items(write_rows(row | {"image": "a.jpg"}))
+    picture.unlink()
+    with pytest.raises(MissingImageError, match=r"a\.jpg"):
+        image_of(item).open()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"source": "items.csv"}, UsageError, "items.csv"),
+        ({"source": "nowhere.jsonl"}, DataError, "existing file"),
+        ({"source": "nowhere.jsonl", "images": "nowhere"}, UsageError, "existing folder"),
+    ],
+)
+def test_wrong_arguments(arguments, error, message):
+    with pytest.raises(error, match=message):
+        read_items(**arguments)
+
+
+def test_byte_order_mark_and_line_separators_inside_texts(tmp_path, row):
+    path = tmp_path / "items.jsonl"
+    path.write_text(json.dumps(row | {"context": "one\u2028two"}, ensure_ascii=False), encoding="utf-8-sig")
+    assert read_items(path)[0].context == "one\u2028two"

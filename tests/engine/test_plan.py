@@ -1,0 +1,49 @@
+"""Prefix sharing: every row once, only equal unedited tokens, and never more work than without."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trimtab.engine.encode import Encoded
+from trimtab.engine.plan import plan
+
+
+def prompt(ids: list[int], context: int) -> Encoded:
+    spans = {"context": torch.arange(context), "image": torch.tensor([], dtype=torch.long)}
+    return Encoded(torch.tensor(ids), torch.arange(len(ids))[None], spans, ())
+
+
+rows = st.lists(
+    st.tuples(st.lists(st.integers(0, 1), min_size=2, max_size=8), st.integers(0, 8), st.integers(0, 9)),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(rows)
+@settings(deadline=None)
+def test_plan_is_a_partition_that_respects_causality(drawn):
+    prompts = [prompt(ids, min(context, len(ids) - 1)) for ids, context, _ in drawn]
+    limits = [limit for _, _, limit in drawn]
+    groups = plan(prompts, limits)
+    assert sorted(r for g in groups for r in g.rows) == list(range(len(prompts)))
+    for group in groups:
+        first = prompts[group.rows[0]].ids[: group.shared]
+        for r in group.rows:
+            assert torch.equal(prompts[r].ids[: group.shared], first)
+            assert group.shared <= max(limits[r], 0)
+            assert group.shared < len(prompts[r])
+    computed = sum(g.shared + sum(len(prompts[r]) - g.shared for r in g.rows) for g in groups)
+    assert computed <= sum(len(p) for p in prompts)
+
+
+def test_a_strength_sweep_shares_all_but_the_last_token_beside_an_instruction():
+    question, instructed = prompt([1, 2, 3, 4, 5, 6, 7], 2), prompt([1, 2, 9, 9, 5, 6, 7, 8], 2)
+    groups = plan([question] * 8 + [instructed], [6] * 8 + [7])
+    assert (tuple(range(8)), 6) in [(g.rows, g.shared) for g in groups]
+
+
+def test_a_row_edited_in_its_context_shares_nothing():
+    p = prompt([1, 2, 3, 4, 5], 3)
+    groups = plan([p, p, p], [4, 4, 0])
+    assert {g.rows: g.shared for g in groups} == {(0, 1): 4, (2,): 0}
