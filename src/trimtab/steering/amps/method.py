@@ -1,0 +1,72 @@
+"""AMPS."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
+
+from trimtab.contribution import ContributionConfig
+from trimtab.engine import Predictor
+from trimtab.errors import UsageError
+from trimtab.steering.amps.scaling import READINGS, Reading, scaling
+from trimtab.steering.l2s import NetworkConfig, fit_network
+from trimtab.steering.method import Method, VectorMethod, register
+from trimtab.steering.training_set import TrainingSet
+
+
+@register
+@dataclass(frozen=True)
+class AMPS(VectorMethod):
+    """Learn-to-Steer's network, trained on vectors scaled by modality contribution (arXiv 2602.12533).
+
+    See ``VectorMethod`` for the other attributes.
+
+    Attributes:
+        reading: How to read the paper's scaling; see ``scaling``. ``"auto"``: ``tune`` tries both and keeps the
+            better one on validation items; ``fit``, which has none, takes ``"prose"``.
+        beta: How much the ratio matters (eq. 9).
+        contribution: How visual ratios are measured.
+        network: Size and training of the network.
+    """
+
+    name: ClassVar[str] = "amps"
+
+    reading: Reading | Literal["auto"] = "auto"
+    beta: float = 1.0
+    contribution: ContributionConfig = field(default_factory=ContributionConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.reading not in (*READINGS, "auto"):
+            raise UsageError(f"`reading` of AMPS must be one of {', '.join(READINGS)}, auto; got {self.reading!r}.")
+        if not math.isfinite(self.beta):
+            raise UsageError(f"`beta` of AMPS must be finite; got {self.beta}; the default is 1.")
+
+    def variants(self) -> Mapping[str, Method]:
+        """Return a method for each reading that tuning may choose."""
+        readings = READINGS if self.reading == "auto" else (self.reading,)
+        return {reading: replace(self, reading=reading) for reading in readings}
+
+    def learn(self, train: TrainingSet, layer: int) -> tuple[Predictor, dict[str, Any]]:
+        """Train the network on the items' scaled steering vectors."""
+        reading: Reading = "prose" if self.reading == "auto" else self.reading
+        ratios = train.ratios(self.contribution)
+        tasks = [item.task for item in train.items]
+        factors = scaling(ratios, tasks, self.target, reading, self.beta)
+        vectors = train.states.steering_vectors(self.target, layer) * factors[:, None].float()
+        network, metrics = fit_network(train.states.plain[layer], vectors, self.network, self.seed)
+        return network, {
+            **metrics,
+            "reading": reading,
+            "scaling": {
+                "mean": float(factors.mean()),
+                "std": float(factors.std(correction=0)),
+                "min": float(factors.min()),
+                "max": float(factors.max()),
+                "at_zero": int((factors == 0).sum()),
+                "items_without_ratio": int(ratios.isnan().sum()),
+            },
+        }

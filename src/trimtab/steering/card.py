@@ -1,0 +1,77 @@
+"""The model card of an artifact: what it is, how well it works, how to load it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trimtab.steering.artifact import Artifact
+
+CARD = """---
+library_name: trimtab
+tags: [steering, multimodal, modality-preference]
+---
+# {method}: follow the {target}
+
+A trimtab steering artifact for **{model}**. It makes the model answer from the
+{target} where image and text support different answers. It fits no other model.
+
+| | |
+|---|---|
+| method | `{method}` |
+| target | {target} |
+| layer | {layer} |
+| positions | {positions} |
+| strength | {strength:g} |
+| model fingerprint | `{model_fingerprint}` |
+| training data fingerprint | {data} |
+
+## Use
+
+```python
+import trimtab as tt
+
+model = tt.load("{model}")
+artifact = tt.load_artifact("path/to/this/folder", model)
+answers = tt.generate(model, artifact.rows(model, items))
+```
+
+## What was measured
+
+{measured}
+
+## Options
+
+```json
+{options}
+```
+"""
+
+
+def model_card(artifact: Artifact) -> str:
+    """Return the README of an artifact as Markdown."""
+    edits = artifact.direction is not None
+    return CARD.format(
+        method=artifact.method,
+        target=artifact.target,
+        model=artifact.model_name,
+        layer=artifact.layer if edits else "none: the method edits nothing",
+        positions=f"`{artifact.positions}`" if edits else "none",
+        strength=artifact.strength,
+        model_fingerprint=artifact.model_fingerprint,
+        data=f"`{artifact.data_fingerprint}`" if artifact.data_fingerprint else "none: the method needs no training",
+        measured=_measured(artifact),
+        options=json.dumps(artifact.options, indent=2),
+    )
+
+
+def _measured(artifact: Artifact) -> str:
+    found = artifact.metrics.get("validation")
+    if found is None:
+        return "Nothing yet: layer and strength were not tuned on validation items."
+    return (
+        f"On {found['items']} validation items, which also chose layer and strength: follows the {artifact.target} in "
+        f"{found['following']:.1%}, the other modality in {found['opposite']:.1%}, neither in {found['other']:.1%}; "
+        f"{found['collapse']:.1%} of the answers are collapsed."
+    )

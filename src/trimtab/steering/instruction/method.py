@@ -1,0 +1,51 @@
+"""The baseline that puts an instruction into the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trimtab.data import Item
+from trimtab.data.prompts import INSTRUCTIONS
+from trimtab.engine import Placement
+from trimtab.errors import UsageError
+from trimtab.models import Model
+from trimtab.steering.artifact import PLACEMENTS, Artifact
+from trimtab.steering.method import Method, Progress, register
+from trimtab.steering.training_set import TrainingSet
+
+
+@register
+@dataclass(frozen=True)
+class Instruction(Method):
+    """MC2's instruction to follow the target (arXiv 2505.20977), in the prompt; no edit.
+
+    Attributes:
+        target: The modality to follow.
+        placement: Before the question, as in MC2, or after it, as in AMPS.
+    """
+
+    name: ClassVar[str] = "instruction"
+    adds_vector: ClassVar[bool] = False
+
+    placement: Placement = "before_question"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.placement not in PLACEMENTS:
+            raise UsageError(
+                f"`placement` of Instruction must be one of {', '.join(PLACEMENTS)}; got {self.placement!r}."
+            )
+
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
+        """Learn nothing; the items are not looked at."""
+        return Artifact(
+            self.name,
+            self.target,
+            model.name,
+            model.fingerprint,
+            instruction=INSTRUCTIONS[self.target],
+            placement=self.placement,
+            options=self.options(),
+        )

@@ -1,0 +1,5 @@
+"""No steering: the model as it is."""
+
+from trimtab.steering.none.method import NoSteering
+
+__all__ = ["NoSteering"]

@@ -1,0 +1,67 @@
+"""What methods learn from, computed once for as many methods, targets and layers as ask."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from trimtab.contribution import ContributionConfig, contribution
+from trimtab.data import Item, items_fingerprint
+from trimtab.engine import check_layer
+from trimtab.models import Model
+from trimtab.steering.states import States, collect_states
+
+
+class TrainingSet:
+    """Training items with their states and visual ratios, each computed when first asked for.
+
+    Give one to several ``fit`` and ``tune`` calls, and the model runs over the items once.
+
+    Attributes:
+        model: The model.
+        given: All items, readable or not.
+        layers: Layers whose states are collected, 0-based.
+        progress: Called with the number of prompts or items just finished.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        items: Sequence[Item],
+        layers: Sequence[int] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        wanted = range(model.n_layers) if layers is None else layers
+        self.model = model
+        self.layers = tuple(sorted({check_layer(model, layer, "TrainingSet") for layer in wanted}))
+        self.progress = progress
+        self.given = tuple(items)
+        self._ratios: dict[ContributionConfig, Tensor] = {}
+
+    @cached_property
+    def states(self) -> States:
+        """The items' states at all layers."""
+        return collect_states(self.model, self.given, self.layers, self.progress)
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The items that could be asked."""
+        return self.states.items
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of the items learned from."""
+        return items_fingerprint(self.items)
+
+    def ratios(self, config: ContributionConfig) -> Tensor:
+        """Return each item's visual ratio without an instruction, ``(items,)``, NaN where it has none."""
+        if config not in self._ratios:
+            found = contribution(self.model, self.items, config=config, progress=self.progress)
+            by_id = {c.item_id: c.ratio for c in found}
+            ratios = [by_id.get(item.id, math.nan) for item in self.items]
+            self._ratios[config] = torch.tensor(ratios, dtype=torch.float64)
+        return self._ratios[config]

@@ -1,0 +1,87 @@
+"""The public call: what it refuses, what it skips, and its tables."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from tests.contribution.items import conflict_items
+from trimtab.contribution import Contribution, ContributionConfig, Contributions, contribution
+from trimtab.data import ImageBytes
+from trimtab.engine import AddVector, applied
+from trimtab.errors import UsageError
+from trimtab.models import Model
+
+
+def test_unreadable_and_missing_pictures_are_skipped_and_counted(model: Model):
+    items = conflict_items(4)
+    items[1] = replace(items[1], image=ImageBytes(b"no picture"))
+    items[2] = replace(items[2], image=None)
+    done = []
+    found = contribution(model, items, progress=done.append)
+    assert [c.item_id for c in found] == ["item-0", "item-3"]
+    assert [s.row for s in found.skipped] == [2, 3]
+    assert "corrupt" in found.skipped[0].reason
+    assert "no image" in found.skipped[1].reason
+    assert sum(done) == 4
+
+
+def test_all_pictures_unreadable(model: Model):
+    found = contribution(model, [replace(conflict_items(1)[0], image=None)])
+    assert not found
+    assert len(found.skipped) == 1
+    assert found.table().empty
+
+
+def test_an_item_without_context_counts_its_question_as_text(model: Model):
+    found = contribution(model, [replace(conflict_items(1)[0], context="")])
+    assert found[0].text > 0
+
+
+def test_refuses_an_edited_model(model: Model):
+    vector = model.embedding.weight[0].detach()
+    with pytest.raises(UsageError, match="no edits applied"), applied(model, [AddVector(0, vector)]):
+        contribution(model, conflict_items(1))
+
+
+def test_refuses_no_items(model: Model):
+    with pytest.raises(UsageError, match="at least one item"):
+        contribution(model, [])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sigmas": ()},
+        {"sigmas": (0.1, -1)},
+        {"sigmas": (float("nan"),)},
+        {"draws": 0},
+        {"divergence": "js"},
+    ],
+)
+def test_refuses_a_bad_config(options: dict):
+    with pytest.raises(UsageError, match=next(iter(options))):
+        ContributionConfig(**options)
+
+
+def test_a_list_of_sigmas_is_a_tuple():
+    assert ContributionConfig(sigmas=[1, 2]) == ContributionConfig(sigmas=(1.0, 2.0))  # pyright: ignore
+
+
+def test_tables_and_parquet(tmp_path):
+    scores = Contributions(
+        [
+            Contribution.of("a", "color", 1.0, 3.0),
+            Contribution.of("b", "color", 1.0, 1.0),
+            Contribution.of("c", "counting", 0.0, 2.0),
+            Contribution.of("d", "counting", 0.0, 0.0),
+        ]
+    )
+    assert scores.ratio_by_task() == {"color": 0.375, "counting": 0.0}
+    table = scores.table()
+    assert list(table.columns) == ["item_id", "task", "image", "text", "ratio"]
+    table.to_parquet(tmp_path / "scores.parquet")
+    rows = pd.read_parquet(tmp_path / "scores.parquet").to_dict("records")
+    again = Contributions.from_rows({str(k): v for k, v in row.items()} for row in rows)
+    assert again[:3] == scores[:3]
+    assert repr(again[3]) == repr(scores[3])

@@ -1,0 +1,42 @@
+"""One fitted artifact for each method and family, fitted once."""
+
+import pytest
+
+from tests.steering.items import train_items
+from trimtab.contribution import ContributionConfig
+from trimtab.models import Model
+from trimtab.steering import AMPS, L2S, METHODS, Artifact, Method, TrainingSet
+from trimtab.steering.l2s import NetworkConfig
+
+FAST = NetworkConfig(width=8, epochs=5)
+ONE_SIGMA = ContributionConfig(sigmas=(0.1,))
+
+
+def quick(name: str, **options) -> Method:
+    """A method whose training takes no time."""
+    if METHODS[name] in (L2S, AMPS):
+        options["network"] = FAST
+    if METHODS[name] is AMPS:
+        options["contribution"] = ONE_SIGMA
+    return METHODS[name](**options)
+
+
+@pytest.fixture(scope="session")
+def training_sets() -> dict[str, TrainingSet]:
+    return {}
+
+
+@pytest.fixture
+def train(model: Model, training_sets: dict[str, TrainingSet]) -> TrainingSet:
+    """The training set of the model at hand, its states read once a session."""
+    return training_sets.setdefault(model.name, TrainingSet(model, train_items()))
+
+
+@pytest.fixture(params=METHODS)
+def method(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def artifact(method: str, model: Model, train: TrainingSet) -> Artifact:
+    return quick(method).fit(model, train)

@@ -1,0 +1,156 @@
+"""The contract every steering method keeps, on every family."""
+
+import pytest
+import torch
+
+from tests.steering.conftest import quick
+from tests.steering.items import held_out_items, train_items
+from trimtab.data.prompts import INSTRUCTIONS, prompt_for
+from trimtab.engine import Predictor, Read, Row, encode, generate, run
+from trimtab.errors import ArtifactError, UsageError
+from trimtab.models import Model
+from trimtab.steering import METHODS, Artifact, TrainingSet, load_artifact
+from trimtab.testing import tiny_model
+
+TOLERANCE = 1e-5
+
+
+def test_the_registry_knows_the_five():
+    assert set(METHODS) == {"none", "instruction", "mean", "l2s", "amps"}
+    assert all(METHODS[name].name == name for name in METHODS)
+
+
+def test_strength_zero_is_exactly_the_unsteered_model(model: Model, artifact: Artifact):
+    items = held_out_items()
+    plain = run(model, [Row(prompt_for(i)) for i in items])
+    steered = run(model, artifact.rows(model, items, strength=0))
+    assert torch.equal(steered.logits, plain.logits)
+    assert not steered.receipt.entries
+
+
+def test_a_row_alone_equals_the_row_in_a_padded_batch(model: Model, artifact: Artifact):
+    rows = artifact.rows(model, held_out_items(), strength=2.0)
+    together = run(model, rows).logits
+    alone = torch.cat([run(model, [row]).logits for row in rows])
+    assert (together - alone).abs().max() < TOLERANCE * alone.abs().max()
+
+
+def test_cached_equals_uncached(model: Model, artifact: Artifact):
+    rows = [artifact.row(prompt_for(i), s) for i in held_out_items() for s in (0.5, 2.0)]
+    fast, slow = run(model, rows).logits, run(model, rows, reuse=False).logits
+    assert (fast - slow).abs().max() < TOLERANCE * slow.abs().max()
+    cached, uncached = (generate(model, rows[::2], max_new_tokens=3, reuse=reuse).tokens for reuse in (True, False))
+    assert cached == uncached
+
+
+def test_a_saved_artifact_is_the_same_artifact(model: Model, artifact: Artifact, tmp_path):
+    again = load_artifact(artifact.save(tmp_path / "artifact"), model)
+    rows = [a.rows(model, held_out_items(), 2.0) for a in (artifact, again)]
+    assert torch.equal(run(model, rows[0]).logits, run(model, rows[1]).logits)
+    for name in ("method", "target", "layer", "strength", "positions", "options", "metrics", "data_fingerprint"):
+        assert getattr(again, name) == getattr(artifact, name)
+
+
+def test_another_model_is_refused(model: Model, artifact: Artifact, tmp_path):
+    other = tiny_model(model.family.name, seed=1, check=False)
+    for use in (
+        lambda: load_artifact(artifact.save(tmp_path / "artifact"), other),
+        lambda: artifact.rows(other, held_out_items()),
+        lambda: artifact.applied(other).__enter__(),
+    ):
+        with pytest.raises(ArtifactError, match=f"{model.fingerprint}.*{other.fingerprint}"):
+            use()
+
+
+def test_fitting_twice_gives_the_same(model: Model, method: str):
+    first, again = (quick(method).fit(model, train_items()[:3]) for _ in range(2))
+    assert first.metrics == again.metrics
+    if isinstance(first.direction, Predictor):
+        assert isinstance(again.direction, Predictor)
+        assert torch.equal(first.direction.w_in, again.direction.w_in)
+        assert torch.equal(first.direction.w_out, again.direction.w_out)
+    elif first.direction is not None:
+        assert isinstance(again.direction, torch.Tensor)
+        assert torch.equal(first.direction, again.direction)
+
+
+def test_fitting_leaves_the_global_random_state_alone(model: Model, method: str, train: TrainingSet):
+    before = torch.get_rng_state()
+    quick(method).fit(model, train)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_text_target_has_its_own_fit(model: Model, train: TrainingSet, method: str):
+    image, text = (quick(method, target=t).fit(model, train) for t in ("image", "text"))
+    assert (image.target, text.target) == ("image", "text")
+    layer = train.layers[2]
+    assert torch.equal(train.states.steering_vectors("image", layer), -train.states.steering_vectors("text", layer))
+    if method == "instruction":
+        assert (image.instruction, text.instruction) == (INSTRUCTIONS["image"], INSTRUCTIONS["text"])
+
+
+def test_receipts_count_the_last_prompt_token_and_every_decoding_step(model: Model, artifact: Artifact):
+    rows = artifact.rows(model, held_out_items(), 1.0)
+    answers = generate(model, rows, max_new_tokens=3)
+    if not METHODS[artifact.method].adds_vector:
+        assert not answers.receipt.entries
+        return
+    (entry,) = answers.receipt.entries.values()
+    steps = max(len(t) + f for t, f in zip(answers.tokens, answers.finished, strict=True))
+    assert entry.layer == artifact.layer
+    assert entry.rows == entry.prompt_positions == len(rows)
+    assert entry.generated_positions == len(rows) * (min(steps, 3) - 1)
+    assert entry.relative_change > 0
+
+
+def test_applied_steers_the_models_own_generate(model: Model, artifact: Artifact):
+    prompt = encode(model, prompt_for(held_out_items()[1]))
+    inputs = model.family.native_inputs(model.hf, prompt.ids, list(prompt.pixels))
+    if artifact.instruction is not None:
+        with pytest.raises(UsageError, match="rows"), artifact.applied(model):
+            pass
+        return
+    with artifact.applied(model, strength=3.0) as receipt:
+        output = model.hf.generate(  # pyright: ignore
+            **inputs,
+            max_new_tokens=3,
+            do_sample=False,
+            eos_token_id=sorted(model.stop_tokens),
+            pad_token_id=model.tokenizer.pad_token_id,
+        )
+    ours = generate(model, [artifact.row(prompt_for(held_out_items()[1]), 3.0)], max_new_tokens=3)
+    got = [t for t in output[0, len(prompt) :].tolist() if t not in model.stop_tokens]
+    assert got == ours.tokens[0]
+    assert bool(receipt.entries) == METHODS[artifact.method].adds_vector
+
+
+def test_hooks_come_off_after_an_exception(model: Model, artifact: Artifact):
+    if artifact.instruction is not None:
+        return
+
+    def fail() -> None:
+        with artifact.applied(model):
+            run(model, [prompt_for(held_out_items()[0])])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert not any(layer._forward_hooks for layer in model.layers)
+
+
+def test_each_row_of_a_padded_batch_gets_its_own_predicted_vector(model: Model, train: TrainingSet):
+    artifact = quick("l2s", layer=1).fit(model, train)
+    assert isinstance(artifact.direction, Predictor)
+    # At fitting the output weights start at 0: make the prediction depend on the state, strongly.
+    strong = Predictor(
+        artifact.direction.w_in,
+        artifact.direction.b_in,
+        torch.randn(artifact.direction.w_out.shape),
+        artifact.direction.b_out,
+    )
+    items, edit = held_out_items(), type(artifact.edits(1.0)[0])(1, strong, 1.0)
+    read = Read(logits=False, hidden=(1,))
+    before = run(model, [Row(prompt_for(i)) for i in items], read).hidden[1]
+    after = run(model, [Row(prompt_for(i), (edit,)) for i in items], read).hidden[1]
+    assert torch.allclose(after - before, strong(before), atol=1e-4)
+    assert (strong(before)[0] - strong(before)[1]).norm() > 0.1
