@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from trimtab.engine import run as run
     from trimtab.models import Model as Model
     from trimtab.models import load as load
-    from trimtab.report import report as report
+    from trimtab.report import write_report as write_report
     from trimtab.steering import AMPS as AMPS
     from trimtab.steering import L2S as L2S
     from trimtab.steering import Instruction as Instruction
@@ -44,7 +44,7 @@ _HOMES = {
     "data": ["Item", "judge", "read_items", "write_items"],
     "engine": ["AddVector", "Prompt", "Read", "Row", "applied", "generate", "run"],
     "models": ["Model", "load"],
-    "report": ["report"],
+    "report": ["write_report"],
     "steering": ["AMPS", "L2S", "Instruction", "MeanDifference", "NoSteering", "load_artifact"],
     "study": ["evaluate"],
 }
@@ -71,18 +71,16 @@ __all__ = [
     "load",
     "load_artifact",
     "read_items",
-    "report",
     "run",
     "write_items",
+    "write_report",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'trimtab' has no attribute {name!r}")
-    # Kept, because importing the package ``contribution`` would otherwise hide the function of that name.
-    value = globals()[name] = getattr(import_module(f"trimtab.{_HOME[name]}"), name)
-    return value
+    return getattr(import_module(f"trimtab.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,5 +1,7 @@
 """The contract every family keeps: the fast path equals the plain reference, and edits do what they say."""
 
+from typing import Any, cast
+
 import pytest
 import torch
 
@@ -241,7 +243,7 @@ def test_an_edit_that_hits_nothing_raises(model):
         (lambda m: AddVector(0, torch.zeros(3)), r"must have shape \(64,\).*got \(3,\)"),
         (lambda m: AddVector(0, vector(m), float("nan")), "must be finite"),
         (lambda m: AddVector(0, vector(m) * float("inf")), "NaN or infinity"),
-        (lambda m: AddVector(0, vector(m), 1.0, "everywhere"), "from_last_prompt"),
+        (lambda m: AddVector(0, vector(m), 1.0, cast(Any, "everywhere")), "from_last_prompt"),
     ],
 )
 def test_an_edit_that_does_not_fit_is_refused_in_one_sentence(model, edit, message):

@@ -1,0 +1,97 @@
+"""The application: its verbs, and how errors become exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from trimtab.cli.data import data_app
+from trimtab.cli.demo import demo
+from trimtab.cli.doctor import doctor
+from trimtab.cli.evaluate import evaluate
+from trimtab.cli.fit import fit
+from trimtab.cli.generate import generate
+from trimtab.cli.measure import measure
+from trimtab.cli.models import models_app
+from trimtab.cli.report import report
+from trimtab.errors import MissingDependencyError, TrimtabError, UsageError
+
+FAILURE, USAGE, MISSING_DEPENDENCY, INTERRUPTED = 1, 2, 3, 130
+
+
+class GuardedGroup(TyperGroup):
+    """Turns errors that trimtab raises on purpose into one sentence and an exit code; others keep their traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a verb."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _say("Interrupted.")
+            raise typer.Exit(INTERRUPTED) from None
+        except TrimtabError as error:
+            _say(f"Error: {error}")
+            raise typer.Exit(_exit_code(error)) from None
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package == "trimtab":
+                raise
+            _say(f"Error: package {package!r} is needed and not installed; run: pip install {package}")
+            raise typer.Exit(MISSING_DEPENDENCY) from None
+
+
+def _exit_code(error: TrimtabError) -> int:
+    if isinstance(error, MissingDependencyError):
+        return MISSING_DEPENDENCY
+    return USAGE if isinstance(error, UsageError) else FAILURE
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
+
+
+app = typer.Typer(
+    name="trimtab",
+    cls=GuardedGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def trimtab(
+    version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+) -> None:
+    """Measure and adjust how much a multimodal LLM trusts the image and how much the text."""
+    if version:
+        from trimtab import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+app.command(epilog="Example: trimtab demo --out runs/demo")(demo)
+app.command(epilog="Example: trimtab measure pocket-qwen pocket-mc2:test --limit 80")(measure)
+app.command(
+    epilog="Example: trimtab fit amps pocket-qwen pocket-mc2:train --target image "
+    "--validation pocket-mc2:validation --out amps-image"
+)(fit)
+app.command(epilog="Example: trimtab evaluate pocket-qwen pocket-mc2:test --artifact amps-image --limit 160")(evaluate)
+app.command(
+    epilog='Example: trimtab generate pocket-qwen --image cat.png --question "What animal is it?" '
+    '--context "A dog sleeps on the sofa."'
+)(generate)
+app.command(epilog="Example: trimtab report runs/demo")(report)
+app.add_typer(models_app, name="models")
+app.add_typer(data_app, name="data")
+app.command(epilog="Example: trimtab doctor")(doctor)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

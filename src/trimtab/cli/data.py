@@ -1,0 +1,117 @@
+"""``trimtab data``: which items there are, and what they look like."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trimtab.cli.console import print_json, print_line, print_table
+from trimtab.cli.inputs import load_items
+from trimtab.cli.options import DataSource, Images, Json, Limit, Seed, SkipMissing, Split
+from trimtab.errors import UsageError
+
+if TYPE_CHECKING:
+    from trimtab.data import Item
+
+data_app = typer.Typer(no_args_is_help=True, help="List, show and export conflict items.")
+SHEET_ITEMS = 16
+
+
+@data_app.command("list", epilog="Example: trimtab data list")
+def list_data(json: Json = False) -> None:
+    """List the bundled benchmark's splits."""
+    from trimtab.data import read_items
+    from trimtab.pocket import SPLITS
+
+    counts = {f"pocket-mc2:{split}": Counter(i.task for i in read_items(f"pocket-mc2:{split}")) for split in SPLITS}
+    if json:
+        print_json({name: {"items": tasks.total(), "tasks": tasks} for name, tasks in counts.items()})
+        return
+    print_table(
+        "Bundled benchmark",
+        ["source", "items", "tasks"],
+        [[name, str(tasks.total()), str(len(tasks))] for name, tasks in counts.items()],
+    )
+
+
+@data_app.command("show", epilog="Example: trimtab data show pocket-mc2:test")
+def show_data(
+    data: DataSource,
+    split: Split = None,
+    images: Images = None,
+    skip_missing: SkipMissing = False,
+    json: Json = False,
+) -> None:
+    """Count a source's items by task, say what was skipped, and show one item of each task."""
+    items = load_items(data, split=split, images=images, skip_missing=skip_missing)
+    tasks = Counter(item.task for item in items)
+    examples = {task: next(item for item in items if item.task == task) for task in sorted(tasks)}
+    if json:
+        print_json(
+            {
+                "items": len(items),
+                "tasks": tasks,
+                "skipped": [{"row": s.row, "reason": s.reason} for s in items.skipped],
+                "examples": [_words(item) for item in examples.values()],
+            }
+        )
+        return
+    print_table(
+        f"{data}: {len(items)} items, {len(items.skipped)} skipped",
+        ["task", "an example's question", "answer by the image", "answer by the text", "items"],
+        [[t, i.question, i.answer_image, i.answer_text, str(tasks[t])] for t, i in examples.items()],
+        left=4,
+    )
+    for skipped in items.skipped[:5]:
+        print_line(f"row {skipped.row}: {skipped.reason}")
+
+
+@data_app.command("export", epilog="Example: trimtab data export pocket-mc2:test samples.png --limit 16")
+def export_data(
+    data: DataSource,
+    path: Annotated[Path, typer.Argument(help="A .png sheet of samples, or a .jsonl or .parquet file.")],
+    limit: Limit = None,
+    split: Split = None,
+    images: Images = None,
+    skip_missing: SkipMissing = False,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Write items to a file, with their pictures; or a page of samples to look at."""
+    if path.suffix.lower() not in (".png", ".jsonl", ".parquet"):
+        raise UsageError(f"`PATH` of data export must end in .png, .jsonl or .parquet; got {str(path)!r}.")
+    sheet = path.suffix.lower() == ".png"
+    limit = SHEET_ITEMS if sheet and limit is None else limit
+    items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
+    if sheet:
+        _write_sheet(items, path)
+    else:
+        from trimtab.data import write_items
+
+        write_items(items, path)
+    if json:
+        print_json({"path": str(path), "items": len(items), "skipped": len(items.skipped)})
+    else:
+        print_line(f"{len(items)} items: {path}")
+
+
+def _write_sheet(items: list[Item], path: Path) -> None:
+    from trimtab.report import sample_sheet
+    from trimtab.study.run_folder import write_whole
+
+    figure = sample_sheet(items)
+    write_whole(path, lambda part: figure.savefig(part, format="png", dpi=110))
+
+
+def _words(item: Item) -> dict[str, str]:
+    return {
+        "id": item.id,
+        "task": item.task,
+        "question": item.question,
+        "context": item.context,
+        "answer_image": item.answer_image,
+        "answer_text": item.answer_text,
+    }

@@ -1,0 +1,69 @@
+"""``trimtab demo``: the whole job on the bundled models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trimtab.cli.console import print_json, print_line, print_table, progress_bars
+from trimtab.cli.options import Json, Seed
+
+
+def demo(
+    out: Annotated[Path | None, typer.Option(help="Run folder; runs/demo, or runs/demo-fast, if left out.")] = None,
+    seed: Seed = 0,
+    fast: Annotated[bool, typer.Option("--fast", help="Fewer items and strengths: about a minute.")] = False,
+    json: Json = False,
+) -> None:
+    """Measure both bundled models, fit and evaluate every method, and write a report (about 5 minutes).
+
+    A demo that was stopped goes on where it was when the same command is run again.
+    """
+    from dataclasses import replace
+
+    from trimtab.report import write_report
+    from trimtab.study import DEMO, FAST, read_summary, run_study
+
+    plan = replace(FAST if fast else DEMO, seed=seed)
+    with progress_bars() as bars:
+        run = run_study(plan, out or Path("runs", "demo-fast" if fast else "demo"), progress=bars)
+        page = write_report(run)
+    summary = read_summary(run)
+    if json:
+        print_json({"run": str(run), "report": str(page), "summary": summary})
+        return
+    print_study(summary)
+    print_line(f"Report: {page}")
+
+
+TASK_LETTERS = 4
+"""Letters of a task's name in a heading, so that a table of eight tasks fits a terminal of 80 columns."""
+
+
+def print_study(summary: dict[str, Any]) -> None:
+    """Print a study's tables and its verdict."""
+    from trimtab.report import following_tables, headline, paired_table
+
+    for table in following_tables(summary):
+        rows: list[list[str]] = []
+        for line in table.lines:
+            if line.first:
+                rows += [[], [line.model]]
+            cells = [cell.text for cell in line.cells]
+            rows.append([f" {line.method}", *cells, f"{line.total.text} ({line.total.note})", line.collapse.text])
+        print_table(
+            f"Following the {table.target}, in percent of {table.items} test items",
+            ["", *(task[:TASK_LETTERS] for task in table.tasks), "total (95 %)", "coll."],
+            rows[1:],
+            gap=1,
+        )
+    lines = paired_table(summary, [("amps", "l2s")])
+    print_table(
+        "AMPS minus L2S on the same items, in percentage points",
+        ["model", "target", "difference", "95 % interval", "McNemar p"],
+        [[r.model, r.target, r.difference, r.interval, r.p] for r in lines],
+        left=2,
+    )
+    print_line(headline(summary))

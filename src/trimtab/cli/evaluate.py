@@ -1,0 +1,105 @@
+"""``trimtab evaluate``: how often a model follows the target under fitted methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trimtab.cli.console import print_json, print_line, print_table, progress_bars
+from trimtab.cli.inputs import load_items, load_model, say_skipped
+from trimtab.cli.options import (
+    DataSource,
+    Images,
+    Json,
+    Limit,
+    ModelName,
+    Seed,
+    SkipMissing,
+    Split,
+)
+
+if TYPE_CHECKING:
+    from trimtab.models import Model
+    from trimtab.steering import Artifact
+
+
+def evaluate(
+    model: ModelName,
+    data: DataSource,
+    artifact: Annotated[
+        list[Path] | None, typer.Option(help="Artifact folder; give it several times to compare.")
+    ] = None,
+    strength: Annotated[
+        list[float] | None, typer.Option(help="Further strengths to try; each artifact's own is always tried.")
+    ] = None,
+    limit: Limit = None,
+    split: Split = None,
+    images: Images = None,
+    skip_missing: SkipMissing = False,
+    out: Annotated[Path | None, typer.Option(help="Write a row for each answer to this .parquet file.")] = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Evaluate artifacts on conflict items, beside the unsteered model and the plain instruction."""
+    from trimtab.study import evaluate as evaluate_methods
+    from trimtab.study import records
+    from trimtab.study.run_folder import write_whole
+
+    items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
+    loaded = load_model(model)
+    methods = with_baselines(loaded, artifact or [])
+    with progress_bars() as bars, bars.task("evaluate", len(items)) as advance:
+        found = evaluate_methods(loaded, items, methods, strengths=strength)
+        advance(len(items))
+    say_skipped(len(found.skipped), data)
+    if out is not None:
+        write_whole(out, lambda part: found.answers.to_parquet(part, index=False))
+    rates = records(found.rates)
+    if json:
+        print_json(
+            {"model": loaded.name, "skipped": len(found.skipped), "rates": rates, "receipt": found.receipt.table()}
+        )
+        return
+    _print(rates)
+    print_line(f"Receipt: {found.receipt}")
+    if out is not None:
+        print_line(f"Answers: {out}")
+
+
+def with_baselines(model: Model, folders: list[Path]) -> list[Artifact]:
+    """Load artifacts; put before them, for each of their targets, no steering and the instruction."""
+    from trimtab.data.prompts import MODALITIES
+    from trimtab.steering import Instruction, NoSteering, load_artifact
+
+    loaded = [load_artifact(folder, model) for folder in folders]
+    methods: list[Artifact] = []
+    for target in MODALITIES:
+        own = [a for a in loaded if a.target == target]
+        if own or not loaded:
+            present = {a.method for a in own}
+            plain = [kind(target=target) for kind in (NoSteering, Instruction) if kind.name not in present]
+            methods += [*(method.fit(model) for method in plain), *own]
+    return methods
+
+
+def _print(rates: list[dict[str, Any]]) -> None:
+    from trimtab.study import ALL_TASKS
+
+    totals = [r for r in rates if r["task"] == ALL_TASKS]
+    print_table(
+        f"{totals[0]['model']}: share of {totals[0]['n']} items, in percent",
+        ["target", "method", "strength", "following (95 %)", "opposite", "other", "collapse"],
+        [
+            [
+                r["target"],
+                r["method"],
+                f"{r['strength']:g}",
+                f"{100 * r['following']:.1f} ({100 * r['following_low']:.1f} to {100 * r['following_high']:.1f})",
+                *(f"{100 * r[k]:.1f}" for k in ("opposite", "other", "collapse")),
+            ]
+            for r in totals
+        ],
+        left=2,
+    )

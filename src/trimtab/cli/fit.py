@@ -1,0 +1,95 @@
+"""``trimtab fit``: learn to steer a model and save the artifact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trimtab.cli.console import print_json, print_line, progress_bars
+from trimtab.cli.inputs import load_items, load_model
+from trimtab.cli.options import (
+    DataSource,
+    Images,
+    Json,
+    Limit,
+    ModelName,
+    Seed,
+    SkipMissing,
+    Split,
+    Target,
+)
+
+if TYPE_CHECKING:
+    from trimtab.steering import Method
+
+
+def fit(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="none, instruction, mean, l2s or amps.")],
+    model: ModelName,
+    data: DataSource,
+    target: Annotated[Target, typer.Option(help="The modality to follow.")],
+    out: Annotated[Path | None, typer.Option(help="Artifact folder; METHOD-TARGET if left out.")] = None,
+    layer: Annotated[
+        list[int] | None, typer.Option(help="Layer, 0-based; several with --validation. Half the depth if left out.")
+    ] = None,
+    strength: Annotated[
+        list[float] | None, typer.Option(help="Strengths to choose from on the validation items.")
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Choose layer and strength on these items.")
+    ] = None,
+    limit: Limit = None,
+    split: Split = None,
+    images: Images = None,
+    skip_missing: SkipMissing = False,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Fit a steering method on conflict items and save it as an artifact."""
+    from trimtab.errors import UsageError
+    from trimtab.steering import tune
+
+    layers = layer or []
+    if validation is None and (len(layers) > 1 or strength):
+        raise UsageError(
+            "`--layer` and `--strength` of fit must be chosen on items if several are given; add --validation."
+        )
+    prepared = _method(method, target, layers[0] if len(layers) == 1 else None, seed)
+    items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
+    loaded = load_model(model)
+    with progress_bars() as bars, bars.task(f"fit {method} for {target.value}", len(items)) as advance:
+        if validation is None:
+            artifact = prepared.fit(loaded, items)
+        else:
+            chosen_by = load_items(validation, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
+            choices: dict[str, Any] = {"strengths": strength} if strength else {}
+            artifact = tune(prepared, loaded, items, chosen_by, layers or None, **choices)
+        advance(len(items))
+    folder = artifact.save(out or Path(f"{method}-{target.value}"))
+    if json:
+        print_json(
+            {
+                "artifact": str(folder),
+                "method": artifact.method,
+                "target": artifact.target,
+                "layer": artifact.layer,
+                "strength": artifact.strength,
+                "metrics": artifact.metrics,
+            }
+        )
+        return
+    where = "" if artifact.layer is None else f", layer {artifact.layer}, strength {artifact.strength:g}"
+    print_line(f"{artifact.method} for {artifact.target}{where}: {folder}")
+
+
+def _method(name: str, target: Target, layer: int | None, seed: int) -> Method:
+    from trimtab.errors import UsageError
+    from trimtab.steering import METHODS
+
+    if name not in METHODS:
+        raise UsageError(f"`METHOD` of fit must be one of {', '.join(METHODS)}; got {name!r}.")
+    kind = METHODS[name]
+    options: dict[str, Any] = {"layer": layer, "seed": seed} if kind.adds_vector else {}
+    return kind(target=target.value, **options)

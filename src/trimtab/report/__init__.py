@@ -1,0 +1,8 @@
+"""Figures, tables and one self-contained page out of a run folder."""
+
+from trimtab.report.page import write_report
+from trimtab.report.sheet import sample_sheet
+from trimtab.report.tables import following_tables, paired_table
+from trimtab.report.words import headline, verdicts
+
+__all__ = ["following_tables", "headline", "paired_table", "sample_sheet", "verdicts", "write_report"]

@@ -1,0 +1,125 @@
+"""``write_report``: a run folder as one self-contained page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trimtab.errors import RunFolderError
+from trimtab.report.figures import contribution_figure, paired_figure, strength_figure
+from trimtab.report.tables import following_tables, paired_table, receipt_table
+from trimtab.report.words import PAIR, cautions, headline, verdicts
+from trimtab.study import ALL_TASKS, SCHEMA_VERSION, read_provenance, read_summary
+from trimtab.study.run_folder import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAGE = "report.html"
+PAIRS = [PAIR, ("amps", "instruction"), ("amps", "none"), ("l2s", "none")]
+"""Comparisons the page shows; ``summary.json`` has all."""
+
+
+def write_report(run: str | Path) -> Path:
+    """Write a run folder's report: ``report.html``, which needs no other file, and the figures as PNG.
+
+    Args:
+        run: Folder of a finished study.
+
+    Returns:
+        The page.
+
+    Raises:
+        RunFolderError: The folder is not that of a finished study, or cannot be written to.
+    """
+    run = Path(run)
+    summary, provenance = read_summary(run), read_provenance(run)
+    if summary.get("schema_version") != SCHEMA_VERSION:
+        raise RunFolderError(
+            f"`run` must hold a summary of schema version {SCHEMA_VERSION}; {run} has "
+            f"{summary.get('schema_version')}; run the study again with this version of trimtab."
+        )
+    images = {name: _save(run, name, figure) for name, figure in _figures(summary).items()}
+    return write_whole(run / PAGE, _render(summary, provenance, images).encode())
+
+
+def _figures(summary: dict[str, Any]) -> dict[str, Figure]:
+    figures = {f"strength-{_slug(m)}": strength_figure(summary, m) for m in summary["models"]}
+    if summary["contribution"]:
+        figures["contribution"] = contribution_figure(summary)
+    paired = paired_figure(summary, *PAIR)
+    return figures if paired is None else {**figures, "paired": paired}
+
+
+def _save(run: Path, name: str, figure: Figure) -> str:
+    """Save a figure as PNG and return it as a data address."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    write_whole(run / "figures" / f"{name}.png", buffer.getvalue())
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _render(summary: dict[str, Any], provenance: dict[str, Any], images: dict[str, str]) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(loader=PackageLoader("trimtab.report"), autoescape=True, undefined=StrictUndefined)
+    tables = following_tables(summary)
+    totals = [r["n"] for r in summary["rows"] if r["task"] == ALL_TASKS and not r["chosen"]]
+    measured = [r["n"] for r in summary["contribution"] if r["task"] == ALL_TASKS]
+    items = max(table.items for table in tables)
+    return environment.get_template("report.html.j2").render(
+        title=summary["study"],
+        models=list(summary["models"]),
+        seed=summary["seed"],
+        version=provenance["versions"]["trimtab"],
+        headline=headline(summary),
+        verdicts=verdicts(summary),
+        tables=tables,
+        items=items,
+        paired=paired_table(summary, PAIRS),
+        paired_figure=images.get("paired"),
+        strength_figures=[{"model": m, "image": images[f"strength-{_slug(m)}"]} for m in summary["models"]],
+        swept=max(totals, default=items),
+        contribution_figure=images.get("contribution"),
+        measured=max(measured, default=0),
+        cautions=cautions(summary),
+        receipts=receipt_table(provenance, summary),
+        provenance=_provenance_lines(provenance),
+    )
+
+
+def _provenance_lines(provenance: dict[str, Any]) -> list[tuple[str, str]]:
+    """Lay out the provenance as names and values, one line each."""
+    hardware, cost = provenance["hardware"], provenance["evaluation"]
+    lines = [("versions", ", ".join(f"{k} {v}" for k, v in provenance["versions"].items()))]
+    if provenance["commit"]:
+        lines.append(("commit", provenance["commit"]))
+    lines += [
+        (
+            name,
+            f"fingerprint {m['fingerprint']}; {m['family']}, {m['layers']} layers, {m['heads']} heads, "
+            f"{m['parameters'] / 1e6:.1f} M parameters, {m['dtype']}",
+        )
+        for name, m in provenance["models"].items()
+    ]
+    lines += [
+        (f"{split} items", f"{d['items']} ({d['skipped']} skipped), fingerprint {d['fingerprint'][:16]}")
+        for split, d in provenance["data"].items()
+    ]
+    lines.append(("machine", ", ".join(f"{k} {v}" for k, v in hardware.items() if v)))
+    lines.append(("time", f"{provenance['seconds']:.0f} s of computing"))
+    if cost:
+        lines.append(
+            (
+                "evaluation",
+                f"{cost['rows']:,} questions in {cost['passes']:,} forward passes of a batch; {cost['tokens']:,} "
+                f"prompt tokens computed, of {cost['naive_tokens']:,} without reuse",
+            )
+        )
+    return lines
+
+
+def _slug(model: str) -> str:
+    return model.strip("/.").replace("/", "--")

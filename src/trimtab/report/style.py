@@ -1,0 +1,73 @@
+"""Names and colours that every table and figure shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# Okabe and Ito's palette, which people with any common colour blindness can tell apart.
+METHOD_COLOURS = {
+    "none": "#767676",
+    "instruction": "#009E73",
+    "mean": "#56B4E9",
+    "l2s": "#0072B2",
+    "amps": "#D55E00",
+}
+OTHER_METHOD_COLOUR = "#CC79A7"
+INSTRUCTION_COLOURS = {"none": "#9A9A9A", "image": "#0072B2", "text": "#E69F00"}
+INK, QUIET, RULE = "#1C2430", "#5B6675", "#D9DEE5"
+
+METHOD_NAMES = {"l2s": "L2S", "amps": "AMPS"}
+"""Methods whose names are written in capitals; the others are written as they are."""
+
+
+def method_name(method: str) -> str:
+    """Return a method's name as readers know it."""
+    return METHOD_NAMES.get(method, method)
+
+
+def method_colour(method: str) -> str:
+    """Return a method's colour."""
+    return METHOD_COLOURS.get(method, OTHER_METHOD_COLOUR)
+
+
+def task_name(task: str) -> str:
+    """Return a task's name as a heading, short enough for a column."""
+    words = task.removesuffix("_recognition").removesuffix("_reasoning").removesuffix("_understanding")
+    return words.replace("_", " ")
+
+
+@contextmanager
+def figure_style() -> Iterator[Any]:
+    """Use trimtab's figure style and a canvas that needs no display; yields ``matplotlib.figure.Figure``."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    settings = {
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans"],
+        "font.size": 9,
+        "axes.titlesize": 10,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.labelcolor": QUIET,
+        "axes.edgecolor": RULE,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "axes.axisbelow": True,
+        "grid.color": RULE,
+        "grid.linewidth": 0.6,
+        "text.color": INK,
+        "xtick.color": QUIET,
+        "ytick.color": QUIET,
+        "xtick.major.size": 0,
+        "ytick.major.size": 0,
+        "legend.frameon": False,
+        "figure.facecolor": "white",
+        "savefig.dpi": 180,
+    }
+    with rc_context(settings):  # pyright: ignore[reportArgumentType]
+        yield Figure

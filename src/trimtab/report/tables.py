@@ -1,0 +1,173 @@
+"""The report's tables, laid out from a summary as plain data."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from trimtab.report.style import method_name, task_name
+from trimtab.study import ALL_TASKS
+
+Summary = dict[str, Any]
+
+
+class Cell(NamedTuple):
+    """A number of a table, as text; ``best`` if it is the highest of its model's column."""
+
+    text: str
+    best: bool = False
+    note: str = ""
+
+
+class Line(NamedTuple):
+    """A method's row: ``first`` if its model's block starts here."""
+
+    model: str
+    method: str
+    strength: str
+    cells: list[Cell]
+    total: Cell
+    opposite: Cell
+    collapse: Cell
+    first: bool
+    size: int
+
+
+class Table(NamedTuple):
+    """Following rates for one target, in the shape of AMPS's Table 2."""
+
+    target: str
+    tasks: list[str]
+    lines: list[Line]
+    items: int
+
+
+def following_tables(summary: Summary) -> list[Table]:
+    """Lay out following rates at the chosen strengths: a table for each target, rows model by method."""
+    chosen = [r for r in summary["rows"] if r["chosen"]]
+    return [_table(summary, [r for r in chosen if r["target"] == t]) for t in _ordered(chosen, "target")]
+
+
+def _table(summary: Summary, rows: list[dict[str, Any]]) -> Table:
+    tasks = [t for t in sorted(_ordered(rows, "task")) if t != ALL_TASKS]
+    found = {(r["model"], r["method"], r["task"]): r for r in rows}
+    methods = _ordered(rows, "method")
+    lines = []
+    for model in [m for m in summary["models"] if any(r["model"] == m for r in rows)]:
+        best = {t: max(found[model, m, t]["following"] for m in methods) for t in [*tasks, ALL_TASKS]}
+        for method in methods:
+            by_task = {t: found[model, method, t] for t in [*tasks, ALL_TASKS]}
+            lines.append(_line(model, method, by_task, best, first=method == methods[0], size=len(methods)))
+    items = max(r["n"] for r in rows)
+    return Table(rows[0]["target"], [task_name(t) for t in tasks], lines, items)
+
+
+def _line(model: str, method: str, by_task: dict[str, Any], best: dict[str, float], *, first: bool, size: int) -> Line:
+    total = by_task[ALL_TASKS]
+    cells = [
+        Cell(percent(r["following"]), r["following"] == best[t], f"n = {r['n']}, {interval(r)}")
+        for t, r in by_task.items()
+        if t != ALL_TASKS
+    ]
+    strength = "" if method in ("none", "instruction") else f"{total['strength']:g}"
+    return Line(
+        model,
+        method_name(method),
+        strength,
+        cells,
+        Cell(
+            percent(total["following"]),
+            total["following"] == best[ALL_TASKS],
+            f"{100 * total['following_low']:.0f}–{100 * total['following_high']:.0f}",
+        ),
+        Cell(percent(total["opposite"])),
+        Cell(percent(total["collapse"])),
+        first,
+        size,
+    )
+
+
+class PairedLine(NamedTuple):
+    """A paired comparison, as text."""
+
+    model: str
+    target: str
+    pair: str
+    difference: str
+    interval: str
+    split: str
+    p: str
+    decided: bool
+
+
+def paired_table(summary: Summary, pairs: list[tuple[str, str]]) -> list[PairedLine]:
+    """Lay out the paired comparisons of given (method, baseline) pairs."""
+    return [
+        PairedLine(
+            r["model"],
+            r["target"],
+            f"{method_name(r['method'])} − {method_name(r['baseline'])}",
+            points(r["difference"]),
+            f"{points(r['difference_low'])} to {points(r['difference_high'])}",
+            f"{r['method_only']} : {r['baseline_only']}",
+            p_value(r["p"]),
+            r["p"] < 0.05,
+        )
+        for pair in pairs
+        for r in summary["paired"]
+        if (r["method"], r["baseline"]) == pair
+    ]
+
+
+def receipt_table(provenance: dict[str, Any], summary: Summary) -> list[dict[str, Any]]:
+    """Add up the receipts of all evaluation steps, by model, edit and layer, and name who edits there."""
+    totals: dict[tuple[str, str, int], dict[str, Any]] = {}
+    for step, notes in provenance["steps"].items():
+        model = step.rsplit("/", 1)[0]
+        for entry in notes.get("receipt", ()):
+            key = (model, entry["edit"], entry["layer"])
+            total = totals.setdefault(
+                key, {"rows": 0, "prompt_positions": 0, "generated_positions": 0, "change": 0.0, "measured": 0}
+            )
+            for count in ("rows", "prompt_positions", "generated_positions", "measured"):
+                total[count] += entry[count]
+            total["change"] += entry["relative_change"] * entry["measured"]
+    return [
+        {
+            "model": model,
+            "edit": edit,
+            "layer": layer,
+            "methods": ", ".join(
+                f"{method_name(a['method'])} ({a['target']})"
+                for a in summary["artifacts"]
+                if a["folder"] == model and a["layer"] == layer
+            ),
+            **{k: f"{total[k]:,}" for k in ("rows", "prompt_positions", "generated_positions")},
+            "relative_change": f"{total['change'] / total['measured']:.2f}" if total["measured"] else "",
+        }
+        for (model, edit, layer), total in sorted(totals.items())
+    ]
+
+
+def percent(share: float) -> str:
+    """Write a share in percent with one decimal."""
+    return f"{100 * share:.1f}"
+
+
+def points(difference: float) -> str:
+    """Write a difference of shares in percentage points, with its sign."""
+    text = f"{100 * difference:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+
+
+def interval(row: dict[str, Any]) -> str:
+    """Write a following rate's 95 % interval in percent."""
+    return f"{percent(row['following_low'])} to {percent(row['following_high'])}"
+
+
+def p_value(p: float) -> str:
+    """Write a p-value as readers expect it."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _ordered(rows: list[dict[str, Any]], key: str) -> list[str]:
+    return list(dict.fromkeys(r[key] for r in rows))

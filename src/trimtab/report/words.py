@@ -1,0 +1,125 @@
+"""What the numbers say, in plain sentences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trimtab.report.style import method_name
+from trimtab.report.tables import p_value, percent, points
+from trimtab.study import ALL_TASKS
+
+Summary = dict[str, Any]
+SIGNIFICANCE = 0.05
+PAIR = ("amps", "l2s")
+"""The comparison a study is asked to decide."""
+
+
+def headline(summary: Summary) -> str:
+    """Say in one sentence how AMPS and L2S compare, over all models and targets."""
+    rows = [r for r in summary["paired"] if (r["method"], r["baseline"]) == PAIR]
+    if not rows:
+        return "This study does not compare AMPS with L2S."
+    better = sum(r["p"] < SIGNIFICANCE and r["difference"] > 0 for r in rows)
+    worse = sum(r["p"] < SIGNIFICANCE and r["difference"] < 0 for r in rows)
+    level = len(rows) - better - worse
+    name, baseline = (method_name(m) for m in PAIR)
+    if level == len(rows):
+        return f"{name} and {baseline} cannot be told apart in any of {len(rows)} comparisons."
+    parts = [
+        text
+        for count, text in (
+            (better, f"better in {better}"),
+            (worse, f"worse in {worse}"),
+            (level, f"not distinguishable in {level}"),
+        )
+        if count
+    ]
+    return f"Against {baseline}, {name} is {_listed(parts)} of {len(rows)} comparisons."
+
+
+def verdicts(summary: Summary) -> list[str]:
+    """Say, for each model and target, what each method did, and whether AMPS and L2S differ."""
+    rows = {
+        (r["model"], r["target"], r["method"]): r for r in summary["rows"] if r["chosen"] and r["task"] == ALL_TASKS
+    }
+    pairs = {(r["model"], r["target"], r["method"], r["baseline"]): r for r in summary["paired"]}
+    sentences = []
+    for model, target in dict.fromkeys(key[:2] for key in rows):
+        methods = [key[2] for key in rows if key[:2] == (model, target)]
+        sentences.append(
+            " ".join(
+                [
+                    _moved(model, target, {m: rows[model, target, m] for m in methods}),
+                    _paired(pairs.get((model, target, *PAIR))),
+                ]
+            ).strip()
+        )
+    return sentences
+
+
+def cautions(summary: Summary) -> list[str]:
+    """Say what results on these models can and cannot show."""
+    found = [
+        "A following rate counts only if it is read beside its collapse rate: a model that answers nonsense follows "
+        "nothing. Collapse here is the share of replies that are empty, unreadable, looping, or none of the answers "
+        "known for the task; it is part of the other rate.",
+        "Layer, strength and AMPS's reading were chosen on validation items, and every rate above is from test "
+        "items that no method has seen. Intervals cover the choice of items, not the choice of seed or of model.",
+    ]
+    bundled = [name for name in summary["models"] if name.startswith("pocket-")]
+    if bundled:
+        named = " and ".join(bundled)
+        found.insert(
+            0,
+            f"{named} are small models (10 million parameters at most), trained on drawn scenes and generated "
+            "sentences. They can show that every part works end to end on models that really see and read, how the "
+            "methods compare there, and how a shift of preference trades against collapse. They cannot show how "
+            "large the effect is on a 7B model, on photographs or on free text: run the same study on your model "
+            "before you rely on a number.",
+        )
+    return found
+
+
+def _moved(model: str, target: str, rows: dict[str, dict[str, Any]]) -> str:
+    start = rows.get("none")
+    others = {m: r for m, r in rows.items() if m != "none"}
+    reached = _listed([f"{percent(r['following'])} % with {_with_article(m)}" for m, r in others.items()])
+    text = f"{model}, target {target}:"
+    if start is not None:
+        text += f" {percent(start['following'])} % of answers follow the {target} without steering"
+        text += f"; {reached}." if others else "."
+    else:
+        text += f" answers that follow the {target} are {reached}."
+    if not others:
+        return text
+    worst = max(others, key=lambda m: others[m]["collapse"])
+    return f"{text} At most {percent(others[worst]['collapse'])} % of replies collapse ({method_name(worst)})."
+
+
+def _with_article(method: str) -> str:
+    return {"instruction": "an instruction", "mean": "the mean vector"}.get(method, method_name(method))
+
+
+def _paired(pair: dict[str, Any] | None) -> str:
+    if pair is None:
+        return ""
+    name, baseline = method_name(pair["method"]), method_name(pair["baseline"])
+    difference = (
+        f"{name} minus {baseline} is {points(pair['difference'])} points (95 % interval "
+        f"{points(pair['difference_low'])} to {points(pair['difference_high'])}, McNemar p {_equals(pair['p'])}, "
+        f"n = {pair['n']})"
+    )
+    if pair["p"] >= SIGNIFICANCE:
+        return f"{difference}: no difference is shown."
+    return f"{difference}: {name if pair['difference'] > 0 else baseline} is better here."
+
+
+def _equals(p: float) -> str:
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def _listed(parts: list[str]) -> str:
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,186 @@
+"""Ask conflict items under every method and strength, and judge the answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from trimtab.data import Item, Skipped, valid_answers
+from trimtab.engine import MAX_NEW_TOKENS, Cost, Prompt, Receipt, Row, generate
+from trimtab.errors import DataError, MissingImageError, UsageError
+from trimtab.models import Model
+from trimtab.steering import Artifact
+from trimtab.study.metrics import rates
+from trimtab.study.protocols import Protocol, protocol_named
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from trimtab.study.progress import Advance
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """One artifact at one strength; ``chosen`` if that is the artifact's own strength."""
+
+    artifact: Artifact
+    strength: float
+    chosen: bool
+
+
+@dataclass(eq=False)
+class Evaluation:
+    """Judged answers.
+
+    Attributes:
+        answers: A row for each item and condition: ``id, task, model, method, target, protocol, strength,
+            chosen, prediction, label, collapsed, reason``.
+        receipt: What the edits touched.
+        cost: Work done.
+        skipped: Items left out because their picture could not be read.
+    """
+
+    answers: DataFrame
+    receipt: Receipt = field(default_factory=Receipt)
+    cost: Cost = field(default_factory=Cost)
+    skipped: list[Skipped] = field(default_factory=list)
+
+    @cached_property
+    def rates(self) -> DataFrame:
+        """Following, opposite, other and collapse rate of each condition; see ``trimtab.study.rates``."""
+        return rates(self.answers)
+
+
+def evaluate(
+    model: Model,
+    items: Iterable[Item],
+    methods: Sequence[Artifact],
+    *,
+    strengths: Sequence[float] | None = None,
+    protocol: str = "open",
+    valid: dict[str, frozenset[str]] | None = None,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    progress: Advance | None = None,
+) -> Evaluation:
+    """Ask every item under every method, all as rows of one run, and judge the answers.
+
+    Args:
+        model: The model.
+        items: Conflict items.
+        methods: Fitted methods.
+        strengths: Further strengths at which to try the methods that have one; each is always tried at its own.
+        protocol: How items are put to the model; a key of ``PROTOCOLS``.
+        valid: Valid answers of each task, by which a collapsed answer is told from a wrong one; left out, all
+            answers that the items give to either modality.
+        max_new_tokens: Longest answer in tokens.
+        progress: Called with the number of rows just finished.
+
+    Returns:
+        The judged answers, with rates, receipt and cost.
+
+    Raises:
+        UsageError: No item that can be asked, no method, or one that is not fitted.
+        ArtifactError: A method was fitted on another model.
+    """
+    how, ways = protocol_named(protocol), conditions(methods, strengths)
+    for way in ways:
+        way.artifact.check(model)
+    asked, skipped = _ask(how, items)
+    if not asked:
+        reason = skipped[0].reason if skipped else "it holds none"
+        raise UsageError(f"`items` of evaluate must hold at least one item that can be asked; {reason}.")
+    valid = valid_answers(item for item, _ in asked) if valid is None else valid
+    rows = _Rows()
+    places = [
+        [[rows.place(way.artifact.row(p, way.strength)) for p in prompts] for _, prompts in asked] for way in ways
+    ]
+    answers = generate(model, rows.rows, max_new_tokens=max_new_tokens, progress=progress)
+    table = [
+        _judged(model, how, way, item, [answers.texts[place] for place in item_places], valid)
+        for way, way_places in zip(ways, places, strict=True)
+        for (item, _), item_places in zip(asked, way_places, strict=True)
+    ]
+    from pandas import DataFrame
+
+    return Evaluation(DataFrame(table), answers.receipt, answers.cost, skipped)
+
+
+def conditions(methods: Sequence[Artifact], strengths: Sequence[float] | None = None) -> list[Condition]:
+    """List the conditions that ``evaluate`` tries.
+
+    Raises:
+        UsageError: No method, or one that is not fitted.
+    """
+    if not methods:
+        raise UsageError("`methods` of evaluate must hold at least one fitted method; got none.")
+    found = []
+    for artifact in methods:
+        if not isinstance(artifact, Artifact):
+            raise UsageError(
+                f"`methods` of evaluate must be fitted; got {type(artifact).__name__}; call its fit(model, items)."
+            )
+        own = artifact.strength
+        swept = set(strengths or ()) if artifact.edits() else set()
+        found += [Condition(artifact, s, s == own) for s in sorted(swept | {own})]
+    return found
+
+
+def _ask(how: Protocol, items: Iterable[Item]) -> tuple[list[tuple[Item, list[Prompt]]], list[Skipped]]:
+    """Make each item's prompts, which all conditions share, and list the items whose picture cannot be read."""
+    asked, skipped = [], []
+    for number, item in enumerate(items, start=1):
+        try:
+            asked.append((item, how.prompts(item)))
+        except (DataError, MissingImageError) as error:
+            skipped.append(Skipped(number, f"item {item.id}: {error}"))
+    if skipped:
+        logger.warning("Skipped %d items; the first: %s", len(skipped), skipped[0].reason)
+    return asked, skipped
+
+
+class _Rows:
+    """Rows of one run, in which a prompt without edits is asked once, however many conditions want it."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self._plain: dict[int, int] = {}
+
+    def place(self, row: Row) -> int:
+        """Add a row, or find the same one, and return its place."""
+        if not row.edits and id(row.prompt) in self._plain:
+            return self._plain[id(row.prompt)]
+        self.rows.append(row)
+        if not row.edits:
+            self._plain[id(row.prompt)] = len(self.rows) - 1
+        return len(self.rows) - 1
+
+
+def _judged(
+    model: Model,
+    protocol: Protocol,
+    way: Condition,
+    item: Item,
+    replies: list[str],
+    valid: dict[str, frozenset[str]],
+) -> dict[str, Any]:
+    judgement = protocol.judge(replies, item, valid.get(item.task))
+    return {
+        "id": item.id,
+        "task": item.task,
+        "model": model.name,
+        "method": way.artifact.method,
+        "target": way.artifact.target,
+        "protocol": protocol.name,
+        "strength": way.strength,
+        "chosen": way.chosen,
+        "prediction": " | ".join(replies),
+        "label": judgement.label,
+        "collapsed": judgement.collapsed,
+        "reason": judgement.reason,
+    }

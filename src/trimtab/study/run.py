@@ -1,0 +1,166 @@
+"""Run a study from its plan into a run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trimtab.data import Items, read_items, valid_answers
+from trimtab.errors import RunFolderError
+from trimtab.models import Model, load
+from trimtab.study.pictures import with_kept_images
+from trimtab.study.plan import Plan, choose_items
+from trimtab.study.progress import Progress, Silent
+from trimtab.study.provenance import describe, git_commit, hardware, versions
+from trimtab.study.run_folder import ITEMS, PROVENANCE, SUMMARY, RunFolder, StepResult
+from trimtab.study.steps import NEUTRAL, ModelStudy, StudyItems
+from trimtab.study.summary import as_json, summarise
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def run_study(
+    plan: Plan,
+    out: str | Path,
+    *,
+    load: Callable[[str], Model] = load,
+    read: Callable[[str], Items] = read_items,
+    progress: Progress | None = None,
+) -> Path:
+    """Run a study, or go on with one that was killed.
+
+    For each model: measure the contribution of both modalities, fit every method for every target, choose layer
+    and strength on validation items, evaluate on test items. A finished step is never computed again, so the same
+    command, run again, ends with the same ``summary.json``.
+
+    Args:
+        plan: The study.
+        out: The run folder, new or of the same study.
+        load: Loads a model by name.
+        read: Reads a split, such as ``pocket-mc2:test``.
+        progress: Listens to what is being done.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        RunFolderError: The folder belongs to another configuration, or cannot be written to.
+        DataError: Items cannot be read.
+        UnsupportedModelError: A model cannot be loaded.
+    """
+    progress = progress or Silent()
+    items = _read(plan, read, progress)
+    models = {}
+    with progress.task("load models", len(plan.models)) as advance:
+        for name in plan.models:
+            models[name] = load(name)
+            models[name].batch_size = plan.batch_size
+            advance(1)
+    identities = {model.name: describe(model) for model in models.values()}
+    folder = RunFolder(
+        out,
+        {
+            "study": plan.resolved(),
+            "models": {name: identity["fingerprint"] for name, identity in identities.items()},
+            "data": items.describe(),
+        },
+    )
+    measured, fitted, evaluated = [], [], []
+    for model in models.values():
+        study = ModelStudy(plan, folder, model, items, progress)
+        measured += study.measure()
+        fitted += study.fit()
+        evaluated += study.evaluate(study.artifacts())
+    contributions, chosen, answers = _joined(measured), _joined(fitted), _joined(evaluated)
+    with_scores = _with_scores(answers, contributions)
+    folder.write(ITEMS, lambda part: with_scores.to_parquet(part, index=False))
+    folder.write(PROVENANCE, json.dumps(_provenance(plan, folder, identities, items, models), indent=1) + "\n")
+    folder.write(SUMMARY, as_json(summarise(plan, identities, answers, contributions, chosen)))
+    return folder.path
+
+
+def read_summary(run: str | Path) -> dict[str, Any]:
+    """Read a run folder's ``summary.json``.
+
+    Raises:
+        RunFolderError: There is none, or it is broken.
+    """
+    return _read_json(Path(run) / SUMMARY)
+
+
+def read_provenance(run: str | Path) -> dict[str, Any]:
+    """Read a run folder's ``provenance.json``.
+
+    Raises:
+        RunFolderError: There is none, or it is broken.
+    """
+    return _read_json(Path(run) / PROVENANCE)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(
+            f"`run` must be the folder of a finished study; {path} cannot be read ({error}); run the study's command "
+            "again to finish it."
+        ) from error
+
+
+def _read(plan: Plan, read: Callable[[str], Items], progress: Progress) -> StudyItems:
+    sizes = {"train": plan.train_items, "validation": plan.validation_items, "test": plan.test_items}
+    found: dict[str, Items] = {}
+    valid: dict[str, frozenset[str]] = {}
+    with progress.task("read items", sum(sizes.values())) as advance:
+        for split, size in sizes.items():
+            every = read(f"{plan.data}:{split}")
+            if split == "test":
+                valid = valid_answers(every)
+            found[split] = with_kept_images(choose_items(every, size, plan.seed))
+            advance(size)
+    return StudyItems(found["train"], found["validation"], found["test"], valid)
+
+
+def _joined(steps: Iterable[StepResult]) -> DataFrame:
+    from pandas import concat
+
+    tables = []
+    for step in steps:
+        step.table.attrs = {}
+        tables.append(step.table)
+    return concat(tables, ignore_index=True)
+
+
+def _with_scores(answers: DataFrame, contributions: DataFrame) -> DataFrame:
+    """Put beside each answer the contributions of the very prompt it answers, where they were measured."""
+    asked = answers.assign(
+        instruction=answers["target"].where(answers["method"] == "instruction", NEUTRAL),
+    )
+    scores = contributions.rename(columns={"item_id": "id", "image": "contribution_image", "text": "contribution_text"})
+    return asked.merge(scores.drop(columns="task"), how="left", on=["model", "instruction", "id"])
+
+
+def _provenance(
+    plan: Plan,
+    folder: RunFolder,
+    identities: dict[str, dict[str, Any]],
+    items: StudyItems,
+    models: dict[str, Model],
+) -> dict[str, Any]:
+    steps = folder.steps()
+    costs = [notes["cost"] for notes in steps.values() if "cost" in notes]
+    return {
+        "study": plan.name,
+        "seed": plan.seed,
+        "versions": versions(),
+        "commit": git_commit(),
+        "hardware": hardware(models.values()),
+        "models": identities,
+        "data": items.describe(),
+        "seconds": round(sum(notes["seconds"] for notes in steps.values()), 1),
+        "evaluation": {key: sum(cost[key] for cost in costs) for key in (costs[0] if costs else ())},
+        "steps": steps,
+    }

@@ -1,0 +1,205 @@
+"""The steps of a study on one model: measure, fit, evaluate. Each is stored when done and never done again."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trimtab.contribution import ContributionConfig, contribution
+from trimtab.data import Item, Items, items_fingerprint
+from trimtab.data.prompts import INSTRUCTIONS, Modality
+from trimtab.models import Model
+from trimtab.steering import Artifact, TrainingSet, load_artifact
+from trimtab.study.evaluate import conditions, evaluate
+from trimtab.study.fit import fit_method
+from trimtab.study.plan import Plan
+from trimtab.study.progress import Progress
+from trimtab.study.run_folder import RunFolder, StepResult
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+logger = logging.getLogger(__name__)
+
+NEUTRAL = "none"
+"""Name of the prompt without an instruction in tables."""
+
+
+@dataclass(frozen=True, eq=False)
+class StudyItems:
+    """Items of a study with their pictures opened.
+
+    Attributes:
+        train: To fit on.
+        validation: To choose layer and strength on.
+        test: To evaluate on; the first of them are swept and measured.
+        valid: Valid answers of each task in the whole test split.
+    """
+
+    train: Items
+    validation: Items
+    test: Items
+    valid: dict[str, frozenset[str]]
+
+    def describe(self) -> dict[str, Any]:
+        """Return sizes, counts of skipped items, and fingerprints."""
+        return {
+            name: {
+                "items": len(items),
+                "skipped": len(items.skipped),
+                "fingerprint": items_fingerprint(items),
+            }
+            for name, items in (("train", self.train), ("validation", self.validation), ("test", self.test))
+        }
+
+
+@dataclass(eq=False)
+class ModelStudy:
+    """A study's steps on one model."""
+
+    plan: Plan
+    folder: RunFolder
+    model: Model
+    items: StudyItems
+    progress: Progress
+
+    def measure(self) -> list[StepResult]:
+        """Measure the contribution of both modalities, without an instruction and under each."""
+        prompts = {NEUTRAL: None, **{modality: INSTRUCTIONS[modality] for modality in self.plan.targets}}
+        measured = self.items.test[: self.plan.contribution_items]
+        done = []
+        with self.progress.task(f"{self.model.name}: contribution", len(prompts) * len(measured)) as advance:
+            for name, instruction in prompts.items():
+                for number, chunk in enumerate(_chunks(measured, self.plan.chunk)):
+
+                    def compute(
+                        chunk: Sequence[Item] = chunk, name: str = name, instruction: str | None = instruction
+                    ) -> StepResult:
+                        return self._measure(chunk, name, instruction)
+
+                    done.append(self._step(f"contribution-{name}-{number:03d}", compute))
+                    advance(len(chunk))
+        return done
+
+    def fit(self) -> list[StepResult]:
+        """Fit every method for every target, and save the artifacts."""
+        wanted = self._wanted()
+        done = []
+        with self.progress.task(f"{self.model.name}: fit and tune", len(wanted)) as advance:
+            for method, target in wanted:
+
+                def compute(method: str = method, target: Modality = target) -> StepResult:
+                    return self._fit(method, target)
+
+                done.append(self._step(f"fit-{method}-{target}", compute))
+                advance(1)
+        return done
+
+    def artifacts(self) -> list[Artifact]:
+        """Load the saved artifacts, target by target in the order of the plan's methods."""
+        wanted = self._wanted()
+        return [load_artifact(self._artifact_folder(method, target), self.model) for method, target in wanted]
+
+    def evaluate(self, artifacts: Sequence[Artifact]) -> list[StepResult]:
+        """Evaluate the artifacts at their own strengths, and at every strength on the first test items."""
+        chunks = _sweep_chunks(self.items.test, self.plan)
+        total = sum(len(c) * len(conditions(artifacts, strengths)) for c, strengths in chunks)
+        done = []
+        with self.progress.task(f"{self.model.name}: evaluate", total) as advance:
+            for number, (chunk, strengths) in enumerate(chunks):
+
+                def compute(chunk: Sequence[Item] = chunk, strengths: Sequence[float] | None = strengths) -> StepResult:
+                    return self._evaluate(chunk, artifacts, strengths)
+
+                done.append(self._step(f"evaluate-{number:03d}", compute))
+                advance(len(chunk) * len(conditions(artifacts, strengths)))
+        return done
+
+    def _step(self, name: str, compute: Any) -> StepResult:
+        def from_fresh() -> StepResult:
+            # What earlier steps left in memory must not show in the last bit of a later one.
+            self.model.forget_images()
+            return compute()
+
+        return self.folder.step(f"{folder_name(self.model.name)}/{name}", from_fresh)
+
+    def _wanted(self) -> list[tuple[str, Modality]]:
+        return [(method, target) for target in self.plan.targets for method in self.plan.methods]
+
+    @cached_property
+    def _training_set(self) -> TrainingSet:
+        """What the methods learn from; made only if some method is not fitted yet."""
+        train = TrainingSet(self.model, self.items.train, self.plan.layers(self.model.n_layers))
+        _ = train.states
+        self.model.forget_images()
+        return train
+
+    def _artifact_folder(self, method: str, target: Modality) -> Path:
+        return self.folder.path / "artifacts" / folder_name(self.model.name) / f"{method}-{target}"
+
+    def _fit(self, method: str, target: Modality) -> StepResult:
+        artifact = fit_method(self.plan, method, target, self._training_set, self.items.validation)
+        home = self._artifact_folder(method, target)
+        shutil.rmtree(home, ignore_errors=True)  # left by a study killed just after it saved this artifact
+        artifact.save(home)
+        return StepResult(artifact_table([artifact]), {})
+
+    def _measure(self, chunk: Sequence[Item], name: str, instruction: str | None) -> StepResult:
+        config = ContributionConfig(seed=self.plan.seed)
+        found = contribution(self.model, chunk, instruction=instruction, config=config)
+        table = found.table()
+        table.insert(0, "instruction", name)
+        table.insert(0, "model", self.model.name)
+        return StepResult(table, {"skipped": len(found.skipped)})
+
+    def _evaluate(
+        self, chunk: Sequence[Item], artifacts: Sequence[Artifact], strengths: Sequence[float] | None
+    ) -> StepResult:
+        found = evaluate(self.model, chunk, artifacts, strengths=strengths, valid=self.items.valid)
+        receipt = [asdict(entry) for entry in found.receipt.entries.values()]
+        return StepResult(
+            found.answers, {"receipt": receipt, "cost": asdict(found.cost), "skipped": len(found.skipped)}
+        )
+
+
+def artifact_table(artifacts: Sequence[Artifact]) -> DataFrame:
+    """Return what was chosen for each method: ``model, folder, method, target, layer, strength, reading``."""
+    from pandas import DataFrame
+
+    return DataFrame(
+        [
+            {
+                "model": a.model_name,
+                "folder": folder_name(a.model_name),
+                "method": a.method,
+                "target": a.target,
+                "layer": a.layer,
+                "strength": a.strength,
+                "reading": a.options.get("reading"),
+            }
+            for a in artifacts
+        ]
+    )
+
+
+def folder_name(model: str) -> str:
+    """Return a model's name or path as the name of one folder."""
+    return model.strip("/.").replace("/", "--")
+
+
+def _chunks(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _sweep_chunks(items: Sequence[Item], plan: Plan) -> list[tuple[Sequence[Item], Sequence[float] | None]]:
+    """Cut items into chunks that are swept, then chunks that are not."""
+    swept, rest = items[: plan.sweep_items], items[plan.sweep_items :]
+    return [
+        *((chunk, plan.strengths) for chunk in _chunks(swept, plan.chunk)),
+        *((chunk, None) for chunk in _chunks(rest, plan.chunk)),
+    ]

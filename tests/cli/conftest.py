@@ -1,0 +1,57 @@
+"""The command line on a tiny model and a file of made-up items."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from trimtab.cli import app
+from trimtab.data import ImageBytes, Item, Items, write_items
+from trimtab.models import Model
+from trimtab.testing import picture, tiny_model
+
+ANSWERS = ["one", "two", "three", "red", "cat", "ball"]
+
+
+def make_items(split: str, n: int = 6) -> Items:
+    found = Items()
+    for i in range(n):
+        buffer = io.BytesIO()
+        picture(i).save(buffer, format="PNG")
+        found.append(
+            Item(
+                id=f"{split}-{i}",
+                task=["color", "counting"][i % 2],
+                question="What is in the picture?",
+                context=f"The cats play with {ANSWERS[i % 6]} of the ball.",
+                answer_image=ANSWERS[(i + 1) % 6],
+                answer_text=ANSWERS[i % 6],
+                image=ImageBytes(buffer.getvalue()),
+                split=split,
+            )
+        )
+    return found
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    return tiny_model("llava", layers=2)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_items(make_items("test"), tmp_path / "items.jsonl")
+
+
+@pytest.fixture
+def invoke(model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
+    """Runs a command line; the model ``tiny`` is a tiny one."""
+    import trimtab
+
+    load = trimtab.load
+    monkeypatch.setattr(trimtab, "load", lambda name: model if name == "tiny" else load(name))
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])

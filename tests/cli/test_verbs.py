@@ -1,0 +1,123 @@
+import json
+from functools import partial
+
+import pytest
+from pandas import read_parquet
+
+import trimtab.study
+from trimtab.data import Items
+from trimtab.study import Plan, run_study
+from trimtab.testing import picture
+
+from .conftest import make_items
+
+
+def answer(result) -> dict:
+    """What a verb printed with --json; stdout must hold that alone."""
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_measure(invoke, data, tmp_path):
+    found = answer(invoke("measure", "tiny", data, "--limit", 4, "--out", "scores.parquet", "--json"))
+    assert len(found["items"]) == 4
+    assert found["ratios"][-1]["task"] == "all"
+    assert len(read_parquet(tmp_path / "scores.parquet")) == 4
+    shown = invoke("measure", "tiny", data, "--limit", 2, "--instruction", "image")
+    assert "Visual ratio" in shown.stdout
+
+
+def test_fit_then_evaluate_then_generate(invoke, data, tmp_path):
+    fitted = answer(invoke("fit", "mean", "tiny", data, "--target", "image", "--layer", 1, "--json"))
+    assert (fitted["layer"], fitted["target"]) == (1, "image")
+    folder = fitted["artifact"]
+
+    found = answer(
+        invoke("evaluate", "tiny", data, "--artifact", folder, "--strength", 2, "--out", "a.parquet", "--json")
+    )
+    totals = [r for r in found["rates"] if r["task"] == "all"]
+    assert [(r["method"], r["strength"]) for r in totals] == [
+        ("none", 0.0),
+        ("instruction", 1.0),
+        ("mean", 1.0),
+        ("mean", 2.0),
+    ]
+    assert found["receipt"][0]["prompt_positions"] == 12
+    assert len(read_parquet(tmp_path / "a.parquet")) == 24
+    assert "following" in invoke("evaluate", "tiny", data, "--artifact", folder).stdout
+
+    picture().save(tmp_path / "p.png")
+    ask = ("generate", "tiny", "--image", "p.png", "--question", "What is it?", "--context", "A dog.")
+    plain = answer(invoke(*ask, "--json"))
+    zero = answer(invoke(*ask, "--artifact", folder, "--strength", 0, "--json"))
+    steered = answer(invoke(*ask, "--artifact", folder, "--strength", 50, "--json"))
+    assert plain["tokens"] == zero["tokens"] != steered["tokens"]
+    assert steered["receipt"][0]["layer"] == 1
+    assert invoke(*ask, "--instruction", "image").exit_code == 0
+
+
+def test_fit_chooses_on_validation_items(invoke, data):
+    found = answer(
+        invoke(
+            *("fit", "mean", "tiny", data, "--target", "text", "--validation", data),
+            *("--layer", 0, "--layer", 1, "--strength", 1, "--strength", 2, "--json"),
+        )
+    )
+    assert len(found["metrics"]["grid"]) == 4
+
+
+def test_models(invoke, model):
+    listed = answer(invoke("models", "list", "--json"))
+    assert [m["name"] for m in listed["bundled"]] == ["pocket-llava", "pocket-qwen"]
+    shown = answer(invoke("models", "show", "tiny", "--json"))
+    assert (shown["fingerprint"], shown["layers"], shown["self_check"]) == (model.fingerprint, 2, "passed")
+
+
+def test_data(invoke, data, tmp_path):
+    shown = answer(invoke("data", "show", data, "--json"))
+    assert shown["tasks"] == {"color": 3, "counting": 3}
+    assert answer(invoke("data", "export", data, "some.parquet", "--limit", 2, "--json"))["items"] == 2
+    assert answer(invoke("data", "export", data, "sheet.png", "--json"))["items"] == 6
+    assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_skipped_rows_are_counted(invoke, data):
+    data.write_text(data.read_text() + '{"id": "broken"}\n')
+    result = invoke("data", "show", data, "--json")
+    assert len(answer(result)["skipped"]) == 1
+    assert "Skipped 1 items" in result.stderr
+
+
+@pytest.fixture
+def small_demo(monkeypatch, model):
+    """The demo on a tiny model and a few items."""
+    plan = Plan(
+        name="tiny",
+        models=("tiny",),
+        train_items=6,
+        validation_items=2,
+        test_items=4,
+        sweep_items=2,
+        contribution_items=2,
+        depths=(0.5,),
+        strengths=(1.0,),
+    )
+
+    def read(source: str) -> Items:
+        return make_items(source.partition(":")[2])
+
+    monkeypatch.setattr(trimtab.study, "FAST", plan)
+    monkeypatch.setattr(trimtab.study, "run_study", partial(run_study, load=lambda _name: model, read=read))
+
+
+def test_demo_and_report(invoke, small_demo, tmp_path):
+    shown = invoke("demo", "--fast", "--out", "run")
+    assert shown.exit_code == 0, shown.output
+    assert "AMPS minus L2S" in shown.stdout
+    assert str(tmp_path / "run" / "report.html") in str(tmp_path / shown.stdout.split("Report: ")[1].strip())
+    again = answer(invoke("demo", "--fast", "--out", "run", "--json"))
+    assert again["summary"]["schema_version"] == 1
+    assert answer(invoke("report", "run", "--json"))["report"].endswith("report.html")
+    refused = invoke("demo", "--fast", "--out", "run", "--seed", 7)
+    assert refused.exit_code == 1
+    assert "choose another folder" in refused.stderr

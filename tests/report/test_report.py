@@ -1,0 +1,106 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from trimtab.errors import RunFolderError
+from trimtab.report import following_tables, headline, paired_table, verdicts, write_report
+from trimtab.report.tables import p_value, points, receipt_table
+
+
+class Page(HTMLParser):
+    """Collects a page's table rows and everything it would load."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.loads: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.loads += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_data(self, data):
+        if self.rows and self.rows[-1]:
+            self.rows[-1][-1] += data.strip()
+
+
+@pytest.fixture
+def page(run) -> Page:
+    return Page(write_report(run).read_text(encoding="utf-8"))
+
+
+def test_the_page_needs_no_other_file(page, run):
+    assert page.loads
+    assert all(address.startswith("data:image/png;base64,") for address in page.loads)
+    html = (run / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"https?://|@import|<script|url\(", html)
+
+
+def test_figures_are_written_as_png(page, run):
+    names = sorted(path.name for path in (run / "figures").iterdir())
+    assert names == ["contribution.png", "paired.png", "strength-pocket-llava.png", "strength-pocket-qwen.png"]
+    assert all((run / "figures" / name).read_bytes().startswith(b"\x89PNG") for name in names)
+
+
+def test_the_page_holds_every_row_of_the_tables(page, summary):
+    cells = [set(row) for row in page.rows]
+    tables = following_tables(summary)
+    assert [t.target for t in tables] == ["image", "text"]
+    for table in tables:
+        assert len(table.lines) == 2 * 5
+        assert table.tasks == ["color", "counting", "object"]
+        for line in table.lines:
+            wanted = {line.method, *(c.text for c in line.cells), line.opposite.text, line.collapse.text}
+            assert any(wanted <= row for row in cells), line
+
+
+def test_a_table_row_is_what_was_counted(summary):
+    image = following_tables(summary)[0]
+    amps = next(line for line in image.lines if line.method == "AMPS")
+    assert (amps.total.text, amps.total.best, amps.strength) == ("80.0", True, "1")
+    assert (amps.opposite.text, amps.collapse.text) == ("18.3", "1.7")
+
+
+def test_verdicts_follow_the_paired_test(summary):
+    assert headline(summary) == "Against L2S, AMPS is better in 2 and not distinguishable in 2 of 4 comparisons."
+    image, text = verdicts(summary)[:2]
+    assert "20.0 % of answers follow the image without steering" in image
+    assert "80.0 % with AMPS" in image
+    assert "AMPS minus L2S is +30.0 points" in image
+    assert image.endswith("AMPS is better here.")
+    assert text.endswith("no difference is shown.")
+
+
+def test_a_study_without_amps_says_so(summary):
+    assert "does not compare" in headline({**summary, "paired": []})
+
+
+def test_paired_lines(summary):
+    first = paired_table(summary, [("amps", "l2s")])[0]
+    assert (first.difference, first.split, first.p, first.decided) == ("+30.0", "18 : 0", "< 0.001", True)
+
+
+def test_numbers_are_written_for_readers():
+    assert (points(0.051), points(-0.02), points(-0.0001)) == ("+5.1", "−2.0", "0.0")
+    assert (p_value(0.0004), p_value(0.04)) == ("< 0.001", "0.040")
+
+
+def test_receipts_are_added_up_and_name_their_methods(provenance, summary):
+    first = receipt_table(provenance, summary)[0]
+    assert (first["rows"], first["generated_positions"], first["relative_change"]) == ("120", "122", "0.50")
+    assert "AMPS (image)" in first["methods"]
+
+
+def test_what_is_no_finished_study_is_refused(tmp_path, run):
+    with pytest.raises(RunFolderError, match="finished study"):
+        write_report(tmp_path / "nowhere")
+    summary = json.loads((run / "summary.json").read_text())
+    (run / "summary.json").write_text(json.dumps({**summary, "schema_version": 99}))
+    with pytest.raises(RunFolderError, match="schema version"):
+        write_report(run)
