@@ -41,21 +41,24 @@ def plan(prompts: Sequence[Encoded], limits: Sequence[int]) -> list[Group]:
 
 
 def _cheapest(prompts: Sequence[Encoded], limits: Sequence[int], rows: list[int]) -> list[Group]:
-    """Share one prefix among all rows, or a longer one among equal prompts, whichever computes fewer tokens.
+    """Share one prefix among all rows, or a longer one among equal prompts, whichever computes less.
 
     A strength sweep asks the same prompt many times and then needs one token a row; an instruction in a
     neighbouring row must not make it compute the question again.
     """
-    together = [Group(tuple(rows), _shared(prompts, limits, rows))]
     equal: dict[tuple, list[int]] = {}
     for r in rows:
         equal.setdefault(tuple(prompts[r].ids.tolist()), []).append(r)
-    apart = [Group(tuple(members), _shared(prompts, limits, members)) for members in equal.values()]
-    return min(together, apart, key=lambda groups: sum(_tokens(prompts, g) for g in groups))
+    repeated = [members for members in equal.values() if len(members) > 1]
+    single = [r for members in equal.values() if len(members) == 1 for r in members]
+    ways = ([rows], list(equal.values()), [*repeated, single] if single else repeated)
+    groupings = [[Group(tuple(m), _shared(prompts, limits, m)) for m in way] for way in ways]
+    return min(groupings, key=lambda groups: sum(_positions(prompts, g) for g in groups))
 
 
-def _tokens(prompts: Sequence[Encoded], group: Group) -> int:
-    return group.shared + sum(len(prompts[r]) - group.shared for r in group.rows)
+def _positions(prompts: Sequence[Encoded], group: Group) -> int:
+    """Token positions a group computes, padding included: its tails are as long as the longest."""
+    return group.shared + len(group.rows) * (max(len(prompts[r]) for r in group.rows) - group.shared)
 
 
 def _natural_prefix(prompt: Encoded) -> int:

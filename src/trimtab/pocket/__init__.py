@@ -1,0 +1,62 @@
+"""Pocket: the bundled benchmark (pocket-mc2) and the two bundled models.
+
+Pictures are OpenMoji (https://openmoji.org, CC BY-SA 4.0), rendered when needed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trimtab.errors import UsageError
+
+if TYPE_CHECKING:
+    from trimtab.pocket.benchmark import SPLITS, TASKS, PocketItem, items
+    from trimtab.pocket.instructions import instructions_for
+    from trimtab.pocket.scene import Scene
+    from trimtab.pocket.sheet import sample_sheet
+
+CHECKPOINTS = ("pocket-llava", "pocket-qwen")
+"""Names of the bundled models."""
+
+_HOMES = {
+    "SPLITS": "benchmark",
+    "TASKS": "benchmark",
+    "PocketItem": "benchmark",
+    "Scene": "scene",
+    "instructions_for": "instructions",
+    "items": "benchmark",
+    "sample_sheet": "sheet",
+}
+
+__all__ = [
+    "CHECKPOINTS",
+    "SPLITS",
+    "TASKS",
+    "PocketItem",
+    "Scene",
+    "checkpoint",
+    "instructions_for",
+    "items",
+    "sample_sheet",
+]
+
+
+def checkpoint(name: str) -> Path:
+    """The folder of a bundled model.
+
+    Args:
+        name: One of `CHECKPOINTS`.
+    """
+    if name not in CHECKPOINTS:
+        raise UsageError(f"`name` of a pocket checkpoint must be one of {', '.join(CHECKPOINTS)}; got {name!r}.")
+    return Path(__file__).parent / "checkpoints" / name
+
+
+def __getattr__(name: str) -> object:
+    """Import what draws pictures only when it is used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,1 @@
+"""How the pocket checkpoints were made: `python -m training pocket-qwen --runs DIR`."""

@@ -1,0 +1,187 @@
+"""What the models are trained on: prompts under conditions, drawn from the step number.
+
+No prompt holds a conflict without an instruction: which modality wins then must emerge.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from training.carriers import LOOSE
+from trimtab.engine import Prompt
+from trimtab.pocket import PocketItem, Scene, instructions_for, wording
+from trimtab.pocket.benchmark import TASKS, draw
+from trimtab.pocket.sentences import QUESTIONS
+from trimtab.pocket.unimodal import both, classification, closed_book
+
+LETTERS = "ABCD"
+# What is harder to see is shown more often.
+_SEEN_SHARES = {
+    "activity_recognition": 0.6,
+    "attribute": 3.2,
+    "color": 0.5,
+    "counting": 1.8,
+    "object_recognition": 1.8,
+    "positional_reasoning": 3.0,
+    "sentiment_understanding": 0.6,
+    "sport_recognition": 0.7,
+}
+_READ_SHARES = dict.fromkeys(TASKS, 1.0) | {"object_recognition": 1.5, "positional_reasoning": 1.5, "attribute": 1.5}
+_CHOICE_SHARE = 0.12
+
+
+@dataclass(frozen=True)
+class Example:
+    """A prompt's text, its picture, and the answer to learn."""
+
+    body: str
+    scene: Scene | None
+    answer: str
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """How many prompts of each sort one step has.
+
+    Attributes:
+        items: So many items asked from their picture (sometimes also with an agreeing text), and as many from
+            their text.
+        instructed: Instructed conflicts to follow the image, and the text.
+    """
+
+    items: int = 20
+    instructed: tuple[int, int] = (0, 0)
+    closed_book: int = 3
+    both: int = 4
+    classification: int = 2
+
+
+def step_examples(mixture: Mixture, rng: random.Random) -> list[Example]:
+    """Draw the prompts of one training step."""
+    examples: list[Example] = []
+    for _ in range(mixture.items):
+        seen, read = _draw(_SEEN_SHARES, rng), _draw(_READ_SHARES, rng)
+        examples.append(example(seen, "image" if rng.random() < 0.7 else "irrelevant", rng, _CHOICE_SHARE))
+        examples += _around(seen.scene, rng)
+        examples.append(example(read, "text", rng, _CHOICE_SHARE))
+        if rng.random() < 0.25:
+            examples.append(example(seen, "agreeing", rng, _CHOICE_SHARE))
+    for target, number in zip(("image", "text"), mixture.instructed, strict=True):
+        examples += [instructed(_draw(_READ_SHARES, rng), target, "train", rng, _CHOICE_SHARE) for _ in range(number)]
+    examples += [_knowledge(rng) for _ in range(mixture.closed_book)]
+    examples += [_joined(rng) for _ in range(mixture.both)]
+    examples += [_classified(rng) for _ in range(mixture.classification)]
+    return examples
+
+
+def example(item: PocketItem, condition: str, rng: random.Random, choice_share: float = 0.0) -> Example:
+    """Ask an item under a condition that has one right answer.
+
+    Args:
+        item: The item.
+        condition: "image" (no text), "text" (no image), "agreeing" or "irrelevant" (image with text).
+        rng: Decides on form and order.
+        choice_share: Share of questions in choice form.
+    """
+    context = {
+        "image": None,
+        "text": item.context,
+        "agreeing": item.agreeing_context,
+        "irrelevant": item.irrelevant_context,
+    }[condition]
+    answer, wrong = item.answer_image, item.answer_text
+    if condition == "text":
+        answer, wrong = wrong, answer
+    instruction = None
+    if condition == "agreeing" and choice_share and rng.random() < 0.4:  # words met before they matter
+        instruction = rng.choice(instructions_for(rng.choice(("image", "text")), "train"))
+    return _form(
+        item, None if condition == "text" else item.scene, context, instruction, answer, wrong, rng, choice_share
+    )
+
+
+def instructed(item: PocketItem, target: str, split: str, rng: random.Random, choice_share: float = 0.0) -> Example:
+    """Ask a conflict item under an instruction to follow one modality."""
+    answer, wrong = item.answer_image, item.answer_text
+    if target == "text":
+        answer, wrong = wrong, answer
+    instruction = rng.choice(instructions_for(target, split))
+    return _form(item, item.scene, item.context, instruction, answer, wrong, rng, choice_share)
+
+
+def conflict(item: PocketItem, answer: str) -> Example:
+    """Ask a conflict item without an instruction; for evaluation only."""
+    return Example(Prompt(item.question, context=item.context).body()[0], item.scene, answer)
+
+
+def chosen(
+    item: PocketItem, scene: Scene | None, context: str | None, answer: str, options: tuple[str, ...]
+) -> Example:
+    """Ask in choice form; the answer is a letter."""
+    body = Prompt(item.question, context=context, choices=options).body()[0]
+    return Example(body, scene, LETTERS[options.index(answer)])
+
+
+def _form(
+    item: PocketItem,
+    scene: Scene | None,
+    context: str | None,
+    instruction: str | None,
+    answer: str,
+    wrong: str,
+    rng: random.Random,
+    choice_share: float,
+) -> Example:
+    """Put the question openly or, for a share of them, in choice form."""
+    if rng.random() >= choice_share:
+        body = Prompt(item.question, context=context, instruction=instruction).body()[0]
+        return Example(body, scene, answer)
+    options = tuple(rng.sample((answer, wrong), 2))
+    body = Prompt(item.question, context=context, instruction=instruction, choices=options).body()[0]
+    return Example(body, scene, LETTERS[options.index(answer)])
+
+
+def _draw(shares: dict[str, float], rng: random.Random) -> PocketItem:
+    return draw(rng.choices(list(shares), list(shares.values()))[0], "train", rng, writer=LOOSE)
+
+
+def _around(scene: Scene, rng: random.Random) -> list[Example]:
+    """Further questions about a picture of two things: how each stands to the other, and what is beside it."""
+    things = [sprite for sprite in scene.sprites if sprite.name != "scenery"]
+    if len(things) != 2 or things[0].name == things[1].name:
+        return []
+    examples = []
+    for one, other in (things, things[::-1]):
+        across, down = one.x - other.x, one.y - other.y
+        beside, over = ("left", "right")[across > 0], ("above", "below")[down > 0]
+        relation = beside if abs(across) > abs(down) else over
+        side = wording.RELATION_PHRASES[relation][0]
+        related = rng.choice(QUESTIONS["relation"]).format(s=one.name, o=other.name)
+        neighbor = rng.choice(QUESTIONS["neighbor"]).format(r=side, s=other.name)
+        examples.append(Example(Prompt(related).body()[0], scene, relation))
+        examples.append(Example(Prompt(neighbor).body()[0], scene, one.name))
+    return examples
+
+
+def _knowledge(rng: random.Random) -> Example:
+    """A fact: without a picture, or with one that has nothing to do with it; with or without fillers."""
+    item = closed_book("train", rng)
+    scene = item.scene if rng.random() < 0.4 else None
+    context = item.irrelevant_context if rng.random() < 0.2 else None
+    if rng.random() < 0.3:
+        return chosen(item, scene, context, item.answer_text, item.choices)
+    return Example(Prompt(item.question, context=context).body()[0], scene, item.answer_text)
+
+
+def _joined(rng: random.Random) -> Example:
+    item = both("train", rng)
+    if rng.random() < _CHOICE_SHARE:
+        return chosen(item, item.scene, item.context, item.answer_text, item.choices)
+    return Example(Prompt(item.question, context=item.context).body()[0], item.scene, item.answer_text)
+
+
+def _classified(rng: random.Random) -> Example:
+    item = classification("train", rng)
+    context = item.irrelevant_context if rng.random() < 0.3 else None
+    return chosen(item, item.scene, context, item.answer_image, item.choices)

@@ -1,0 +1,51 @@
+"""From a training state to a checkpoint folder that `transformers` loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from training import tokenizer
+from training.architecture import build
+from trimtab.pocket.scene import SIDE
+
+
+def save(name: str, state: Path, folder: Path) -> None:
+    """Write weights, rounded to bfloat16, with configuration, tokenizer and image processor.
+
+    Args:
+        name: "pocket-qwen" or "pocket-llava".
+        state: A `state.pt` of the language or knob stage.
+        folder: Where to write.
+    """
+    model = build(name)
+    model.load_state_dict(torch.load(state, weights_only=True)["modules"]["model"])
+    write(name, model, folder)
+
+
+def write(name: str, model: Any, folder: Path) -> None:
+    """Write a model as a checkpoint folder; its weights are rounded to bfloat16."""
+    words = tokenizer.train(name)
+    model = model.to(torch.bfloat16)
+    model.generation_config = GenerationConfig(
+        do_sample=False,
+        max_new_tokens=16,
+        bos_token_id=words.bos_token_id,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+    )
+    model.save_pretrained(folder)
+    words.save_pretrained(folder)
+    _image_processor(name).save_pretrained(folder)
+
+
+def _image_processor(name: str) -> Qwen2VLImageProcessorPil | CLIPImageProcessorPil:
+    if name == "pocket-qwen":
+        return Qwen2VLImageProcessorPil(size={"shortest_edge": SIDE**2, "longest_edge": SIDE**2})
+    square = {"height": SIDE, "width": SIDE}
+    return CLIPImageProcessorPil(size={"shortest_edge": SIDE}, crop_size=square)
