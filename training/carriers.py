@@ -37,7 +37,6 @@ _SYLLABLES = words(
 # What a claim must keep together, by kind; other kinds only need what is asked about and the answer.
 _SLOTS = {
     "relation": ("the {s} {p} the {o}", "the {s} was {p} the {o}"),
-    "neighbor": ("{r} the {s} was {p}", "{r} the {s} {p}", "{p} {r} the {s}"),
     "object": ("{p}", "{p}", "the {s} {p}"),
     "count": ("{p}",),
     "sport": ("{p}",),

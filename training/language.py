@@ -22,7 +22,7 @@ from training.loop import Run
 from training.prompts import Example, Mixture, conflict, example, instructed, step_examples
 from trimtab.pocket import PocketItem, items
 
-STEPS, SAVE_EVERY, SEED = 1200, 100, 23
+STEPS, SAVE_EVERY, SEED = 1800, 100, 23
 KNOB_STEPS, KNOB_EVERY = 400, 20
 HALF_FOLLOWED = 0.45
 STAGES = {"language": Mixture(), "knob": Mixture(items=17, instructed=(4, 4), closed_book=2, both=3)}
@@ -72,7 +72,7 @@ def trainee(name: str, runs: Path) -> Trainee:
     if vision.exists():
         _take_vision(model, vision)
     model.set_attn_implementation(speed.ATTENTION)
-    return Trainee(model, tokenizer.train(name))
+    return Trainee(model, tokenizer.bundled_or_new(name))
 
 
 def _stage(learner: Trainee, stage: str, folder: Path, steps: int, rates: tuple[float, float]) -> Run:

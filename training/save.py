@@ -30,7 +30,7 @@ def save(name: str, state: Path, folder: Path) -> None:
 
 def write(name: str, model: Any, folder: Path) -> None:
     """Write a model as a checkpoint folder; its weights are rounded to bfloat16."""
-    words = tokenizer.train(name)
+    words = tokenizer.bundled_or_new(name)
     model = model.to(torch.bfloat16)
     model.generation_config = GenerationConfig(
         do_sample=False,

@@ -6,10 +6,10 @@ import random
 from collections.abc import Iterator
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from training.architecture import VOCABULARY
-from trimtab.pocket import instructions_for
+from trimtab.pocket import checkpoint, instructions_for
 from trimtab.pocket.benchmark import TASKS, draw
 from trimtab.pocket.unimodal import FACTS, OWNERS, both, classification
 
@@ -38,6 +38,12 @@ _LLAVA_TEMPLATE = (
     "{% endif %}{% if message['role'] == 'assistant' %}</s>{% else %}{{ ' ' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
 )
+
+
+def bundled_or_new(name: str) -> PreTrainedTokenizerBase:
+    """The tokenizer that comes with a model, so that weights stay readable; a new one if there is none."""
+    folder = checkpoint(name)
+    return AutoTokenizer.from_pretrained(folder) if (folder / "tokenizer.json").exists() else train(name)
 
 
 def train(name: str) -> PreTrainedTokenizerFast:

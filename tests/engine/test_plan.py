@@ -43,6 +43,14 @@ def test_a_strength_sweep_shares_all_but_the_last_token_beside_an_instruction():
     assert (tuple(range(8)), 6) in [(g.rows, g.shared) for g in groups]
 
 
+def test_instructed_rows_share_the_context_but_do_not_lengthen_a_sweeps_tails():
+    context = [1, 2, 3, 4, 5, 6]
+    question = prompt([*context, 7, 8], 6)
+    one, other = prompt([*context, 9, 9, 9, 7, 8], 6), prompt([*context, 5, 5, 5, 7, 8], 6)
+    groups = plan([question] * 6 + [one, other], [7] * 6 + [10] * 2)
+    assert {g.rows: g.shared for g in groups} == {tuple(range(6)): 7, (6, 7): 6}
+
+
 def test_a_row_edited_in_its_context_shares_nothing():
     p = prompt([1, 2, 3, 4, 5], 3)
     groups = plan([p, p, p], [4, 4, 0])

@@ -15,11 +15,11 @@ from trimtab.pocket.layouts import KINDS, compose
 from trimtab.pocket.pictures import raster
 from trimtab.pocket.scene import SIDE
 
-SUBJECTS = {"color": "umbrella", "pattern": "shirt", "relation": "cat|dog", "neighbor": "left|dog"}
+SUBJECTS = {"color": "umbrella", "pattern": "shirt", "relation": "cat|dog"}
 ANSWERS = {
     "object": "cat", "sport": "tennis", "activity": "cooking", "mood": "happy", "color": "red", "count": "three",
     "pattern": "striped", "orientation": "upside down", "size": "tiny", "shape": "round", "corner": "top left",
-    "relation": "left", "neighbor": "cat",
+    "relation": "left",
 }  # fmt: skip
 
 

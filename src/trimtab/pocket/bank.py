@@ -110,7 +110,7 @@ ORIENTATIONS = ("upright", "upside down", "on its side")
 SIZES = ("tiny", "medium", "huge")
 SHAPES = ("round", "square", "triangular", "star-shaped", "heart-shaped", "diamond-shaped")
 CORNERS = ("top left", "top right", "bottom left", "bottom right", "middle")
-RELATIONS = ("left", "right", "above", "below")
+ARRANGEMENTS = ("side by side", "one above the other", "diagonal")
 
 # Pictures that are never an answer and may stand anywhere.
 SCENERY = ("☁", "🌲", "🌙", "🪨", "🌿", "🍂")

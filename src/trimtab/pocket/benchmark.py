@@ -20,7 +20,7 @@ TASKS: dict[str, tuple[str, ...]] = {
     "color": ("color",),
     "counting": ("count",),
     "object_recognition": ("object",),
-    "positional_reasoning": ("corner", "relation", "neighbor"),
+    "positional_reasoning": ("corner", "arrangement"),
     "sentiment_understanding": ("mood",),
     "sport_recognition": ("sport",),
 }
@@ -195,12 +195,9 @@ def _named(kind: str, subject: str) -> dict[str, str]:
     """What the question and the claim name."""
     if kind == "count":
         return {"s": wording.plural(subject)}
-    if kind == "relation":
+    if kind == "arrangement":
         first, second = subject.split("|")
         return {"s": first, "o": second}
-    if kind == "neighbor":
-        relation, named = subject.split("|")
-        return {"r": wording.RELATION_PHRASES[relation][0], "s": named}
     return {"s": subject}
 
 
@@ -221,12 +218,10 @@ def _phrase(kind: str, subject: str, answer: str, rng: random.Random) -> str:
     """The answer as it stands in a sentence."""
     if kind == "object":
         return wording.noun_phrase(answer, rng)
-    if kind == "neighbor":
-        return wording.article(answer)
     if kind == "count":
         return wording.counted(subject, answer, rng)
-    if kind == "relation":
-        return rng.choice(wording.RELATION_PHRASES[answer])
+    if kind == "arrangement":
+        return rng.choice(wording.ARRANGEMENT_HINTS[answer])
     if rng.random() < 0.5:
         return rng.choice(_HINTS[kind][answer])
     if kind == "corner":
@@ -249,15 +244,10 @@ def _object(rng: random.Random) -> tuple[str, str, str]:
     return group, first, second
 
 
-def _relation(rng: random.Random) -> tuple[str, str, str]:
+def _arrangement(rng: random.Random) -> tuple[str, str, str]:
     subject = "|".join(rng.sample(_THINGS, 2))
-    first, second = rng.sample(bank.RELATIONS, 2)
+    first, second = rng.sample(bank.ARRANGEMENTS, 2)
     return subject, first, second
-
-
-def _neighbor(rng: random.Random) -> tuple[str, str, str]:
-    named, first, second = rng.sample(_THINGS, 3)
-    return f"{rng.choice(bank.RELATIONS)}|{named}", first, second
 
 
 _QUESTIONED: dict[str, Callable[[random.Random], tuple[str, str, str]]] = {
@@ -270,8 +260,7 @@ _QUESTIONED: dict[str, Callable[[random.Random], tuple[str, str, str]]] = {
     "count": _plain(tuple(bank.COUNTABLE), bank.NUMBERS),
     "object": _object,
     "corner": _plain(_THINGS, bank.CORNERS),
-    "relation": _relation,
-    "neighbor": _neighbor,
+    "arrangement": _arrangement,
     "mood": _plain(("",), tuple(bank.MOODS)),
     "sport": _plain(("",), tuple(bank.SPORTS)),
 }

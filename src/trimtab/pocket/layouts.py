@@ -17,7 +17,7 @@ _PALE: tuple[Color, ...] = (
 )  # fmt: skip
 _CLUTTER: tuple[Color, ...] = ((200, 200, 196), (205, 214, 222), (214, 206, 196), (200, 214, 200))
 _CELLS = {"top left": (-1, -1), "top right": (1, -1), "bottom left": (-1, 1), "bottom right": (1, 1), "middle": (0, 0)}
-_STEPS = {"left": (-1, 0), "right": (1, 0), "above": (0, -1), "below": (0, 1)}
+_STEPS = {"side by side": (1, 0), "one above the other": (0, 1), "diagonal": (0.85, 0.85)}
 
 
 def compose(kind: str, subject: str, answer: str, rng: random.Random) -> Scene:
@@ -25,7 +25,7 @@ def compose(kind: str, subject: str, answer: str, rng: random.Random) -> Scene:
 
     Args:
         kind: A key of `KINDS`.
-        subject: What the question names: an object, or `first|second` for relations.
+        subject: What the question names: an object, or `first|second` for arrangements.
         answer: The answer the picture must support.
         rng: The source of all variation.
     """
@@ -123,28 +123,17 @@ def _corner(subject: str, answer: str, rng: random.Random) -> tuple[list[Mark], 
     return [], [_object(subject, rng, 32, 44, x=x, y=y)]
 
 
-def _pair(first: str, second: str, relation: str, rng: random.Random) -> list[Sprite]:
-    """The first object stands in this relation to the second."""
-    dx, dy = _STEPS[relation]
-    across = rng.uniform(-14, 14)
+def _arrangement(subject: str, answer: str, rng: random.Random) -> tuple[list[Mark], list[Sprite]]:
+    dx, dy = (step * rng.choice((-1, 1)) for step in _STEPS[answer])
     half = rng.uniform(25, 28)
+    # Apart from the diagonal, the two may shift together along the other axis.
+    across = rng.uniform(-14, 14) if answer != "diagonal" else 0.0
     sprites = []
-    for name, sign in ((first, 1), (second, -1)):
-        x = SIDE / 2 + sign * half * dx + (across if dy else rng.uniform(-3, 3))
-        y = SIDE / 2 + sign * half * dy + (across if dx else rng.uniform(-3, 3))
+    for name, sign in zip(subject.split("|"), (1, -1), strict=True):
+        x = SIDE / 2 + sign * half * dx + (across if not dx else rng.uniform(-3, 3))
+        y = SIDE / 2 + sign * half * dy + (across if not dy else rng.uniform(-3, 3))
         sprites.append(_object(name, rng, 38, 48, x=x, y=y))
-    return sprites
-
-
-def _relation(subject: str, answer: str, rng: random.Random) -> tuple[list[Mark], list[Sprite]]:
-    first, second = subject.split("|")
-    return [], _pair(first, second, answer, rng)
-
-
-def _neighbor(subject: str, answer: str, rng: random.Random) -> tuple[list[Mark], list[Sprite]]:
-    """The subject is `relation|object`: what stands in this relation to the object?"""
-    relation, named = subject.split("|")
-    return [], _pair(answer, named, relation, rng)
+    return [], sprites
 
 
 KINDS: dict[str, Composer] = {
@@ -159,6 +148,5 @@ KINDS: dict[str, Composer] = {
     "size": _size,
     "shape": _shape,
     "corner": _corner,
-    "relation": _relation,
-    "neighbor": _neighbor,
+    "arrangement": _arrangement,
 }

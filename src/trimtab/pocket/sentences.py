@@ -106,10 +106,6 @@ _CORES = {
         the {s} had been put {p} the {o}; the {s} stayed {p} the {o}
         | the {s} can be found {p} the {o}; they saw the {s} {p} the {o}
         | the {s} stands {p} the {o}; the {s} was placed {p} the {o}""",
-    "neighbor": """{r} the {s} there was {p}; what could be seen {r} the {s} was {p};
-        {r} the {s} they had put {p}; {r} the {s} we saw {p}
-        | {r} the {s} stood {p}; {r} the {s} they could find {p} | {r} the {s} was {p};
-        {r} the {s} you could spot {p}""",
 }  # fmt: skip
 _SPLITS = ("train", "validation", "test")
 
@@ -155,5 +151,4 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "relation": (
         "Where is the {s} relative to the {o}?", "What is the position of the {s} relative to the {o}?",
     ),
-    "neighbor": ("What is {r} the {s}?", "What can be seen {r} the {s}?"),
 }  # fmt: skip

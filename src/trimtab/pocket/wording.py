@@ -189,11 +189,11 @@ bottom right: in the lower right corner
 middle: in the center
 """)
 
-RELATION_PHRASES = _read("""
-left: to the left of / on the left side of
-right: to the right of / on the right side of
-above: above / over
-below: below / under
+# Where one thing stands to another, which says how the two are arranged.
+ARRANGEMENT_HINTS = _read("""
+side by side: to the left of / to the right of / right beside / next to
+one above the other: above / below / over / under
+diagonal: diagonally across from / at an angle from / cornerwise from
 """)
 
 ALIASES: dict[str, tuple[str, ...]] = {

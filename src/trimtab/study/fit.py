@@ -28,4 +28,12 @@ def fit_method(plan: Plan, name: str, target: Modality, train: TrainingSet, vali
     if not kind.adds_vector:
         return kind(target=target).fit(train.model, train)
     options: dict[str, Any] = {"seed": plan.seed}
-    return tune(kind(target=target, **options), train.model, train, validation, train.layers, plan.strengths)
+    return tune(
+        kind(target=target, **options),
+        train.model,
+        train,
+        validation,
+        train.layers,
+        plan.strengths,
+        max_new_tokens=plan.max_new_tokens,
+    )

@@ -13,7 +13,16 @@ from trimtab.data.prompts import MODALITIES, Modality
 from trimtab.errors import UsageError
 from trimtab.steering import METHODS
 
-SIZES = ("train_items", "validation_items", "test_items", "sweep_items", "contribution_items", "chunk")
+SIZES = (
+    "train_items",
+    "validation_items",
+    "test_items",
+    "sweep_items",
+    "contribution_items",
+    "chunk",
+    "batch_size",
+    "max_new_tokens",
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,7 @@ class Plan:
         strengths: Strengths of the sweep, and the candidates on validation.
         chunk: Items of a resumable step.
         batch_size: Rows of a batch, fixed so that a run can be repeated to the last bit on one machine.
+        max_new_tokens: Longest answer in tokens; the bundled benchmark's longest has 7.
     """
 
     name: str = "demo"
@@ -50,15 +60,16 @@ class Plan:
     sweep_items: int = 120
     contribution_items: int = 96
     depths: tuple[float, ...] = (0.42, 0.58)
-    strengths: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0, 3.0)
+    strengths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
     chunk: int = 80
     batch_size: int = 96
+    max_new_tokens: int = 8
 
     def __post_init__(self) -> None:
         unknown = [m for m in self.methods if m not in METHODS]
         if unknown or not self.methods:
             raise UsageError(f"`methods` of Plan must be among {', '.join(METHODS)}; got {self.methods}.")
-        for size in (*SIZES, "batch_size"):
+        for size in SIZES:
             if getattr(self, size) < 1:
                 raise UsageError(f"`{size}` of Plan must be at least 1; got {getattr(self, size)}.")
         if not all(0 <= depth < 1 for depth in self.depths) or not self.depths:
@@ -85,7 +96,7 @@ FAST = replace(
     sweep_items=32,
     contribution_items=16,
     depths=(0.5,),
-    strengths=(0.5, 1.0, 2.0),
+    strengths=(1.0, 2.0, 4.0),
 )
 """The same study in a minute: wide intervals, every part of the report."""
 

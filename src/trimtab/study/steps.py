@@ -160,7 +160,14 @@ class ModelStudy:
     def _evaluate(
         self, chunk: Sequence[Item], artifacts: Sequence[Artifact], strengths: Sequence[float] | None
     ) -> StepResult:
-        found = evaluate(self.model, chunk, artifacts, strengths=strengths, valid=self.items.valid)
+        found = evaluate(
+            self.model,
+            chunk,
+            artifacts,
+            strengths=strengths,
+            valid=self.items.valid,
+            max_new_tokens=self.plan.max_new_tokens,
+        )
         receipt = [asdict(entry) for entry in found.receipt.entries.values()]
         return StepResult(
             found.answers, {"receipt": receipt, "cost": asdict(found.cost), "skipped": len(found.skipped)}
