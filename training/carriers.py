@@ -36,7 +36,7 @@ _SYLLABLES = words(
 )
 # What a claim must keep together, by kind; other kinds only need what is asked about and the answer.
 _SLOTS = {
-    "relation": ("the {s} {p} the {o}", "the {s} was {p} the {o}"),
+    "arrangement": ("the {s} {p} the {o}", "the {s} was {p} the {o}"),
     "object": ("{p}", "{p}", "the {s} {p}"),
     "count": ("{p}",),
     "sport": ("{p}",),

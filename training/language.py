@@ -22,7 +22,8 @@ from training.loop import Run
 from training.prompts import Example, Mixture, conflict, example, instructed, step_examples
 from trimtab.pocket import PocketItem, items
 
-STEPS, SAVE_EVERY, SEED = 1800, 100, 23
+STEPS = {"pocket-qwen": 1550, "pocket-llava": 1350}
+SAVE_EVERY, SEED = 100, 23
 KNOB_STEPS, KNOB_EVERY = 400, 20
 HALF_FOLLOWED = 0.45
 STAGES = {"language": Mixture(), "knob": Mixture(items=17, instructed=(4, 4), closed_book=2, both=3)}
@@ -101,7 +102,7 @@ def main() -> None:
     sample = items("validation")[:120]
     folder = args.runs / args.name
 
-    run = _stage(learner, "language", folder, STEPS, (6e-4, 2e-3))
+    run = _stage(learner, "language", folder, STEPS[args.name], (6e-4, 2e-3))
     run.train(
         _loss(learner, "language"),
         SAVE_EVERY,

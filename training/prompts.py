@@ -12,7 +12,6 @@ from training.carriers import LOOSE
 from trimtab.engine import Prompt
 from trimtab.pocket import PocketItem, Scene, instructions_for
 from trimtab.pocket.benchmark import TASKS, draw
-from trimtab.pocket.sentences import QUESTIONS
 from trimtab.pocket.unimodal import both, classification, closed_book
 
 LETTERS = "ABCD"
@@ -23,7 +22,7 @@ _SEEN_SHARES = {
     "color": 0.4,
     "counting": 3.0,
     "object_recognition": 1.5,
-    "positional_reasoning": 3.5,
+    "positional_reasoning": 2.0,
     "sentiment_understanding": 0.5,
     "sport_recognition": 0.6,
 }
@@ -63,7 +62,6 @@ def step_examples(mixture: Mixture, rng: random.Random) -> list[Example]:
     for _ in range(mixture.items):
         seen, read = _draw(_SEEN_SHARES, rng), _draw(_READ_SHARES, rng)
         examples.append(example(seen, "image" if rng.random() < 0.7 else "irrelevant", rng, _CHOICE_SHARE))
-        examples += _around(seen.scene, rng)
         examples.append(example(read, "text", rng, _CHOICE_SHARE))
         if rng.random() < 0.25:
             examples.append(example(seen, "agreeing", rng, _CHOICE_SHARE))
@@ -144,21 +142,6 @@ def _form(
 
 def _draw(shares: dict[str, float], rng: random.Random) -> PocketItem:
     return draw(rng.choices(list(shares), list(shares.values()))[0], "train", rng, writer=LOOSE)
-
-
-def _around(scene: Scene, rng: random.Random) -> list[Example]:
-    """Further questions about a picture of two things: how each stands to the other."""
-    things = [sprite for sprite in scene.sprites if sprite.name != "scenery"]
-    if len(things) != 2 or things[0].name == things[1].name:
-        return []
-    examples = []
-    for one, other in (things, things[::-1]):
-        across, down = one.x - other.x, one.y - other.y
-        beside, over = ("left", "right")[across > 0], ("above", "below")[down > 0]
-        relation = beside if abs(across) > abs(down) else over
-        question = rng.choice(QUESTIONS["relation"]).format(s=one.name, o=other.name)
-        examples.append(Example(Prompt(question).body()[0], scene, relation))
-    return examples
 
 
 def _knowledge(rng: random.Random) -> Example:

@@ -41,7 +41,7 @@ _ANSWERS: dict[str, tuple[tuple[str, ...], tuple[str, ...], float]] = {
     "size": (tuple(bank.TURNABLE), bank.SIZES, 0.4),
     "shape": (_OBJECTS, bank.SHAPES, 2.0),
     "corner": (_OBJECTS, bank.CORNERS, 1.5),
-    "relation": (_OBJECTS, bank.RELATIONS, 1.5),
+    "arrangement": (_OBJECTS, bank.ARRANGEMENTS, 1.5),
 }
 _NAMES = ("nothing", *dict.fromkeys((*_OBJECTS, *bank.DYEABLE, *bank.SPORTS, *bank.ACTIVITIES, *bank.MOODS)))
 _OFFSETS = dict(zip(_ANSWERS, np.cumsum([0] + [len(v[1]) for v in _ANSWERS.values()]).tolist(), strict=False))
@@ -62,7 +62,7 @@ def draw(rng: random.Random) -> tuple[Scene, str, str]:
     """Draw a scene with its kind and its answer."""
     kind = rng.choices(list(_ANSWERS), [values[2] for values in _ANSWERS.values()])[0]
     subjects, answers, _ = _ANSWERS[kind]
-    subject = "|".join(rng.sample(subjects, 2)) if kind == "relation" else rng.choice(subjects)
+    subject = "|".join(rng.sample(subjects, 2)) if kind == "arrangement" else rng.choice(subjects)
     answer = rng.choice(answers)
     return compose(kind, subject, answer, rng), kind, answer
 
@@ -85,7 +85,7 @@ def _places(scene: Scene, side: int) -> np.ndarray:
 def _whole_loss(logits: Tensor, kinds: list[str], answers: list[str]) -> tuple[Tensor, dict[str, float]]:
     total, record = logits.new_zeros(()), {}
     for kind in set(kinds):
-        rows = [i for i, other in enumerate(kinds) if other == kind and kind != "relation"]
+        rows = [i for i, other in enumerate(kinds) if other == kind and kind != "arrangement"]
         if not rows:
             continue
         options = _ANSWERS[kind][1]

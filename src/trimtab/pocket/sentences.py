@@ -102,7 +102,7 @@ _CORES = {
         | the plate behind the {s} is {p}; the frame that holds the {s} is {p}""",
     "corner": """the {s} was {p}; the {s} had been placed {p}; somebody put the {s} {p}; the {s} stayed {p}
         | the {s} can be found {p}; they saw the {s} {p} | the {s} stands {p}; the {s} was seen {p}""",
-    "relation": """the {s} was {p} the {o}; the {s} could be seen {p} the {o};
+    "arrangement": """the {s} was {p} the {o}; the {s} could be seen {p} the {o};
         the {s} had been put {p} the {o}; the {s} stayed {p} the {o}
         | the {s} can be found {p} the {o}; they saw the {s} {p} the {o}
         | the {s} stands {p} the {o}; the {s} was placed {p} the {o}""",
@@ -148,7 +148,5 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "corner": (
         "Where in the picture is the {s}?", "In which part of the picture is the {s}?", "Where is the {s}?",
     ),
-    "relation": (
-        "Where is the {s} relative to the {o}?", "What is the position of the {s} relative to the {o}?",
-    ),
+    "arrangement": ("How are the {s} and the {o} arranged?", "How do the {s} and the {o} stand to each other?"),
 }  # fmt: skip
