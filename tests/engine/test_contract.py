@@ -75,6 +75,18 @@ def test_greedy_tokens_equal_those_of_the_models_own_generate(model):
     assert generate(model, rows, max_new_tokens=6).tokens == generate(model, rows, max_new_tokens=6, reuse=False).tokens
 
 
+def test_rows_that_stop_early_leave_the_batch_and_disturb_nobody(model, monkeypatch):
+    rows = rows_with_every_edit(model)
+    endless = generate(model, rows, max_new_tokens=6).tokens
+    stops = {answer[place % 6] for place, answer in enumerate(endless) if place % 3 == 0}
+    monkeypatch.setitem(vars(model), "stop_tokens", frozenset(stops))
+    answers, plain = generate(model, rows, max_new_tokens=6), generate(model, rows, max_new_tokens=6, reuse=False)
+    assert len({len(tokens) for tokens in answers.tokens}) > 2
+    assert answers.tokens == plain.tokens
+    assert answers.finished == plain.finished
+    assert answers.receipt.positions == plain.receipt.positions
+
+
 @pytest.mark.parametrize("positions", POSITIONS)
 def test_strength_zero_is_exactly_the_unedited_model(model, positions):
     plain = [Row(p) for p in varied_prompts()]

@@ -52,6 +52,14 @@ def test_an_unknown_family_is_refused(tmp_path):
         load(tmp_path)
 
 
+def test_a_name_or_file_that_cannot_be_read_is_refused(model, folder):
+    with pytest.raises(UsageError, match=r"bundled name .*, a model folder or a Hub id; .*nowhere cannot be loaded"):
+        load(folder / "nowhere")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(UsageError, match=r"cannot be loaded .*folder is complete"):
+        load(folder)
+
+
 def test_wrong_arguments_are_refused():
     with pytest.raises(UsageError, match="exclude each other"):
         load("pocket-qwen", device="cpu", device_map="auto")

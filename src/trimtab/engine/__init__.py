@@ -2,7 +2,22 @@
 
 from trimtab.engine.applied import applied
 from trimtab.engine.batch import Piece
-from trimtab.engine.edits import POSITIONS, AddVector, Edit, Positions, Predictor, check_layer
+from trimtab.engine.contrast import Contrast, contrasted_logits, generate_contrasted
+from trimtab.engine.edits import (
+    PLACES,
+    POSITIONS,
+    AddVector,
+    BlockAttention,
+    BoostAttention,
+    Edit,
+    FlattenAttention,
+    Places,
+    Positions,
+    Predictor,
+    ReplaceHeads,
+    ScaleHeads,
+    check_layer,
+)
 from trimtab.engine.encode import Encoded, encode
 from trimtab.engine.generate import MAX_NEW_TOKENS, Answers, generate
 from trimtab.engine.prefix import Prefix, prefill
@@ -13,15 +28,21 @@ from trimtab.engine.run import Row, run
 
 __all__ = [
     "MAX_NEW_TOKENS",
+    "PLACES",
     "POSITIONS",
     "SPANS",
     "AddVector",
     "Answers",
+    "BlockAttention",
+    "BoostAttention",
+    "Contrast",
     "Cost",
     "Edit",
     "Encoded",
+    "FlattenAttention",
     "Piece",
     "Placement",
+    "Places",
     "Positions",
     "Predictor",
     "Prefix",
@@ -29,11 +50,15 @@ __all__ = [
     "Read",
     "Readings",
     "Receipt",
+    "ReplaceHeads",
     "Row",
+    "ScaleHeads",
     "applied",
     "check_layer",
+    "contrasted_logits",
     "encode",
     "generate",
+    "generate_contrasted",
     "prefill",
     "run",
 ]

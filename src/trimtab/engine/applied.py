@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trimtab.engine.edits import Edit
-from trimtab.engine.hooks import EditSession, Place, layer_hooks
+from trimtab.engine.edits import Edit, span_names
+from trimtab.engine.encode import Encoded
+from trimtab.engine.hooks import EditSession, edit_hooks, edited_sites
 from trimtab.engine.receipt import Receipt
 from trimtab.errors import UsageError
 from trimtab.models import Model
@@ -46,7 +47,8 @@ def applied(model: Model, edits: Sequence[Edit]) -> Iterator[Receipt]:
     finally:
         model.ambient.remove(scope)
     for edit in edits:
-        receipt.entry(*edit.label(model))
+        for layer in edit.at_layers(model):
+            receipt.entry(edit.name, layer)
     receipt.require_hits()
 
 
@@ -70,19 +72,19 @@ def engine_drives(model: Model) -> Iterator[None]:
 
 
 @contextmanager
-def follow(model: Model, scope: Scope, always: bool = False) -> Iterator[None]:
-    """Follow the model's own forward passes and edit its layers' outputs.
+def follow(model: Model, scope: Scope, prompt: Encoded | None = None) -> Iterator[None]:
+    """Follow the model's own forward passes and edit them.
 
     Args:
         model: The model.
         scope: The edits.
-        always: Edit even while the engine drives; the plain reference asks for that.
+        prompt: What the passes are about, which tells where its spans are; the plain reference gives it, and then
+            the edits are made even while the engine drives.
     """
-    follower = _Follower(model, scope, always)
-    layers = sorted({e.layer % model.n_layers for e in scope.edits})
+    follower = _Follower(model, scope, prompt)
     handle = model.hf.register_forward_pre_hook(follower.before, with_kwargs=True)
     try:
-        with layer_hooks(model, layers, follower.edit):
+        with edit_hooks(model, edited_sites(model, scope.edits), lambda: follower.current):
             yield
     finally:
         handle.remove()
@@ -91,21 +93,21 @@ def follow(model: Model, scope: Scope, always: bool = False) -> Iterator[None]:
 class _Follower:
     """Works out which token each position is when somebody else calls the model."""
 
-    def __init__(self, model: Model, scope: Scope, always: bool) -> None:
+    def __init__(self, model: Model, scope: Scope, prompt: Encoded | None) -> None:
         self.model = model
         self.scope = scope
-        self.always = always
+        self.prompt = prompt
         self.session: EditSession | None = None
         self.generated = 0
 
     @property
-    def muted(self) -> bool:
-        """Whether the engine makes these edits itself right now."""
-        return self.model.engine_drives and not self.always
+    def current(self) -> EditSession | None:
+        """The session that edits right now; None while the engine makes these edits itself."""
+        return None if self.model.engine_drives and self.prompt is None else self.session
 
     def before(self, _module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
         """Note the positions of the forward pass about to start."""
-        if self.muted:
+        if self.model.engine_drives and self.prompt is None:
             return
         ids = kwargs.get("input_ids", args[0] if args else None)
         tokens = kwargs["inputs_embeds"] if ids is None else ids
@@ -114,21 +116,37 @@ class _Follower:
         cached = 0 if cache is None else cache.get_seq_length()
         if cached == 0 or self.session is None:
             mask = _padding_mask(kwargs.get("attention_mask"), rows, length, tokens.device)
-            lengths = mask.sum(-1)
-            self.session = EditSession(self.model, [self.scope.edits] * rows, lengths, self.scope.receipt)
-            self.session.place = Place((mask.cumsum(-1) - 1).masked_fill(mask == 0, -1), lengths)
+            prompts = [self.prompt] if self.prompt is not None else self._prompts(ids, mask)
+            self.session = EditSession(self.model, [self.scope.edits] * rows, prompts, self.scope.receipt)
+            self.session.advance((mask.cumsum(-1) - 1).masked_fill(mask == 0, -1))
             self.generated = 0
         else:
-            lengths = self.session.place.lengths
             steps = torch.arange(length, device=tokens.device) + self.generated
-            self.session.place = Place(lengths[:, None] + steps, lengths)
+            self.session.advance(self.session.place.lengths[:, None] + steps)
             self.generated += length
 
-    def edit(self, layer: int, hidden: Tensor) -> Tensor | None:
-        """Edit a layer's output, unless the engine does it."""
-        if self.muted or self.session is None:
-            return None
-        return self.session.edit(layer, hidden)
+    def _prompts(self, ids: Tensor | None, mask: Tensor) -> list[Encoded]:
+        """Say of token ids what can be said without knowing the text: where pictures are, and the last token.
+
+        Raises:
+            UsageError: An edit names another span.
+        """
+        named = {name for edit in self.scope.edits for name in span_names(edit)}
+        known = {"last"} if ids is None else {"last", "image"}
+        if named - known:
+            raise UsageError(
+                f"`edits` at {', '.join(sorted(named - known))} must be applied through trimtab.run and "
+                f"trimtab.generate, whose prompts tell where that is; a call of the model itself tells only of "
+                f"{', '.join(sorted(known))}."
+            )
+        prompts = []
+        for row, own_mask in enumerate(mask.bool()):
+            length = int(own_mask.sum())
+            own = own_mask.new_zeros(length, dtype=torch.long) if ids is None else ids[row, own_mask]
+            image = (own == self.model.image_token).nonzero()[:, 0]
+            spans = {"image": image, "last": torch.tensor([length - 1], device=mask.device)}
+            prompts.append(Encoded(own, torch.empty(0, length), spans, ()))
+        return prompts
 
 
 def _padding_mask(mask: Tensor | None, rows: int, length: int, device: torch.device) -> Tensor:

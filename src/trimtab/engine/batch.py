@@ -40,6 +40,7 @@ class Batch:
 
 def collate(model: Model, pieces: Sequence[Piece]) -> Batch:
     """Embed pieces of prompts and pad them on the left to one length."""
+    model.embed_images([pixels for p in pieces if _shows(model, p) for pixels in p.prompt.pixels])  # all at once
     length = max(p.end - p.start for p in pieces)
     axes, device = len(pieces[0].prompt.positions), model.device
     embeds = torch.zeros(len(pieces), length, model.hidden_size, device=device, dtype=model.dtype)
@@ -56,7 +57,11 @@ def collate(model: Model, pieces: Sequence[Piece]) -> Batch:
 def _embed(model: Model, piece: Piece) -> Tensor:
     """Embed a piece; pictures are only looked up when the piece holds some of their positions."""
     prompt = piece.prompt
-    ids = prompt.ids[piece.start : piece.end]
-    if not (ids == model.image_token).any():
-        return model.embed(ids, [])
+    if not _shows(model, piece):
+        return model.embed(prompt.ids[piece.start : piece.end], [])
     return model.embed(prompt.ids, list(prompt.pixels))[piece.start : piece.end]
+
+
+def _shows(model: Model, piece: Piece) -> bool:
+    """Return whether a piece holds positions of a picture."""
+    return bool((piece.prompt.ids[piece.start : piece.end] == model.image_token).any())

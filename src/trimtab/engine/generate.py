@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trimtab.engine.applied import engine_drives
-from trimtab.engine.hooks import Place
+from trimtab.engine.encode import Encoded
 from trimtab.engine.prompt import Prompt
 from trimtab.engine.read import Cost
 from trimtab.engine.receipt import Receipt
@@ -42,7 +42,7 @@ class Answers:
 @torch.no_grad()
 def generate(
     model: Model,
-    rows: Sequence[Row | Prompt],
+    rows: Sequence[Row | Prompt | Encoded],
     *,
     max_new_tokens: int = MAX_NEW_TOKENS,
     reuse: bool = True,
@@ -94,23 +94,32 @@ def finish(model: Model, answers: Answers, tokens: list[list[int]]) -> Answers:
 
 
 def _decode(model: Model, batch: RowBatch, max_new_tokens: int) -> list[list[int]]:
-    """Run the tails, then one token a row at a time until all rows have stopped."""
+    """Run the tails, then one token a row at a time; rows that have stopped leave the batch."""
     stops = torch.tensor(sorted(model.stop_tokens), device=model.device)
     with batch.session.attached():
         tails = forward_tails(model, batch, keep_cache=True)
-        step = _Step(model, batch, tails)
-        tokens = [model.lm_head(tails.hidden[:, -1]).argmax(-1)]
-        stopped = torch.isin(tokens[0], stops)
-        while len(tokens) < max_new_tokens and not stopped.all():
-            tokens.append(step(tokens[-1]))
-            stopped |= torch.isin(tokens[-1], stops)
-    return torch.stack(tokens, dim=1).tolist()
+        step = Step(model, batch, tails)
+        newest = model.lm_head(tails.hidden[:, -1]).argmax(-1)
+        answers = [[token] for token in newest.tolist()]
+        going = torch.arange(len(answers), device=model.device)
+        for _ in range(max_new_tokens - 1):
+            kept = (~torch.isin(newest, stops)).nonzero().flatten()
+            if not len(kept):
+                break
+            if len(kept) < len(going):
+                step.narrow(kept)
+                going, newest = going[kept], newest[kept]
+            newest = step(newest).argmax(-1)
+            for row, token in zip(going.tolist(), newest.tolist(), strict=True):
+                answers[row].append(token)
+    return answers
 
 
-class _Step:
-    """One decoding step of a batch: feeds the newest token of each row, returns the next."""
+class Step:
+    """One decoding step of a batch: feeds the newest token of each row, returns the logits of the next."""
 
     def __init__(self, model: Model, batch: RowBatch, tails: Tails) -> None:
+        assert tails.cache is not None
         self.model = model
         self.session = batch.session
         self.cache = tails.cache
@@ -119,12 +128,19 @@ class _Step:
         self.axes = len(batch.tails[0].prompt.positions)
         self.index = batch.session.place.lengths - 1
 
+    def narrow(self, kept: Tensor) -> None:
+        """Go on with some of the rows only."""
+        self.cache.batch_select_indices(kept)
+        self.mask, self.position, self.index = self.mask[kept], self.position[kept], self.index[kept]
+        self.session.narrow(kept)
+
     def __call__(self, token: Tensor) -> Tensor:
+        """Feed each row's newest token, ``(rows,)``; return the logits of the next, ``(rows, vocabulary)``."""
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(token), 1)], dim=1)
         self.position, self.index = self.position + 1, self.index + 1
-        self.session.place = Place(self.index[:, None], self.session.place.lengths)
+        self.session.advance(self.index[:, None])
         positions = self.position[None, :, None].expand(self.axes, -1, -1)
         with engine_drives(self.model):
             embeds = self.model.embedding(token)[:, None]
             hidden = self.model.decode(embeds, self.mask, positions, self.cache)
-        return self.model.lm_head(hidden[:, -1]).argmax(-1)
+        return self.model.lm_head(hidden[:, -1])

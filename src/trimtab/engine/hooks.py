@@ -4,90 +4,30 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from trimtab.engine.edits import Edit, Predictor, first_position
-from trimtab.engine.receipt import Entry, Receipt
+from trimtab.engine.attention import seen_keys, with_mask
+from trimtab.engine.bundles import Bundle, make_bundle
+from trimtab.engine.edits import Edit, Predictor
+from trimtab.engine.encode import Encoded
+from trimtab.engine.place import Place
+from trimtab.engine.receipt import Receipt
+from trimtab.engine.scores import make_score_bundle, score_changes
 from trimtab.models import Model
 
-
-@dataclass
-class Place:
-    """Which token every position of the current forward pass is.
-
-    Attributes:
-        index: Token index in its own row, -1 at padding, ``(rows, length)``. Generated tokens go on counting.
-        lengths: Prompt length of each row, ``(rows,)``.
-    """
-
-    index: Tensor
-    lengths: Tensor
-
-    @property
-    def is_last_prompt(self) -> Tensor:
-        """True at each row's last prompt token, ``(rows, length)``."""
-        return self.index == self.lengths[:, None] - 1
-
-
-class Bundle:
-    """Edits of one kind at one layer over several rows, applied as one operation."""
-
-    def __init__(self, rows: list[int], edits: list[Edit], lengths: Tensor, entry: Entry) -> None:
-        device = lengths.device
-        self.rows = torch.tensor(rows, device=device)
-        self.strengths = torch.tensor([e.strength for e in edits], device=device)
-        first = [first_position(e.positions, int(lengths[r])) for r, e in zip(rows, edits, strict=True)]
-        self.first = torch.tensor(first, device=device)
-        self.entry = entry
-        entry.rows += len(rows)
-        direction = edits[0].direction
-        self.predictor = direction.to(device) if isinstance(direction, Predictor) else None
-        self.measured = False
-        self.vectors: Tensor | None = None
-        if self.predictor is None:
-            self.vectors = torch.stack([e.direction.to(device, torch.float32) for e in edits])  # pyright: ignore
-
-    def apply(self, hidden: Tensor, place: Place) -> Tensor:
-        """Return ``hidden`` with the rows' vectors added where the edits say."""
-        index = place.index[self.rows]
-        touched = (index >= 0) & (index >= self.first[:, None])
-        states = hidden[self.rows]
-        if self.predictor is not None:
-            self._predict(states, place.is_last_prompt[self.rows])
-        if not touched.any() or self.vectors is None:
-            return hidden
-        change = (self.strengths[:, None] * self.vectors)[:, None] * touched[..., None]
-        hidden = hidden.clone()
-        hidden[self.rows] = states + change.to(hidden.dtype)
-        self._record(states, change, touched, place)
-        return hidden
-
-    def _predict(self, states: Tensor, is_last: Tensor) -> None:
-        """Predict once, when a row's last prompt token passes by, and keep the vector while decoding."""
-        assert self.predictor is not None
-        if is_last.any():
-            self.vectors = self.predictor(states[is_last])
-
-    def _record(self, states: Tensor, change: Tensor, touched: Tensor, place: Place) -> None:
-        generated = touched & (place.index >= place.lengths[:, None])[self.rows]
-        self.entry.generated_positions += int(generated.sum())
-        self.entry.prompt_positions += int((touched & ~generated).sum())
-        if not self.measured:  # the first pass that touches anything tells the size; decoding need not repeat it
-            self.measured = True
-            sizes = change.norm(dim=-1)[touched] / states.float().norm(dim=-1)[touched].clamp_min(1e-12)
-            self.entry.measure(sizes.tolist())
+Site = tuple[Literal["layer", "heads", "attention", "scores"], int]
+"""A kind of place in the model and the layer it is in."""
 
 
 class EditSession:
     """The edits of one batch of rows, each row with its own.
 
-    The caller sets ``place`` before every forward pass; the edits then know which token each position is,
-    under padding, with a cached prefix, and while decoding.
+    The caller tells the tokens of every forward pass (``advance``) before it; the edits then know which token each
+    position is, under padding, with a cached prefix, and while decoding.
 
     Attributes:
         place: Which token every position of the coming forward pass is.
@@ -95,24 +35,113 @@ class EditSession:
     """
 
     def __init__(
-        self, model: Model, edits: Sequence[Sequence[Edit]], lengths: Tensor, receipt: Receipt | None = None
+        self,
+        model: Model,
+        edits: Sequence[Sequence[Edit]],
+        prompts: Sequence[Encoded],
+        receipt: Receipt | None = None,
     ) -> None:
-        self.place = Place(lengths.new_empty(len(lengths), 0), lengths)
+        lengths = torch.tensor([len(p) for p in prompts], device=prompts[0].ids.device)
+        nothing = lengths.new_empty(len(lengths), 0)
+        self.place = Place(nothing, lengths, nothing)
         self.receipts: defaultdict[int, Receipt] = defaultdict(lambda: Receipt() if receipt is None else receipt)
         self._model = model
-        self._bundles = _bundle(model, edits, lengths, self.receipts)
+        self._bundles = _bundle(model, edits, prompts, self.receipts)
+
+    def advance(self, index: Tensor, cached: Tensor | None = None) -> None:
+        """Tell the tokens of the coming forward pass.
+
+        Args:
+            index: Their indices, each in its own row, -1 at padding, ``(rows, length)``.
+            cached: Indices of what a given cache already holds; left out, what came before in this session.
+        """
+        before = self.place.keys if cached is None else cached
+        self.place = Place(index, self.place.lengths, torch.cat([before, index], dim=1))
 
     @contextmanager
     def attached(self) -> Iterator[EditSession]:
         """Keep the hooks on inside the block, whatever happens there."""
-        with layer_hooks(self._model, self._bundles, self.edit):
+        with edit_hooks(self._model, self._bundles, lambda: self):
             yield self
 
-    def edit(self, layer: int, hidden: Tensor) -> Tensor:
-        """Return a layer's output with the rows' edits made."""
-        for bundle in self._bundles.get(layer, ()):
-            hidden = bundle.apply(hidden, self.place)
-        return hidden
+    def narrow(self, kept: Tensor) -> None:
+        """Go on with some of the rows only; the others have their answers.
+
+        Args:
+            kept: Numbers of the rows that go on, ascending, ``(rows,)``.
+        """
+        self.place = Place(self.place.index[kept], self.place.lengths[kept], self.place.keys[kept])
+        for bundles in self._bundles.values():
+            for bundle in bundles:
+                bundle.narrow(kept)
+
+    def edit(self, site: Site, states: Tensor) -> Tensor:
+        """Return what a site hands on, with the rows' edits made."""
+        for bundle in self._bundles.get(site, ()):
+            states = bundle.apply(states, self.place)
+        return states
+
+
+@contextmanager
+def edit_hooks(model: Model, sites: Iterable[Site], session: Callable[[], EditSession | None]) -> Iterator[None]:
+    """Hook the sites; each forward pass is edited by the session there is at that moment, if there is one."""
+    with ExitStack() as stack:
+        for kind, layer in sites:
+            if kind == "layer":
+                stack.enter_context(layer_hooks(model, [layer], _with_session(session)))
+            elif kind == "scores":
+                stack.enter_context(score_changes(model, layer, _with_session(session, "scores")))
+            else:
+                hook = _heads_hook(model, layer, session) if kind == "heads" else _mask_hook(model, layer, session)
+                module = model.head_outputs[layer] if kind == "heads" else model.attentions[layer]
+                handle = module.register_forward_pre_hook(hook, with_kwargs=True)
+                stack.callback(handle.remove)
+        yield
+
+
+def edited_sites(model: Model, edits: Iterable[Edit]) -> list[Site]:
+    """Return the sites that edits act at, each once."""
+    return sorted({(edit.site, layer) for edit in edits for layer in edit.at_layers(model)})
+
+
+def _with_session(
+    session: Callable[[], EditSession | None], kind: Literal["layer", "scores"] = "layer"
+) -> Callable[[int, Tensor], Tensor | None]:
+    def change(layer: int, states: Tensor) -> Tensor | None:
+        now = session()
+        return None if now is None else now.edit((kind, layer), states)
+
+    return change
+
+
+def _heads_hook(model: Model, layer: int, session: Callable[[], EditSession | None]) -> Any:
+    """Edit what goes into the output projection, which is the heads' outputs, head after head."""
+
+    def hook(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> Any:
+        now = session()
+        if now is None:
+            return None
+        heads = args[0].unflatten(-1, (model.n_heads, model.head_dim))
+        return (now.edit(("heads", layer), heads).flatten(-2), *args[1:]), kwargs
+
+    return hook
+
+
+def _mask_hook(model: Model, layer: int, session: Callable[[], EditSession | None]) -> Any:
+    """Edit which keys are seen, on top of the layer's own mask."""
+
+    def hook(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> Any:
+        now = session()
+        if now is None:
+            return None
+        own = kwargs.get("attention_mask")
+        seen = seen_keys(own, now.place)
+        edited = now.edit(("attention", layer), seen)
+        if edited is seen:
+            return None
+        return args, {**kwargs, "attention_mask": with_mask(model, own, edited)}
+
+    return hook
 
 
 @contextmanager
@@ -141,19 +170,22 @@ def layer_hooks(model: Model, layers: Iterable[int], change: Callable[[int, Tens
 
 
 def _bundle(
-    model: Model, edits: Sequence[Sequence[Edit]], lengths: Tensor, receipts: dict[int, Receipt]
-) -> dict[int, list[Bundle]]:
+    model: Model, edits: Sequence[Sequence[Edit]], prompts: Sequence[Encoded], receipts: dict[int, Receipt]
+) -> dict[Site, list[Bundle]]:
     """Group the rows' edits so that one tensor operation serves many rows; a row's own order is kept."""
-    groups: dict[tuple, tuple[list[int], list[Edit]]] = {}
+    groups: dict[tuple[Site, int, Any], tuple[list[int], list[Edit]]] = {}
     for row, row_edits in enumerate(edits):
         for order, edit in enumerate(row_edits):
-            shared = id(edit.direction) if isinstance(edit.direction, Predictor) else None
-            key = (edit.layer % model.n_layers, order, edit.positions, shared)
-            rows, members = groups.setdefault(key, ([], []))
-            rows.append(row)
-            members.append(edit)
-    bundles: dict[int, list[Bundle]] = {}
-    for (layer, order, _positions, _shared), (rows, members) in sorted(groups.items(), key=lambda g: g[0][:2]):
-        entry = receipts[order].entry(*members[0].label(model))
-        bundles.setdefault(layer, []).append(Bundle(rows, members, lengths, entry))
+            direction = getattr(edit, "direction", None)
+            kind = (edit.name, id(direction) if isinstance(direction, Predictor) else 0)
+            for layer in edit.at_layers(model):
+                rows, members = groups.setdefault(((edit.site, layer), order, kind), ([], []))
+                rows.append(row)
+                members.append(edit)
+    bundles: dict[Site, list[Bundle]] = {}
+    for (site, order, (name, _)), (rows, members) in sorted(groups.items(), key=lambda group: group[0][:2]):
+        entry = receipts[order].entry(name, site[1])
+        make = make_score_bundle if site[0] == "scores" else make_bundle
+        bundle = make(model, rows, members, [prompts[row] for row in rows], entry)
+        bundles.setdefault(site, []).append(bundle)
     return bundles

@@ -31,8 +31,12 @@ def first_guess(model: Model, length: int) -> int:
     config = model.text_config
     kv = 4 * model.n_layers * config.num_key_value_heads * model.head_dim
     row = item * length * (kv + 12 * model.hidden_size) + 8 * config.vocab_size
-    fits = int(FREE_SHARE * _free_bytes(model.device) / row)
-    return max(1, min(fits, MOST_ROWS.get(model.device.type, 64)))
+    return min(rows_within(model, row), MOST_ROWS.get(model.device.type, 64))
+
+
+def rows_within(model: Model, row_bytes: float) -> int:
+    """Return how many rows of a size fit into the memory that a batch may plan for, at least 1."""
+    return max(1, int(FREE_SHARE * _free_bytes(model.device) / row_bytes))
 
 
 def halving(model: Model, size: int, n: int, work: Callable[[int, int], T]) -> Iterator[tuple[int, int, T]]:
@@ -53,7 +57,7 @@ def halving(model: Model, size: int, n: int, work: Callable[[int, int], T]) -> I
         try:
             result = work(start, end)
         except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error) or end - start == 1:
+            if not out_of_memory(error) or end - start == 1:
                 raise
             size = model.batch_size = max(1, (end - start) // 2)
             logger.warning("Out of memory at %d rows; going on with batches of %d.", end - start, size)
@@ -64,7 +68,8 @@ def halving(model: Model, size: int, n: int, work: Callable[[int, int], T]) -> I
         start = end
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, on whichever device."""
     text = str(error)
     known = ("out of memory", "DefaultCPUAllocator", "can't allocate memory")
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(k in text for k in known)

@@ -21,7 +21,7 @@ def plan(prompts: Sequence[Encoded], limits: Sequence[int]) -> list[Group]:
 
     Rows belong together when their pictures and their tokens up to the end of the context are equal. Of a
     group, the longest common run of tokens is shared, cut before the first token that any of its rows edits or
-    reads. A row that edits or reads its picture or context gets no shared prefix.
+    reads. Rows that edit or read their picture or context share what comes before that with their like.
 
     Args:
         prompts: The rows' prompts.
@@ -33,9 +33,10 @@ def plan(prompts: Sequence[Encoded], limits: Sequence[int]) -> list[Group]:
     buckets: dict[tuple, list[int]] = {}
     for row, (prompt, limit) in enumerate(zip(prompts, limits, strict=True)):
         natural = _natural_prefix(prompt)
-        key: tuple = (row,)
-        if limit >= natural:
-            key = (tuple(p.key for p in prompt.pixels), tuple(prompt.ids[:natural].tolist()))
+        pictures = tuple(p.key for p in prompt.pixels)
+        key: tuple = (pictures, tuple(prompt.ids[:natural].tolist()))
+        if limit < natural:  # edited or read in its picture or context: shares only what comes before
+            key = (pictures, limit, tuple(prompt.ids[:limit].tolist())) if limit else (row,)
         buckets.setdefault(key, []).append(row)
     return [group for rows in buckets.values() for group in _cheapest(prompts, limits, rows)]
 
@@ -47,11 +48,16 @@ def _cheapest(prompts: Sequence[Encoded], limits: Sequence[int], rows: list[int]
     neighbouring row must not make it compute the question again.
     """
     equal: dict[tuple, list[int]] = {}
+    apart: dict[tuple, list[int]] = {}  # the same prompt, edited from a later token on, shares more
     for r in rows:
-        equal.setdefault(tuple(prompts[r].ids.tolist()), []).append(r)
-    repeated = [members for members in equal.values() if len(members) > 1]
-    single = [r for members in equal.values() if len(members) == 1 for r in members]
-    ways = ([rows], list(equal.values()), [*repeated, single] if single else repeated)
+        ids = tuple(prompts[r].ids.tolist())
+        equal.setdefault(ids, []).append(r)
+        apart.setdefault((ids, min(limits[r], len(ids) - 1)), []).append(r)
+    ways = [[rows]]
+    for parts in (equal, apart):
+        repeated = [members for members in parts.values() if len(members) > 1]
+        single = [r for members in parts.values() if len(members) == 1 for r in members]
+        ways += [list(parts.values()), [*repeated, single] if single else repeated]
     groupings = [[Group(tuple(m), _shared(prompts, limits, m)) for m in way] for way in ways]
     return min(groupings, key=lambda groups: sum(_positions(prompts, g) for g in groups))
 

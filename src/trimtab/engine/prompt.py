@@ -55,6 +55,14 @@ class Prompt:
         """Return the same prompt under another instruction."""
         return replace(self, instruction=instruction, placement=placement)
 
+    def without(self, modality: Literal["image", "text"]) -> Prompt:
+        """Return the same prompt without its pictures, or without its context."""
+        return replace(self, images=()) if modality == "image" else replace(self, context=None)
+
+    def with_images(self, images: tuple[Image, ...]) -> Prompt:
+        """Return the same prompt about other pictures."""
+        return replace(self, images=images)
+
     def body(self) -> tuple[str, dict[str, tuple[int, int]]]:
         """Return the text of the turn and the character range of each named part in it."""
         parts: list[tuple[str, str, str]] = []

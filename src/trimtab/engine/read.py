@@ -27,13 +27,14 @@ class Read:
         logits: Next-token logits.
         hidden: Layers whose outputs to read, edits included.
         heads: Layers whose heads' outputs to read, before the output projection.
-        at: ``"last"``: the last prompt token; ``"all"``: every prompt token; or a span's name.
+        at: ``"last"``: the last prompt token; ``"all"``: every prompt token; a span's name; or several names, for
+            the tokens of all of them in the prompt's order.
     """
 
     logits: bool = True
     hidden: tuple[int, ...] = ()
     heads: tuple[int, ...] = ()
-    at: str = "last"
+    at: str | tuple[str, ...] = "last"
 
     def check(self, model: Model) -> None:
         """Refuse a request that does not fit the model.
@@ -43,16 +44,21 @@ class Read:
         """
         for layer in (*self.hidden, *self.heads):
             check_layer(model, layer, "Read")
-        if self.at != "all" and self.at not in SPANS:
-            raise UsageError(f"`at` of Read must be 'all' or one of {', '.join(SPANS)}; got {self.at!r}.")
+        if not self.names or any(name not in SPANS for name in self.names if self.at != "all"):
+            raise UsageError(f"`at` of Read must be 'all' or one or more of {', '.join(SPANS)}; got {self.at!r}.")
         if not (self.logits or self.hidden or self.heads):
             raise UsageError("`Read` must ask for logits, hidden or heads; got none of them.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names in ``at``."""
+        return (self.at,) if isinstance(self.at, str) else self.at
 
     def indices(self, prompt: Encoded) -> Tensor:
         """Return the token indices to read in a prompt."""
         if self.at == "all":
             return torch.arange(len(prompt), device=prompt.ids.device)
-        return prompt.span(self.at)
+        return torch.cat([prompt.span(name) for name in self.names]).unique()
 
     def deepest(self, model: Model) -> int:
         """Return the last layer that must run when no logits are wanted."""

@@ -75,7 +75,7 @@ def _edited(model: Model, row: Work, receipt: Receipt) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(engine_drives(model))
         for scope in [*model.ambient, Scope(own, receipt)]:
-            stack.enter_context(follow(model, scope, always=True))
+            stack.enter_context(follow(model, scope, row.prompt))
         yield
 
 

@@ -15,7 +15,7 @@ from trimtab.engine.applied import engine_drives
 from trimtab.engine.batch import Piece, collate
 from trimtab.engine.edits import Edit
 from trimtab.engine.encode import Encoded, encode
-from trimtab.engine.hooks import EditSession, Place
+from trimtab.engine.hooks import EditSession
 from trimtab.engine.memory import first_guess, halving
 from trimtab.engine.plan import Group, plan
 from trimtab.engine.prefix import Prefix, prefill
@@ -42,7 +42,7 @@ class Row:
 @torch.no_grad()
 def run(
     model: Model,
-    rows: Sequence[Row | Prompt],
+    rows: Sequence[Row | Prompt | Encoded],
     read: Read | None = None,
     *,
     reuse: bool = True,
@@ -93,7 +93,7 @@ class Work:
     edits: tuple[Edit, ...]
 
 
-def prepare(model: Model, rows: Sequence[Row | Prompt]) -> list[Work]:
+def prepare(model: Model, rows: Sequence[Row | Prompt | Encoded]) -> list[Work]:
     """Check and encode rows; prompts given twice are encoded once."""
     if not rows:
         raise UsageError("`rows` must hold at least one row; got none.")
@@ -177,8 +177,7 @@ def _limit(work: Work, read: Read | None) -> int:
 def _make_batch(model: Model, work: list[Work], chunk: list[tuple[Group, int]]) -> RowBatch:
     rows = [row for _, row in chunk]
     tails = [Piece(work[r].prompt, g.shared, len(work[r].prompt)) for g, r in chunk]
-    lengths = torch.tensor([len(work[r].prompt) for r in rows], device=model.device)
-    session = EditSession(model, [work[r].edits for r in rows], lengths)
+    session = EditSession(model, [work[r].edits for r in rows], [work[r].prompt for r in rows])
     if chunk[0][0].shared == 0:
         return RowBatch(rows, tails, None, session)
     groups = list({id(g): g for g, _ in chunk}.values())
@@ -211,7 +210,7 @@ def forward_tails(model: Model, batch: RowBatch, keep_cache: bool) -> Tails:
     if batch.prefix is not None:
         cache = batch.prefix.cache()
         mask = torch.cat([batch.prefix.mask, mask], dim=1)
-    batch.session.place = Place(tails.index, batch.session.place.lengths)
+    batch.session.advance(tails.index, None if batch.prefix is None else batch.prefix.index)
     with engine_drives(model):
         hidden = model.decode(tails.embeds, mask, tails.positions, cache)
     return Tails(hidden, mask, cache)

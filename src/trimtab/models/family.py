@@ -47,6 +47,14 @@ class Family(Protocol):
         """The linear map whose input is the concatenated outputs of the layer's attention heads."""
         ...
 
+    def attention(self, layer: nn.Module) -> nn.Module:
+        """The layer's attention, which takes ``attention_mask`` by name."""
+        ...
+
+    def final_norm(self, hf: nn.Module) -> nn.Module:
+        """The root-mean-square norm between the last layer and the unembedding."""
+        ...
+
     def image_token(self, hf: nn.Module) -> int:
         """Id of the token that stands for one image position."""
         ...

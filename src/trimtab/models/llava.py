@@ -28,6 +28,14 @@ class Llava:
         """The attention's output projection."""
         return cast(Any, layer).self_attn.o_proj
 
+    def attention(self, layer: nn.Module) -> nn.Module:
+        """The layer's self-attention."""
+        return cast(Any, layer).self_attn
+
+    def final_norm(self, hf: nn.Module) -> nn.Module:
+        """The norm after the last block."""
+        return cast(Any, hf).model.language_model.norm
+
     def image_token(self, hf: nn.Module) -> int:
         """Id of ``<image>``."""
         return cast(Any, hf).config.image_token_id

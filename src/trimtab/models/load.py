@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from torch import nn
 
 from trimtab import pocket
 from trimtab.errors import UnsupportedModelError, UsageError
-from trimtab.models import llava, qwen2_5_vl  # noqa: F401  (each registers its family)
+from trimtab.models import adapters, llava, qwen2_5_vl  # noqa: F401  (each registers its family)
 from trimtab.models.family import FAMILIES, Family
 from trimtab.models.model import Model
 from trimtab.models.self_check import self_check
@@ -31,7 +33,8 @@ def load(
     """Load a vision-language model.
 
     Args:
-        name_or_path: A bundled name (``"pocket-qwen"``, ``"pocket-llava"``), a local folder, or a Hub id.
+        name_or_path: A bundled name (``"pocket-qwen"``, ``"pocket-llava"``), a local folder, or a Hub id. A folder of
+            adapters (``trimtab harden``) loads the model they belong to and merges them.
         dtype: ``"float32"``, ``"bfloat16"``, ``"float16"`` or a torch dtype. Left out: float32 for bundled
             models, otherwise the checkpoint's own.
         device: Where to put the model. Left out: CUDA if there is one, otherwise the CPU.
@@ -43,28 +46,39 @@ def load(
         The model, frozen and in eval mode.
 
     Raises:
-        UsageError: An argument is wrong.
+        UsageError: An argument is wrong, or there is no readable model of that name.
         UnsupportedModelError: The family is unknown, or the self-check failed.
+        MissingDependencyError: It is a folder of adapters and peft is not installed.
     """
     if device is not None and device_map is not None:
         raise UsageError("`device` and `device_map` of load exclude each other; got both; give one of them.")
+    base = adapters.base_of(name_or_path)
+    if base is not None:
+        model = load(base, dtype=dtype, device=device, device_map=device_map, attention=attention, check=False)
+        adapters.merge(model, name_or_path)
+        if check:
+            self_check(model)
+        return model
     from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
     bundled = str(name_or_path) in pocket.CHECKPOINTS
     as_dtype = _dtype(dtype, bundled)
     path = str(pocket.checkpoint(str(name_or_path)) if bundled else name_or_path)
-    family = _family(AutoConfig.from_pretrained(path), path)
-    hf = AutoModelForImageTextToText.from_pretrained(
-        path,
-        dtype=as_dtype,
-        device_map=device_map,
-        attn_implementation=attention,
-    )
+    with _reading(path):
+        config = AutoConfig.from_pretrained(path)
+    family = _family(config, path)
+    with _reading(path):
+        hf = AutoModelForImageTextToText.from_pretrained(
+            path,
+            dtype=as_dtype,
+            device_map=device_map,
+            attn_implementation=attention,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        # The PIL back end gives the same pixels on every machine and needs no torchvision.
+        image_processor = AutoImageProcessor.from_pretrained(path, backend="pil")
     if device_map is None:
         hf = nn.Module.to(hf, device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    tokenizer = AutoTokenizer.from_pretrained(path)
-    # The PIL back end gives the same pixels on every machine and needs no torchvision.
-    image_processor = AutoImageProcessor.from_pretrained(path, backend="pil")
     return from_parts(
         hf,
         tokenizer,
@@ -116,6 +130,19 @@ def from_parts(
     if check:
         self_check(model)
     return model
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Say in one sentence what transformers says in many when a name or a file is missing or broken."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise UsageError(
+            f"`name_or_path` of load must be a bundled name ({', '.join(pocket.CHECKPOINTS)}), a model folder or a "
+            f"Hub id; {path} cannot be loaded ({reason}); check the name, or that the folder is complete."
+        ) from error
 
 
 def _family(config: Any, path: str) -> Family:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 IMAGE_CACHE = 4096
 """Pictures whose pixels and embeddings are kept; a study asks many questions of the same picture."""
+ENCODED_AT_ONCE = 1024
+"""Image positions that the vision tower computes in one call."""
 
 
 class Model:
@@ -85,6 +87,21 @@ class Model:
     def head_outputs(self) -> list[nn.Module]:
         """For each layer, the map whose input is its heads' outputs, head after head."""
         return [self.family.head_outputs(layer) for layer in self.layers]
+
+    @cached_property
+    def attentions(self) -> list[nn.Module]:
+        """For each layer, its attention."""
+        return [self.family.attention(layer) for layer in self.layers]
+
+    def norm_scale(self, states: Tensor) -> Tensor:
+        """Return what the final norm multiplies each component of the last layer's states by, in their shape.
+
+        With these factors frozen the logits are linear in the residual stream, so the contributions of its parts add
+        up to them exactly.
+        """
+        norm = cast(Any, self.family.final_norm(self.hf))
+        states = states.float()
+        return norm.weight.float() * torch.rsqrt(states.square().mean(-1, keepdim=True) + norm.variance_epsilon)
 
     @property
     def n_layers(self) -> int:
@@ -168,11 +185,12 @@ class Model:
         """
         found = {p.key: self._embeddings[p.key] for p in pixels if p.key in self._embeddings}
         missing = list({p.key: p for p in pixels if p.key not in found}.values())
-        if missing:
+        for together in _few_positions(missing):
             with torch.no_grad():
-                for p, embedding in zip(missing, self.family.embed_images(self.hf, missing), strict=True):
-                    found[p.key] = embedding
-                    _remember(self._embeddings, p.key, embedding)
+                embeddings = self.family.embed_images(self.hf, together)
+            for p, embedding in zip(together, embeddings, strict=True):
+                found[p.key] = embedding
+                _remember(self._embeddings, p.key, embedding)
         return [found[p.key] for p in pixels]
 
     def embed(self, ids: Tensor, pixels: list[Pixels]) -> Tensor:
@@ -229,6 +247,18 @@ class Model:
             yield
         finally:
             cast(Any, self.hf).set_attn_implementation(before)
+
+
+def _few_positions(pixels: list[Pixels]) -> list[list[Pixels]]:
+    """Cut pictures into parts that the vision tower takes at once."""
+    parts, positions = [], ENCODED_AT_ONCE
+    for p in pixels:
+        positions += p.n_tokens
+        if positions > ENCODED_AT_ONCE:
+            parts.append([])
+            positions = p.n_tokens
+        parts[-1].append(p)
+    return parts
 
 
 def _remember(cache: OrderedDict[str, Any], key: str, value: Any) -> None:

@@ -41,6 +41,9 @@ def self_check(model: Model) -> None:
     direct = states.pop("output")
     _same(model, "image positions and rotary positions", model.lm_head(direct)[0], logits)
     _check_layers(model, states, heads, len(ids))
+    last = states[model.n_layers - 1][0]
+    scaled = (last.float() * model.norm_scale(last)).to(last.dtype)
+    _same(model, "the final norm scales the last layer's output", model.lm_head(scaled), logits)
 
     added = _with_added(model, 0.0, lambda: model.decode(embeds, mask, positions))
     _same(model, "adding zero after a layer changes nothing", model.lm_head(added)[0], logits)

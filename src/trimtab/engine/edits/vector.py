@@ -1,17 +1,15 @@
-"""Edits as plain data: what to change, where, and how strongly.
-
-An edit holds names, numbers and tensors only, so another engine can apply the same edit without our hooks.
-"""
+"""Add a vector to a layer's output."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from trimtab.engine.edits.checks import check_layer
 from trimtab.engine.encode import Encoded
 from trimtab.errors import UsageError
 from trimtab.models import Model
@@ -61,6 +59,8 @@ class AddVector:
             all generated ones; ``generated_only``: generated tokens, which leaves the first answer token as it is.
     """
 
+    site: ClassVar[Literal["layer"]] = "layer"
+
     layer: int
     direction: Tensor | Predictor
     strength: float = 1.0
@@ -86,33 +86,20 @@ class AddVector:
         if not torch.isfinite(vector).all():
             raise UsageError("`direction` of AddVector must be finite; it holds NaN or infinity; fit it again.")
 
-    def label(self, model: Model) -> tuple[str, int]:
-        """Return the name and layer under which receipts count this edit."""
-        return f"AddVector({self.positions})", self.layer % model.n_layers
+    @property
+    def name(self) -> str:
+        """The name under which receipts count this edit."""
+        return f"AddVector({self.positions})"
+
+    def at_layers(self, model: Model) -> tuple[int, ...]:
+        """Return the layers it acts at, counted from 0."""
+        return (self.layer % model.n_layers,)
 
     def reach(self, prompt: Encoded) -> int:
         """Return the first token index the edit touches; earlier tokens may be reused from a cache."""
         return first_position(self.positions, len(prompt))
 
 
-Edit = AddVector
-"""Any edit the engine can apply; later kinds join this union."""
-
-
 def first_position(positions: Positions, length: int) -> int:
     """Return the first token index a rule covers in a prompt of ``length`` tokens."""
     return {"all": 0, "from_last_prompt": length - 1, "generated_only": length}[positions]
-
-
-def check_layer(model: Model, layer: int, owner: str) -> int:
-    """Return a layer index counted from 0.
-
-    Raises:
-        UsageError: The model has no such layer.
-    """
-    if not -model.n_layers <= layer < model.n_layers:
-        raise UsageError(
-            f"`layer` of {owner} must be in 0..{model.n_layers - 1} for {model.name} ({model.n_layers} layers); got "
-            f"{layer}; use -1 for the last layer."
-        )
-    return layer % model.n_layers

@@ -1,0 +1,141 @@
+"""Contrastive decoding: several prompts answered as one, by a weighted sum of their next-token log-probabilities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trimtab.engine.batch import Piece
+from trimtab.engine.generate import MAX_NEW_TOKENS, Answers, Step, finish
+from trimtab.engine.hooks import EditSession
+from trimtab.engine.memory import first_guess, halving
+from trimtab.engine.run import Progress, Row, RowBatch, Work, account, forward_tails, prepare, run
+from trimtab.errors import UsageError
+from trimtab.models import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """Rows answered as one: each next token is the best by ``sum_k weight_k log p_k``, and all rows are fed it.
+
+    Attributes:
+        rows: The branches; the first says what is plausible.
+        weights: One for each branch; VCD and VDD take ``1 + alpha`` and ``-alpha``.
+        plausibility: Tokens whose probability under the first branch is below this share of its best token's are
+            never chosen (arXiv 2311.16922, eq. 5: beta).
+    """
+
+    rows: tuple[Row, ...]
+    weights: tuple[float, ...]
+    plausibility: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not self.rows or len(self.rows) != len(self.weights) or not all(map(math.isfinite, self.weights)):
+            raise UsageError(
+                f"`weights` of Contrast must be one finite number for each of its rows; got {len(self.rows)} rows and "
+                f"the weights {self.weights}."
+            )
+        if not 0 < self.plausibility <= 1:
+            raise UsageError(
+                f"`plausibility` of Contrast must be above 0 and at most 1; got {self.plausibility}; VCD uses 0.1."
+            )
+
+
+@torch.no_grad()
+def generate_contrasted(
+    model: Model,
+    contrasts: Sequence[Contrast],
+    *,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    progress: Progress | None = None,
+) -> Answers:
+    """Answer contrasts greedily, each branch with its own cache.
+
+    Args:
+        model: The model.
+        contrasts: What to answer.
+        max_new_tokens: Longest answer in tokens.
+        progress: Called as contrasts finish.
+
+    Returns:
+        One answer for each contrast; costs count every branch.
+
+    Raises:
+        UsageError: There is nothing to answer, or ``max_new_tokens`` is below 1.
+        NothingEditedError: An edit touched no position.
+    """
+    if max_new_tokens < 1:
+        raise UsageError(f"`max_new_tokens` of generate_contrasted must be at least 1; got {max_new_tokens}.")
+    work = prepare(model, [row for contrast in contrasts for row in contrast.rows])
+    starts = [0]
+    for contrast in contrasts:
+        starts.append(starts[-1] + len(contrast.rows))
+    branches = max(len(c.rows) for c in contrasts)
+    rows = model.batch_size or first_guess(model, max(len(w.prompt) for w in work))
+    answers, tokens = Answers(), []
+
+    def decode(start: int, end: int) -> tuple[RowBatch, list[list[int]]]:
+        batch = _whole_prompts(model, work, range(starts[start], starts[end]))
+        return batch, _decode(model, batch, contrasts[start:end], max_new_tokens)
+
+    for start, end, (batch, found) in halving(model, max(1, rows // branches), len(contrasts), decode):
+        tokens += found
+        account(model, work, batch, answers.receipt, answers.cost)
+        if progress:
+            progress(end - start)
+    answers.receipt.require_hits()
+    return finish(model, answers, tokens)
+
+
+def contrasted_logits(model: Model, contrasts: Sequence[Contrast]) -> Tensor:
+    """Return the combined scores of the first answer token, ``(contrasts, vocabulary)``; implausible ones are -inf."""
+    logits = run(model, [row for contrast in contrasts for row in contrast.rows]).logits
+    return _combine(logits, contrasts)
+
+
+def _whole_prompts(model: Model, work: list[Work], rows: range) -> RowBatch:
+    """Make a batch without shared prefixes: branches differ in their pictures or contexts."""
+    tails = [Piece(work[r].prompt, 0, len(work[r].prompt)) for r in rows]
+    session = EditSession(model, [work[r].edits for r in rows], [work[r].prompt for r in rows])
+    return RowBatch(list(rows), tails, None, session)
+
+
+def _combine(logits: Tensor, contrasts: Sequence[Contrast]) -> Tensor:
+    """Add the branches' log-probabilities up, and rule implausible tokens out."""
+    scores = logits.float().log_softmax(-1)
+    counts = [len(c.rows) for c in contrasts]
+    owner = torch.repeat_interleave(torch.tensor(counts, device=scores.device))
+    weights = torch.tensor([w for c in contrasts for w in c.weights], device=scores.device)
+    total = scores.new_zeros(len(contrasts), scores.shape[-1]).index_add_(0, owner, weights[:, None] * scores)
+    first = scores[torch.tensor([0, *counts[:-1]], device=scores.device).cumsum(0)]
+    floors = torch.tensor([math.log(c.plausibility) for c in contrasts], device=scores.device)
+    return total.masked_fill(first < first.max(-1, keepdim=True).values + floors[:, None], -math.inf)
+
+
+def _decode(model: Model, batch: RowBatch, contrasts: Sequence[Contrast], max_new_tokens: int) -> list[list[int]]:
+    """Run the branches, then one token a contrast at a time; contrasts that have stopped leave the batch."""
+    stops = torch.tensor(sorted(model.stop_tokens), device=model.device)
+    going = list(range(len(contrasts)))
+    with batch.session.attached():
+        tails = forward_tails(model, batch, keep_cache=True)
+        step = Step(model, batch, tails)
+        newest = _combine(model.lm_head(tails.hidden[:, -1]), contrasts).argmax(-1)
+        answers = [[token] for token in newest.tolist()]
+        for _ in range(max_new_tokens - 1):
+            alive = ~torch.isin(newest, stops)
+            if not alive.any():
+                break
+            counts = torch.tensor([len(contrasts[k].rows) for k in going], device=model.device)
+            if not alive.all():
+                step.narrow(torch.repeat_interleave(alive, counts).nonzero().flatten())
+                going = [k for k, on in zip(going, alive.tolist(), strict=True) if on]
+                newest, counts = newest[alive], counts[alive]
+            logits = step(torch.repeat_interleave(newest, counts))
+            newest = _combine(logits, [contrasts[k] for k in going]).argmax(-1)
+            for k, token in zip(going, newest.tolist(), strict=True):
+                answers[k].append(token)
+    return answers

@@ -1,0 +1,83 @@
+"""Cut attention edges: some tokens no longer see some others, in some layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+
+from trimtab.engine.edits.checks import check_heads, check_layer
+from trimtab.engine.edits.places import GENERATED, Places, check_places, describe_places, resolve
+from trimtab.engine.encode import Encoded
+from trimtab.errors import NothingEditedError, UsageError
+from trimtab.models import Model
+
+
+@dataclass(frozen=True, eq=False)
+class BlockAttention:
+    """Attention knockout (Geva et al., arXiv 2304.14767): tokens at ``target`` do not attend to those at ``source``.
+
+    The softmax goes over the keys that are left. The edge from a token to itself is never cut, so no token is left
+    without anything to attend to, and what the layer's own mask hides stays hidden. Rotary positions do not change.
+
+    Attributes:
+        source: The tokens not to be seen: names of places and token indices of the prompt.
+        target: The tokens that do not see them; ``generated`` or ``all`` includes generated tokens.
+        layers: Decoder blocks, 0-based; negative counts from the end.
+        heads: Query heads whose edges are cut; None cuts those of all.
+    """
+
+    site: ClassVar[Literal["attention"]] = "attention"
+
+    source: Places
+    target: Places
+    layers: tuple[int, ...]
+    heads: tuple[int, ...] | None = None
+
+    def check(self, model: Model) -> None:
+        """Refuse an edit that does not fit the model.
+
+        Raises:
+            UsageError: With the rule and this model's numbers.
+        """
+        check_places(self.source, "source", "BlockAttention")
+        check_places(self.target, "target", "BlockAttention")
+        if GENERATED in self.source:
+            raise UsageError(
+                f"`source` of BlockAttention must be tokens of the prompt; got {self.source}; name spans of the prompt."
+            )
+        if not self.layers:
+            raise UsageError("`layers` of BlockAttention must hold at least one layer; got none.")
+        for layer in self.layers:
+            check_layer(model, layer, "BlockAttention")
+        if self.heads is not None:
+            check_heads(model, self.heads, "BlockAttention")
+
+    @property
+    def name(self) -> str:
+        """The name under which receipts count this edit."""
+        return f"BlockAttention({describe_places(self.source)} to {describe_places(self.target)})"
+
+    def at_layers(self, model: Model) -> tuple[int, ...]:
+        """Return the layers it acts at, counted from 0."""
+        return tuple(sorted({layer % model.n_layers for layer in self.layers}))
+
+    def reach(self, prompt: Encoded) -> int:
+        """Return the first token index that loses an edge; earlier tokens may be reused from a cache.
+
+        Raises:
+            NothingEditedError: No target comes after a source, so there is no edge to cut.
+        """
+        source = resolve(self.source, prompt, "source", "BlockAttention")
+        target = resolve(self.target, prompt, "target", "BlockAttention")
+        after = torch.arange(len(prompt), device=target.prompt.device) > source.first
+        loses = (target.prompt & after).nonzero()
+        if len(loses):
+            return int(loses[0])
+        if not target.generated or source.first == len(prompt):
+            raise NothingEditedError(
+                f"`target` of BlockAttention must hold tokens after the first of `source`, since tokens only see "
+                f"earlier ones; got source {self.source} and target {self.target}; swap them?"
+            )
+        return len(prompt)

@@ -1,0 +1,99 @@
+"""Change what attention heads put out, before the output projection joins them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from trimtab.engine.edits.checks import check_heads, check_layer
+from trimtab.engine.edits.places import ALL, Places, check_places, describe_places, resolve
+from trimtab.engine.encode import Encoded
+from trimtab.errors import UsageError
+from trimtab.models import Model
+
+
+@dataclass(frozen=True, eq=False)
+class HeadEdit:
+    """What edits of heads have in common.
+
+    Heads are query heads, so under grouped-query attention one head is changed and not its group.
+
+    Attributes:
+        layer: Decoder block, 0-based; negative counts from the end.
+        heads: Query heads of that layer.
+        at: Where: names of places and token indices; see ``PLACES``. Generated tokens only if ``generated`` or
+            ``all`` is among them.
+    """
+
+    site: ClassVar[Literal["heads"]] = "heads"
+
+    layer: int
+    heads: tuple[int, ...]
+    at: Places = (ALL,)
+
+    def check(self, model: Model) -> None:
+        """Refuse an edit that does not fit the model.
+
+        Raises:
+            UsageError: With the rule and this model's numbers.
+        """
+        owner = type(self).__name__
+        check_layer(model, self.layer, owner)
+        check_heads(model, self.heads, owner)
+        check_places(self.at, "at", owner)
+
+    @property
+    def name(self) -> str:
+        """The name under which receipts count this edit."""
+        return f"{type(self).__name__}({describe_places(self.at)})"
+
+    def at_layers(self, model: Model) -> tuple[int, ...]:
+        """Return the layers it acts at, counted from 0."""
+        return (self.layer % model.n_layers,)
+
+    def reach(self, prompt: Encoded) -> int:
+        """Return the first token index the edit touches; earlier tokens may be reused from a cache."""
+        return resolve(self.at, prompt, "at", type(self).__name__).first
+
+
+@dataclass(frozen=True, eq=False)
+class ScaleHeads(HeadEdit):
+    """Multiply heads' outputs by a factor: 0 silences them, 1 is exactly the unedited model, above 1 amplifies.
+
+    Attributes:
+        factor: The factor.
+    """
+
+    factor: float = 0.0
+
+    def check(self, model: Model) -> None:
+        """Refuse an edit that does not fit the model; see ``HeadEdit.check``."""
+        super().check(model)
+        if not math.isfinite(self.factor):
+            raise UsageError(f"`factor` of ScaleHeads must be finite; got {self.factor}; 0 silences the heads.")
+
+
+@dataclass(frozen=True, eq=False)
+class ReplaceHeads(HeadEdit):
+    """Put given outputs in the place of heads' own: their mean over other prompts, or those of another prompt.
+
+    Attributes:
+        values: An output for each of the heads, ``(len(heads), head_dim)``, the same at all touched tokens.
+    """
+
+    values: Tensor | None = None
+
+    def check(self, model: Model) -> None:
+        """Refuse an edit that does not fit the model; see ``HeadEdit.check``."""
+        super().check(model)
+        expected = (len(self.heads), model.head_dim)
+        if self.values is None or self.values.shape != expected or not torch.isfinite(self.values).all():
+            got = "none" if self.values is None else f"{tuple(self.values.shape)}"
+            raise UsageError(
+                f"`values` of ReplaceHeads must be finite and of shape {expected}, one output of width "
+                f"{model.head_dim} for each head, for {model.name}; got {got}; read them with Read(heads=...)."
+            )
