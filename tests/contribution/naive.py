@@ -1,57 +1,219 @@
-"""Algorithm 1 of AMPS as plainly as it can be written: one perturbation, one row, the model's own prefill."""
+"""The Modality Contribution Score as plainly as the equations can be written.
+
+One perturbation at a time, the model's own prefill, its own attention, autograd to every cache entry.
+"""
+
+import math
 
 import torch
+from torch import Tensor
 
 from trimtab.contribution import ContributionConfig
-from trimtab.contribution.perturb import standard_normal
+from trimtab.contribution.noise import standard_normal
+from trimtab.contribution.vocabulary import first_token
+from trimtab.data import Item
+from trimtab.data.prompts import MODALITIES
 from trimtab.engine import Encoded
 from trimtab.models import Model
 
 
-def naive_score(model: Model, prompt: Encoded, item_id: str, modality: str, config: ContributionConfig) -> float:
-    names = ["image"] if modality == "image" else ["context", "question"]
-    places = torch.cat([prompt.span(name) for name in names])
-    found = []
-    for sigma in config.sigmas:
-        for draw in range(config.draws):
-            key = (config.seed, item_id, modality, sigma, draw)
-            found.append(_one(model, prompt, places, sigma, key, config.divergence))
-    return sum(found) / len(found)
+def naive_scores(model: Model, prompt: Encoded, item: Item, config: ContributionConfig) -> tuple[float, float, float]:
+    """Image, text and ratio of one item."""
+    answer = _greedy(model, prompt, config.steps)
+    by_modality = []
+    for modality in MODALITIES:
+        by_sigma = []
+        for sigma in config.sigmas:
+            steps = []
+            for n in range(len(answer)):
+                draws = [
+                    _one(model, prompt, item, answer[:n], modality, sigma, draw, config) for draw in range(config.draws)
+                ]
+                steps.append(_mean(draws) if config.average == "mean" else _median(draws))
+            by_sigma.append(_mean(steps))
+        by_modality.append(by_sigma)
+    image, text = (_mean(s) for s in by_modality)
+    if config.ratio == "of_means":
+        return image, text, image / (image + text)
+    return image, text, _mean([i / (i + t) for i, t in zip(*by_modality, strict=True)])
 
 
-def _one(model: Model, prompt: Encoded, places: torch.Tensor, sigma: float, key: tuple, divergence: str) -> float:
-    clean = _cache(model, prompt)
-    p_x = _logits(model, prompt, clean).softmax(-1)
-    noisy = _cache(model, prompt)
-    heads, width = noisy.layers[0].keys.shape[1], noisy.layers[0].keys.shape[3]
-    noise = standard_normal((2, model.n_layers, heads, len(places), width), key)
-    leaves = []
-    for number, layer in enumerate(noisy.layers):
-        for kind, name in enumerate(("keys", "values")):
-            entries = getattr(layer, name)
-            leaf = entries[0][:, places].clone()
-            leaf += sigma * leaf.std(correction=0) * noise[kind, number]
-            leaf.requires_grad_()
-            leaves.append(leaf)
-            changed = entries.clone()
-            changed[0, :, places] = leaf
-            setattr(layer, name, changed)
-    logits = _logits(model, prompt, noisy)
-    loss = -(p_x * logits.log_softmax(-1)).sum()
-    if divergence == "kl":
-        loss = loss + (p_x * p_x.log()).sum()
+def _one(
+    model: Model,
+    prompt: Encoded,
+    item: Item,
+    answer: list[int],
+    modality: str,
+    sigma: float,
+    draw: int,
+    config: ContributionConfig,
+) -> float:
+    ids = torch.cat([prompt.ids, torch.tensor(answer, dtype=torch.long)])
+    places = _places(prompt, modality, config.text)
+    if config.site == "embeddings":
+        loss, leaves, noisy, deviations = _embedding_loss(
+            model, prompt, item, ids, places, modality, sigma, draw, config
+        )
+        counted = [torch.ones(len(ids), dtype=torch.bool)] if config.gradient == "full" else [noisy]
+        inside = [noisy]
+        token_axis = 0
+    else:
+        logits, leaves, chosen, deviations = _cache_logits(model, prompt, ids, places, modality, sigma, draw, config)
+        x = _restricted(
+            model, prompt, item, config, _cache_logits(model, prompt, ids, places, modality, 0, 0, config)[0]
+        )
+        loss = _divergence(config.divergence, x.detach(), _restricted(model, prompt, item, config, logits))
+        in_segment = torch.zeros(len(ids) - 1, dtype=torch.bool)
+        in_segment[places] = True
+        inside = [in_segment & c for c in chosen]
+        counted = [torch.ones(len(ids) - 1, dtype=torch.bool)] * len(leaves) if config.gradient == "full" else inside
+        token_axis = 1
     gradients = torch.autograd.grad(loss, leaves)
-    return float(sum(g.square().sum() for g in gradients) / loss.detach())
+    squared, entries, tokens = 0.0, 0, 0
+    for gradient, on, within, deviation in zip(gradients, counted, inside, deviations, strict=True):
+        if config.constant == "half_variance":
+            squared += float(gradient.movedim(token_axis, 0)[within].square().sum()) * deviation**2 / 2
+        else:
+            squared += float(gradient.movedim(token_axis, 0)[on].square().sum())
+        entries += gradient.movedim(token_axis, 0)[on].numel()
+        tokens = max(tokens, int(on.sum()))
+    if config.constant == "half":
+        squared /= 2
+    divisor = {"none": 1, "tokens": tokens, "entries": entries}[config.normalise]
+    return squared / divisor / float(loss.detach())
 
 
-def _cache(model: Model, prompt: Encoded):
-    inputs = model.family.native_inputs(model.hf, prompt.ids[:-1], list(prompt.pixels))
+def _cache_logits(model, prompt, ids, places, modality, sigma, draw, config):
+    """Logits after the last token, from a cache with noise: all its entries are leaves."""
+    inputs = model.family.native_inputs(model.hf, ids[:-1], list(prompt.pixels))
+    positions = _positions(prompt, ids)
     with torch.no_grad():
-        return model.hf(**inputs, use_cache=True).past_key_values
+        if positions.shape[1] == prompt.positions.shape[1]:
+            cache = model.hf(**inputs, use_cache=True).past_key_values
+        else:  # answer tokens go on from the prompt's positions, as in generation
+            from transformers import DynamicCache
+
+            cache = DynamicCache()
+            embeds = model.embed(ids[:-1], list(prompt.pixels))[None]
+            model.decode(embeds, torch.ones(1, len(ids) - 1, dtype=torch.long), positions[:, None, :-1], cache)
+    heads, width = cache.layers[0].keys.shape[1], cache.layers[0].keys.shape[3]
+    sites = (model.n_layers, 2, heads)
+    noise = standard_normal(len(places), width, (config.seed, modality, draw), sites)
+    layers = range(model.n_layers) if config.layers is None else [n % model.n_layers for n in config.layers]
+    leaves, chosen, deviations = [], [], []
+    for number, layer in enumerate(cache.layers):
+        for kind, name in enumerate(("keys", "values")):
+            leaf = getattr(layer, name)[0].clone()
+            own = leaf[:, places]
+            scale = float(own.std(correction=0)) if config.scale == "relative" else 1.0
+            gets_noise = number in layers and config.entries in ("both", name)
+            if gets_noise:
+                leaf[:, places] = own + sigma * scale * noise[number, kind].to(own)
+            leaf.requires_grad_()
+            setattr(layer, name, leaf[None])
+            leaves.append(leaf)
+            chosen.append(torch.tensor(gets_noise))
+            deviations.append(sigma * scale if gets_noise else 0.0)
+    mask = torch.ones(1, len(ids), dtype=torch.long)
+    hidden = model.decode(model.embedding(ids[-1:])[None], mask, positions[:, None, -1:], cache)
+    return model.lm_head(hidden[0, -1]).double(), leaves, chosen, deviations
 
 
-def _logits(model: Model, prompt: Encoded, cache) -> torch.Tensor:
-    embeds = model.embedding(prompt.ids[-1:])[None]
-    mask = torch.ones(1, len(prompt), dtype=torch.long)
-    hidden = model.decode(embeds, mask, prompt.positions[:, None, -1:], cache)
+def _embedding_loss(model, prompt, item, ids, places, modality, sigma, draw, config):
+    embeds = model.embed(ids, list(prompt.pixels)).clone()
+    own = embeds[places]
+    scale = float(own.std(correction=0)) if config.scale == "relative" else 1.0
+    noise = standard_normal(len(places), model.hidden_size, (config.seed, modality, draw))
+    x = _restricted(model, prompt, item, config, _embedding_logits(model, prompt, ids, embeds))
+    embeds[places] = own + sigma * scale * noise.to(own)
+    embeds.requires_grad_()
+    logits = _restricted(model, prompt, item, config, _embedding_logits(model, prompt, ids, embeds))
+    inside = torch.zeros(len(ids), dtype=torch.bool)
+    inside[places] = True
+    return _divergence(config.divergence, x.detach(), logits), [embeds], inside, [sigma * scale]
+
+
+def _embedding_logits(model: Model, prompt: Encoded, ids: Tensor, embeds: Tensor | None) -> Tensor:
+    embeds = model.embed(ids, list(prompt.pixels)) if embeds is None else embeds
+    mask = torch.ones(1, len(ids), dtype=torch.long)
+    hidden = model.decode(embeds[None], mask, _positions(prompt, ids)[:, None])
     return model.lm_head(hidden[0, -1]).double()
+
+
+def _divergence(kind: str, clean: Tensor, noisy: Tensor) -> Tensor:
+    x, z = clean.softmax(-1), noisy.softmax(-1)
+    middle = (x + z) / 2
+    return {
+        "ce": lambda: -(x * z.log()).sum(),
+        "ce_reversed": lambda: -(z * x.log()).sum(),
+        "kl": lambda: (x * (x / z).log()).sum(),
+        "kl_reversed": lambda: (z * (z / x).log()).sum(),
+        "js": lambda: ((x * (x / middle).log()).sum() + (z * (z / middle).log()).sum()) / 2,
+        "probability": lambda: z[x.argmax()],
+    }[kind]()
+
+
+def _places(prompt: Encoded, modality: str, text: str) -> Tensor:
+    if modality == "image":
+        return prompt.span("image")
+    if text == "prompt":
+        image = set(prompt.span("image").tolist())
+        return torch.tensor([i for i in range(len(prompt) - 1) if i not in image])
+    names = ["context"] if text == "context" else ["context", "question"]
+    return torch.cat([prompt.span(name) for name in names])
+
+
+def _restricted(model: Model, prompt: Encoded, item: Item, config: ContributionConfig, logits: Tensor) -> Tensor:
+    if config.vocabulary == "all":
+        return logits
+    return logits[[first_token(model, prompt, a) for a in (item.answer_image, item.answer_text)]]
+
+
+def _positions(prompt: Encoded, ids: Tensor) -> Tensor:
+    extra = torch.arange(len(ids) - len(prompt)) + 1 + int(prompt.positions.max())
+    return torch.cat([prompt.positions, extra.expand(len(prompt.positions), -1)], dim=1)
+
+
+@torch.no_grad()
+def _greedy(model: Model, prompt: Encoded, steps: int) -> list[int]:
+    """The answer's tokens, at least the first."""
+    ids = prompt.ids
+    for n in range(steps):
+        token = _embedding_logits(model, prompt, ids, None).argmax()
+        if n and int(token) in model.stop_tokens:
+            break
+        ids = torch.cat([ids, token[None]])
+    return ids[len(prompt) :].tolist()
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _median(values: list[float]) -> float:
+    ordered = sorted(values)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+
+
+OPTIONS = [
+    {},
+    *({"divergence": d} for d in ("ce_reversed", "kl", "kl_reversed", "js", "probability")),
+    {"entries": "keys"},
+    {"entries": "values", "layers": (-1,)},
+    {"gradient": "full", "divergence": "kl"},
+    {"gradient": "full", "normalise": "tokens", "steps": 2},
+    {"gradient": "full", "normalise": "entries"},
+    {"scale": "absolute"},
+    {"constant": "half"},
+    {"constant": "half_variance", "layers": (0, 2), "ratio": "mean_of_ratios"},
+    {"normalise": "tokens"},
+    {"normalise": "entries", "entries": "keys"},
+    {"text": "context"},
+    {"text": "prompt", "divergence": "kl"},
+    {"vocabulary": "answers", "divergence": "kl"},
+    {"average": "median", "draws": 3},
+    {"steps": 3, "divergence": "kl", "ratio": "mean_of_ratios"},
+    {"site": "embeddings"},
+    {"site": "embeddings", "gradient": "full", "constant": "half", "normalise": "tokens", "divergence": "kl"},
+    {"site": "embeddings", "constant": "half_variance", "normalise": "entries", "scale": "absolute", "steps": 2},
+]

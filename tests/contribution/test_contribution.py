@@ -1,5 +1,6 @@
 """The public call: what it refuses, what it skips, and its tables."""
 
+import math
 from dataclasses import replace
 
 import pandas as pd
@@ -56,7 +57,7 @@ def test_refuses_no_items(model: Model):
         {"sigmas": (0.1, -1)},
         {"sigmas": (float("nan"),)},
         {"draws": 0},
-        {"divergence": "js"},
+        {"divergence": "cosine"},
     ],
 )
 def test_refuses_a_bad_config(options: dict):
@@ -71,10 +72,10 @@ def test_a_list_of_sigmas_is_a_tuple():
 def test_tables_and_parquet(tmp_path):
     scores = Contributions(
         [
-            Contribution.of("a", "color", 1.0, 3.0),
-            Contribution.of("b", "color", 1.0, 1.0),
-            Contribution.of("c", "counting", 0.0, 2.0),
-            Contribution.of("d", "counting", 0.0, 0.0),
+            Contribution("a", "color", 1.0, 3.0, 0.25),
+            Contribution("b", "color", 1.0, 1.0, 0.5),
+            Contribution("c", "counting", 0.0, 2.0, 0.0),
+            Contribution("d", "counting", 0.0, 0.0, math.nan),
         ]
     )
     assert scores.ratio_by_task() == {"color": 0.375, "counting": 0.0}

@@ -1,61 +1,98 @@
-"""The batched scores against the plain reference."""
+"""The batched scores against the plain reference, for every option."""
+
+from dataclasses import replace
 
 import pytest
 import torch
 
 from tests.contribution.items import conflict_items, image
-from tests.contribution.naive import naive_score
-from trimtab.contribution import DIVERGENCES, ContributionConfig, Divergence, contribution
-from trimtab.contribution.perturb import Perturbation, prompt_batch, scores
-from trimtab.data.prompts import MODALITIES, prompt_for
+from tests.contribution.naive import OPTIONS, naive_scores
+from trimtab.contribution import ContributionConfig, contribution, mcs
+from trimtab.contribution.method import Question
+from trimtab.data.prompts import prompt_for
 from trimtab.engine import Prompt, encode
 from trimtab.models import Model
 from trimtab.testing import tiny_model
 
 
-@pytest.mark.parametrize("divergence", DIVERGENCES)
-def test_equals_one_perturbation_at_a_time(model: Model, divergence: Divergence):
-    items = conflict_items()
-    config = ContributionConfig(sigmas=(0.1, 0.3), draws=2, seed=3, divergence=divergence)
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda o: ",".join(f"{k}={v}" for k, v in o.items()) or "default")
+def test_equals_one_perturbation_at_a_time(model: Model, options: dict):
+    items = conflict_items(2)
+    config = ContributionConfig(**{"sigmas": (0.1, 0.3), "draws": 2, "seed": 3} | options)
     found = contribution(model, items, config=config)
     assert [c.item_id for c in found] == [i.id for i in items]
     for item, c in zip(items, found, strict=True):
-        prompt = encode(model, prompt_for(item))
-        for modality in MODALITIES:
-            expected = naive_score(model, prompt, item.id, modality, config)
-            assert getattr(c, modality) == pytest.approx(expected, rel=1e-4)
-        assert c.ratio == c.image / (c.image + c.text)
+        expected = naive_scores(model, encode(model, prompt_for(item)), item, config)
+        assert (c.image, c.text, c.ratio) == pytest.approx(expected, rel=1e-4)
         assert 0 < c.ratio < 1
+
+
+def test_paper_preset(model: Model):
+    item, config = conflict_items(1)[0], ContributionConfig.paper(draws=1)
+    expected = naive_scores(model, encode(model, prompt_for(item)), item, config)
+    # sigma 0.01 of float32 logits: see ContributionConfig on rounding
+    assert contribution(model, [item], config=config)[0].ratio == pytest.approx(expected[2], rel=1e-3)
 
 
 def test_two_pictures_under_padding(model: Model):
     pictures = tuple(image(s).open() for s in (1, 2))
-    two = encode(model, Prompt("What is the color?", pictures, "a dog sleeps on the red sofa"))
-    one = encode(model, Prompt("one two three?", pictures[:1], "two cats play"))
-    batch = prompt_batch(model, [one, two])
-    assert not batch.prefix.mask.all()
-    config = ContributionConfig(sigmas=(0.2,), draws=1)
-    for row, prompt in enumerate((one, two)):
-        for modality in MODALITIES:
-            wanted = Perturbation(row, modality, 0.2, (0, "x", modality, 0.2, 0))
-            expected = naive_score(model, prompt, "x", modality, config)
-            assert scores(model, batch, [wanted], "ce")[0] == pytest.approx(expected, rel=1e-4)
+    prompts = [
+        Prompt("What is the color?", pictures, "a dog sleeps on the red sofa"),
+        Prompt("one two three?", pictures[:1], "two cats play"),
+    ]
+    items, config = conflict_items(2), ContributionConfig(sigmas=(0.2,), draws=1)
+    questions = [Question(i, p, encode(model, p)) for i, p in zip(items, prompts, strict=True)]
+    assert len(questions[0].encoded) != len(questions[1].encoded)
+    for question, found in zip(questions, mcs.score_questions(model, questions, config), strict=True):
+        assert found == pytest.approx(naive_scores(model, question.encoded, question.item, config), rel=1e-4)
 
 
-def test_a_batch_equals_one_item_alone_and_chunks_of_one_row(model: Model, monkeypatch: pytest.MonkeyPatch):
-    items = conflict_items(5)
-    together = contribution(model, items)
-    alone = [contribution(model, [item])[0] for item in items]
-    monkeypatch.setattr(model, "batch_size", 1)
-    by_row = contribution(model, items)
-    for a, b, c in zip(together, alone, by_row, strict=True):
+@pytest.mark.parametrize("estimator", ["sampled", "limit"])
+def test_a_batch_equals_one_item_alone_and_small_chunks(model: Model, monkeypatch: pytest.MonkeyPatch, estimator: str):
+    items, config = conflict_items(4), ContributionConfig(estimator=estimator, draws=3)  # pyright: ignore
+    together = contribution(model, items, config=config)
+    alone = [contribution(model, [item], config=config)[0] for item in items]
+    monkeypatch.setattr(mcs, "items_that_fit", lambda *_: 3)
+    monkeypatch.setattr("trimtab.contribution.noise.rows_within", lambda *_: 2)
+    in_chunks = contribution(model, items, config=config)
+    for a, b, c in zip(together, alone, in_chunks, strict=True):
         assert (b.image, b.text) == pytest.approx((a.image, a.text), rel=1e-4)
         assert (c.image, c.text) == pytest.approx((a.image, a.text), rel=1e-4)
 
 
-def test_bfloat16_keeps_the_segment_in_float32():
-    low, exact = (tiny_model("llava", layers=2, check=False) for _ in range(2))
+def test_goes_on_with_smaller_batches_when_memory_runs_out(model: Model, monkeypatch: pytest.MonkeyPatch):
+    items = conflict_items(4)
+    expected = contribution(model, items)
+    score, sizes = mcs._score_batch, []
+
+    def scarce(*args):
+        sizes.append(len(args[1]))
+        if len(args[1]) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return score(*args)
+
+    monkeypatch.setattr(mcs, "_score_batch", scarce)
+    monkeypatch.setattr(model, "batch_size", None)
+    found = contribution(model, items)
+    assert sizes == [4, 2, 2]
+    assert [c.ratio for c in found] == pytest.approx([c.ratio for c in expected], rel=1e-4)
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_any_attention_implementation(model: Model, attention: str):
+    items = conflict_items(2)
+    expected = contribution(model, items)
+    with model.attention(attention):
+        found = contribution(model, items)
+        assert model.text_config._attn_implementation == attention
+    assert [c.ratio for c in found] == pytest.approx([c.ratio for c in expected], rel=1e-4)
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "llava"])
+def test_bfloat16_keeps_entries_noise_and_loss_in_float32(family: str):
+    low, exact = (tiny_model(family, layers=2, check=False) for _ in range(2))
     low.hf.to(torch.bfloat16)
     config = ContributionConfig(sigmas=(0.3,), draws=2)
-    a, b = (contribution(m, conflict_items(1), config=config)[0] for m in (low, exact))
-    assert a.ratio == pytest.approx(b.ratio, abs=0.1)
+    for site in ("cache", "embeddings"):
+        a, b = (contribution(m, conflict_items(1), config=replace(config, site=site))[0] for m in (low, exact))
+        assert a.ratio == pytest.approx(b.ratio, abs=0.1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,55 +22,104 @@ from trimtab.cli.options import (
     Split,
     Target,
 )
+from trimtab.errors import UsageError
 
 if TYPE_CHECKING:
-    from trimtab.contribution import Contributions
+    from trimtab.contribution import AnswerTrace, Contributions, Method
+    from trimtab.data import Item
+    from trimtab.models import Model
 
 
 def measure(
     model: ModelName,
     data: DataSource,
+    method: Annotated[str, typer.Option(help="mcs, shapley, ablation, attention or gradient.")] = "mcs",
+    paper: Annotated[bool, typer.Option("--paper", help="Start from AMPS's Algorithm 1 as it stands.")] = False,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Set an option of the method; give it several times.")
+    ] = None,
     instruction: Annotated[
         Target | None, typer.Option(help="Measure under the instruction to follow this modality.")
+    ] = None,
+    trace: Annotated[
+        str | None, typer.Option(metavar="ITEM", help="Follow one item's answer token by token; give the item's id.")
     ] = None,
     limit: Limit = None,
     split: Split = None,
     images: Images = None,
     skip_missing: SkipMissing = False,
-    out: Annotated[Path | None, typer.Option(help="Write a row for each item to this .parquet file.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .parquet file for a row an item; with --trace also a .png for a figure; or a folder for rows, "
+            "figure and report, where a measurement that was stopped goes on."
+        ),
+    ] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Measure, for each item, how much image and text contribute to the answer."""
-    from trimtab.contribution import ContributionConfig, contribution
+    """Measure, for each item, how much image and text contribute to the answer; items need not be in conflict."""
     from trimtab.data.prompts import INSTRUCTIONS
-    from trimtab.study.run_folder import write_whole
 
-    items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
+    how = chosen_method(method, paper, option or [], seed)
+    items = load_items(
+        data, split=split, images=images, skip_missing=skip_missing, limit=None if trace else limit, seed=seed
+    )
     loaded = load_model(model)
     sentence = None if instruction is None else INSTRUCTIONS[instruction.value]
-    with progress_bars() as bars, bars.task("contribution", len(items)) as advance:
-        found = contribution(
-            loaded,
-            items,
-            instruction=sentence,
-            config=ContributionConfig(seed=seed),
-            progress=advance,
-        )
+    if trace is not None:
+        _trace(loaded, items, trace, sentence, how, out, json)
+        return
+    settings = {"model": loaded.name, "data": data, "method": method, "options": asdict(how), "instruction": sentence}  # pyright: ignore
+    if out is None or out.suffix == ".parquet":
+        found = _all_at_once(loaded, items, sentence, how)
+        if out is not None:
+            _write_rows(found, out)
+    else:
+        found = _in_folder(loaded, items, sentence, how, out, {**settings, "items": len(items), "split": split})
     say_skipped(len(found.skipped), data)
-    if out is not None:
-        write_whole(out, lambda part: found.table().to_parquet(part, index=False))
     rows = ratios(found, seed)
     if json:
-        print_json({"model": loaded.name, "skipped": len(found.skipped), "ratios": rows, "items": found.rows()})
+        print_json({**settings, "skipped": len(found.skipped), "ratios": rows, "items": found.rows()})
         return
     print_table(
-        f"Visual ratio of {loaded.name}: the image's share of both contributions",
+        f"Visual ratio of {loaded.name}: the image's share of both contributions ({method})",
         ["task", "items", "ratio", "95 % interval"],
         [[r["task"], str(r["n"]), f"{r['ratio']:.3f}", f"{r['ratio_low']:.3f} to {r['ratio_high']:.3f}"] for r in rows],
     )
     if out is not None:
-        print_line(f"Items: {out}")
+        print_line(f"Report: {out / 'report.html'}" if out.is_dir() else f"Items: {out}")
+
+
+def chosen_method(name: str, paper: bool, options: Sequence[str], seed: int) -> Method:
+    """Make a method from its name and ``NAME=VALUE`` options, values written as in YAML.
+
+    Raises:
+        UsageError: There is no such method, or it has no such option.
+    """
+    import yaml
+
+    from trimtab.contribution import METHODS, ContributionConfig
+
+    if name not in METHODS:
+        raise UsageError(f"`--method` must be one of {', '.join(METHODS)}; got {name!r}.")
+    if paper and name != ContributionConfig.name:
+        raise UsageError(f"`--paper` needs method {ContributionConfig.name}; got {name!r}; leave one of them out.")
+    make: Any = METHODS[name]
+    known = [field.name for field in fields(make)]
+    values: dict[str, Any] = {"seed": seed} if "seed" in known else {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals or key not in known:
+            raise UsageError(
+                f"`--option` of method {name} must be NAME=VALUE with NAME among {', '.join(known)}; got {option!r}."
+            )
+        read = yaml.safe_load(value)
+        values[key] = tuple(read) if isinstance(read, list) else read
+    try:
+        return make.paper(**values) if paper else make(**values)
+    except TypeError as error:
+        raise UsageError(f"`--option` of method {name} must be of the option's type; {options}: {error}.") from error
 
 
 def ratios(found: Contributions, seed: int) -> list[dict[str, Any]]:
@@ -76,3 +127,90 @@ def ratios(found: Contributions, seed: int) -> list[dict[str, Any]]:
     from trimtab.study import contribution_rates
 
     return contribution_rates(found.rows(), seed)
+
+
+def _all_at_once(model: Model, items: Sequence[Item], instruction: str | None, method: Method) -> Contributions:
+    from trimtab.contribution import contribution
+
+    with progress_bars() as bars, bars.task("contribution", len(items)) as advance:
+        return contribution(model, items, instruction=instruction, config=method, progress=advance)
+
+
+def _write_rows(found: Contributions, path: Path) -> None:
+    from trimtab.study.run_folder import write_whole
+
+    write_whole(path, lambda part: found.table().to_parquet(part, index=False))
+
+
+CHUNK = 64
+"""Items of a step that is stored when done and not measured again."""
+
+
+def _in_folder(
+    model: Model, items: Sequence[Item], instruction: str | None, method: Method, out: Path, settings: dict[str, Any]
+) -> Contributions:
+    """Measure step by step into a run folder, and write rows, summary, figure and report."""
+    from trimtab.contribution import Contributions, contribution
+    from trimtab.data import Skipped, items_fingerprint
+    from trimtab.report import write_measured
+    from trimtab.study.run_folder import ITEMS, RunFolder, StepResult
+
+    folder = RunFolder(out, {**settings, "fingerprints": [model.fingerprint, items_fingerprint(items)]})
+    found = Contributions()
+    with progress_bars() as bars, bars.task("contribution", len(items)) as advance:
+        for start in range(0, len(items), CHUNK):
+            chunk = items[start : start + CHUNK]
+
+            def compute(chunk: Sequence[Item] = chunk) -> StepResult:
+                measured = contribution(model, chunk, instruction=instruction, config=method)
+                return StepResult(measured.table(), {"skipped": [list(s) for s in measured.skipped]})
+
+            step = folder.step(f"contribution-{start // CHUNK:04d}", compute)
+            found.extend(Contributions.from_rows(step.table.to_dict("records")))  # pyright: ignore[reportArgumentType]
+            found.skipped += [Skipped(start + row, reason) for row, reason in step.notes["skipped"]]
+            advance(len(chunk))
+    _write_rows(found, out / ITEMS)
+    write_measured(out, settings, found)
+    return found
+
+
+def _trace(
+    model: Model,
+    items: Sequence[Item],
+    wanted: str,
+    instruction: str | None,
+    method: Method,
+    out: Path | None,
+    json: bool,
+) -> None:
+    """Follow one item's answer and show it."""
+    from trimtab.contribution import ContributionConfig, trace
+
+    item = next((item for item in items if item.id == wanted), None)
+    if item is None:
+        raise UsageError(f"`--trace` must be the id of one of the {len(items)} items; got {wanted!r}.")
+    if not isinstance(method, ContributionConfig):
+        raise UsageError(f"`--trace` needs method {ContributionConfig.name}; got {method.name!r}; leave it out.")
+    found = trace(model, item, instruction=instruction, config=method)
+    if out is not None:
+        _write_trace(found, out)
+    if json:
+        print_json({"model": model.name, "item": item.id, "steps": found.rows()})
+        return
+    print_table(
+        f"Visual ratio of {model.name} along its answer to item {item.id}",
+        ["token", "image", "text", "ratio"],
+        [[repr(r["token"]), f"{r['image']:.3g}", f"{r['text']:.3g}", f"{r['ratio']:.3f}"] for r in found.rows()],
+    )
+
+
+def _write_trace(found: AnswerTrace, out: Path) -> None:
+    from trimtab.report import trace_figure
+    from trimtab.study.run_folder import write_whole
+
+    if out.suffix == ".png":
+        write_whole(out, lambda part: trace_figure(found).savefig(part, format="png"))
+    elif out.suffix == ".parquet":
+        write_whole(out, lambda part: found.table().to_parquet(part, index=False))
+    else:
+        raise UsageError(f"`--out` with --trace must end in .parquet or .png; got '{out}'.")

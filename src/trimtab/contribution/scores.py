@@ -21,9 +21,10 @@ class Contribution:
     Attributes:
         item_id: The item.
         task: Its task.
-        image: Score of the image, at least 0; comparable within a model, not between models.
+        image: Score of the image; comparable within a model, not between models. The Modality Contribution Score is at
+            least 0; methods that ask what a modality does to the answer's probability may be below.
         text: Score of the text.
-        ratio: Visual ratio ``image / (image + text)``, in 0..1; NaN if neither modality reaches the answer.
+        ratio: Visual ratio ``|image| / (|image| + |text|)``, in 0..1; NaN if neither modality reaches the answer.
     """
 
     item_id: str
@@ -31,12 +32,6 @@ class Contribution:
     image: float
     text: float
     ratio: float
-
-    @classmethod
-    def of(cls, item_id: str, task: str, image: float, text: float) -> Contribution:
-        """Make the contribution of an item from the scores of its modalities."""
-        total = image + text
-        return cls(item_id, task, image, text, image / total if total > 0 else math.nan)
 
 
 class Contributions(list[Contribution]):

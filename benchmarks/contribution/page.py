@@ -1,0 +1,195 @@
+"""The validation page: tables and the conclusions that follow from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+HEAD = """# Does the score measure which modality a model uses?
+
+This page is made by one command, `python -m benchmarks.contribution.validity`; its sentences are chosen by the
+numbers, which are in [`contribution_validity.json`](contribution_validity.json). What the options mean is in
+[`contribution.md`](contribution.md).
+"""
+
+
+def write(found: dict[str, Any], figures: dict[str, str], folder: str) -> str:
+    """Return the page as Markdown; figures lie in ``folder``."""
+    parts = [
+        HEAD,
+        _made(found),
+        "## 1. Planted truth\n",
+        _planted(found["planted"]),
+        f"![Visual ratio of planted models]({folder}/{figures['planted']})\n",
+        _token_counts(found["token_counts"]),
+        "## 2. Noise\n",
+        _sigma(found["sigma"], found["convergence"]),
+        f"![Scores against sigma]({folder}/{figures['sigma']})\n",
+        "## 3. Trained models\n",
+        f"![Visual ratio by task and instruction]({folder}/{figures['ratio']})\n",
+    ]
+    for name, part in found["models"].items():
+        parts += [f"### {name}\n", _instructions(part["instructions"]), _foretold(part["foretold"])]
+        parts += [f"![Areas under the curve]({folder}/{figures[f'foretold-{name}']})\n", _agreement(part["agreement"])]
+        parts += [_variance(part["variance"]), _precision(part["precision"])]
+    parts += ["## 4. Answers\n", _answers(found)]
+    return "\n".join(parts)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table."""
+    lines = [f"| {' | '.join(columns)} |", f"|{'|'.join('---' for _ in columns)}|"]
+    return "\n".join([*lines, *(f"| {' | '.join(_cell(v) for v in row)} |" for row in rows)]) + "\n"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.3g}" if abs(value) < 0.01 and value else f"{value:.3f}"
+    return str(value)
+
+
+def _made(found: dict[str, Any]) -> str:
+    made = found["settings"]
+    return f"{made['items']} test items of pocket-mc2, seed {made['seed']}, trimtab {made['version']}.\n"
+
+
+def _planted(found: dict[str, Any]) -> str:
+    methods = list(next(iter(found.values()))["order"])
+    rows = [[m, *(part["order"][m] for part in found.values())] for m in methods]
+    errors = ", ".join(f"{part['largest_error']:.1g} ({family})" for family, part in found.items())
+    perfect = [m for m in methods if all(part["order"][m] > 0.999 for part in found.values())]
+    return (
+        "A planted model mixes the averages of image and text tokens with a weight we choose. From the weight and the "
+        "token counts the ratio of the exact KL limit on values follows; measured and computed ratio differ by at most "
+        f"{errors}. Rank correlation of weight and ratio over eleven weights:\n\n"
+        f"{table(['method', *found], rows)}\n"
+        f"In full order for both families: {', '.join(perfect)}.\n"
+    )
+
+
+def _token_counts(rows: list[dict[str, Any]]) -> str:
+    first, last = rows[0], rows[-1]
+    slope, slope_by_token = (
+        math.log(last[k] / first[k]) / math.log(last["tokens"] / first["tokens"]) for k in ("image", "by_token")
+    )
+    return (
+        "**Token counts.** The planted model gives a picture of any size the same weight. "
+        + f"Its score goes with the number of image tokens to the power {slope:.2f}, and to the power "
+        f"{slope_by_token:.2f} if divided by that number: when attention is shared among n tokens, each carries 1/n of "
+        "the effect and the squares sum to 1/n. Summing does not favour the modality with more tokens; "
+        "dividing by the number counts it twice.\n\n"
+        + table(["image tokens", "score", "score by token"], [[r["tokens"], r["image"], r["by_token"]] for r in rows])
+    )
+
+
+def _sigma(laws: dict[str, Any], limits: dict[str, Any]) -> str:
+    slopes = table(["divergence", "exponent of sigma"], list(laws["slopes"].items()))
+    smallest = limits["rows"][0]
+    off = abs(smallest["mean"] - limits["limit"])
+    agree = off <= 3 * smallest["error"]
+    found = "agree" if agree else "differ"
+    share = {k: v / limits["limit"] for k, v in limits["top_tokens"].items()}
+    told = ", ".join(f"{v:.1%} with {k}" for k, v in share.items())
+    return (
+        f"{slopes}\nAt sigma {smallest['sigma']} the sampled KL score is {smallest['mean']:.4g} with a standard error "
+        f"of {smallest['error']:.2g}, the exact limit {limits['limit']:.4g}: they {found} within three of these. "
+        f"A single score of {limits['draws']} draws has a standard deviation of "
+        f"{smallest['one'] / smallest['mean']:.1%} of itself; the limit has none. On this random model, whose answers "
+        f"are far from certain, telling fewer tokens apart gives {told} of it.\n"
+    )
+
+
+def _instructions(by_method: dict[str, list[dict[str, Any]]]) -> str:
+    rows = [
+        [
+            method,
+            r["instruction"],
+            r["n"],
+            f"{r['difference']:+.3f}",
+            f"{r['cohen_dz']:+.2f}",
+            r["share_up"],
+            f"{r['p']:.1g}",
+        ]
+        for method, found in by_method.items()
+        for r in found
+    ]
+    columns = ["method", "instruction", "items", "mean change of ratio", "Cohen's d (paired)", "share up", "Wilcoxon p"]
+    return f"Change of an item's visual ratio under an instruction:\n\n{table(columns, rows)}"
+
+
+def _foretold(rows: list[dict[str, Any]]) -> str:
+    outcomes = list(dict.fromkeys(r["outcome"] for r in rows))
+    lines = []
+    for method in dict.fromkeys(r["method"] for r in rows):
+        cells = {r["outcome"]: r for r in rows if r["method"] == method}
+        lines.append([method, *(_area(cells[o]) for o in outcomes)])
+    counts = [f"{o}: {r['positives']} of {r['n']}" for o in outcomes for r in rows if r["outcome"] == o][:: len(lines)]
+    return (
+        "Does the ratio, measured without an instruction, foretell what the model does? Area under the ROC curve with "
+        f"its 95 % interval ({'; '.join(counts)}; left empty with fewer than 8 of either kind):\n\n"
+        f"{table(['method', *outcomes], lines)}"
+    )
+
+
+def _area(row: dict[str, Any]) -> str:
+    return f"{row['auroc']:.2f} ({row['low']:.2f} to {row['high']:.2f})" if "auroc" in row else ""
+
+
+def _agreement(found: dict[str, Any]) -> str:
+    columns = ["method", "mean ratio", "correlation", "bias", "ms an item", "stability", "spread"]
+    rows = [
+        [r["method"], r["mean"], r["correlation"], r["bias"], f"{1000 * r['seconds']:.0f}", r["stability"], r["spread"]]
+        for r in found["rows"]
+    ]
+    return (
+        f"Agreement with exact Shapley values on {found['items']} items: rank correlation and bias of the ratio; "
+        "stability is the rank correlation between seeds, spread the standard deviation over seeds.\n\n"
+        f"{table(columns, rows)}"
+    )
+
+
+def _variance(rows: list[dict[str, Any]]) -> str:
+    lines = [[r["way"], r["spread"], f"{1000 * r['seconds']:.1f}"] for r in rows]
+    return f"Sampling against the limit (kl, sigma 0.1):\n\n{table(['way', 'spread over seeds', 'ms an item'], lines)}"
+
+
+def _precision(rows: list[dict[str, Any]]) -> str:
+    good = [r["method"] for r in rows if r["spearman"] >= 0.95]
+    bad = [r["method"] for r in rows if r["spearman"] < 0.95]
+    lines = [[r["method"], r["spearman"], r["difference"]] for r in rows]
+    told = f"At least 0.95: {', '.join(good) or 'none'}." + (f" Below: {', '.join(bad)}." if bad else "")
+    return (
+        "Ranks of items in bfloat16 against float32:\n\n"
+        f"{table(['method', 'rank correlation', 'mean difference'], lines)}\n{told}\n"
+    )
+
+
+def _answers(found: dict[str, Any]) -> str:
+    lines = []
+    for name, part in found["models"].items():
+        for r in part["instructions"]["default"]:
+            expected = (r["difference"] > 0) == (r["instruction"] == "image")
+            moved = "no" if r["p"] > 0.05 else "yes" if expected else "the other way"
+            lines.append(
+                f"- {name}: does the instruction to follow the {r['instruction']} move the ratio towards it? {moved} "
+                f"(mean change {r['difference']:+.3f}, d {r['cohen_dz']:+.2f}, p {r['p']:.1g})."
+            )
+        for outcome in dict.fromkeys(r["outcome"] for r in part["foretold"]):
+            lines.append(f"- {name}: does the ratio foretell '{outcome}'? {_verdict(part['foretold'], outcome)}")
+    return "\n".join(lines) + "\n"
+
+
+def _verdict(rows: list[dict[str, Any]], outcome: str) -> str:
+    areas = [r for r in rows if r["outcome"] == outcome and "auroc" in r]
+    if not areas:
+        return "Too few items on one side to say."
+    default = next(r for r in areas if r["method"] == "default")
+    yes = [r["method"] for r in areas if r["low"] > 0.5]
+    wrong = [r["method"] for r in areas if r["high"] < 0.5]
+    best = max(areas, key=lambda r: r["auroc"])
+    word = "Yes" if default["low"] > 0.5 else "It points the wrong way" if default["high"] < 0.5 else "No"
+    return (
+        f"{word}: default {_area(default)}. Of {len(areas)} methods {len(yes)} do by their own interval, {len(wrong)} "
+        f"point the wrong way; best is {best['method']} with {_area(best)}, picked after the fact."
+    )

@@ -1,0 +1,54 @@
+"""How much attention the last prompt token pays to each modality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from trimtab.contribution.batch import Continued, query_batch
+from trimtab.contribution.method import Question, Scores, in_batches
+from trimtab.contribution.shared_prefix import SharedPrefix
+from trimtab.contribution.spans import TEXT_SPANS, TextSpan
+from trimtab.data.prompts import MODALITIES
+from trimtab.errors import UsageError
+from trimtab.models import Model
+
+
+@dataclass(frozen=True)
+class AttentionMass:
+    """Attention of the last prompt token to a modality's tokens, averaged over layers and heads.
+
+    It says where the model looks, not what it does with what it sees.
+
+    Attributes:
+        text: What the text is; see ``ContributionConfig``.
+    """
+
+    name: ClassVar[str] = "attention"
+    seed: ClassVar[int] = 0
+
+    text: TextSpan = "user_text"
+
+    def __post_init__(self) -> None:
+        if self.text not in TEXT_SPANS:
+            raise UsageError(f"`text` of AttentionMass must be one of {', '.join(TEXT_SPANS)}; got {self.text!r}.")
+
+    def scores(
+        self, model: Model, questions: Sequence[Question], advance: Callable[[int], None] | None = None
+    ) -> list[Scores]:
+        """Score questions; see ``trimtab.contribution.method.Method``."""
+        return in_batches(model, questions, lambda chosen: self._batch(model, chosen), advance)
+
+    @torch.no_grad()
+    def _batch(self, model: Model, questions: Sequence[Question]) -> list[Scores]:
+        batch = query_batch(model, [Continued.of(q.encoded) for q in questions], self.text)
+        prefix = SharedPrefix(batch.keys, batch.values, batch.allowed)
+        prefix.answer(model, batch.embeds, batch.positions)
+        masses = [
+            torch.stack([t.attention[..., batch.slots[m]].sum(-1).mean((1, 2, 3)).cpu() for t in prefix.traces]).mean(0)
+            for m in MODALITIES
+        ]
+        return [Scores.of(image, text) for image, text in torch.stack(masses, dim=1).tolist()]

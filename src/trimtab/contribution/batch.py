@@ -1,0 +1,135 @@
+"""Prompts prefilled once and laid out for many single-token passes: image first, then text, then the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trimtab.contribution.spans import TextSpan, segment
+from trimtab.data.prompts import MODALITIES, Modality
+from trimtab.engine import Encoded, Piece, prefill
+from trimtab.engine.batch import collate
+from trimtab.models import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Continued:
+    """A prompt with the answer tokens whose choice is measured.
+
+    Attributes:
+        prompt: The prompt and all answer tokens but the last in one; its spans are those of the prompt.
+        length: Tokens of the prompt alone.
+        answer: The answer tokens; none if only the first is asked for and not known.
+    """
+
+    prompt: Encoded
+    length: int
+    answer: tuple[int, ...]
+
+    @classmethod
+    def of(cls, prompt: Encoded, answer: Sequence[int] = ()) -> Continued:
+        """Put answer tokens after a prompt; they go on counting in all rotary axes, as they do in generation."""
+        before = list(answer[:-1])
+        if not before:
+            return cls(prompt, len(prompt), tuple(answer))
+        ids = torch.cat([prompt.ids, prompt.ids.new_tensor(before)])
+        later = prompt.positions.max() + 1 + torch.arange(len(before), device=ids.device)
+        positions = torch.cat([prompt.positions, later.expand(len(prompt.positions), -1)], dim=1)
+        return cls(Encoded(ids, positions, prompt.spans, prompt.pixels), len(prompt), tuple(answer))
+
+    @property
+    def steps(self) -> int:
+        """How many answer tokens are asked for."""
+        return len(self.prompt) - self.length + 1
+
+    @property
+    def alone(self) -> Encoded:
+        """The prompt without answer tokens."""
+        prompt, n = self.prompt, self.length
+        return Encoded(prompt.ids[:n], prompt.positions[:, :n], prompt.spans, prompt.pixels)
+
+
+@dataclass(frozen=True, eq=False)
+class QueryBatch:
+    """Prompts computed up to their last token, in slots, and the tokens that query them.
+
+    Attention does not care in which order it finds keys, whose rotary positions are already applied. So each
+    modality's entries can stand together, at the same slots in every item.
+
+    Attributes:
+        keys: For each layer ``(items, kv_heads, slots, head_dim)``, in float32 or better.
+        values: The same shape.
+        slots: Where each modality's entries are.
+        tokens: Which token each slot holds, -1 for none, ``(items, slots)``.
+        embeds: The query tokens, one for each step, ``(items, steps, hidden)``.
+        positions: Their rotary positions, ``(axes, items, steps)``.
+        index: Which token each query is, -1 for a step the item does not have, ``(items, steps)``. An item with fewer
+            steps than others has them last.
+    """
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    slots: dict[Modality, slice]
+    tokens: Tensor
+    embeds: Tensor
+    positions: Tensor
+    index: Tensor
+
+    @property
+    def allowed(self) -> Tensor:
+        """True where a step may look: at the tokens before it, ``(items, steps, slots)``."""
+        tokens = self.tokens[:, None]
+        return (tokens >= 0) & (tokens < self.index[:, :, None])
+
+    def count(self, modality: Modality) -> Tensor:
+        """Tokens of a modality, ``(items,)``."""
+        return (self.tokens[:, self.slots[modality]] >= 0).sum(-1)
+
+
+@torch.no_grad()
+def query_batch(model: Model, asked: Sequence[Continued], text: TextSpan) -> QueryBatch:
+    """Prefill prompts and lay their entries out."""
+    prefix = prefill(model, [Piece(a.prompt, 0, len(a.prompt) - 1) for a in asked])
+    queries = collate(model, [Piece(a.prompt, a.length - 1, len(a.prompt)) for a in asked])
+    tokens, slots = _slots(asked, text)
+    tokens = tokens.to(prefix.index.device)
+    # A prefix is padded on the left, so token t of a prompt stands that padding further right.
+    padding = prefix.length - torch.tensor([len(a.prompt) - 1 for a in asked], device=tokens.device)
+    places = (tokens + padding[:, None]).clamp_min(0)
+    dtype = torch.promote_types(model.dtype, torch.float32)
+
+    def laid_out(entries: Tensor) -> Tensor:
+        at = places.to(entries.device)[:, None, :, None].expand(-1, entries.shape[1], -1, entries.shape[3])
+        return entries.gather(2, at).to(dtype)
+
+    return QueryBatch(
+        tuple(laid_out(k) for k in prefix.keys),
+        tuple(laid_out(v) for v in prefix.values),
+        slots,
+        tokens,
+        queries.embeds,
+        queries.positions,
+        queries.index,
+    )
+
+
+def _slots(asked: Sequence[Continued], text: TextSpan) -> tuple[Tensor, dict[Modality, slice]]:
+    """Give each token of each prompt but the last a slot: ``(items, slots)``, and the modalities' slots."""
+    parts: list[list[Tensor]] = []
+    for a in asked:
+        before = torch.arange(len(a.prompt) - 1)
+        own = [segment(a.alone, modality, text).cpu() for modality in MODALITIES]
+        rest = before[~torch.isin(before, torch.cat(own))]
+        parts.append([*own, rest])
+    widths = [max(len(item[part]) for item in parts) for part in range(3)]
+    tokens = torch.full((len(asked), sum(widths)), -1)
+    for row, item in enumerate(parts):
+        start = 0
+        for width, part in zip(widths, item, strict=True):
+            tokens[row, start : start + len(part)] = part
+            start += width
+    edges = [0, widths[0], widths[0] + widths[1]]
+    return tokens, {m: slice(edges[i], edges[i + 1]) for i, m in enumerate(MODALITIES)}

@@ -1,0 +1,149 @@
+"""The score for ever smaller noise, exactly and without noise.
+
+Near the clean answer a divergence is a quadratic form of the noise e: KL is ``e'Fe / 2`` and its gradient ``Fe``, with
+``F = sum_k p_k g_k g_k'`` the Fisher information of the answer about the entries and ``g_k`` the gradient of the log
+probability of token k. So the score tends to ``2 E[e'FFe / e'Fe]``. F has as many rows as there are entries, but no
+more rank than there are tokens: everything follows from the inner products of the ``g_k``. ``docs/contribution.md``
+has the derivation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trimtab.contribution.batch import QueryBatch
+from trimtab.contribution.config import ContributionConfig, Divergence
+from trimtab.contribution.divergence import entropy
+from trimtab.contribution.gradients import LayerGradients, attention_gradients, gram
+from trimtab.contribution.sampled import SMALLEST_DIVERGENCE, gradient_weights, noise_sizes, seen_slots, summed_over
+from trimtab.contribution.shared_prefix import SharedPrefix, Trace
+from trimtab.data.prompts import MODALITIES, Modality
+from trimtab.models import Model
+
+FACTORS: dict[Divergence, float] = {"kl": 2.0, "kl_reversed": 2.0, "js": 0.5}
+"""A divergence of ``c e'Fe`` has the score ``4 c E[e'FFe / e'Fe]``: c is 1/2 for KL either way, 1/8 for JS."""
+
+SMALLEST_REST = 1e-6
+"""Below this probability the tokens not told apart are left out: their gradient would be a difference of rounding."""
+
+
+@dataclass(frozen=True, eq=False)
+class TokenGradients:
+    """Gradients of the log probabilities of each prompt's likeliest tokens, at the clean answer.
+
+    Attributes:
+        log_p: The log probabilities, ``(items, steps, tokens)``, float64.
+        entropy: Of the whole answer, ``(items, steps)``.
+        layers: What each layer's attention did, and its gradients, with a row for each step and token.
+    """
+
+    log_p: Tensor
+    entropy: Tensor
+    layers: list[tuple[Trace, LayerGradients]]
+
+    def gram(self, step: int, slots: slice) -> Tensor:
+        """Return the gradients' inner products over the entries in some slots.
+
+        Returns:
+            By layer, for keys and values, ``(items, layers, tokens, tokens, 2)``.
+        """
+        tokens = self.log_p.shape[2]
+        rows = slice(step * tokens, (step + 1) * tokens)
+        return torch.stack([gram(t, g, rows, slots).to(self.log_p.device) for t, g in self.layers], dim=1)
+
+
+def limit_scores(model: Model, batch: QueryBatch, config: ContributionConfig) -> Tensor:
+    """Compute the limit of ``sampled_scores`` for ever smaller sigmas: for ``ce`` its leading order at each sigma.
+
+    Returns:
+        ``(items, 2, 1, sigmas, steps)``, image before text.
+    """
+    gradients = token_gradients(model, batch, config.top_tokens)
+    found = []
+    for modality in MODALITIES:
+        steps = [_step_score(gradients, batch, modality, step, config) for step in range(batch.index.shape[1])]
+        found.append(torch.stack(steps, dim=-1) / summed_over(batch, modality, config)[:, None])
+    return torch.stack(found, dim=1)[:, :, None]
+
+
+def token_gradients(model: Model, batch: QueryBatch, tokens: int) -> TokenGradients:
+    """Differentiate the log probabilities of the likeliest tokens, one row of a single-token pass for each."""
+    steps, tokens = batch.index.shape[1], min(tokens, model.text_config.vocab_size)
+    step = torch.arange(steps, device=batch.index.device).repeat_interleave(tokens)
+    allowed = batch.allowed if steps == 1 else batch.allowed[:, step]
+    prefix = SharedPrefix(batch.keys, batch.values, allowed)
+    with torch.enable_grad():
+        logits = prefix.answer(model, batch.embeds[:, step], batch.positions[:, :, step]).unflatten(1, (steps, tokens))
+        likeliest = logits[:, :, 0].detach().topk(tokens).indices
+        log_p = logits.double().log_softmax(-1).gather(3, likeliest[..., None])[..., 0]
+        gradients = attention_gradients(log_p.sum(), prefix.traces)
+    layers = list(zip(prefix.traces, gradients, strict=True))
+    return TokenGradients(log_p.detach(), entropy(logits[:, :, 0].detach()), layers)
+
+
+def _step_score(
+    gradients: TokenGradients, batch: QueryBatch, modality: Modality, step: int, config: ContributionConfig
+) -> Tensor:
+    """Return the score of one modality at one step, ``(items, sigmas)``."""
+    sizes = noise_sizes(batch, modality, config)
+    weights = gradient_weights(batch, sizes, config).double()
+    noisy = gradients.gram(step, batch.slots[modality])
+    seen = seen_slots(batch, modality, config)
+    counted = noisy if seen == batch.slots[modality] else gradients.gram(step, seen)
+    rows = _with_rest(gradients.log_p[:, step].exp())[:, None]
+    m = rows @ torch.einsum("inld,ilkqd->inkq", weights, counted) @ rows.mT
+    n = rows @ torch.einsum("inld,ilkqd->inkq", sizes.double().square(), noisy) @ rows.mT
+    return _score(config.divergence, m, n, gradients.entropy[:, step, None])
+
+
+def expected_ratio(m: Tensor, n: Tensor) -> Tensor:
+    """Return ``E[w'Mw / w'w]`` for ``w ~ N(0, N)``, by a one-dimensional integral.
+
+    With ``l_i`` the eigenvalues of N and ``m_i`` the diagonal of M in its eigenvectors, it is the integral over
+    t > 0 of ``prod_j (1 + 2 t l_j)^(-1/2) sum_i l_i m_i / (1 + 2 t l_i)``, since ``1 / w'w = int exp(-t w'w) dt``. On
+    a logarithmic scale of t the trapezoidal rule is exact to rounding.
+
+    Args:
+        m: Symmetric, ``(..., k, k)``, float64.
+        n: Positive semidefinite, the same shape.
+
+    Returns:
+        The expectation, ``(...)``; 0 where N is 0.
+    """
+    values, vectors = torch.linalg.eigh(n)
+    values = values.clamp_min(0)
+    diagonal = (vectors * (m @ vectors)).sum(-2)
+    largest = values.amax(-1, keepdim=True)
+    shares = values / largest.clamp_min(torch.finfo(n.dtype).tiny)
+    y, step = torch.linspace(-40, 80, 961, dtype=n.dtype, device=n.device), 120 / 960
+    grown = 1 + 2 * y.exp()[:, None] * shares[..., None, :]
+    terms = (shares * diagonal)[..., None, :] / grown
+    integrand = terms.sum(-1) * (y - grown.log().sum(-1) / 2).exp()
+    return torch.where(largest[..., 0] > 0, integrand.sum(-1) * step, 0)
+
+
+def _score(kind: Divergence, m: Tensor, n: Tensor, h: Tensor) -> Tensor:
+    if kind == "ce":  # CE tends to the entropy, not to 0, while its gradient is that of KL
+        return (m * n).sum((-1, -2)) / h.clamp_min(SMALLEST_DIVERGENCE)
+    return FACTORS[kind] * expected_ratio(m, n)
+
+
+def _with_rest(p: Tensor) -> Tensor:
+    """Return the map from the tokens' gradients g_k to the rows ``sqrt(p) g`` of tokens and rest.
+
+    All probabilities sum to 1, so ``sum p g = 0``: the gradient of the rest's log probability is
+    ``-sum_k p_k g_k / p_rest``.
+
+    Args:
+        p: Probabilities of the tokens told apart, ``(items, k)``.
+
+    Returns:
+        ``(items, k + 1, k)``.
+    """
+    rest = 1 - p.sum(-1, keepdim=True)
+    small = rest < SMALLEST_REST
+    last = torch.where(small, 0, -p / rest.clamp_min(SMALLEST_REST).sqrt())
+    return torch.cat([torch.diag_embed(p.sqrt()), last[:, None]], dim=1)

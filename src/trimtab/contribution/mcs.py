@@ -1,0 +1,153 @@
+"""The Modality Contribution Score of questions: batches, chunks of draws, averages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from trimtab.contribution.batch import Continued, QueryBatch, query_batch
+from trimtab.contribution.config import ContributionConfig
+from trimtab.contribution.embeddings import embedding_scores
+from trimtab.contribution.limit import limit_scores
+from trimtab.contribution.method import Question, Scores
+from trimtab.contribution.noise import NoisePool
+from trimtab.contribution.sampled import sampled_scores
+from trimtab.contribution.spans import segment
+from trimtab.data.prompts import MODALITIES, Modality
+from trimtab.engine import Row, check_layer, generate
+from trimtab.engine.memory import halving, rows_within
+from trimtab.models import Model
+
+SCORE_COPIES = 8
+"""Numbers kept for each attention score of a row: scores before and after noise, softmax, gradients."""
+
+NUMBER_BYTES = 4
+"""Whatever the model computes in, entries, noise and scores are float32."""
+
+MOST_ROWS = 512
+"""More single-token rows than this in a pass gain nothing."""
+
+
+def score_questions(
+    model: Model,
+    questions: Sequence[Question],
+    config: ContributionConfig,
+    advance: Callable[[int], None] | None = None,
+) -> list[Scores]:
+    """Score questions; see ``trimtab.contribution.method.Method``."""
+    if config.steps == 1:
+        asked = [Continued.of(q.encoded) for q in questions]
+    else:
+        asked = with_answers(model, questions, config.steps)
+    return [average_scores(values, config) for values in step_scores(model, questions, asked, config, advance)]
+
+
+def with_answers(model: Model, questions: Sequence[Question], steps: int) -> list[Continued]:
+    """Put the first tokens of the greedy answer after each prompt, so that every step can be asked at once."""
+    answers = generate(model, [Row(q.encoded) for q in questions], max_new_tokens=steps)
+    return [Continued.of(q.encoded, tokens) for q, tokens in zip(questions, answers.tokens, strict=True)]
+
+
+def step_scores(
+    model: Model,
+    questions: Sequence[Question],
+    asked: Sequence[Continued],
+    config: ContributionConfig,
+    advance: Callable[[int], None] | None = None,
+) -> list[Tensor]:
+    """Score every perturbation of every question.
+
+    Returns:
+        For each question ``(2, draws, sigmas, steps)``, image before text, as many steps as its answer has tokens;
+        the limit has one draw.
+    """
+    for layer in config.layers or ():
+        check_layer(model, layer, "ContributionConfig")
+    order = sorted(range(len(asked)), key=lambda i: -len(asked[i].prompt))
+    longest = len(asked[order[0]].prompt)
+    pool = NoisePool(model, config, _longest_segments(asked, config), draws_that_fit(model, config, longest))
+    found: dict[int, Tensor] = {}
+
+    def measure(start: int, end: int) -> list[Tensor]:
+        chosen = order[start:end]
+        return _score_batch(model, [questions[i] for i in chosen], [asked[i] for i in chosen], config, pool)
+
+    size = items_that_fit(model, config, longest, pool.draws_at_once)
+    for start, end, values in halving(model, size, len(order), measure):
+        found.update(zip(order[start:end], values, strict=True))
+        if advance:
+            advance(end - start)
+    return [found[i] for i in range(len(questions))]
+
+
+def average_scores(values: Tensor, config: ContributionConfig) -> Scores:
+    """Average ``(2, draws, sigmas, steps)`` over draws, steps and sigmas."""
+    over_draws = values.mean(1) if config.average == "mean" else values.quantile(0.5, dim=1)
+    by_sigma = over_draws.mean(-1)
+    image, text = by_sigma.mean(-1).tolist()
+    if config.ratio == "of_means":
+        return Scores.of(image, text)
+    return Scores(image, text, float((by_sigma[0] / by_sigma.sum(0)).mean()))
+
+
+def items_that_fit(model: Model, config: ContributionConfig, length: int, draws: int) -> int:
+    """Guess how many items of ``length`` tokens can be scored at once."""
+    if config.estimator == "limit":
+        rows = config.steps * config.top_tokens
+    else:
+        rows = config.steps * (1 + len(MODALITIES) * len(config.sigmas) * draws)
+    if config.site == "embeddings":
+        rows = 1
+    if model.batch_size:  # known to fit, or fixed so that a run can be repeated to the last bit
+        return max(1, model.batch_size // rows)
+    prefix = 3 * NUMBER_BYTES * length * _cache_numbers(model)
+    return max(1, min(rows_within(model, prefix + rows * _row_bytes(model, config, length)), MOST_ROWS // rows))
+
+
+def draws_that_fit(model: Model, config: ContributionConfig, length: int) -> int:
+    """Guess how many draws of one item of ``length`` tokens can be scored at once."""
+    rows = config.steps * len(MODALITIES) * len(config.sigmas)
+    return rows_within(model, rows * _row_bytes(model, config, length))
+
+
+def _row_bytes(model: Model, config: ContributionConfig, length: int) -> int:
+    """Count what a row keeps until its gradients are known."""
+    text = model.text_config
+    if config.site == "embeddings":
+        numbers = length * model.n_layers * (12 * model.hidden_size + 3 * text.intermediate_size)
+    else:
+        numbers = model.n_layers * (SCORE_COPIES * model.n_heads * length + 24 * model.hidden_size)
+    return NUMBER_BYTES * (numbers + 8 * text.vocab_size)
+
+
+def _cache_numbers(model: Model) -> int:
+    """Keys and values of one token."""
+    return 2 * model.n_layers * model.text_config.num_key_value_heads * model.head_dim
+
+
+def _longest_segments(asked: Sequence[Continued], config: ContributionConfig) -> dict[Modality, int]:
+    return {m: max(len(segment(a.prompt, m, config.text)) for a in asked) for m in MODALITIES}
+
+
+def _score_batch(
+    model: Model,
+    questions: Sequence[Question],
+    asked: Sequence[Continued],
+    config: ContributionConfig,
+    pool: NoisePool,
+) -> list[Tensor]:
+    """Score the questions of a batch; ``(2, draws, sigmas, steps)`` each."""
+    if config.site == "embeddings":
+        return embedding_scores(model, questions, asked, config, pool)
+    batch = query_batch(model, asked, config.text)
+    if config.estimator == "limit":
+        values = limit_scores(model, batch, config)
+    else:
+        values = torch.cat([sampled_scores(model, questions, batch, config, noise) for noise in pool.chunks()], dim=2)
+    return _without_padding(values.cpu(), batch)
+
+
+def _without_padding(values: Tensor, batch: QueryBatch) -> list[Tensor]:
+    return [v[..., exists] for v, exists in zip(values, (batch.index >= 0).cpu(), strict=True)]

@@ -1,0 +1,16 @@
+"""Every method of measuring contributions, by name. A new one is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trimtab.contribution.ablation import Ablation
+from trimtab.contribution.attention_mass import AttentionMass
+from trimtab.contribution.config import ContributionConfig
+from trimtab.contribution.gradient_times_input import GradientTimesInput
+from trimtab.contribution.method import Method
+from trimtab.contribution.shapley import Shapley
+
+METHODS: dict[str, Callable[..., Method]] = {
+    method.name: method for method in (ContributionConfig, Shapley, AttentionMass, Ablation, GradientTimesInput)
+}

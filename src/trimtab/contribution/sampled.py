@@ -1,0 +1,156 @@
+"""The sampled score: Gaussian noise on cache entries, one row of a single-token pass for each perturbation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from trimtab.contribution.batch import QueryBatch
+from trimtab.contribution.config import ContributionConfig
+from trimtab.contribution.divergence import divergence
+from trimtab.contribution.gradients import LayerGradients, attention_gradients, squared_norms
+from trimtab.contribution.method import Question
+from trimtab.contribution.noise import Draws
+from trimtab.contribution.shared_prefix import Noise, SharedPrefix, Trace
+from trimtab.contribution.vocabulary import restrict
+from trimtab.data.prompts import MODALITIES, Modality
+from trimtab.models import Model
+
+SMALLEST_DIVERGENCE = 1e-12
+"""Divisor of an answer so certain that its divergence rounds to 0; its gradient is 0 as well."""
+
+
+def sampled_scores(
+    model: Model, questions: Sequence[Question], batch: QueryBatch, config: ContributionConfig, draws: Draws
+) -> Tensor:
+    """Compute ``|grad L|^2 / L`` of each perturbation, Algorithm 1 lines 4 to 9 of AMPS (arXiv 2602.12533).
+
+    ``L`` is the divergence of the noisy answer from the clean one, which is computed in the same pass, so that
+    rounding moves both alike.
+
+    Args:
+        model: The model.
+        questions: The items of the batch.
+        batch: Their prompts.
+        config: Options.
+        draws: The noise.
+
+    Returns:
+        ``(items, 2, draws, sigmas, steps)``, image before text.
+    """
+    steps = batch.index.shape[1]
+    shape = (draws["image"].shape[2], len(config.sigmas), steps)
+    noise = _noise(batch, config, draws, shape)
+    step = torch.arange(steps, device=batch.index.device).repeat(1 + len(MODALITIES) * shape[0] * shape[1])
+    allowed = batch.allowed if steps == 1 else batch.allowed[:, step]
+    prefix = SharedPrefix(batch.keys, batch.values, allowed, tuple(noise.values()))
+    with torch.enable_grad():
+        logits = prefix.answer(model, batch.embeds[:, step], batch.positions[:, :, step])
+        logits = restrict(logits, model, questions, config)
+        noisy = logits[:, steps:].unflatten(1, (len(MODALITIES), *shape))
+        clean = logits[:, None, None, None, :steps].detach().expand_as(noisy)
+        loss = divergence(config.divergence, clean, noisy)
+        gradients = attention_gradients(loss.sum(), prefix.traces)
+    layers = list(zip(prefix.traces, gradients, strict=True))
+    norms = [_norms(layers, batch, m, noise[m], config).unflatten(1, shape) for m in MODALITIES]
+    return torch.stack(norms, dim=1) / loss.detach().clamp_min(SMALLEST_DIVERGENCE)
+
+
+def _noise(
+    batch: QueryBatch, config: ContributionConfig, draws: Draws, shape: tuple[int, int, int]
+) -> dict[Modality, Noise]:
+    """Give each modality its block of rows after the clean ones, one row for each draw, sigma and step."""
+    steps, block = shape[2], math.prod(shape)
+    found: dict[Modality, Noise] = {}
+    for number, modality in enumerate(MODALITIES):
+        first, slots = steps + number * block, batch.slots[modality]
+        normals = draws[modality][..., : slots.stop - slots.start, :]
+        found[modality] = Noise(slice(first, first + block), slots, normals, noise_sizes(batch, modality, config))
+    return found
+
+
+def _norms(
+    layers: Sequence[tuple[Trace, LayerGradients]],
+    batch: QueryBatch,
+    modality: Modality,
+    noise: Noise,
+    config: ContributionConfig,
+) -> Tensor:
+    """Sum the squared gradients that count, with their weights, ``(items, rows of the block)``."""
+    weights = gradient_weights(batch, noise.sizes, config)
+    steps, sigmas = batch.index.shape[1], len(config.sigmas)
+    total = torch.zeros((), dtype=torch.float64, device=batch.index.device)
+    for number, (trace, gradients) in enumerate(layers):
+        squares = squared_norms(trace, gradients, noise.rows, seen_slots(batch, modality, config))
+        by_sigma = squares.unflatten(1, (-1, sigmas, steps)) * weights[:, None, :, None, number].to(squares)
+        total = total + by_sigma.sum(-1).to(total)
+    return (total / summed_over(batch, modality, config)[:, None, None]).flatten(1)
+
+
+def chosen_entries(batch: QueryBatch, config: ContributionConfig) -> Tensor:
+    """Return 1 where a layer's keys or values get noise, else 0, ``(layers, 2)``."""
+    chosen = torch.zeros(len(batch.keys), 2)
+    layers = range(len(batch.keys)) if config.layers is None else config.layers
+    for layer in layers:
+        chosen[layer] = torch.tensor([config.entries != "values", config.entries != "keys"], dtype=chosen.dtype)
+    return chosen.to(batch.index.device)
+
+
+def noise_sizes(batch: QueryBatch, modality: Modality, config: ContributionConfig) -> Tensor:
+    """Return the noise's standard deviations, ``(items, sigmas, layers, 2)``, 0 where there is no noise."""
+    chosen = chosen_entries(batch, config)
+    sigmas = torch.tensor(config.sigmas, device=chosen.device)[:, None, None]
+    return (sigmas * (entry_scales(batch, modality, config) * chosen)[:, None]).to(batch.keys[0].dtype)
+
+
+def entry_scales(batch: QueryBatch, modality: Modality, config: ContributionConfig) -> Tensor:
+    """Return what a sigma is a share of, ``(items, layers, 2)``: the entries' standard deviation, or 1."""
+    if config.scale == "absolute":
+        return torch.ones(len(batch.index), len(batch.keys), 2, device=batch.index.device)
+    exists = (batch.tokens[:, batch.slots[modality]] >= 0)[:, None, None, :, None]
+
+    def own(layers: tuple[Tensor, ...]) -> Tensor:
+        return torch.stack([entries[:, :, batch.slots[modality]].to(exists.device) for entries in layers], dim=1)
+
+    return torch.stack([_deviation(own(layers), exists) for layers in (batch.keys, batch.values)], dim=-1)
+
+
+def gradient_weights(batch: QueryBatch, sizes: Tensor, config: ContributionConfig) -> Tensor:
+    """Return what each squared gradient counts, ``(items, sigmas, layers, 2)``, under noise of some sizes."""
+    if config.constant == "half_variance":
+        return sizes.square() / 2
+    counted = torch.ones_like(sizes) if config.gradient == "full" else chosen_entries(batch, config).expand_as(sizes)
+    return counted / 2 if config.constant == "half" else counted
+
+
+def summed_over(batch: QueryBatch, modality: Modality, config: ContributionConfig) -> Tensor:
+    """Return the divisor of the summed squares, ``(items, steps)``: how many tokens or entries, or 1."""
+    if config.normalise == "none":
+        return torch.ones(batch.index.shape, device=batch.index.device)
+    full = config.gradient == "full"
+    tokens = batch.index if full else batch.count(modality)[:, None].expand(-1, batch.index.shape[1])
+    if config.normalise == "entries":
+        kinds = 2 * len(batch.keys) if full else int(chosen_entries(batch, config).sum())
+        tokens = tokens * kinds * batch.keys[0].shape[1] * batch.keys[0].shape[3]
+    return tokens.clamp_min(1).double()
+
+
+def seen_slots(batch: QueryBatch, modality: Modality, config: ContributionConfig) -> slice:
+    """Return the slots whose gradients count."""
+    return slice(0, batch.tokens.shape[1]) if config.gradient == "full" else batch.slots[modality]
+
+
+def _deviation(entries: Tensor, exists: Tensor) -> Tensor:
+    """Return the standard deviation of the entries that exist, ``(items, layers)``.
+
+    Args:
+        entries: ``(items, layers, kv_heads, slots, head_dim)``.
+        exists: Broadcasts to them.
+    """
+    over, (heads, width) = (2, 3, 4), (entries.shape[2], entries.shape[4])
+    count = (exists.sum(over) * heads * width).clamp_min(1)
+    mean = (entries * exists).sum(over, keepdim=True) / count[..., None, None, None]
+    return (((entries - mean).square() * exists).sum(over) / count).sqrt()

@@ -1,0 +1,193 @@
+"""One query token in each of many rows, over prefixes that rows share, with noise on a part of each prefix.
+
+A plain cache would hold a noisy copy of all keys and values for each row. Here the clean ones are held once for an
+item and the noise once for all items, since attention is linear in either: a noisy score is
+``q.(k + s e) = q.k + s q.e``, and a noisy output ``sum_j a_j (v_j + s e_j)``. Nor is the gradient of a cache entry
+ever formed. A key's is ``sum_h d_hj q_h`` and a value's ``sum_h a_hj g_h``, summed over the query heads h that read
+the entry (``a`` attention, ``d`` gradient of its scores, ``g`` of the heads' outputs), so their squares come from
+small Gram matrices of the heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface
+
+from trimtab.engine.applied import engine_drives
+from trimtab.models import Model
+
+IMPLEMENTATION = "trimtab_shared_prefix"
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """Noise on one segment of every item's prefix, for a block of each item's rows.
+
+    A block's rows are ordered by draw, then sigma, then generated step.
+
+    Attributes:
+        rows: The block among the rows of an item.
+        slots: The segment's places in the prefix.
+        normals: ``(layers, 2, draws, kv_heads, slots, head_dim)``, keys before values.
+        sizes: Standard deviations, ``(items, sigmas, layers, 2)``.
+    """
+
+    rows: slice
+    slots: slice
+    normals: Tensor
+    sizes: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What one layer's attention did, ``(items, kv_heads, rows, group, ...)``: the query heads grouped by key head.
+
+    Attributes:
+        queries: Queries times the attention's scaling, detached, ``(..., head_dim)``.
+        scores: Of the prefix and, last, of the query's own token, ``(..., slots + 1)``.
+        attention: Their softmax, detached.
+        outputs: ``(..., head_dim)``.
+    """
+
+    queries: Tensor
+    scores: Tensor
+    attention: Tensor
+    outputs: Tensor
+
+
+@dataclass(eq=False)
+class SharedPrefix:
+    """Prefixes of some items, and the noise in force.
+
+    Attributes:
+        keys: For each layer ``(items, kv_heads, slots, head_dim)``, in float32 or better.
+        values: The same shape.
+        allowed: True where a row may look, ``(items, rows or 1, slots)``.
+        noise: Noise on segments.
+        traces: What the layers did in the last pass, first to last.
+    """
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    allowed: Tensor
+    noise: tuple[Noise, ...] = ()
+    traces: list[Trace] = field(default_factory=list)
+
+    def answer(self, model: Model, embeds: Tensor, positions: Tensor) -> Tensor:
+        """Run the query tokens and keep the layers' traces.
+
+        Args:
+            model: The model.
+            embeds: The query tokens, ``(items, rows, hidden)``.
+            positions: Their rotary positions, ``(axes, items, rows)``.
+
+        Returns:
+            Next-token logits in the precision of ``keys``, ``(items, rows, vocabulary)``.
+        """
+        items, rows, width = embeds.shape
+        flat = embeds.reshape(items * rows, 1, width)
+        mask = torch.ones(items * rows, 1, dtype=torch.long, device=embeds.device)
+        self.traces = []
+        with _in_force(model, self), engine_drives(model):
+            hidden = model.decode(flat, mask, positions.reshape(len(positions), items * rows, 1))
+        return model.lm_head(hidden[:, 0]).to(self.keys[0].dtype).view(items, rows, -1)
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+        """Attend with one query token a row; see the module.
+
+        Args:
+            layer: Which layer.
+            query: ``(items * rows, heads, 1, head_dim)``.
+            key: The query tokens' own, ``(items * rows, kv_heads, 1, head_dim)``.
+            value: The same shape.
+            scaling: What scores are multiplied with.
+
+        Returns:
+            Heads' outputs, ``(items * rows, 1, heads, head_dim)``.
+        """
+        keys, values = self.keys[layer], self.values[layer]
+        items, heads, slots, width = keys.shape
+        group = query.shape[1] // heads
+        queries = scaling * query[:, :, 0].to(keys.dtype).view(items, -1, heads, group, width).transpose(1, 2)
+        own_key, own_value = (
+            own[:, :, 0].to(keys.dtype).view(items, -1, heads, 1, width).transpose(1, 2) for own in (key, value)
+        )
+
+        scores = torch.matmul(queries.flatten(2, 3), keys.mT).view(*queries.shape[:4], slots)
+        for noise in self.noise:
+            scores[:, :, noise.rows, :, noise.slots] += _with_noise(noise, layer, queries[:, :, noise.rows])
+        blocked = ~self.allowed.to(scores.device)[:, None, :, None]
+        own_scores = (queries * own_key).sum(-1, keepdim=True)
+        scores = torch.cat([scores.masked_fill(blocked, -torch.inf), own_scores], dim=-1)
+        if torch.is_grad_enabled() and not scores.requires_grad:  # the first layer's queries depend on no entry
+            scores.requires_grad_()
+
+        attention = scores.softmax(-1)
+        outputs = torch.matmul(attention[..., :slots].flatten(2, 3), values).view(queries.shape)
+        outputs = outputs + attention[..., slots:] * own_value
+        for noise in self.noise:
+            weights = attention[:, :, noise.rows, :, noise.slots]
+            outputs[:, :, noise.rows] += _with_noise(noise, layer, weights, values=True)
+        self.traces.append(Trace(queries.detach(), scores, attention.detach(), outputs))
+        return outputs.transpose(1, 2).reshape(len(query), 1, -1, width).to(query.dtype)
+
+
+def _with_noise(noise: Noise, layer: int, rows: Tensor, values: bool = False) -> Tensor:
+    """Multiply a block's queries with the noise on keys, or its attention with that on values.
+
+    Args:
+        noise: The noise.
+        layer: Which layer.
+        rows: ``(items, kv_heads, block, group, head_dim)``, or with ``slots`` at the end for values.
+        values: Whether the noise is that on values.
+
+    Returns:
+        ``(items, kv_heads, block, group, slots)``, or with ``head_dim`` at the end for values.
+    """
+    normals = noise.normals[layer, int(values)].to(rows)
+    sizes = noise.sizes[:, :, layer, int(values)].to(rows)
+    items, heads, block, group, _ = rows.shape
+    draws, sigmas = len(normals), sizes.shape[1]
+    by_draw = rows.reshape(items, heads, draws, -1, rows.shape[-1]).permute(2, 1, 0, 3, 4)
+    product = torch.matmul(by_draw.flatten(2, 3), normals if values else normals.mT)
+    product = product.view(draws, heads, items, sigmas, -1, product.shape[-1]) * sizes[:, :, None, None]
+    return product.permute(2, 1, 0, 3, 4, 5).reshape(items, heads, block, group, -1)
+
+
+_CURRENT: ContextVar[SharedPrefix] = ContextVar("shared_prefix")
+
+
+def _attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    **_options: Any,
+) -> tuple[Tensor, None]:
+    """Have the shared prefix in force attend, for every layer of the decoder."""
+    layer: Any = module.layer_idx
+    return _CURRENT.get().attend(layer, query, key, value, scaling), None
+
+
+AttentionInterface.register(IMPLEMENTATION, _attention)
+
+
+@contextmanager
+def _in_force(model: Model, prefix: SharedPrefix) -> Iterator[None]:
+    """Have the decoder, and it alone, attend over a shared prefix inside the block."""
+    before, token = model.text_config._attn_implementation, _CURRENT.set(prefix)
+    model.text_config._attn_implementation = IMPLEMENTATION
+    try:
+        yield
+    finally:
+        model.text_config._attn_implementation = before
+        _CURRENT.reset(token)

@@ -1,0 +1,59 @@
+"""Which tokens the answer is chosen among."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from trimtab.contribution.config import ContributionConfig
+from trimtab.contribution.method import Question
+from trimtab.engine import Encoded
+from trimtab.errors import UsageError
+from trimtab.models import Model
+
+
+def restrict(logits: Tensor, model: Model, questions: Sequence[Question], config: ContributionConfig) -> Tensor:
+    """Keep the logits of each item's two answers, or all of them.
+
+    Args:
+        logits: ``(items, rows, vocabulary)``.
+        model: The model.
+        questions: The items.
+        config: Says which.
+
+    Returns:
+        ``(items, rows, vocabulary)`` or ``(items, rows, 2)``.
+    """
+    if config.vocabulary == "all":
+        return logits
+    ids = torch.tensor([answer_tokens(model, q) for q in questions], device=logits.device)
+    return logits.gather(2, ids[:, None].expand(-1, logits.shape[1], -1))
+
+
+def answer_tokens(model: Model, question: Question) -> tuple[int, int]:
+    """Return the first token of the image's and of the text's answer, as either would follow the prompt.
+
+    Raises:
+        UsageError: The item lacks an answer.
+    """
+    item = question.item
+    for name in ("answer_image", "answer_text"):
+        if not getattr(item, name).strip():
+            raise UsageError(
+                f"`vocabulary` of ContributionConfig must be 'all' for items without both answers; item {item.id} has "
+                f"no {name}; measure conflict items, or choose 'all'."
+            )
+    return (
+        first_token(model, question.encoded, item.answer_image),
+        first_token(model, question.encoded, item.answer_text),
+    )
+
+
+def first_token(model: Model, prompt: Encoded, answer: str) -> int:
+    """Return the first visible token of an answer after a prompt, with a blank between them if it ends without one."""
+    tokenizer = model.tokenizer
+    ends_open = not tokenizer.decode(prompt.ids[-1:]).endswith(("\n", " "))
+    ids = tokenizer(f" {answer.strip()}" if ends_open else answer.strip(), add_special_tokens=False)["input_ids"]
+    return next(i for i in ids if tokenizer.decode([i]).strip())

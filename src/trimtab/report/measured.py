@@ -1,0 +1,98 @@
+"""The report of one measurement: visual ratios by task, their spread, and traces along an answer."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style, task_name
+from trimtab.study import ALL_TASKS, contribution_rates
+from trimtab.study.run_folder import SUMMARY, write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from trimtab.contribution import AnswerTrace, Contributions
+
+WIDTH = 9.6
+"""Inches."""
+
+
+def write_measured(folder: Path, settings: dict[str, Any], found: Contributions) -> Path:
+    """Write ``summary.json``, ``figures/ratio.png`` and ``report.html`` of a measurement.
+
+    Args:
+        folder: The measurement's folder.
+        settings: What was measured and how, as plain data.
+        found: The contributions.
+
+    Returns:
+        The page, which needs no other file.
+
+    Raises:
+        RunFolderError: The folder cannot be written to.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    rows = contribution_rates(found.rows())
+    summary = {**settings, "skipped": len(found.skipped), "ratios": rows}
+    write_whole(folder / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+    buffer = io.BytesIO()
+    ratio_figure(found).savefig(buffer, format="png", metadata={"Software": None})
+    write_whole(folder / "figures" / "ratio.png", buffer.getvalue())
+    environment = Environment(loader=PackageLoader("trimtab.report"), autoescape=True, undefined=StrictUndefined)
+    page = environment.get_template("measured.html.j2").render(
+        settings=settings,
+        rows=[{**r, "task": task_name(r["task"])} for r in rows],
+        skipped=found.skipped,
+        figure=f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}",
+    )
+    return write_whole(folder / "report.html", page)
+
+
+def ratio_figure(found: Contributions) -> Figure:
+    """Draw the visual ratios of the items, task by task, with their means (Figure 4 of AMPS)."""
+    tasks = [*sorted({c.task for c in found}), ALL_TASKS]
+    with figure_style() as new_figure:
+        figure = new_figure(figsize=(WIDTH, 0.9 + 0.42 * len(tasks)), layout="constrained")
+        panel = figure.subplots()
+        chance = np.random.default_rng(0)
+        for place, task in enumerate(reversed(tasks)):
+            ratios = [c.ratio for c in found if task in (c.task, ALL_TASKS) and not np.isnan(c.ratio)]
+            if ratios:
+                height = place + chance.uniform(-0.22, 0.22, len(ratios))
+                panel.plot(ratios, height, "o", color=INSTRUCTION_COLOURS["image"], alpha=0.35, markersize=3)
+                panel.plot(np.mean(ratios), place, "D", color=INK, markersize=6)
+        panel.set_yticks(range(len(tasks)), [task_name(t) for t in reversed(tasks)])
+        panel.set_xlim(0, 1)
+        panel.axvline(0.5, color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)))
+        panel.set_xlabel("visual ratio: items (dots) and their mean")
+    return figure
+
+
+def trace_figure(found: AnswerTrace) -> Figure:
+    """Draw the visual ratio along an answer, token by token."""
+    with figure_style() as new_figure:
+        figure = new_figure(figsize=(max(3.2, 0.9 + 0.8 * len(found.tokens)), 2.6), layout="constrained")
+        panel = figure.subplots()
+        places = range(len(found.tokens))
+        panel.bar(places, found.ratio, width=0.7, color=INSTRUCTION_COLOURS["image"], label="image")
+        rest = [1 - r for r in found.ratio]
+        panel.bar(places, rest, bottom=found.ratio, width=0.7, color=INSTRUCTION_COLOURS["text"], label="text")
+        panel.set_xticks(places, [_label(token) for token in found.tokens])
+        panel.set_ylim(0, 1)
+        panel.set_ylabel("share of contribution")
+        panel.set_title(f"item {found.item_id}")
+        figure.legend(*panel.get_legend_handles_labels(), loc="outside upper right", ncols=2)
+    return figure
+
+
+def _label(token: str) -> str:
+    """Write a token so that a figure can show it: control characters by their codes, a dollar not as mathematics."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in token)
+    return shown.replace("$", r"\$")

@@ -1,0 +1,74 @@
+"""``trimtab measure``: methods, options, run folder and traces."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pandas import read_parquet
+
+from trimtab.contribution import METHODS
+
+
+def answer(result) -> dict:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method(invoke, data, method: str):
+    found = answer(invoke("measure", "tiny", data, "--limit", 2, "--method", method, "--json"))
+    assert found["method"] == method
+    assert all(0 <= item["ratio"] <= 1 for item in found["items"])
+
+
+def test_options_of_the_method(invoke, data):
+    ask = ("measure", "tiny", data, "--limit", 2, "--json")
+    found = answer(invoke(*ask, "--paper", "--option", "sigmas=[0.1]", "--option", "draws=1"))
+    assert (found["options"]["sigmas"], found["options"]["draws"]) == ([0.1], 1)
+    assert found["options"]["divergence"] == "ce"
+    limit = answer(invoke(*ask, "--option", "estimator=limit", "--option", "divergence=kl"))
+    assert limit["ratios"] != found["ratios"]
+    for bad in (("--option", "sigma=1"), ("--option", "draws"), ("--method", "guess"), ("--option", "draws=many")):
+        refused = invoke(*ask, *bad)
+        assert refused.exit_code == 2
+        assert "`--option`" in refused.stderr or "`--method`" in refused.stderr
+    assert invoke(*ask, "--paper", "--method", "shapley").exit_code == 2
+
+
+def test_a_folder_holds_rows_and_report_and_is_not_measured_twice(invoke, data, tmp_path: Path, monkeypatch):
+    ask = ("measure", "tiny", data, "--out", "run")
+    shown = invoke(*ask)
+    assert shown.exit_code == 0, shown.output
+    run = tmp_path / "run"
+    rows = read_parquet(run / "items.parquet")
+    assert len(rows) == 6
+    assert "data:image/png" in (run / "report.html").read_text()
+    assert json.loads((run / "summary.json").read_text())["ratios"][-1]["n"] == 6
+
+    def refuse(*_args, **_kwargs):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr("trimtab.contribution.contribution", refuse)
+    assert answer(invoke(*ask, "--json"))["items"][0]["ratio"] == rows["ratio"][0]
+    refused = invoke(*ask, "--seed", 4)
+    assert refused.exit_code == 1
+    assert "choose another folder" in refused.stderr
+
+
+def test_trace(invoke, data, tmp_path: Path):
+    found = answer(invoke("measure", "tiny", data, "--trace", "test-1", "--json", "--out", "t.parquet"))
+    assert [s["step"] for s in found["steps"]] == list(range(len(found["steps"])))
+    assert len(read_parquet(tmp_path / "t.parquet")) == len(found["steps"])
+    assert invoke("measure", "tiny", data, "--trace", "test-1", "--out", "t.png").exit_code == 0
+    assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
+    assert invoke("measure", "tiny", data, "--trace", "nobody").exit_code == 2
+
+
+def test_items_need_not_be_in_conflict(invoke, data, tmp_path: Path):
+    """Rows with one right answer and no context; their text is the question."""
+    rows = [json.loads(line) for line in data.read_text().splitlines()][:2]
+    plain = [{k: row[k] for k in ("id", "task", "question", "image")} for row in rows]
+    lines = [json.dumps({**row, "relevant": "image", "answer": "red"}) for row in plain]
+    (tmp_path / "plain.jsonl").write_text("\n".join(lines) + "\n")
+    found = answer(invoke("measure", "tiny", "plain.jsonl", "--json"))
+    assert [0 < item["ratio"] < 1 for item in found["items"]] == [True, True]

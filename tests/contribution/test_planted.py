@@ -1,0 +1,87 @@
+"""Scores against models whose answer mixes image and text with a known weight."""
+
+import math
+
+import pytest
+
+from tests.contribution.items import conflict_items
+from trimtab.contribution import (
+    Ablation,
+    AttentionMass,
+    ContributionConfig,
+    GradientTimesInput,
+    Shapley,
+    contribution,
+)
+from trimtab.contribution.spans import segment
+from trimtab.data.prompts import prompt_for
+from trimtab.engine import encode
+from trimtab.errors import UsageError
+from trimtab.models import Model
+from trimtab.testing import TINY_FAMILIES, planted_model
+
+VALUES = ContributionConfig(estimator="limit", divergence="kl", entries="values", top_tokens=400)
+METHODS = [
+    ContributionConfig(),
+    ContributionConfig.paper(),
+    ContributionConfig(divergence="kl"),
+    ContributionConfig(divergence="kl", estimator="limit"),
+    ContributionConfig(divergence="probability", text="prompt"),
+    Shapley(),
+    Ablation(),
+]
+
+
+@pytest.fixture(scope="module", params=TINY_FAMILIES)
+def planted(request: pytest.FixtureRequest) -> dict[float, Model]:
+    return {w: planted_model(w, request.param) for w in (0.0, 0.3, 0.6, 1.0)}
+
+
+def test_known_weight_known_ratio(planted: dict[float, Model]):
+    item = conflict_items(1)[0]
+    for weight, model in planted.items():
+        prompt = encode(model, prompt_for(item))
+        image, text = len(segment(prompt, "image")), len(segment(prompt, "text"))
+        others = len(prompt) - image
+        from_image, from_text = weight**2 / image, (1 - weight) ** 2 * text / others**2
+        found = contribution(model, [item], config=VALUES)[0]
+        assert found.ratio == pytest.approx(from_image / (from_image + from_text), abs=0.01)
+
+
+@pytest.mark.parametrize("divergence", ["ce", "kl"])
+@pytest.mark.parametrize("estimator", ["sampled", "limit"])
+def test_exactly_zero_for_a_modality_that_cannot_reach_the_answer(
+    planted: dict[float, Model], estimator: str, divergence: str
+):
+    config = ContributionConfig(estimator=estimator, divergence=divergence)  # pyright: ignore
+    for weight, absent, other in ((0.0, "image", "text"), (1.0, "text", "image")):
+        found = contribution(planted[weight], conflict_items(2), config=config)
+        assert all(getattr(c, absent) == 0 < getattr(c, other) for c in found)
+        assert all(c.ratio == weight for c in found)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: f"{m.name}-{hash(m) % 1000}")
+def test_orders_and_separates_the_weights(planted: dict[float, Model], method):
+    found = {w: contribution(m, conflict_items(3), config=method) for w, m in planted.items()}
+    means = [sum(c.ratio for c in found[w]) / 3 for w in sorted(found)]
+    assert means == sorted(means)
+    assert means[0] == pytest.approx(0, abs=0.01)
+    assert means[-1] == pytest.approx(1, abs=0.01)
+
+
+def test_gradient_times_input_separates_the_ends_only(planted: dict[float, Model]):
+    ratios = [
+        contribution(planted[w], conflict_items(1), config=GradientTimesInput())[0].ratio for w in (0.0, 0.6, 1.0)
+    ]
+    assert ratios[0] == 0 < ratios[1] < 1 == ratios[2]
+
+
+def test_attention_looks_at_what_the_answer_does_not_use(planted: dict[float, Model]):
+    ratios = [contribution(m, conflict_items(1), config=AttentionMass())[0].ratio for m in planted.values()]
+    assert not any(math.isnan(r) for r in ratios)
+    assert max(ratios) - min(ratios) < 0.01
+
+
+def test_refuses_a_weight_out_of_range():
+    with pytest.raises(UsageError, match="image_weight"):
+        planted_model(1.5)

@@ -1,0 +1,135 @@
+"""The relatives of the score: Shapley values, ablation, attention, gradient times input, and how methods agree."""
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.contribution.items import conflict_items
+from trimtab.contribution import (
+    METHODS,
+    Ablation,
+    AttentionMass,
+    ContributionConfig,
+    GradientTimesInput,
+    Shapley,
+    agreement,
+    contribution,
+)
+from trimtab.contribution.ablation import noise_picture, random_letters, shuffled_picture, shuffled_words, without
+from trimtab.contribution.ranks import auroc, spearman
+from trimtab.data.prompts import prompt_for
+from trimtab.engine import encode, run
+from trimtab.errors import UsageError
+from trimtab.models import Model
+from trimtab.testing import picture
+
+ALL = [Shapley(), Shapley("log_probability"), Ablation(), Ablation("shuffle"), Ablation("noise"), AttentionMass()]
+
+
+@pytest.mark.parametrize("method", [*ALL, GradientTimesInput()], ids=repr)
+def test_a_batch_equals_one_item_alone(model: Model, method):
+    items = conflict_items(3)
+    together = contribution(model, items, config=method)
+    for item, c in zip(items, together, strict=True):
+        alone = contribution(model, [item], config=method)[0]
+        assert (alone.image, alone.text) == pytest.approx((c.image, c.text), rel=1e-3, abs=1e-7)
+        assert 0 <= c.ratio <= 1
+
+
+def test_shapley_is_efficient(model: Model):
+    item = conflict_items(1)[0]
+    prompt = prompt_for(item)
+    both, none = run(model, [prompt, without(prompt, "image", "text")]).logits.double().softmax(-1)
+    found = contribution(model, [item], config=Shapley())[0]
+    token = both.argmax()
+    assert found.image + found.text == pytest.approx(float(both[token] - none[token]), abs=1e-6)
+
+
+def test_attention_mass_equals_eager_attention(model: Model):
+    item = conflict_items(1)[0]
+    prompt = encode(model, prompt_for(item))
+    layers: list[torch.Tensor] = []
+    hooks = [a.register_forward_hook(lambda _m, _a, output: layers.append(output[1])) for a in model.attentions]
+    with model.attention("eager"), torch.no_grad():
+        model.hf(**model.family.native_inputs(model.hf, prompt.ids, list(prompt.pixels)))
+    for hook in hooks:
+        hook.remove()
+    mass = torch.stack([a[0, :, -1, prompt.span("image")].sum(-1).mean() for a in layers]).mean()
+    assert contribution(model, [item], config=AttentionMass())[0].image == pytest.approx(float(mass), rel=1e-5)
+
+
+def test_gradient_times_input_equals_autograd_on_one_item(model: Model):
+    item = conflict_items(1)[0]
+    prompt = encode(model, prompt_for(item))
+    leaf = model.embed(prompt.ids, list(prompt.pixels)).clone().requires_grad_()
+    mask = torch.ones(1, len(prompt), dtype=torch.long)
+    hidden = model.decode(leaf[None], mask, prompt.positions[:, None])[0, -1]
+    model.lm_head(hidden).log_softmax(-1).max().backward()
+    assert leaf.grad is not None
+    expected = (leaf.grad * leaf.detach())[prompt.span("image")].sum()
+    assert contribution(model, [item], config=GradientTimesInput())[0].image == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_items_without_context_cannot_be_asked_what_the_context_does(model: Model):
+    bare = replace(conflict_items(1)[0], context="")
+    found = contribution(model, [bare], config=Shapley())
+    assert not found
+    assert "no context" in found.skipped[0].reason
+
+
+def test_spoilt_inputs():
+    image, chance = picture(3, (30, 41)), random.Random(0)
+    shuffled = np.array(shuffled_picture(image, chance))
+    assert sorted(shuffled.reshape(-1)) == sorted(np.array(image).reshape(-1))
+    assert not np.array_equal(shuffled, np.array(image))
+    assert noise_picture(image, chance).size == image.size
+    assert sorted(shuffled_words("a b c d e f", chance).split()) == list("abcdef")
+    spoilt = random_letters("The cat's 2 tails.", chance)
+    assert [c.isalpha() for c in spoilt] == [c.isalpha() for c in "The cat's 2 tails."]
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: Shapley("odds"), "value"),  # pyright: ignore
+        (lambda: Ablation("erase"), "kind"),  # pyright: ignore
+        (lambda: Ablation(draws=0), "draws"),
+        (lambda: AttentionMass("words"), "text"),  # pyright: ignore
+        (lambda: GradientTimesInput("words"), "text"),  # pyright: ignore
+    ],
+)
+def test_refuses_bad_options(make, named: str):
+    with pytest.raises(UsageError, match=named):
+        make()
+
+
+def test_agreement(model: Model):
+    methods = {"mcs": ContributionConfig(estimator="sampled"), "shapley": Shapley(), "again": Shapley()}
+    found = agreement(model, conflict_items(4), methods, reference="shapley", seeds=(0, 1))
+    rows = {r["method"]: r for r in found.rows()}
+    assert rows["again"]["correlation"] == pytest.approx(1)
+    assert rows["again"]["bias"] == 0
+    assert (rows["shapley"]["stability"], rows["shapley"]["spread"]) == (1, 0)
+    assert rows["mcs"]["spread"] > 0
+    assert found.correlations()["mcs", "shapley"] == pytest.approx(rows["mcs"]["correlation"])
+    assert len(found.table()) == 3
+    with pytest.raises(UsageError, match="reference"):
+        agreement(model, conflict_items(4), methods, reference="nobody")
+    with pytest.raises(UsageError, match="at least 3"):
+        agreement(model, conflict_items(2), methods, reference="mcs")
+
+
+def test_rank_statistics():
+    assert spearman([1, 2, 3], [10, 20, 15]) == pytest.approx(0.5)
+    assert np.isnan(spearman([1, 1], [1, 2]))
+    assert auroc([0.1, 0.4, 0.35, 0.8], [False, False, True, True]).value == pytest.approx(0.75)
+    assert auroc([1, 1, 1, 1], [True, False, True, False]).value == pytest.approx(0.5)
+    with pytest.raises(UsageError, match="both kinds"):
+        auroc([1, 2], [True, True])
+
+
+def test_every_method_is_registered_under_its_name():
+    assert {name: make().name for name, make in METHODS.items()} == {name: name for name in METHODS}
