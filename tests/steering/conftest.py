@@ -1,11 +1,13 @@
 """One fitted artifact for each method and family, fitted once."""
 
+from dataclasses import fields
+
 import pytest
 
 from tests.steering.items import train_items
 from trimtab.contribution import ContributionConfig
 from trimtab.models import Model
-from trimtab.steering import AMPS, L2S, METHODS, Artifact, Method, TrainingSet
+from trimtab.steering import AMPS, METHODS, Artifact, Method, TrainingSet
 from trimtab.steering.l2s import NetworkConfig
 
 FAST = NetworkConfig(width=8, epochs=5)
@@ -14,7 +16,7 @@ ONE_SIGMA = ContributionConfig(sigmas=(0.1,))
 
 def quick(name: str, **options) -> Method:
     """A method whose training takes no time."""
-    if METHODS[name] in (L2S, AMPS):
+    if "network" in {field.name for field in fields(METHODS[name])}:
         options["network"] = FAST
     if METHODS[name] is AMPS:
         options["contribution"] = ONE_SIGMA
@@ -37,6 +39,15 @@ def method(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+@pytest.fixture(scope="session")
+def artifacts() -> dict[tuple[str, str], Artifact]:
+    return {}
+
+
 @pytest.fixture
-def artifact(method: str, model: Model, train: TrainingSet) -> Artifact:
-    return quick(method).fit(model, train)
+def artifact(method: str, model: Model, train: TrainingSet, artifacts: dict[tuple[str, str], Artifact]) -> Artifact:
+    """The method fitted for the image; artifacts never change, so once a session is enough."""
+    key = (model.name, method)
+    if key not in artifacts:
+        artifacts[key] = quick(method).fit(model, train)
+    return artifacts[key]

@@ -11,7 +11,7 @@ from trimtab.data.prompts import INSTRUCTIONS, Modality, prompt_for
 from trimtab.engine import Read, run
 from trimtab.errors import UsageError
 from trimtab.models import Model
-from trimtab.steering import AMPS, L2S, MeanDifference, TrainingSet, collect_states, default_layer
+from trimtab.steering import AMPS, L2S, MeanDifference, TrainingSet, collect_states, default_layer, make_method
 from trimtab.steering.amps import Reading, scaling
 from trimtab.steering.l2s import NetworkConfig, fit_network
 from trimtab.steering.l2s.network import Loss
@@ -71,10 +71,59 @@ TASKS = ["color", "color", "counting", "counting"]  # mean ratios 0.3 and 0.6
         ("text", "literal", [2 - 1 / 3, 2 + 1 / 3, 2 - 1 / 6, 2 + 1 / 6]),
         ("text", "prose", [1 - 1 / 3, 1 + 1 / 3, 1 - 1 / 6, 1 + 1 / 6]),
         ("image", "prose", [1 + 1 / 7, 1 - 1 / 7, 1 + 1 / 4, 1 - 1 / 4]),
+        ("image", "gamma", [1 - 1 / 3, 1 + 1 / 3, 1 - 1 / 6, 1 + 1 / 6]),
+        ("image", "normalised", [1 - 1 / 6, 1 + 1 / 6, 1 - 1 / 12, 1 + 1 / 12]),
+        ("text", "doubled_prose", [2 - 1 / 3, 2 + 1 / 3, 2 - 1 / 6, 2 + 1 / 6]),
+        ("text", "standardised", [0, 2, 0, 2]),
+        ("image", "standardised", [2, 0, 2, 0]),
     ],
 )
 def test_scalings_follow_the_formula(target: Modality, reading: Reading, expected: list[float]):
     assert scaling(RATIOS, TASKS, target, reading, 1.0).tolist() == pytest.approx(expected)
+
+
+def test_an_anchor_over_all_items_sets_each_against_all():
+    found = scaling(RATIOS, TASKS, "text", "prose", 1.0, "all").tolist()
+    assert found == pytest.approx([1 + (r - 0.45) / 0.45 for r in RATIOS.tolist()])
+
+
+def test_shuffled_scalings_are_the_same_ones_elsewhere(model: Model, train: TrainingSet):
+    given, shuffled = (quick("amps", reading="gamma", shuffled=s).fit(model, train) for s in (False, True))
+    about = [a.metrics["train"]["scaling"] for a in (given, shuffled)]
+    assert about[0]["mean"] == pytest.approx(about[1]["mean"])
+    assert about[0]["std"] == pytest.approx(about[1]["std"])
+    assert not torch.equal(given.direction.b_out, shuffled.direction.b_out)  # pyright: ignore
+
+
+@pytest.mark.parametrize(("norm", "length"), [("items", "vectors"), ("states", "plain")])
+def test_a_mean_vector_has_the_length_asked_for(model: Model, train: TrainingSet, norm: str, length: str):
+    raw, scaled = (quick("mean", layer=1, norm=n).fit(model, train).direction for n in ("raw", norm))
+    assert isinstance(raw, torch.Tensor)
+    assert isinstance(scaled, torch.Tensor)
+    states = train.states.steering_vectors("image", 1) if length == "vectors" else train.states.plain[1]
+    assert float(scaled.norm()) == pytest.approx(float(states.norm(dim=-1).mean()), rel=1e-4)
+    assert torch.allclose(raw / raw.norm(), scaled / scaled.norm(), atol=1e-5)
+
+
+def test_a_part_of_a_training_set_shares_its_states(train: TrainingSet):
+    colors = train.part(tasks=["color"])
+    assert {item.task for item in colors.items} == {"color"}
+    places = [i for i, item in enumerate(train.items) if item.task == "color"]
+    assert torch.equal(colors.states.plain[1], train.states.plain[1][places])
+    assert len(train.part(items=2).items) == 2
+    assert train.part() is train
+    with pytest.raises(UsageError, match="at least one"):
+        train.part(tasks=["sport"])
+
+
+def test_methods_are_made_of_plain_data():
+    made = make_method("l2s", {"target": "text", "network": {"width": 4}})
+    assert made == L2S("text", network=NetworkConfig(width=4))
+    for options in ({"colour": "red"}, {"network": {"depth": 2}}, {"target": "sound"}):
+        with pytest.raises(UsageError):
+            make_method("l2s", options)
+    with pytest.raises(UsageError, match="magic"):
+        make_method("magic", {})
 
 
 def test_scalings_at_their_edges():

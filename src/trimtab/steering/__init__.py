@@ -2,12 +2,23 @@
 
 from trimtab.steering.amps import AMPS
 from trimtab.steering.artifact import Artifact
+from trimtab.steering.asks import Ask, answer, first_scores
+from trimtab.steering.autotrim import Autotrim
+from trimtab.steering.contrasting import ContrastRule
+from trimtab.steering.contrastive import VCD, VDD, CausalMM
 from trimtab.steering.instruction import Instruction
+from trimtab.steering.kl_clip import KLClip
 from trimtab.steering.l2s import L2S
 from trimtab.steering.loading import load_artifact
+from trimtab.steering.mahalanobis import Mahalanobis
 from trimtab.steering.mean import MeanDifference
-from trimtab.steering.method import METHODS, Method, default_layer
+from trimtab.steering.method import METHODS, Method, default_layer, make_method
+from trimtab.steering.minimal_shift import MinimalShift
 from trimtab.steering.none import NoSteering
+from trimtab.steering.pai import PAI
+from trimtab.steering.probe_gate import ProbeGate
+from trimtab.steering.prompting import ChainOfThought, DropModality, FewShot
+from trimtab.steering.random_direction import RandomDirection
 from trimtab.steering.states import States, collect_states
 from trimtab.steering.training_set import TrainingSet
 from trimtab.steering.tune import tune
@@ -16,15 +27,33 @@ __all__ = [
     "AMPS",
     "L2S",
     "METHODS",
+    "PAI",
+    "VCD",
+    "VDD",
     "Artifact",
+    "Ask",
+    "Autotrim",
+    "CausalMM",
+    "ChainOfThought",
+    "ContrastRule",
+    "DropModality",
+    "FewShot",
     "Instruction",
+    "KLClip",
+    "Mahalanobis",
     "MeanDifference",
     "Method",
+    "MinimalShift",
     "NoSteering",
+    "ProbeGate",
+    "RandomDirection",
     "States",
     "TrainingSet",
+    "answer",
     "collect_states",
     "default_layer",
+    "first_scores",
     "load_artifact",
+    "make_method",
     "tune",
 ]

@@ -1,4 +1,4 @@
-"""What a steering method has learned: plain data that compiles to edits."""
+"""What a steering method has learned: plain data that compiles to prompts and edits."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from typing import Any
 
 from torch import Tensor
 
+from trimtab.artifact_folder import check_model
 from trimtab.data import Item
 from trimtab.data.prompts import Modality, prompt_for
 from trimtab.engine import AddVector, Edit, Placement, Positions, Predictor, Prompt, Receipt, Row, applied
-from trimtab.errors import ArtifactError, UsageError
+from trimtab.errors import UsageError
 from trimtab.models import Model
+from trimtab.steering.asks import Ask
+from trimtab.steering.chooser import Chooser
+from trimtab.steering.contrasting import Rule
 from trimtab.steering.saving import save_artifact
 
 PLACEMENTS: tuple[Placement, ...] = ("before_question", "after_question")
@@ -35,6 +39,10 @@ class Artifact:
         direction: The vector, ``(hidden,)``, or the network that predicts it; None if the method edits nothing.
         instruction: Put into the prompt; None for methods that edit instead.
         placement: Where the instruction stands.
+        without: The modality left out of the prompt; None for methods that keep both.
+        contrast: What the prompt is decoded against; None for methods that decode it alone.
+        chooser: What decides each item's edits; None for methods that give all items the same strength.
+        label: Name in tables, where one method stands there in several forms; empty for the method's own.
         data_fingerprint: Digest of the training items; empty if the method needs none.
         options: The method's options.
         metrics: What fitting and tuning measured.
@@ -50,9 +58,28 @@ class Artifact:
     direction: Tensor | Predictor | None = None
     instruction: str | None = None
     placement: Placement = "before_question"
+    without: Modality | None = None
+    contrast: Rule | None = None
+    chooser: Chooser | None = None
+    label: str = ""
     data_fingerprint: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The label, or else the method's name."""
+        return self.label or self.method
+
+    @property
+    def has_strength(self) -> bool:
+        """Whether another strength gives other answers: not so for prompts, nor for what sets its own strengths."""
+        return self.contrast is not None or (self.direction is not None and self.layer is not None)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether every item gets the same edits, so that they can be applied to a block of code."""
+        return not (self.instruction or self.without or self.contrast or self.chooser)
 
     def edits(self, strength: float | None = None) -> tuple[Edit, ...]:
         """Return the edits at a strength, or at the artifact's own; none at 0, which is the unsteered model."""
@@ -61,15 +88,41 @@ class Artifact:
             return ()
         return (AddVector(self.layer, self.direction, strength, self.positions),)
 
+    def asks(self, model: Model, prompts: Sequence[Prompt], strength: float | None = None) -> list[Ask]:
+        """Return what to ask the engine for each prompt, for ``trimtab.steering.answer``; any method has this.
+
+        A method that chooses each item's strength runs the model here to choose. Strength 0 is the plain prompt,
+        whatever the method. What works by the prompt alone has no strength: any but 0 gives it in full.
+
+        Raises:
+            ArtifactError: The artifact was fitted on another model.
+        """
+        self.check(model)
+        strength = self.strength if strength is None else strength
+        if strength == 0:
+            return [Row(prompt) for prompt in prompts]
+        asked = [self._asked(prompt) for prompt in prompts]
+        if self.contrast is not None:
+            return [self.contrast.ask(prompt, strength) for prompt in asked]
+        if self.chooser is not None:
+            found = self.chooser.edits(model, asked, self, strength)
+            return [Row(prompt, edits) for prompt, edits in zip(asked, found, strict=True)]
+        edits = self.edits(strength)
+        return [Row(prompt, edits) for prompt in asked]
+
     def row(self, prompt: Prompt, strength: float | None = None) -> Row:
         """Return the steered row of a prompt; the method's instruction, if it has one, is put in.
 
-        An instruction has no strength: any but 0 gives it in full.
+        Raises:
+            UsageError: The method runs the model to choose a strength, or answers by several rows.
         """
+        if self.contrast is not None or self.chooser is not None:
+            raise UsageError(
+                f"`method` of an artifact must be one that gives a prompt one fixed row; got {self.method!r}, which "
+                "looks at the model first; use asks(model, prompts)."
+            )
         strength = self.strength if strength is None else strength
-        if self.instruction is not None and strength != 0:
-            prompt = prompt.with_instruction(self.instruction, self.placement)
-        return Row(prompt, self.edits(strength))
+        return Row(prompt if strength == 0 else self._asked(prompt), self.edits(strength))
 
     def rows(self, model: Model, items: Sequence[Item], strength: float | None = None) -> list[Row]:
         """Return the steered row of each item, for ``run`` and ``generate``.
@@ -77,9 +130,23 @@ class Artifact:
         Raises:
             ArtifactError: The artifact was fitted on another model.
             DataError: A picture cannot be read.
+            UsageError: The method answers by several rows; use ``asks``.
         """
-        self.check(model)
-        return [self.row(prompt_for(item), strength) for item in items]
+        rows = self.asks(model, [prompt_for(item) for item in items], strength)
+        if not all(isinstance(row, Row) for row in rows):
+            raise UsageError(
+                f"`method` of an artifact must answer by one row to give rows; got {self.method!r}, which contrasts "
+                "several; use asks(model, prompts) and trimtab.steering.answer."
+            )
+        return [row for row in rows if isinstance(row, Row)]
+
+    def _asked(self, prompt: Prompt) -> Prompt:
+        """Return the prompt as the method puts it."""
+        if self.without is not None:
+            prompt = prompt.without(self.without)
+        if self.instruction is not None:
+            prompt = prompt.with_instruction(self.instruction, self.placement)
+        return prompt
 
     @contextmanager
     def applied(self, model: Model, strength: float | None = None) -> Iterator[Receipt]:
@@ -90,14 +157,14 @@ class Artifact:
 
         Raises:
             ArtifactError: The artifact was fitted on another model.
-            UsageError: The method works by its prompt, not by edits.
+            UsageError: The method does not give all items the same edits.
             NothingEditedError: The block ended without an error, yet nothing was steered.
         """
         self.check(model)
-        if self.instruction is not None:
+        if not self.is_fixed:
             raise UsageError(
-                f"`method` of an artifact must be one that edits the model to be applied; got {self.method!r}, which "
-                "changes the prompt; use rows(model, items) or row(prompt) instead."
+                f"`method` of an artifact must give all items the same edits to be applied; got {self.method!r}, which "
+                "changes the prompt or looks at each item; use rows(model, items) or asks(model, prompts) instead."
             )
         with applied(model, self.edits(strength)) as receipt:
             yield receipt
@@ -112,12 +179,7 @@ class Artifact:
         Raises:
             ArtifactError: The fingerprints differ.
         """
-        if model.fingerprint != self.model_fingerprint:
-            raise ArtifactError(
-                f"`model` of artifact {self.method!r} must be the one it was fitted on, {self.model_name} (fingerprint "
-                f"{self.model_fingerprint}); got {model.name} (fingerprint {model.fingerprint}); load that model, or "
-                "fit the method on this one."
-            )
+        check_model(self.method, (self.model_name, self.model_fingerprint), model)
 
     def save(self, folder: str | Path) -> Path:
         """Write ``config.json``, ``weights.safetensors`` and a model card; all of them or nothing.

@@ -56,7 +56,7 @@ def model_card(artifact: Artifact) -> str:
         method=artifact.method,
         target=artifact.target,
         model=artifact.model_name,
-        layer=artifact.layer if edits else "none: the method edits nothing",
+        layer=artifact.layer if edits else "its own choice, item by item" if artifact.chooser else "none edited",
         positions=f"`{artifact.positions}`" if edits else "none",
         strength=artifact.strength,
         model_fingerprint=artifact.model_fingerprint,

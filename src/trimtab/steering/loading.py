@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar
 
-from safetensors import SafetensorError
-from safetensors.torch import load
 from torch import Tensor
 
+from trimtab.artifact_folder import WEIGHTS, check_choices, read_config, read_weights
 from trimtab.data.prompts import MODALITIES
 from trimtab.engine import POSITIONS, Predictor
-from trimtab.errors import ArtifactError
+from trimtab.errors import ArtifactError, UsageError
 from trimtab.models import Model
 from trimtab.steering.artifact import PLACEMENTS, Artifact
+from trimtab.steering.chooser import CHOOSERS, Chooser
+from trimtab.steering.contrasting import RULES
 from trimtab.steering.method import METHODS
-from trimtab.steering.saving import CONFIG, FIELDS, PREDICTOR_TENSORS, SCHEMA_VERSION, WEIGHTS
+from trimtab.steering.saving import CHOOSER_PREFIX, FIELDS, PREDICTOR_TENSORS, SCHEMA_VERSION
+
+T = TypeVar("T")
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "method": (str,),
@@ -26,6 +30,10 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "positions": (str,),
     "instruction": (str, type(None)),
     "placement": (str,),
+    "without": (str, type(None)),
+    "label": (str,),
+    "contrast": (dict, type(None)),
+    "chooser": (dict, type(None)),
     "model_name": (str,),
     "model_fingerprint": (str,),
     "data_fingerprint": (str,),
@@ -36,6 +44,7 @@ _CHOICES = {
     "target": MODALITIES,
     "positions": POSITIONS,
     "placement": PLACEMENTS,
+    "without": (*MODALITIES, None),
 }
 
 
@@ -54,60 +63,40 @@ def load_artifact(folder: str | Path, model: Model) -> Artifact:
             the message says what differs.
     """
     folder = Path(folder)
-    config = _config(folder)
-    tensors = _weights(folder)
+    config = read_config(folder, SCHEMA_VERSION, _TYPES)
+    check_choices(folder, config, {**_CHOICES, "method": tuple(METHODS)})
+    tensors = read_weights(folder)
     # The model first: for another model the shapes differ too, and that is not what is wrong.
     artifact = Artifact(**{name: config[name] for name in FIELDS})
     artifact.check(model)
-    direction = _direction(folder, artifact, tensors, model)
-    return Artifact(**{name: config[name] for name in FIELDS}, direction=direction)
+    own = {name: t for name, t in tensors.items() if not name.startswith(CHOOSER_PREFIX)}
+    return replace(
+        artifact,
+        direction=_direction(folder, artifact, own, model),
+        contrast=_made(folder, "contrast", config, lambda kept: RULES[kept["kind"]](**_without_kind(kept))),
+        chooser=_made(folder, "chooser", config, lambda kept: _chooser(kept, tensors)),
+    )
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def _chooser(config: dict[str, Any], tensors: dict[str, Tensor]) -> Chooser:
+    kept = {name.removeprefix(CHOOSER_PREFIX): t for name, t in tensors.items() if name.startswith(CHOOSER_PREFIX)}
+    return CHOOSERS[config["kind"]].restored(_without_kind(config), kept)
+
+
+def _without_kind(config: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name != "kind"}
+
+
+def _made(folder: Path, field: str, config: dict[str, Any], make: Callable[[dict[str, Any]], T]) -> T | None:
+    """Make a part of the artifact from what is kept of it."""
+    if config[field] is None:
+        return None
     try:
-        config = json.loads(_read(folder / CONFIG))
-    except ValueError as error:
+        return make(config[field])
+    except (KeyError, TypeError, UsageError) as error:
         raise ArtifactError(
-            f"`{CONFIG}` of artifact {folder} must be JSON; it is broken ({error}); save the artifact again."
-        ) from error
-    version = config.get("schema_version") if isinstance(config, dict) else None
-    if version != SCHEMA_VERSION:
-        raise ArtifactError(
-            f"`schema_version` of artifact {folder} must be {SCHEMA_VERSION}; got {version!r}; save it again with "
-            "this version of trimtab."
-        )
-    for name, types in _TYPES.items():
-        if name not in config or not isinstance(config[name], types):
-            raise ArtifactError(
-                f"`{name}` of artifact {folder} must be {' or '.join(t.__name__ for t in types)}; got "
-                f"{config.get(name, 'no such field')!r}; save the artifact again."
-            )
-    for name, known in {**_CHOICES, "method": tuple(METHODS)}.items():
-        if config[name] not in known:
-            raise ArtifactError(
-                f"`{name}` of artifact {folder} must be one of {', '.join(known)}; got {config[name]!r}; use a version "
-                "of trimtab that knows it."
-            )
-    return cast(dict[str, Any], config)
-
-
-def _weights(folder: Path) -> dict[str, Tensor]:
-    try:
-        return load(_read(folder / WEIGHTS))
-    except SafetensorError as error:
-        raise ArtifactError(
-            f"`{WEIGHTS}` of artifact {folder} must be a safetensors file; it is broken ({error}); save the artifact "
+            f"`{field}` of artifact {folder} must be what save wrote; got {config[field]} ({error}); save the artifact "
             "again."
-        ) from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(
-            f"`{path.name}` of artifact {path.parent} must be a readable file; it is not ({error.strerror}); give the "
-            "folder that save wrote."
         ) from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor
@@ -16,6 +16,7 @@ from trimtab.engine import POSITIONS, Positions, Predictor, check_layer
 from trimtab.errors import UsageError
 from trimtab.models import Model
 from trimtab.steering.artifact import Artifact
+from trimtab.steering.chooser import Chooser
 from trimtab.steering.training_set import TrainingSet
 
 Progress = Callable[[int], None]
@@ -24,12 +25,45 @@ METHODS: dict[str, type[Method]] = {}
 """Known methods by name. A new method is one folder and one ``@register``."""
 
 M = TypeVar("M", bound="type[Method]")
+T = TypeVar("T")
 
 
 def register(method: M) -> M:
     """Make a method known by its name."""
     METHODS[method.name] = method
     return method
+
+
+def make_method(name: str, options: Mapping[str, Any]) -> Method:
+    """Make a method of plain data, as configuration files and command lines hold it.
+
+    Args:
+        name: A key of ``METHODS``.
+        options: Its fields by name. Lists become tuples, and mappings become the config that a field holds.
+
+    Raises:
+        UsageError: The method or an option is unknown, or a value does not suit it.
+    """
+    if name not in METHODS:
+        raise UsageError(f"`method` must be one of {', '.join(METHODS)}; got {name!r}.")
+    kind = METHODS[name]
+    known = {field.name: field for field in fields(kind)}
+    made: dict[str, Any] = {}
+    for key, value in options.items():
+        if key not in known:
+            raise UsageError(f"An option of the method {name!r} must be one of {', '.join(known)}; got {key!r}.")
+        config = known[key].default_factory
+        made[key] = tuple(value) if isinstance(value, list) else value
+        if isinstance(value, Mapping) and config is not MISSING:
+            made[key] = _made(f"{name}.{key}", config, value)
+    return _made(name, kind, made)
+
+
+def _made(owner: str, make: Callable[..., T], options: Mapping[str, Any]) -> T:
+    try:
+        return make(**options)
+    except TypeError as error:
+        raise UsageError(f"Options of {owner} must be of the types it takes; got {dict(options)} ({error}).") from error
 
 
 @dataclass(frozen=True)
@@ -41,14 +75,23 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
-    adds_vector: ClassVar[bool]
-    """Whether the method edits a layer, so that a layer and a strength can be tuned."""
+    adds_vector: ClassVar[bool] = False
+    """Whether the method adds one vector after one layer, so that a layer can be tuned."""
+    has_strength: ClassVar[bool] = False
+    """Whether a strength can be tuned."""
+    targets: ClassVar[tuple[Modality, ...]] = MODALITIES
+    """The modalities it can make a model follow; some decoding methods know only the image."""
 
     target: Modality = "image"
 
     def __post_init__(self) -> None:
         if self.target not in MODALITIES:
             raise UsageError(f"`target` of {type(self).__name__} must be 'image' or 'text'; got {self.target!r}.")
+        if self.target not in self.targets:
+            raise UsageError(
+                f"`target` of {type(self).__name__} must be {self.targets[0]!r}, the only one the method knows; got "
+                f"{self.target!r}; choose another method."
+            )
 
     @abstractmethod
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet, progress: Progress | None = None) -> Artifact:
@@ -89,6 +132,7 @@ class VectorMethod(Method):
     """
 
     adds_vector: ClassVar[bool] = True
+    has_strength: ClassVar[bool] = True
 
     layer: int | None = None
     positions: Positions = "from_last_prompt"
@@ -117,18 +161,26 @@ class VectorMethod(Method):
                 f"({', '.join(map(str, train.layers))}); got {layer}; make the TrainingSet with it."
             )
         direction, metrics = replace(self, layer=layer).learn(train, layer)
+        chooser, found = self.choose(train, layer, direction)
         return Artifact(
             method=self.name,
             target=self.target,
             layer=layer,
             positions=self.positions,
             direction=direction,
+            chooser=chooser,
             model_name=model.name,
             model_fingerprint=model.fingerprint,
             data_fingerprint=train.fingerprint,
             options=self.options(),
-            metrics={"train": {"items": len(train.items), "skipped": len(train.states.skipped), **metrics}},
+            metrics={"train": {"items": len(train.items), "skipped": len(train.states.skipped), **metrics, **found}},
         )
+
+    def choose(
+        self, train: TrainingSet, layer: int, direction: Tensor | Predictor
+    ) -> tuple[Chooser | None, dict[str, Any]]:
+        """Return what chooses each item's strength, and what there is to say about it; most methods have none."""
+        return None, {}
 
     @abstractmethod
     def learn(self, train: TrainingSet, layer: int) -> tuple[Tensor | Predictor, dict[str, Any]]:

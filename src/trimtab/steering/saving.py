@@ -1,24 +1,22 @@
-"""Write an artifact's folder: all of it or nothing."""
+"""What of an artifact is kept in which file."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from trimtab.artifact_folder import write_artifact
 from trimtab.engine import Predictor
-from trimtab.errors import RunFolderError, UsageError
 from trimtab.steering.card import model_card
+from trimtab.steering.contrasting import RULES
 
 if TYPE_CHECKING:
     from trimtab.steering.artifact import Artifact
 
 SCHEMA_VERSION = 1
-CONFIG, WEIGHTS, CARD = "config.json", "weights.safetensors", "README.md"
 FIELDS = (
     "method",
     "target",
@@ -27,73 +25,36 @@ FIELDS = (
     "positions",
     "instruction",
     "placement",
+    "without",
+    "label",
     "model_name",
     "model_fingerprint",
     "data_fingerprint",
     "options",
     "metrics",
 )
-"""Fields of an artifact kept in ``config.json``; the direction is in the weights."""
+"""Fields of an artifact kept in ``config.json`` as they are; tensors are in the weights."""
 
 PREDICTOR_TENSORS = ("w_in", "b_in", "w_out", "b_out")
+CHOOSER_PREFIX = "chooser."
+"""Before the names of a chooser's tensors."""
 
 
 def save_artifact(artifact: Artifact, folder: Path) -> Path:
     """Write an artifact; see ``Artifact.save``."""
-    from safetensors.torch import save
-
     config: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
     config |= {name: getattr(artifact, name) for name in FIELDS}
-    return _write_folder(
-        folder.resolve(),
-        {
-            CONFIG: (json.dumps(config, indent=2, allow_nan=False) + "\n").encode(),
-            WEIGHTS: save(_tensors(artifact.direction)),
-            CARD: model_card(artifact).encode(),
-        },
-    )
+    contrast, chooser = artifact.contrast, artifact.chooser
+    kind = next((name for name, rule in RULES.items() if isinstance(contrast, rule)), None)
+    config["contrast"] = None if contrast is None else {"kind": kind, **asdict(contrast)}
+    config["chooser"] = None if chooser is None else {"kind": chooser.kind, **chooser.config()}
+    return write_artifact(folder, config, _tensors(artifact), model_card(artifact))
 
 
-def _tensors(direction: Tensor | Predictor | None) -> dict[str, Tensor]:
-    if direction is None:
-        return {}
+def _tensors(artifact: Artifact) -> dict[str, Tensor]:
+    chooser = {} if artifact.chooser is None else artifact.chooser.tensors()
+    found = {CHOOSER_PREFIX + name: tensor.contiguous() for name, tensor in chooser.items()}
+    direction = artifact.direction
     if isinstance(direction, Predictor):
-        return {name: getattr(direction, name).contiguous() for name in PREDICTOR_TENSORS}
-    return {"vector": direction.contiguous()}
-
-
-def _write_folder(folder: Path, files: dict[str, bytes]) -> Path:
-    """Write files beside the folder, then put them in its place."""
-    if folder.exists() and not (folder.is_dir() and {p.name for p in folder.iterdir()} <= set(files)):
-        raise UsageError(
-            f"`folder` of save must be new, empty or an artifact; {folder} holds something else; choose another."
-        )
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    try:
-        part.mkdir(parents=True)
-        for name, data in files.items():
-            (part / name).write_bytes(data)
-        _put_in_place(part, folder)
-    except OSError as error:
-        raise RunFolderError(
-            f"`folder` of save must be writable; {folder} is not ({error.strerror or error}); free some space or "
-            "choose another folder."
-        ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return folder
-
-
-def _put_in_place(part: Path, folder: Path) -> None:
-    """Rename ``part`` to ``folder``; what was there before comes back if that fails."""
-    if not folder.exists():
-        part.rename(folder)
-        return
-    before = part.with_suffix(".before")
-    folder.rename(before)
-    try:
-        part.rename(folder)
-    except OSError:
-        before.rename(folder)
-        raise
-    shutil.rmtree(before, ignore_errors=True)
+        return found | {name: getattr(direction, name).contiguous() for name in PREDICTOR_TENSORS}
+    return found if direction is None else found | {"vector": direction.contiguous()}

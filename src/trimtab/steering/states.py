@@ -41,6 +41,16 @@ class States:
         """
         return self.instructed[target][layer] - self.instructed[opposite(target)][layer]
 
+    def at(self, kept: Sequence[int]) -> States:
+        """Return the states of some of the items, by their places."""
+        rows = list(kept)
+        plain = {layer: states[rows] for layer, states in self.plain.items()}
+        instructed: dict[Modality, dict[int, Tensor]] = {
+            modality: {layer: states[rows] for layer, states in found.items()}
+            for modality, found in self.instructed.items()
+        }
+        return States(tuple(self.items[i] for i in rows), plain, instructed, self.skipped)
+
 
 def collect_states(
     model: Model,

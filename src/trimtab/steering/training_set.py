@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from trimtab.contribution import ContributionConfig, contribution
-from trimtab.data import Item, items_fingerprint
-from trimtab.engine import check_layer
+from trimtab.data import Item, Label, items_fingerprint, judge
+from trimtab.data.prompts import prompt_for
+from trimtab.engine import check_layer, generate
+from trimtab.errors import UsageError
 from trimtab.models import Model
 from trimtab.steering.states import States, collect_states
 
@@ -57,6 +59,32 @@ class TrainingSet:
         """Digest of the items learned from."""
         return items_fingerprint(self.items)
 
+    @cached_property
+    def labels(self) -> tuple[Label, ...]:
+        """Whose answer the model gives to each item without steering, by its greedy open answer."""
+        prompts = [prompt_for(item) for item in self.items]
+        texts = generate(self.model, prompts, progress=self.progress).texts
+        return tuple(judge(text, item).label for text, item in zip(texts, self.items, strict=True))
+
+    def part(self, items: int | None = None, tasks: Sequence[str] | None = None) -> TrainingSet:
+        """Return some of the items with what is known about them; the whole, if nothing is asked for.
+
+        Args:
+            items: So many, the first ones; all, if there are fewer.
+            tasks: Those of these tasks alone.
+
+        Raises:
+            UsageError: None is left.
+        """
+        kept = [i for i, item in enumerate(self.items) if tasks is None or item.task in tasks][:items]
+        if len(kept) == len(self.items):
+            return self
+        if not kept:
+            raise UsageError(
+                f"`tasks` of TrainingSet.part must leave at least one item; got {tasks}, which leave none."
+            )
+        return _Part(self, kept)
+
     def ratios(self, config: ContributionConfig) -> Tensor:
         """Return each item's visual ratio without an instruction, ``(items,)``, NaN where it has none."""
         if config not in self._ratios:
@@ -65,3 +93,25 @@ class TrainingSet:
             ratios = [by_id.get(item.id, math.nan) for item in self.items]
             self._ratios[config] = torch.tensor(ratios, dtype=torch.float64)
         return self._ratios[config]
+
+
+class _Part(TrainingSet):
+    """Some items of a training set; what is computed is computed for the whole, once."""
+
+    def __init__(self, whole: TrainingSet, kept: list[int]) -> None:
+        super().__init__(whole.model, [whole.items[i] for i in kept], whole.layers, whole.progress)
+        self._whole, self._kept = whole, kept
+
+    @cached_property
+    def states(self) -> States:
+        """The states of the items kept."""
+        return self._whole.states.at(self._kept)
+
+    @cached_property
+    def labels(self) -> tuple[Label, ...]:
+        """The labels of the items kept."""
+        return tuple(self._whole.labels[i] for i in self._kept)
+
+    def ratios(self, config: ContributionConfig) -> Tensor:
+        """Return the ratios of the items kept."""
+        return self._whole.ratios(config)[self._kept]

@@ -10,10 +10,11 @@ from typing import Any
 
 from trimtab.data import Item, Judgement, items_fingerprint, judge, valid_answers
 from trimtab.data.prompts import Modality, opposite
-from trimtab.engine import MAX_NEW_TOKENS, generate
+from trimtab.engine import MAX_NEW_TOKENS
 from trimtab.errors import UsageError
 from trimtab.models import Model
 from trimtab.steering.artifact import Artifact
+from trimtab.steering.asks import answer
 from trimtab.steering.method import Method, Progress, VectorMethod, default_layer
 from trimtab.steering.states import readable
 from trimtab.steering.training_set import TrainingSet
@@ -73,8 +74,8 @@ def tune(
             f"`validation` of tune must hold at least one item whose image can be read; got {len(validation)} items."
         )
     candidates = _candidates(method, model, train, layers, strengths, progress)
-    rows = [c.artifact.row(prompt) for c in candidates for prompt in prompts]
-    texts = generate(model, rows, max_new_tokens=max_new_tokens, progress=progress).texts
+    asks = [ask for c in candidates for ask in c.artifact.asks(model, prompts)]
+    texts = answer(model, asks, max_new_tokens=max_new_tokens, progress=progress).texts
     known = valid_answers([*(train.given if isinstance(train, TrainingSet) else train), *items])
     grid = []
     for k, candidate in enumerate(candidates):
@@ -98,7 +99,12 @@ def _candidates(
 ) -> list[_Candidate]:
     """Fit every variant at every layer, and take each at every strength."""
     if not isinstance(method, VectorMethod):
-        return [_Candidate(name, m.fit(model, train, progress)) for name, m in method.variants().items()]
+        return [
+            _Candidate(name, artifact.with_strength(strength))
+            for name, variant in method.variants().items()
+            for artifact in [variant.fit(model, train, progress)]
+            for strength in (strengths if artifact.has_strength else [artifact.strength])
+        ]
     if layers is None:
         layers = [default_layer(model) if method.layer is None else method.layer]
     if not layers:

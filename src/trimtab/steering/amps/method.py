@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
+import torch
+
 from trimtab.contribution import ContributionConfig
 from trimtab.engine import Predictor
 from trimtab.errors import UsageError
-from trimtab.steering.amps.scaling import READINGS, Reading, scaling
+from trimtab.steering.amps.scaling import ANCHORS, READINGS, Anchor, Reading, scaling
 from trimtab.steering.l2s import NetworkConfig, fit_network
 from trimtab.steering.method import Method, VectorMethod, register
 from trimtab.steering.training_set import TrainingSet
@@ -24,9 +26,11 @@ class AMPS(VectorMethod):
     See ``VectorMethod`` for the other attributes.
 
     Attributes:
-        reading: How to read the paper's scaling; see ``scaling``. ``"auto"``: ``tune`` tries both and keeps the
-            better one on validation items; ``fit``, which has none, takes ``"prose"``.
+        reading: How to read the paper's scaling; see ``scaling``. ``"auto"``: ``tune`` tries ``literal`` and
+            ``prose`` and keeps the better one on validation items; ``fit``, which has none, takes ``"prose"``.
         beta: How much the ratio matters (eq. 9).
+        anchor: Whether an item's ratio is set against its task's mean or against that of all items.
+        shuffled: Give the scalings to items at random instead: the control for whether their assignment matters.
         contribution: How visual ratios are measured.
         network: Size and training of the network.
     """
@@ -35,6 +39,8 @@ class AMPS(VectorMethod):
 
     reading: Reading | Literal["auto"] = "auto"
     beta: float = 1.0
+    anchor: Anchor = "task"
+    shuffled: bool = False
     contribution: ContributionConfig = field(default_factory=ContributionConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
 
@@ -42,12 +48,14 @@ class AMPS(VectorMethod):
         super().__post_init__()
         if self.reading not in (*READINGS, "auto"):
             raise UsageError(f"`reading` of AMPS must be one of {', '.join(READINGS)}, auto; got {self.reading!r}.")
+        if self.anchor not in ANCHORS:
+            raise UsageError(f"`anchor` of AMPS must be one of {', '.join(ANCHORS)}; got {self.anchor!r}.")
         if not math.isfinite(self.beta):
             raise UsageError(f"`beta` of AMPS must be finite; got {self.beta}; the default is 1.")
 
     def variants(self) -> Mapping[str, Method]:
         """Return a method for each reading that tuning may choose."""
-        readings = READINGS if self.reading == "auto" else (self.reading,)
+        readings = ("literal", "prose") if self.reading == "auto" else (self.reading,)
         return {reading: replace(self, reading=reading) for reading in readings}
 
     def learn(self, train: TrainingSet, layer: int) -> tuple[Predictor, dict[str, Any]]:
@@ -55,7 +63,9 @@ class AMPS(VectorMethod):
         reading: Reading = "prose" if self.reading == "auto" else self.reading
         ratios = train.ratios(self.contribution)
         tasks = [item.task for item in train.items]
-        factors = scaling(ratios, tasks, self.target, reading, self.beta)
+        factors = scaling(ratios, tasks, self.target, reading, self.beta, self.anchor)
+        if self.shuffled:
+            factors = factors[torch.randperm(len(factors), generator=torch.Generator().manual_seed(self.seed))]
         vectors = train.states.steering_vectors(self.target, layer) * factors[:, None].float()
         network, metrics = fit_network(train.states.plain[layer], vectors, self.network, self.seed)
         return network, {

@@ -10,19 +10,36 @@ from torch import Tensor
 
 from trimtab.data.prompts import Modality
 
-Reading = Literal["literal", "prose"]
-READINGS: tuple[Reading, ...] = ("literal", "prose")
+Reading = Literal["literal", "prose", "gamma", "doubled_prose", "normalised", "standardised"]
+READINGS: tuple[Reading, ...] = ("literal", "prose", "gamma", "doubled_prose", "normalised", "standardised")
+Anchor = Literal["task", "all"]
+ANCHORS: tuple[Anchor, ...] = ("task", "all")
+
+_OPPOSITE: tuple[Reading, ...] = ("prose", "doubled_prose", "standardised")
+_DOUBLED: tuple[Reading, ...] = ("literal", "doubled_prose", "normalised")
 
 
-def scaling(ratios: Tensor, tasks: Sequence[str], target: Modality, reading: Reading, beta: float) -> Tensor:
+def scaling(
+    ratios: Tensor,
+    tasks: Sequence[str],
+    target: Modality,
+    reading: Reading,
+    beta: float,
+    anchor: Anchor = "task",
+) -> Tensor:
     """Compute each item's scaling from its visual ratio r and the mean ratio mu of its task.
 
-    The paper's formula and its words disagree (arXiv 2602.12533, eq. 9 and 11):
+    The paper's formula and its words disagree (arXiv 2602.12533, eq. 9 and 11). With r the item's visual ratio, mu its
+    mean, and r_opp, mu_opp those of the modality opposite the target:
 
     - ``literal``: ``1 + gamma`` with ``gamma = 1 + beta (r - mu) / mu``, whatever the target. An average item is
       scaled by 2.
-    - ``prose``: ``1 + beta (r_opp - mu_opp) / mu_opp``, with r_opp the ratio of the modality opposite the target:
-      more strength where the item leans on what it should not follow. An average item is scaled by 1.
+    - ``gamma``: gamma itself; an average item is scaled by 1.
+    - ``normalised``: ``literal`` over its mean, which leaves the assignment and takes away the doubling.
+    - ``prose``: ``1 + beta (r_opp - mu_opp) / mu_opp``: more strength where the item leans on what it should not
+      follow, as the text says. An average item is scaled by 1.
+    - ``doubled_prose``: that and 1 more, as eq. 11 would have it.
+    - ``standardised``: ``1 + beta (r_opp - mu_opp) / std``, the same in units of the ratio's own spread.
 
     A scaling below 0 would turn the vector round, and becomes 0. An item without a ratio counts as average.
 
@@ -32,16 +49,18 @@ def scaling(ratios: Tensor, tasks: Sequence[str], target: Modality, reading: Rea
         target: The modality to follow.
         reading: The formula.
         beta: How much the ratio matters; 0 scales all items alike.
+        anchor: Whether mean and spread are those of the item's task, as in the paper, or of all items.
 
     Returns:
         The scaling of each item, ``(items,)``.
     """
-    own = ratios if reading == "literal" or target == "text" else 1 - ratios
-    base = 2.0 if reading == "literal" else 1.0
-    factors = torch.full_like(own, base)
-    for task in set(tasks):
-        members = torch.tensor([t == task for t in tasks])
+    own = 1 - ratios if reading in _OPPOSITE and target == "image" else ratios
+    factors = torch.full_like(own, 2.0 if reading in _DOUBLED else 1.0)
+    for group in set(tasks) if anchor == "task" else ("all",):
+        members = torch.tensor([anchor == "all" or task == group for task in tasks])
         mean = own[members].nanmean()
-        if mean > 0:
-            factors[members] += (beta * (own[members] - mean) / mean).nan_to_num(nan=0.0)
-    return factors.clamp_min(0)
+        unit = mean if reading != "standardised" else (own[members] - mean).square().nanmean().sqrt()
+        if unit > 0:
+            factors[members] += (beta * (own[members] - mean) / unit).nan_to_num(nan=0.0)
+    factors = factors.clamp_min(0)
+    return factors / factors.mean() if reading == "normalised" else factors

@@ -27,7 +27,6 @@ class Instruction(Method):
     """
 
     name: ClassVar[str] = "instruction"
-    adds_vector: ClassVar[bool] = False
 
     placement: Placement = "before_question"
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
+from trimtab.errors import UsageError
 from trimtab.steering.method import VectorMethod, register
 from trimtab.steering.training_set import TrainingSet
+
+Norm = Literal["raw", "items", "states"]
+NORMS: tuple[Norm, ...] = ("raw", "items", "states")
 
 
 @register
@@ -16,13 +20,31 @@ from trimtab.steering.training_set import TrainingSet
 class MeanDifference(VectorMethod):
     """The mean difference of states under the two instructions (MC2, arXiv 2505.20977; L2S's Mean-S).
 
-    See ``VectorMethod`` for the attributes; the seed has no effect.
+    See ``VectorMethod`` for the other attributes; the seed has no effect.
+
+    Attributes:
+        norm: Length of the vector: ``raw``: the mean's own, which is short where items disagree; ``items``: the mean
+            length of the items' vectors; ``states``: that of the plain states, so that the strength is a share of
+            the state it is added to.
     """
 
     name: ClassVar[str] = "mean"
+
+    norm: Norm = "raw"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.norm not in NORMS:
+            raise UsageError(f"`norm` of MeanDifference must be one of {', '.join(NORMS)}; got {self.norm!r}.")
 
     def learn(self, train: TrainingSet, layer: int) -> tuple[Tensor, dict[str, Any]]:
         """Return the mean steering vector."""
         vectors = train.states.steering_vectors(self.target, layer)
         mean = vectors.mean(0)
-        return mean, {"norm": float(mean.norm()), "mean_norm_of_items": float(vectors.norm(dim=-1).mean())}
+        lengths = {"raw": mean, "items": vectors, "states": train.states.plain[layer]}
+        wanted = lengths[self.norm].norm(dim=-1).mean()
+        return mean * (wanted / mean.norm().clamp_min(1e-12)), {
+            "norm": float(wanted),
+            "norm_of_mean": float(mean.norm()),
+            "mean_norm_of_items": float(vectors.norm(dim=-1).mean()),
+        }

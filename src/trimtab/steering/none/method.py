@@ -19,7 +19,6 @@ class NoSteering(Method):
     """The model as it is; the target only says what counts as following."""
 
     name: ClassVar[str] = "none"
-    adds_vector: ClassVar[bool] = False
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
         """Learn nothing; the items are not looked at."""

@@ -1,0 +1,82 @@
+"""What a method asks of the engine for one prompt, and how a mixture of such questions is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from trimtab.engine import (
+    MAX_NEW_TOKENS,
+    Answers,
+    Contrast,
+    Row,
+    contrasted_logits,
+    generate,
+    generate_contrasted,
+    run,
+)
+from trimtab.models import Model
+
+Ask = Row | Contrast
+"""A row with its edits, or several rows whose next tokens are chosen together."""
+
+
+def answer(
+    model: Model,
+    asks: Sequence[Ask],
+    *,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    progress: Callable[[int], None] | None = None,
+) -> Answers:
+    """Answer rows and contrasts greedily.
+
+    Args:
+        model: The model.
+        asks: What to answer; rows among them share their prefixes.
+        max_new_tokens: Longest answer in tokens.
+        progress: Called with the number of answers just finished.
+
+    Returns:
+        The answers, in the order asked.
+    """
+    rows, contrasts = _places(asks, Row), _places(asks, Contrast)
+    if not contrasts:
+        return generate(model, _at(asks, rows), max_new_tokens=max_new_tokens, progress=progress)
+    found = generate_contrasted(model, _at(asks, contrasts), max_new_tokens=max_new_tokens, progress=progress)
+    if not rows:
+        return found
+    plain = generate(model, _at(asks, rows), max_new_tokens=max_new_tokens, progress=progress)
+    order = {place: (part, k) for part, places in ((plain, rows), (found, contrasts)) for k, place in enumerate(places)}
+    joined = Answers(receipt=plain.receipt, cost=plain.cost)
+    joined.receipt.add(found.receipt)
+    joined.cost.add(found.cost)
+    for place in range(len(asks)):
+        part, k = order[place]
+        joined.texts.append(part.texts[k])
+        joined.tokens.append(part.tokens[k])
+        joined.finished.append(part.finished[k])
+    return joined
+
+
+def first_scores(model: Model, asks: Sequence[Ask]) -> Tensor:
+    """Return the log-probabilities of the first answer token, ``(asks, vocabulary)``, float32.
+
+    Those of a contrast are its combined scores, normalised.
+    """
+    rows, contrasts = _places(asks, Row), _places(asks, Contrast)
+    parts = []
+    if rows:
+        parts.append(run(model, _at(asks, rows)).logits.log_softmax(-1))
+    if contrasts:
+        parts.append(contrasted_logits(model, _at(asks, contrasts)).log_softmax(-1))
+    return torch.cat(parts)[torch.tensor([*rows, *contrasts]).argsort()]
+
+
+def _places(asks: Sequence[Ask], kind: type) -> list[int]:
+    return [place for place, ask in enumerate(asks) if isinstance(ask, kind)]
+
+
+def _at(asks: Sequence[Ask], places: list[int]) -> list:
+    return [asks[place] for place in places]

@@ -1,0 +1,106 @@
+"""Autotrim."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import torch
+
+from trimtab.data import Item
+from trimtab.engine import POSITIONS, Positions, Predictor, check_layer
+from trimtab.errors import UsageError
+from trimtab.models import Model
+from trimtab.steering.amps import AMPS
+from trimtab.steering.artifact import Artifact
+from trimtab.steering.autotrim.chooser import AutotrimChooser
+from trimtab.steering.l2s import L2S, NetworkConfig
+from trimtab.steering.mean import MeanDifference
+from trimtab.steering.method import Method, Progress, default_layer, register
+from trimtab.steering.training_set import TrainingSet
+
+Base = Literal["own", "l2s", "amps", "mean"]
+BASES: tuple[Base, ...] = ("own", "l2s", "amps", "mean")
+
+
+@register
+@dataclass(frozen=True)
+class Autotrim(Method):
+    """Choose each item's strength in a closed loop, by what the model itself shows.
+
+    Asked without the other modality, a model says what the target alone supports. Autotrim tries a grid of strengths
+    and layers on the full prompt, all as rows on one shared prefix, and keeps for each item the candidate whose answer
+    distribution is nearest to that. It steers only where it sees a conflict: where the target alone is sure of an
+    answer, and the other modality alone gives the answer that the plain prompt gets. So an item that needs both is left
+    as it is. No labels are used in choosing.
+
+    Attributes:
+        target: The modality to follow.
+        layers: Candidate layers, 0-based; none given, the one at half the depth.
+        strengths: Candidate strengths, beside 0.
+        positions: Where vectors are added; see ``AddVector``.
+        confidence: The target's own best answer must be at least this share as probable as the plain prompt's best.
+        support: The other modality alone must give the plain prompt's answer at least this probability. With both of
+            these 0, every item is steered.
+        base: Whose vectors: ``own``: each item's own way from its plain state to its state when given the target
+            alone, which takes no training and no instruction; or Learn-to-Steer's, AMPS's, or the mean difference.
+        network: Size and training of the networks.
+        seed: Seed of whatever is random in learning.
+    """
+
+    name: ClassVar[str] = "autotrim"
+
+    layers: tuple[int, ...] = ()
+    strengths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
+    positions: Positions = "from_last_prompt"
+    confidence: float = 0.5
+    support: float = 0.1
+    base: Base = "own"
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.strengths or not all(math.isfinite(s) and s > 0 for s in self.strengths):
+            raise UsageError(f"`strengths` of Autotrim must be one or more numbers above 0; got {self.strengths}.")
+        if self.base not in BASES:
+            raise UsageError(f"`base` of Autotrim must be one of {', '.join(BASES)}; got {self.base!r}.")
+        if self.positions not in POSITIONS:
+            raise UsageError(f"`positions` of Autotrim must be one of {', '.join(POSITIONS)}; got {self.positions!r}.")
+        if not (0 <= self.confidence <= 1 and 0 <= self.support <= 1):
+            raise UsageError(
+                f"`confidence` and `support` of Autotrim must be in 0..1; got {self.confidence} and {self.support}."
+            )
+
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
+        """Learn a vector's predictor at every candidate layer, or nothing for ``base="own"``; see ``Method.fit``."""
+        layers = [check_layer(model, layer, "Autotrim") for layer in self.layers or (default_layer(model),)]
+        rule = (self.target, layers, sorted(self.strengths), self.positions, self.confidence, self.support)
+        identity = (self.name, self.target, model.name, model.fingerprint)
+        if self.base == "own":
+            return Artifact(*identity, chooser=AutotrimChooser(*rule), options=self.options())
+        train = items if isinstance(items, TrainingSet) else TrainingSet(model, items, layers, progress)
+        learned = [self._predictor(train, layer) for layer in layers]
+        tensors = {
+            name: torch.stack([getattr(predictor, name) for predictor, _ in learned])
+            for name in ("w_in", "b_in", "w_out", "b_out")
+        }
+        about = {str(layer): metrics for layer, (_, metrics) in zip(layers, learned, strict=True)}
+        return Artifact(
+            *identity,
+            chooser=AutotrimChooser(*rule, **tensors),
+            data_fingerprint=train.fingerprint,
+            options=self.options(),
+            metrics={"train": {"items": len(train.items), "skipped": len(train.states.skipped), "layers": about}},
+        )
+
+    def _predictor(self, train: TrainingSet, layer: int) -> tuple[Predictor, dict[str, Any]]:
+        shared: dict[str, Any] = {"target": self.target, "layer": layer, "seed": self.seed}
+        if self.base == "mean":
+            mean, metrics = MeanDifference(**shared).learn(train, layer)
+            hidden = len(mean)
+            still = Predictor(torch.zeros(1, hidden), torch.zeros(1), torch.zeros(hidden, 1), mean)
+            return still, metrics
+        return {"l2s": L2S, "amps": AMPS}[self.base](**shared, network=self.network).learn(train, layer)

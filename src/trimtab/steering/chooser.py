@@ -1,0 +1,88 @@
+"""Choosing each item's strength by what the model itself shows, without labels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from trimtab.engine import AddVector, Edit, Predictor, Prompt
+from trimtab.models import Model
+
+if TYPE_CHECKING:
+    from trimtab.steering.artifact import Artifact
+
+CHOOSERS: dict[str, type[Chooser]] = {}
+"""Known choosers by kind."""
+
+C = TypeVar("C", bound="type[Chooser]")
+
+
+def register_chooser(chooser: C) -> C:
+    """Make a chooser known by its kind, so that artifacts that hold one can be loaded."""
+    CHOOSERS[chooser.kind] = chooser
+    return chooser
+
+
+@dataclass(frozen=True, eq=False)
+class Chooser(ABC):
+    """What decides an item's edits when it is asked. Fields are tensors, or plain data that JSON can hold."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def edits(
+        self, model: Model, prompts: Sequence[Prompt], artifact: Artifact, strength: float
+    ) -> list[tuple[Edit, ...]]:
+        """Return the edits of each prompt; ``strength`` is not 0."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the fields that are tensors, by name."""
+        return {f.name: value for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)}
+
+    def config(self) -> dict[str, Any]:
+        """Return the other fields."""
+        return {f.name: value for f in fields(self) if not isinstance(value := getattr(self, f.name), Tensor)}
+
+    @classmethod
+    def restored(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Self:
+        """Make the chooser of what ``config`` and ``tensors`` gave.
+
+        Raises:
+            TypeError: A field is missing or unknown.
+        """
+        return cls(**config, **tensors)
+
+
+@dataclass(frozen=True, eq=False)
+class StrengthChooser(Chooser):
+    """A chooser of one factor for each item, by which the artifact's own vector is multiplied."""
+
+    @abstractmethod
+    def factors(self, model: Model, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
+        """Return each prompt's factor on the strength, ``(prompts,)``; 0 leaves the prompt unsteered."""
+
+    def edits(
+        self, model: Model, prompts: Sequence[Prompt], artifact: Artifact, strength: float
+    ) -> list[tuple[Edit, ...]]:
+        """Return ``AddVector`` with each prompt's own strength."""
+        assert artifact.layer is not None
+        assert artifact.direction is not None
+        return [
+            (AddVector(artifact.layer, artifact.direction, strength * factor, artifact.positions),) if factor else ()
+            for factor in self.factors(model, prompts, artifact).tolist()
+        ]
+
+
+def vectors_of(direction: Tensor | Predictor, states: Tensor) -> Tensor:
+    """Return the vector that a direction gives each state, ``(rows, hidden)``."""
+    return direction(states) if isinstance(direction, Predictor) else direction.expand(len(states), -1)
+
+
+def answer_divergence(first: Tensor, second: Tensor) -> Tensor:
+    """Return KL(first || second) of rows of log-probabilities, ``(rows,)``."""
+    return torch.nn.functional.kl_div(second, first, log_target=True, reduction="none").sum(-1)

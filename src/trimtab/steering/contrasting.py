@@ -1,0 +1,125 @@
+"""Which contrast a decoding method makes of a prompt."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from trimtab.data.prompts import Modality
+from trimtab.engine import BoostAttention, Contrast, FlattenAttention, Prompt, Row
+from trimtab.errors import UsageError
+
+Against = Literal["dropped", "noise"]
+Form = Literal["difference", "ratio"]
+FORMS: tuple[Form, ...] = ("difference", "ratio")
+
+STEPS = 1000
+"""Steps of VCD's diffusion; the last one leaves noise alone."""
+
+
+@dataclass(frozen=True)
+class ContrastRule:
+    """Decode against the same prompt with one modality taken away: what it adds to the answer is amplified.
+
+    Attributes:
+        modality: The modality to amplify.
+        against: ``dropped``: it is left out (VDD, arXiv 2403.05262); ``noise``: its picture is covered with noise
+            (VCD, arXiv 2311.16922).
+        form: ``difference``: ``(1 + a) log p - a log p'``; ``ratio``: ``log p - a log p'``, post-hoc debiasing.
+        plausibility: See ``Contrast``.
+        noise_step: Diffusion step of the noise, of 1,000.
+    """
+
+    modality: Modality
+    against: Against = "dropped"
+    form: Form = "difference"
+    plausibility: float = 0.1
+    noise_step: int = 500
+
+    def __post_init__(self) -> None:
+        if self.against == "noise" and self.modality != "image":
+            raise UsageError(
+                f"`target` of a contrast against noise must be 'image', since it is the picture that is covered; got "
+                f"{self.modality!r}; the method vdd has a text-ward form."
+            )
+
+    def ask(self, prompt: Prompt, strength: float) -> Contrast:
+        """Return the contrast of a prompt; ``strength`` is the papers' alpha."""
+        weights = (1 + strength, -strength) if self.form == "difference" else (1.0, -strength)
+        return Contrast((Row(prompt), Row(self._bereft(prompt))), weights, self.plausibility)
+
+    def _bereft(self, prompt: Prompt) -> Prompt:
+        if self.against == "dropped":
+            return prompt.without(self.modality)
+        return prompt.with_images(tuple(noisy(image, self.noise_step) for image in prompt.images))
+
+
+@dataclass(frozen=True)
+class BoostRule:
+    """Raise the attention on one modality, and decode against the prompt without it (PAI, arXiv 2407.21771).
+
+    Attributes:
+        modality: The modality to look at: the image's tokens, or the context's.
+        first_layer: Where raising begins; it goes on to the last layer.
+        layers: The model's number of layers.
+        guidance: Weight of the raised prompt's log-probabilities; 1 leaves the contrast out.
+        plausibility: See ``Contrast``.
+    """
+
+    modality: Modality
+    first_layer: int
+    layers: int
+    guidance: float = 1.1
+    plausibility: float = 0.1
+
+    def ask(self, prompt: Prompt, strength: float) -> Contrast:
+        """Return the contrast of a prompt; ``strength`` is the paper's alpha."""
+        layers = tuple(range(self.first_layer, self.layers))
+        span = "image" if self.modality == "image" else "context"
+        edits = (BoostAttention((span,), ("last", "generated"), layers, strength),) if self._has(prompt) else ()
+        rows = (Row(prompt, edits), Row(prompt.without(self.modality)))
+        return Contrast(rows, (self.guidance, 1 - self.guidance), self.plausibility)
+
+    def _has(self, prompt: Prompt) -> bool:
+        return bool(prompt.images) if self.modality == "image" else prompt.context is not None
+
+
+@dataclass(frozen=True)
+class FlattenRule:
+    """Decode against the same prompt with all attention made uniform (CausalMM, arXiv 2410.04780).
+
+    Attributes:
+        layers: The model's number of layers; all are made uniform.
+        plausibility: See ``Contrast``.
+    """
+
+    layers: int
+    plausibility: float = 0.1
+
+    def ask(self, prompt: Prompt, strength: float) -> Contrast:
+        """Return the contrast of a prompt; ``strength`` is the paper's gamma."""
+        flat = FlattenAttention(("all",), ("all",), tuple(range(self.layers)), 1.0)
+        return Contrast((Row(prompt), Row(prompt, (flat,))), (1 + strength, -strength), self.plausibility)
+
+
+Rule = ContrastRule | BoostRule | FlattenRule
+RULES: dict[str, type[Rule]] = {"contrast": ContrastRule, "boost": BoostRule, "flatten": FlattenRule}
+"""Rules by the name under which artifacts keep them."""
+
+
+def noisy(image: Image.Image, step: int) -> Image.Image:
+    """Cover a picture with VCD's noise; equal pictures get equal noise.
+
+    The forward process of diffusion with ``beta_t = sigmoid(linspace(-6, 6)) (0.005 - 0.00001) + 0.00001``, on
+    pixels scaled to -1..1 and cut there again, where VCD adds it to the normalised ones.
+    """
+    pixels = np.asarray(image.convert("RGB"), dtype=np.float64) / 127.5 - 1
+    betas = (0.005 - 0.00001) / (1 + np.exp(-np.linspace(-6, 6, STEPS))) + 0.00001
+    kept = np.cumprod(1 - betas)[step]
+    noise = np.random.default_rng(zlib.crc32(pixels.tobytes())).standard_normal(pixels.shape)
+    covered = np.sqrt(kept) * pixels + np.sqrt(1 - kept) * noise
+    return Image.fromarray(np.round((covered.clip(-1, 1) + 1) * 127.5).astype(np.uint8))

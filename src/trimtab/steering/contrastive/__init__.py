@@ -1,0 +1,5 @@
+"""Contrastive decoding: VCD, CausalMM's language half, and VDD with a text-ward mirror."""
+
+from trimtab.steering.contrastive.method import VCD, VDD, CausalMM
+
+__all__ = ["VCD", "VDD", "CausalMM"]

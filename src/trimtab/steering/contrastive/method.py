@@ -1,0 +1,117 @@
+"""Decode against the same prompt with the target modality taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trimtab.data import Item
+from trimtab.data.prompts import Modality
+from trimtab.errors import UsageError
+from trimtab.models import Model
+from trimtab.steering.artifact import Artifact
+from trimtab.steering.contrasting import FORMS, STEPS, ContrastRule, FlattenRule, Form, Rule
+from trimtab.steering.method import Method, Progress, register
+from trimtab.steering.training_set import TrainingSet
+
+
+@dataclass(frozen=True)
+class ContrastiveMethod(Method):
+    """A method that needs no training; its strength is the papers' alpha.
+
+    Attributes:
+        target: The modality to follow, whose effect on the answer is amplified.
+        plausibility: Tokens below this share of the plain prompt's best are never chosen.
+    """
+
+    has_strength: ClassVar[bool] = True
+
+    plausibility: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.plausibility <= 1:
+            raise UsageError(
+                f"`plausibility` of {type(self).__name__} must be above 0 and at most 1; got {self.plausibility}; give "
+                "0.1."
+            )
+
+    def rule(self, model: Model) -> Rule:
+        """Return the contrast."""
+        raise NotImplementedError
+
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
+        """Learn nothing; the items are not looked at."""
+        return Artifact(
+            self.name, self.target, model.name, model.fingerprint, contrast=self.rule(model), options=self.options()
+        )
+
+
+@register
+@dataclass(frozen=True)
+class VCD(ContrastiveMethod):
+    """Visual contrastive decoding (arXiv 2311.16922): against the picture under noise; toward the image only.
+
+    Attributes:
+        noise_step: Diffusion step of the noise, of 1,000.
+    """
+
+    name: ClassVar[str] = "vcd"
+    targets: ClassVar[tuple[Modality, ...]] = ("image",)
+
+    noise_step: int = 500
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.noise_step < STEPS:
+            raise UsageError(
+                f"`noise_step` of VCD must be in 0..{STEPS - 1}; got {self.noise_step}; the paper's is 500."
+            )
+
+    def rule(self, model: Model) -> ContrastRule:
+        """Return the contrast against noise."""
+        return ContrastRule("image", "noise", plausibility=self.plausibility, noise_step=self.noise_step)
+
+
+@register
+@dataclass(frozen=True)
+class VDD(ContrastiveMethod):
+    """Visual debias decoding (arXiv 2403.05262): against the prompt without the picture.
+
+    Published toward the image only; the text-ward mirror here contrasts with the prompt without its context.
+
+    Attributes:
+        form: ``difference``: VDD; ``ratio``: the paper's post-hoc debiasing, for questions with options.
+    """
+
+    name: ClassVar[str] = "vdd"
+
+    form: Form = "difference"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.form not in FORMS:
+            raise UsageError(f"`form` of VDD must be one of {', '.join(FORMS)}; got {self.form!r}.")
+
+    def rule(self, model: Model) -> ContrastRule:
+        """Return the contrast against the prompt without the target modality."""
+        return ContrastRule(self.target, "dropped", self.form, self.plausibility)
+
+
+@register
+@dataclass(frozen=True)
+class CausalMM(ContrastiveMethod):
+    """The language half of CausalMM (arXiv 2410.04780): against the same prompt under uniform attention.
+
+    It takes away what the decoder says without looking, and so favours what it looks at; the paper means the image. The
+    vision half, which edits the attention of the vision tower, is left out: towers differ, and the decoder is what all
+    families share. See ``ContrastiveMethod`` for the attributes; the strength is the paper's gamma.
+    """
+
+    name: ClassVar[str] = "causalmm"
+    targets: ClassVar[tuple[Modality, ...]] = ("image",)
+
+    def rule(self, model: Model) -> FlattenRule:
+        """Return the contrast against uniform attention at all layers."""
+        return FlattenRule(model.n_layers, self.plausibility)

@@ -1,0 +1,86 @@
+"""KL-clipped strength."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from trimtab.engine import Predictor, Prompt, Row, run
+from trimtab.errors import UsageError
+from trimtab.models import Model
+from trimtab.steering.adaptive import AdaptiveMethod
+from trimtab.steering.artifact import Artifact
+from trimtab.steering.chooser import Chooser, StrengthChooser, answer_divergence, register_chooser
+from trimtab.steering.method import register
+from trimtab.steering.training_set import TrainingSet
+
+
+@register_chooser
+@dataclass(frozen=True, eq=False)
+class KLClipChooser(StrengthChooser):
+    """``min(KL(plain || steered at the trial strength), trial)`` over the tokens likely under either.
+
+    Attributes:
+        trial: Strength of the trial, and the most that comes out.
+        top_p: Share of the probability whose tokens count.
+    """
+
+    kind: ClassVar[str] = "kl_clip"
+
+    trial: float
+    top_p: float
+
+    def factors(self, model: Model, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
+        """Run every prompt plainly and at the trial strength."""
+        edits = artifact.edits(self.trial)
+        rows = [Row(prompt, e) for prompt in prompts for e in ((), edits)]
+        scores = run(model, rows).logits.log_softmax(-1)
+        plain, steered = scores[::2], scores[1::2]
+        counted = _likely(plain, self.top_p) | _likely(steered, self.top_p)
+        plain, steered = (part.masked_fill(~counted, -1e9).log_softmax(-1) for part in (plain, steered))
+        return answer_divergence(plain, steered).clamp(0, self.trial)
+
+
+def _likely(scores: Tensor, top_p: float) -> Tensor:
+    """Mark the fewest tokens that hold ``top_p`` of the probability."""
+    order = scores.argsort(-1, descending=True)
+    before = scores.gather(-1, order).exp().cumsum(-1).roll(1, -1)
+    before[:, 0] = 0
+    return torch.zeros_like(scores, dtype=torch.bool).scatter(-1, order, before < top_p)
+
+
+@register
+@dataclass(frozen=True)
+class KLClip(AdaptiveMethod):
+    """Strength by how far steering moves the answer (Dynamic Activation Composition, arXiv 2406.17563).
+
+    The paper sets the strength anew at each generated token by three passes; here it is set once, at the first
+    answer token, by two. See ``AdaptiveMethod`` for the other attributes.
+
+    Attributes:
+        trial: Strength of the trial run and the largest that comes out; the paper's 2.
+        top_p: Share of the probability whose tokens count; the released code's 0.95.
+    """
+
+    name: ClassVar[str] = "kl_clip"
+
+    trial: float = 2.0
+    top_p: float = 0.95
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.trial > 0 and 0 < self.top_p <= 1):
+            raise UsageError(
+                f"`trial` of KLClip must be above 0, and `top_p` in 0..1; got {self.trial} and {self.top_p}; the "
+                "paper's are 2 and 0.95."
+            )
+
+    def choose(
+        self, train: TrainingSet, layer: int, direction: Tensor | Predictor
+    ) -> tuple[Chooser | None, dict[str, Any]]:
+        """Learn nothing."""
+        return KLClipChooser(self.trial, self.top_p), {}

@@ -1,0 +1,51 @@
+"""Raised attention with guidance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from trimtab.data import Item
+from trimtab.errors import UsageError
+from trimtab.models import Model
+from trimtab.steering.artifact import Artifact
+from trimtab.steering.contrasting import BoostRule
+from trimtab.steering.method import Method, Progress, register
+from trimtab.steering.training_set import TrainingSet
+
+
+@register
+@dataclass(frozen=True)
+class PAI(Method):
+    """Raise the attention on the target's tokens (PAI, arXiv 2407.21771); its strength is the paper's alpha.
+
+    Published toward the image only; the text-ward mirror here raises the attention on the context.
+
+    Attributes:
+        target: The modality to follow.
+        guidance: Weight of the raised prompt against the prompt without the target; the paper's 1.1.
+        first_share: Raising begins at this share of the depth; the paper's third of 32 layers.
+        plausibility: Tokens below this share of the raised prompt's best are never chosen.
+    """
+
+    name: ClassVar[str] = "pai"
+    has_strength: ClassVar[bool] = True
+
+    guidance: float = 1.1
+    first_share: float = 2 / 32
+    plausibility: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.guidance < 1 or not 0 <= self.first_share < 1 or not 0 < self.plausibility <= 1:
+            raise UsageError(
+                "`guidance` of PAI must be at least 1, `first_share` in 0..1 and `plausibility` above 0 and at most 1; "
+                f"got {self.guidance}, {self.first_share} and {self.plausibility}; the paper's are 1.1, 0.0625 and 0.1."
+            )
+
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
+        """Learn nothing; the items are not looked at."""
+        first = int(self.first_share * model.n_layers)
+        rule = BoostRule(self.target, first, model.n_layers, self.guidance, self.plausibility)
+        return Artifact(self.name, self.target, model.name, model.fingerprint, contrast=rule, options=self.options())

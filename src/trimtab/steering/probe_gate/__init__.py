@@ -1,0 +1,5 @@
+"""Steer only where a probe says that the model does not follow the target by itself."""
+
+from trimtab.steering.probe_gate.method import ProbeGate, ProbeGateChooser
+
+__all__ = ["ProbeGate", "ProbeGateChooser"]
