@@ -1,0 +1,61 @@
+"""Where and by which heads a conflict between image and text is decided (Instruction Anchor, arXiv 2602.03677)."""
+
+from trimtab.circuits.decompose import Contributions, decompose
+from trimtab.circuits.flow import EDGES, Edge, knockout, window
+from trimtab.circuits.head_set import SCOPES, HeadSet, load_head_set
+from trimtab.circuits.heads import Head, HeadScores, every_head, head_scores, mean_outputs
+from trimtab.circuits.interventions import MEASURES, Condition, agreeing_context, perplexity, try_conditions
+from trimtab.circuits.lens import lens
+from trimtab.circuits.readouts import Readouts, read_out, two_way_effect
+from trimtab.circuits.selection import (
+    Stability,
+    how_many,
+    jaccard,
+    layer_matched_heads,
+    norm_matched_heads,
+    random_heads,
+    shuffled,
+    stability,
+    top_heads,
+)
+from trimtab.circuits.task import Case, Cases, TaskConfig, answer_tokens, build_cases
+
+__all__ = [
+    "EDGES",
+    "MEASURES",
+    "SCOPES",
+    "Case",
+    "Cases",
+    "Condition",
+    "Contributions",
+    "Edge",
+    "Head",
+    "HeadScores",
+    "HeadSet",
+    "Readouts",
+    "Stability",
+    "TaskConfig",
+    "agreeing_context",
+    "answer_tokens",
+    "build_cases",
+    "decompose",
+    "every_head",
+    "head_scores",
+    "how_many",
+    "jaccard",
+    "knockout",
+    "layer_matched_heads",
+    "lens",
+    "load_head_set",
+    "mean_outputs",
+    "norm_matched_heads",
+    "perplexity",
+    "random_heads",
+    "read_out",
+    "shuffled",
+    "stability",
+    "top_heads",
+    "try_conditions",
+    "two_way_effect",
+    "window",
+]

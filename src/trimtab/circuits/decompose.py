@@ -1,0 +1,97 @@
+"""What each part of the model adds to the margin at the last prompt token, directly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor
+
+from trimtab.circuits.readouts import Progress
+from trimtab.circuits.task import Case
+from trimtab.engine import Read, Readings, run
+from trimtab.models import Model
+
+Norm = Literal["final", "none"]
+"""``final``: the final norm's factors, frozen, so that the parts add up to the exact margin. ``none``: raw states, as
+the paper's authors read them."""
+
+CHUNK = 64
+"""Cases whose states are kept at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contributions:
+    """Direct contributions to the margin of the named modality, float64; a row for each case.
+
+    Attributes:
+        embedding: Of the last token's embedding, ``(cases,)``.
+        heads: Of each head, ``(cases, layers, heads)``.
+        attention: Of each layer's attention, ``(cases, layers)``: its heads and the projection's bias, if it has one.
+        mlp: Of each layer's MLP, ``(cases, layers)``.
+    """
+
+    embedding: Tensor
+    heads: Tensor
+    attention: Tensor
+    mlp: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """The sum of all parts, ``(cases,)``: with ``final`` the margin itself."""
+        return self.embedding + self.attention.sum(-1) + self.mlp.sum(-1)
+
+
+@torch.no_grad()
+def decompose(
+    model: Model, cases: Sequence[Case], norm: Norm = "final", progress: Progress | None = None
+) -> Contributions:
+    """Split the margin into what the embedding, every head and every MLP add to it directly.
+
+    The margin is that of the leading following token over the leading competing one. A part ``x`` adds
+    ``(w_f - w_c) . D x``, where ``w`` are rows of the unembedding and ``D`` the frozen factors of the final norm.
+
+    Args:
+        model: The model.
+        cases: The cases.
+        norm: See ``Norm``.
+        progress: Called with the number of rows just finished.
+    """
+    every = tuple(range(model.n_layers))
+    parts = []
+    for start in range(0, len(cases), CHUNK):
+        chunk = cases[start : start + CHUNK]
+        read = run(model, [case.prompt for case in chunk], Read(hidden=every, heads=every), progress=progress)
+        parts.append(_decompose(model, chunk, read, norm))
+    return Contributions(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+
+
+def _decompose(model: Model, cases: Sequence[Case], read: Readings, norm: Norm) -> tuple[Tensor, ...]:
+    directions = torch.stack([direction(model, logits, case) for logits, case in zip(read.logits, cases, strict=True)])
+    if norm == "final":
+        directions = directions * model.norm_scale(read.hidden[model.n_layers - 1].to(model.device)).cpu().double()
+    last = torch.stack([case.prompt.ids[-1] for case in cases])
+    before = model.embedding(last).double().cpu()
+    embedding = (directions * before).sum(-1)
+    heads, attention, mlp = [], [], []
+    for layer in range(model.n_layers):
+        projection = cast(Any, model.head_outputs[layer])
+        through = (directions @ projection.weight.double().cpu()).unflatten(-1, (model.n_heads, model.head_dim))
+        own = (through * read.heads[layer].double()).sum(-1)
+        bias = getattr(projection, "bias", None)
+        added = own.sum(-1) if bias is None else own.sum(-1) + directions @ bias.double().cpu()
+        after = read.hidden[layer].double()
+        heads.append(own)
+        attention.append(added)
+        mlp.append((directions * (after - before)).sum(-1) - added)
+        before = after
+    return embedding, torch.stack(heads, 1), torch.stack(attention, 1), torch.stack(mlp, 1)
+
+
+def direction(model: Model, logits: Tensor, case: Case) -> Tensor:
+    """Return ``w_f - w_c`` of the leading tokens of both sides, ``(hidden,)``, float64 on the CPU."""
+    leading = [max(side, key=lambda token: float(logits[token])) for side in (case.following, case.competing)]
+    rows = cast(Any, model.lm_head).weight[leading].double().cpu()
+    return rows[0] - rows[1]

@@ -1,0 +1,171 @@
+"""Where information flows: attention knockout between spans, layer by layer (Instruction Anchor, section 4)."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trimtab.circuits.readouts import LABELS, Progress, Variant, intact, read_out, two_way_effect
+from trimtab.circuits.task import Case
+from trimtab.engine import BlockAttention, Encoded, Places
+from trimtab.engine.edits import resolve
+from trimtab.errors import UsageError
+from trimtab.models import Model
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Indices = tuple[int, ...]
+"""Token indices of a prompt, ascending."""
+
+ANCHOR: Places = ("instruction", "question")
+"""The paper's instruction tokens: the sentence that names the modality, and the question."""
+
+ENDING = "ending"
+"""The template's own tokens between the last named part and the last prompt token."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Attention from a target to a source, cut in a knockout.
+
+    Attributes:
+        name: What to call it, ``source to target``.
+        source: Names of places; ``ending`` is known too.
+        target: The same.
+        control: Cut as many random earlier tokens instead of the source: what any cut of this size does.
+    """
+
+    name: str
+    source: Places
+    target: Places
+    control: bool = False
+
+    def ends(self, case: Case, seed: int = 0) -> tuple[Indices, Indices] | None:
+        """Return the token indices of source and target in one case; None if its prompt has no such edge."""
+        source, target = tokens(case.prompt, self.source), tokens(case.prompt, self.target)
+        if self.control:
+            source = _random_source(case, source, target, seed)
+        return (source, target) if source and target and source[0] < target[-1] else None
+
+
+EDGES = (
+    Edge("image to instruction", ("image",), ANCHOR),
+    Edge("context to instruction", ("context",), ANCHOR),
+    Edge("image to context", ("image",), ("context",)),
+    Edge("image to last", ("image",), ("last",)),
+    Edge("context to last", ("context",), ("last",)),
+    Edge("image to ending", ("image",), (ENDING,)),
+    Edge("context to ending", ("context",), (ENDING,)),
+    Edge("instruction to last", ANCHOR, (ENDING, "last")),
+    Edge("naming sentence to question", ("instruction",), ("question",)),
+    Edge("random to instruction", ("image",), ANCHOR, control=True),
+    Edge("random to last", ANCHOR, (ENDING, "last"), control=True),
+)
+"""The paper's edges, those through the template's ending, which it does not name, and same-size random controls."""
+
+
+def tokens(prompt: Encoded, places: Places) -> Indices:
+    """Return the token indices of places, ``ending`` included; none where the prompt lacks them all."""
+    known = tuple(p for p in places if p != ENDING and (not isinstance(p, str) or len(prompt.spans.get(p, ()))))
+    found = set(resolve(known, prompt, "places", "flow").prompt.nonzero()[:, 0].tolist()) if known else set()
+    if ENDING in places:
+        found |= set(_ending(prompt))
+    return tuple(sorted(found))
+
+
+def _ending(prompt: Encoded) -> range:
+    named = [int(span[-1]) for name, span in prompt.spans.items() if name != "last" and len(span)]
+    return range(max(named) + 1, len(prompt) - 1)
+
+
+def _random_source(case: Case, source: Indices, target: Indices, seed: int) -> Indices:
+    """Draw as many tokens as the source has from those before the target that belong to neither, if there are any."""
+    first = min(target, default=0)
+    free = [i for i in range(1, first) if i not in set(source)]
+    draw = random.Random(hashlib.sha256(f"{seed} {case.item.id}".encode()).digest())
+    return tuple(sorted(draw.sample(free, min(len(source), len(free)))))
+
+
+def window(center: int, size: int, n_layers: int) -> tuple[int, ...]:
+    """Return the layers of a window around a layer, cut off at both ends of the model."""
+    start = center - (size - 1) // 2
+    return tuple(layer for layer in range(start, start + size) if 0 <= layer < n_layers)
+
+
+def knockout(
+    model: Model,
+    cases: Sequence[Case],
+    edges: Sequence[Edge] = EDGES,
+    *,
+    size: int = 3,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> DataFrame:
+    """Cut each edge in a window around each layer, one row of a batch for every window.
+
+    Args:
+        model: The model.
+        cases: The cases.
+        edges: The edges.
+        size: Layers of a window; the paper does not give its own. An even window reaches one layer further up.
+        seed: Draws the random controls.
+        progress: Called with the number of rows just finished.
+
+    Returns:
+        A row for each case, edge and layer at the centre of the window: ``id, task, target, edge, size, layer``, the
+        margins ``before`` and ``after`` with their ``change``, ``effect`` (``two_way_effect``), and ``label_before``
+        and ``label_after``. Cases that lack an edge have no rows for it.
+
+    Raises:
+        UsageError: No case has the edge, or the window is empty.
+    """
+    if size < 1:
+        raise UsageError(f"`size` of knockout must be at least 1 layer; got {size}; 3 is the default.")
+    from pandas import DataFrame
+
+    rows = []
+    for edge in edges:
+        ends = {case: found for case in cases if (found := edge.ends(case, seed)) is not None}
+        if not ends and edge.target != (ENDING,):  # some templates end at once
+            raise UsageError(
+                f"`edges` of knockout must be in at least one of the {len(cases)} cases; got {edge.name!r}."
+            )
+        if ends:
+            rows += _curve(model, ends, edge, size, progress)
+    return DataFrame(rows)
+
+
+def _curve(
+    model: Model, ends: dict[Case, tuple[Indices, Indices]], edge: Edge, size: int, progress: Progress | None
+) -> list[dict[str, Any]]:
+    cases = list(ends)
+    windows = [window(layer, size, model.n_layers) for layer in range(model.n_layers)]
+    found = read_out(model, cases, [intact, *(_cut(ends, layers) for layers in windows)], progress)
+    before, after = found.margins[:, :1], found.margins[:, 1:]
+    effects, changes = two_way_effect(before, after), after - before
+    return [
+        {
+            "id": case.item.id,
+            "task": case.item.task,
+            "target": case.target,
+            "edge": edge.name,
+            "size": size,
+            "layer": layer,
+            "before": float(before[row, 0]),
+            "after": float(after[row, layer]),
+            "effect": float(effects[row, layer]),
+            "change": float(changes[row, layer]),
+            "label_before": LABELS[int(found.labels[row, 0])],
+            "label_after": LABELS[int(found.labels[row, layer + 1])],
+        }
+        for row, case in enumerate(cases)
+        for layer in range(model.n_layers)
+    ]
+
+
+def _cut(ends: dict[Case, tuple[Indices, Indices]], layers: tuple[int, ...]) -> Variant:
+    return lambda case: (BlockAttention(*ends[case], layers),)

@@ -1,0 +1,77 @@
+"""The margin's derivative to a gate on every head at once: one forward and one backward pass a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from trimtab.circuits.readouts import Progress
+from trimtab.circuits.task import Case
+from trimtab.engine import Places, Read, Row
+from trimtab.engine.edits import resolve
+from trimtab.engine.place import Place, TokenSets
+from trimtab.engine.run import RowBatch, forward_tails, over_batches, prepare
+from trimtab.models import Model
+
+GRADIENT_COST = 4
+"""A row with its graph needs about this many times the memory of a plain one."""
+
+
+def gradient_gates(
+    model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress | None = None
+) -> Tensor:
+    """Return ``d margin / d gate`` at gate 1, ``(cases, layers, heads)``, float64.
+
+    A gate multiplies one head's output at the places ``at``. What comes before the first of them is shared and has no
+    graph.
+    """
+    work = prepare(model, [Row(case.prompt) for case in cases])
+    spans = tuple(str(name) for name in at if name not in ("generated", "all"))
+    read = Read(at="all" if "all" in at else spans)
+    size = max(1, (model.batch_size or 64) // GRADIENT_COST)
+    found = torch.zeros(len(cases), model.n_layers, model.n_heads, dtype=torch.float64)
+    for batch, gradients in over_batches(model, work, read, size, lambda b: _gates(model, b, cases, at)):
+        found[batch.rows] = gradients
+        if progress:
+            progress(len(batch.rows))
+    return found
+
+
+def _gates(model: Model, batch: RowBatch, cases: Sequence[Case], at: Places) -> Tensor:
+    with torch.enable_grad():
+        gates = torch.ones(len(batch.rows), model.n_layers, model.n_heads, device=model.device, requires_grad=True)
+        sets = TokenSets([resolve(at, tail.prompt, "at", "gradient_gates") for tail in batch.tails])
+        with batch.session.attached(), _gated(model, gates, sets, lambda: batch.session.place):
+            hidden = forward_tails(model, batch, keep_cache=False).hidden[:, -1]
+        logits = model.lm_head(hidden).float()
+        margins = [_margin(own, cases[row]) for own, row in zip(logits, batch.rows, strict=True)]
+        (gradient,) = torch.autograd.grad(torch.stack(margins).sum(), gates)
+    return gradient.double().cpu()
+
+
+def _margin(logits: Tensor, case: Case) -> Tensor:
+    return logits[list(case.following)].amax() - logits[list(case.competing)].amax()
+
+
+@contextmanager
+def _gated(model: Model, gates: Tensor, sets: TokenSets, place: Any) -> Iterator[None]:
+    """Multiply every head's output at the sets' tokens by its gate."""
+
+    def hook_for(layer: int) -> Any:
+        def hook(_module: nn.Module, args: tuple) -> tuple:
+            touched = sets.holds(cast(Place, place()).index)[..., None, None]
+            heads = args[0].unflatten(-1, (model.n_heads, model.head_dim))
+            gated = heads * gates[:, layer, None, :, None].to(heads.dtype)
+            return (torch.where(touched, gated, heads).flatten(-2), *args[1:])
+
+        return hook
+
+    with ExitStack() as stack:
+        for layer, projection in enumerate(model.head_outputs):
+            handle = projection.register_forward_pre_hook(hook_for(layer))
+            stack.callback(handle.remove)
+        yield

@@ -1,0 +1,243 @@
+"""A set of heads as an artifact: chosen once, saved, loaded, and applied like any steering method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from trimtab.artifact_folder import check_choices, check_model, read_config, read_weights, write_artifact
+from trimtab.circuits.heads import Head
+from trimtab.data import Item
+from trimtab.data.prompts import INSTRUCTIONS, MODALITIES, Modality, prompt_for
+from trimtab.engine import Edit, Placement, Places, Prompt, Receipt, ReplaceHeads, Row, ScaleHeads, applied
+from trimtab.errors import ArtifactError, UsageError
+from trimtab.models import Model
+
+SCHEMA_VERSION = 1
+METHOD = "heads"
+Reference = Literal["zero", "mean"]
+REFERENCES: tuple[Reference, ...] = ("zero", "mean")
+
+SCOPES: dict[str, Places] = {
+    "last": ("last", "generated"),
+    "instruction+last": ("instruction", "question", "last", "generated"),
+    "all": ("all",),
+}
+"""Where heads are blocked or amplified: the readout, the paper's instruction tokens and the readout, or everywhere."""
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "method": (str,),
+    "target": (str,),
+    "heads": (list,),
+    "scope": (str,),
+    "reference": (str,),
+    "strength": (int, float),
+    "instruction": (str, type(None)),
+    "placement": (str,),
+    "model_name": (str,),
+    "model_fingerprint": (str,),
+    "data_fingerprint": (str,),
+    "metrics": (dict,),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class HeadSet:
+    """Heads and how strongly they are changed.
+
+    It has what any steering artifact has (``asks``, ``row``, ``rows``, ``edits``, ``applied``, ``save``), so
+    ``trimtab.evaluate`` takes it beside AMPS. To combine both, evaluate one inside ``with other.applied(model)``.
+
+    Attributes:
+        target: The modality to follow.
+        heads: Layers and query heads, 0-based.
+        model_name: The model they were chosen on.
+        model_fingerprint: That model's fingerprint.
+        strength: How far each output is moved away from the reference: 0 is exactly the unedited model, -1 puts the
+            reference in its place (blocking), 1 doubles it (amplifying by 2).
+        scope: A key of ``SCOPES``.
+        reference: ``zero``, or ``mean``: the heads' mean outputs, which leaves the model nearer to what it knows; the
+            mean can only be put in place (strength -1) or left (0).
+        values: The mean outputs, ``(len(heads), head_dim)``; None with ``zero``.
+        instruction: Put into the prompt, since the heads follow one; None leaves prompts as they are.
+        placement: Where the instruction stands.
+        data_fingerprint: Digest of the items they were chosen on.
+        metrics: How they were chosen, and what was measured.
+    """
+
+    target: Modality
+    heads: tuple[Head, ...]
+    model_name: str
+    model_fingerprint: str
+    strength: float = 1.0
+    scope: str = "instruction+last"
+    reference: Reference = "zero"
+    values: Tensor | None = None
+    instruction: str | None = None
+    placement: Placement = "before_question"
+    data_fingerprint: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    method = METHOD
+
+    def __post_init__(self) -> None:
+        if self.target not in MODALITIES:
+            raise UsageError(f"`target` of HeadSet must be 'image' or 'text'; got {self.target!r}.")
+        if not self.heads or len(set(self.heads)) != len(self.heads):
+            raise UsageError(f"`heads` of HeadSet must be one or more different heads; got {self.heads}.")
+        if self.scope not in SCOPES:
+            raise UsageError(f"`scope` of HeadSet must be one of {', '.join(SCOPES)}; got {self.scope!r}.")
+        if self.reference not in REFERENCES or (self.reference == "mean") != (self.values is not None):
+            raise UsageError(
+                f"`values` of HeadSet must be given with the reference 'mean' and only then; got the reference "
+                f"{self.reference!r} and {'values' if self.values is not None else 'none'}; see mean_outputs."
+            )
+
+    @classmethod
+    def of(cls, model: Model, target: Modality, heads: Sequence[Head], **options: Any) -> HeadSet:
+        """Make a set for a model; the instruction is MC2's for the target unless another one is given."""
+        options.setdefault("instruction", INSTRUCTIONS[target])
+        return cls(target, tuple(heads), model.name, model.fingerprint, **options)
+
+    @property
+    def name(self) -> str:
+        """What it does, for tables: the heads blocked or amplified."""
+        return METHOD
+
+    @property
+    def has_strength(self) -> bool:
+        """Whether another strength gives other answers."""
+        return self.reference == "zero"
+
+    def edits(self, strength: float | None = None) -> tuple[Edit, ...]:
+        """Return the edits at a strength, or at the set's own; none at 0, which is the unedited model."""
+        strength = self.strength if strength is None else strength
+        if strength == 0:
+            return ()
+        if self.reference == "mean" and strength != -1:
+            raise UsageError(
+                f"`strength` of a HeadSet with the reference 'mean' must be -1 or 0; got {strength}; amplify with the "
+                "reference 'zero'."
+            )
+        return tuple(self._edit(layer, strength) for layer in sorted({layer for layer, _ in self.heads}))
+
+    def _edit(self, layer: int, strength: float) -> Edit:
+        places = [place for place, (own, _) in enumerate(self.heads) if own == layer]
+        heads, at = tuple(self.heads[place][1] for place in places), SCOPES[self.scope]
+        if self.values is not None:
+            return ReplaceHeads(layer, heads, at, self.values[places])
+        return ScaleHeads(layer, heads, at, 1.0 + strength)
+
+    def row(self, prompt: Prompt, strength: float | None = None) -> Row:
+        """Return the row of a prompt, with the instruction put in; strength 0 is the plain prompt."""
+        strength = self.strength if strength is None else strength
+        if strength != 0 and self.instruction is not None:
+            prompt = prompt.with_instruction(self.instruction, self.placement)
+        return Row(prompt, self.edits(strength))
+
+    def asks(self, model: Model, prompts: Sequence[Prompt], strength: float | None = None) -> list[Row]:
+        """Return the row of each prompt.
+
+        Raises:
+            ArtifactError: The heads were chosen on another model.
+        """
+        self.check(model)
+        return [self.row(prompt, strength) for prompt in prompts]
+
+    def rows(self, model: Model, items: Sequence[Item], strength: float | None = None) -> list[Row]:
+        """Return the row of each item, for ``run`` and ``generate``."""
+        return self.asks(model, [prompt_for(item) for item in items], strength)
+
+    @contextmanager
+    def applied(self, model: Model, strength: float | None = None) -> Iterator[Receipt]:
+        """Edit the heads in everything the model runs inside the block; prompts are left as they are.
+
+        Raises:
+            ArtifactError: The heads were chosen on another model.
+            NothingEditedError: The block ended without an error, yet nothing was edited.
+        """
+        self.check(model)
+        with applied(model, self.edits(strength)) as receipt:
+            yield receipt
+
+    def with_strength(self, strength: float) -> HeadSet:
+        """Return the set with another strength of its own."""
+        return replace(self, strength=strength)
+
+    def check(self, model: Model) -> None:
+        """Refuse another model.
+
+        Raises:
+            ArtifactError: The fingerprints differ.
+        """
+        check_model(METHOD, (self.model_name, self.model_fingerprint), model)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``config.json``, ``weights.safetensors`` and a model card; all of them or nothing.
+
+        Raises:
+            UsageError: The folder holds something else.
+            RunFolderError: The disk refuses.
+        """
+        config: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+        config |= {name: getattr(self, name) for name in _TYPES}
+        config["heads"] = [list(head) for head in self.heads]
+        tensors = {} if self.values is None else {"values": self.values.contiguous()}
+        return write_artifact(Path(folder), config, tensors, _card(self))
+
+
+def load_head_set(folder: str | Path, model: Model) -> HeadSet:
+    """Load a head set for the model it was chosen on.
+
+    Raises:
+        ArtifactError: A file is missing or broken, the schema is unknown, or the model is another one.
+    """
+    folder = Path(folder)
+    config = read_config(folder, SCHEMA_VERSION, _TYPES)
+    check_choices(
+        folder, config, {"method": (METHOD,), "target": MODALITIES, "scope": tuple(SCOPES), "reference": REFERENCES}
+    )
+    options = {name: config[name] for name in _TYPES if name not in ("method", "heads")}
+    values = read_weights(folder).get("values")
+    heads = tuple((int(layer), int(head)) for layer, head in config["heads"])
+    check_model(METHOD, (config["model_name"], config["model_fingerprint"]), model)
+    expected = (len(heads), model.head_dim)
+    if (config["reference"] == "mean") != (values is not None) or (
+        values is not None and (values.shape != expected or not torch.isfinite(values).all())
+    ):
+        raise ArtifactError(
+            f"`weights.safetensors` of artifact {folder} must hold values of shape {expected} for the reference 'mean' "
+            f"and nothing for 'zero'; got {None if values is None else tuple(values.shape)}; save the artifact again."
+        )
+    return HeadSet(heads=heads, values=values, **options)
+
+
+def _card(head_set: HeadSet) -> str:
+    named = ", ".join(f"layer {layer} head {head}" for layer, head in head_set.heads)
+    return f"""---
+library_name: trimtab
+tags: [interpretability, multimodal, attention-heads]
+---
+# Heads that follow the {head_set.target}
+
+Attention heads of **{head_set.model_name}** (fingerprint `{head_set.model_fingerprint}`), chosen by trimtab; they fit
+no other model. Strength {head_set.strength:g} at `{head_set.scope}`, reference {head_set.reference}: at 0 the model is
+as it is, at -1 the heads are blocked, at 1 their outputs are doubled.
+
+Heads: {named}.
+
+```python
+import trimtab as tt
+from trimtab.circuits import load_head_set
+
+model = tt.load("{head_set.model_name}")
+heads = load_head_set("path/to/this/folder", model)
+answers = tt.generate(model, heads.rows(model, items))
+```
+"""

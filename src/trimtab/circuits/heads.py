@@ -1,0 +1,178 @@
+"""How much each attention head does for following an instruction: four scores.
+
+The paper's own score is not public. ``direct`` follows its wording (a contribution in the answers' logits) and Hua et
+al. (arXiv 2507.01790); the others are the causal checks of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from trimtab.circuits.decompose import decompose
+from trimtab.circuits.gradient import gradient_gates
+from trimtab.circuits.readouts import Progress, intact, read_out
+from trimtab.circuits.task import Case
+from trimtab.data.prompts import MODALITIES, Modality
+from trimtab.engine import Places, Read, ReplaceHeads, ScaleHeads, run
+from trimtab.engine.edits import Edit
+from trimtab.errors import UsageError
+from trimtab.models import Model
+
+ScoreName = Literal["direct", "gradient", "causal", "patching"]
+Head = tuple[int, int]
+"""A layer and a query head in it, both counted from 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeadScores:
+    """A score of every head on every case, positive where the head works for the named modality.
+
+    Attributes:
+        name: Which score.
+        values: ``(cases, layers, heads)``, float64.
+        targets: The modality each case's instruction names.
+        ids: The cases' items.
+    """
+
+    name: str
+    values: Tensor
+    targets: tuple[Modality, ...]
+    ids: tuple[str, ...]
+
+    def mean(self, target: Modality | None = None) -> Tensor:
+        """Return the mean ``(layers, heads)`` over the cases of one instruction; None: the mean of both means.
+
+        Averaging both instructions leaves what follows the instruction: what a head does for one modality whatever was
+        asked has opposite signs in the two and cancels.
+        """
+        if target is None:
+            return (self.mean("image") + self.mean("text")) / 2
+        return self.values[self._under(target)].mean(0)
+
+    def role(self, head: Head) -> str:
+        """Return what a head does.
+
+        ``router`` works for the named modality under both instructions; ``image`` and ``text`` work for that modality
+        whatever is named; ``against`` works against the named one under both.
+        """
+        under_image, under_text = (float(self.mean(target)[head]) for target in MODALITIES)
+        if under_image > 0 and under_text > 0:
+            return "router"
+        if under_image <= 0 and under_text <= 0:
+            return "against"
+        return "image" if under_image > 0 else "text"
+
+    def of_items(self, ids: set[str]) -> HeadScores:
+        """Return the scores on the cases of some items."""
+        kept = [number for number, own in enumerate(self.ids) if own in ids]
+        if not kept:
+            raise UsageError(f"`ids` of HeadScores must hold items that were scored; got {len(ids)} others.")
+        return HeadScores(
+            self.name,
+            self.values[kept],
+            tuple(self.targets[number] for number in kept),
+            tuple(self.ids[number] for number in kept),
+        )
+
+    def _under(self, target: Modality) -> list[int]:
+        found = [number for number, own in enumerate(self.targets) if own == target]
+        if not found:
+            raise UsageError(f"`cases` of HeadScores must hold some whose instruction names the {target}; got none.")
+        return found
+
+
+def head_scores(
+    model: Model,
+    cases: Sequence[Case],
+    score: ScoreName = "direct",
+    *,
+    at: Places = ("last",),
+    progress: Progress | None = None,
+) -> HeadScores:
+    """Score every head on every case.
+
+    - ``direct``: what the head adds to the exact margin at the last prompt token; see ``decompose``.
+    - ``gradient``: the margin's derivative to a gate on the head's output at ``at``; it also sees what later layers
+      make of it. Attribution patching with zero as the other state.
+    - ``causal``: the margin of the intact model less that with the head silenced at ``at``.
+    - ``patching``: how much of the way to the other instruction's margin the head's output at the last token takes,
+      put from one instruction's prompt into the other's; 0 none, 1 all. Needs both cases of each item.
+
+    Args:
+        model: The model.
+        cases: The cases.
+        score: Which score.
+        at: Where heads are gated or silenced.
+        progress: Called with the number of rows just finished.
+    """
+    scorers: dict[str, Callable[[], Tensor]] = {
+        "direct": lambda: decompose(model, cases, progress=progress).heads,
+        "gradient": lambda: gradient_gates(model, cases, at, progress),
+        "causal": lambda: _causal(model, cases, at, progress),
+        "patching": lambda: _patching(model, cases, progress),
+    }
+    if score not in scorers:
+        raise UsageError(f"`score` of head_scores must be one of {', '.join(scorers)}; got {score!r}.")
+    targets: tuple[Modality, ...] = tuple(case.target for case in cases)
+    return HeadScores(score, scorers[score](), targets, tuple(case.item.id for case in cases))
+
+
+def every_head(model: Model) -> list[Head]:
+    """Return all heads, layer by layer."""
+    return [(layer, head) for layer in range(model.n_layers) for head in range(model.n_heads)]
+
+
+def _causal(model: Model, cases: Sequence[Case], at: Places, progress: Progress | None) -> Tensor:
+    def silenced(layer: int, head: int) -> Callable[[Case], tuple[Edit, ...]]:
+        return lambda _case: (ScaleHeads(layer, (head,), at, 0.0),)
+
+    found = read_out(model, cases, [intact, *(silenced(*head) for head in every_head(model))], progress).margins
+    return (found[:, :1] - found[:, 1:]).unflatten(1, (model.n_layers, model.n_heads))
+
+
+def _patching(model: Model, cases: Sequence[Case], progress: Progress | None) -> Tensor:
+    """Patch each head from the other case of the same item; ``(m_patched - m_own) / (m_other - m_own)``."""
+    partner = _partners(cases)
+    every = tuple(range(model.n_layers))
+    outputs = run(model, [case.prompt for case in cases], Read(logits=False, heads=every), progress=progress).heads
+
+    def patched(layer: int, head: int) -> Callable[[Case], tuple[Edit, ...]]:
+        return lambda case: (ReplaceHeads(layer, (head,), ("last",), outputs[layer][partner[case], head][None]),)
+
+    found = read_out(model, cases, [intact, *(patched(*head) for head in every_head(model))], progress).margins
+    own, moved = found[:, 0], found[:, 1:]
+    # Margins are those of the named modality, so the partner's has the opposite sign on this case's scale.
+    other = torch.stack([-own[partner[case]] for case in cases])
+    return ((moved - own[:, None]) / (other - own)[:, None]).unflatten(1, (model.n_layers, model.n_heads))
+
+
+def _partners(cases: Sequence[Case]) -> dict[Case, int]:
+    numbers = {(case.item.id, case.target): number for number, case in enumerate(cases)}
+    found = {case: numbers.get((case.item.id, "text" if case.target == "image" else "image")) for case in cases}
+    paired = {case: number for case, number in found.items() if number is not None}
+    if len(paired) < len(cases):
+        raise UsageError(
+            f"`cases` of the patching score must hold both instructions of each item; {len(cases) - len(paired)} of "
+            f"{len(cases)} cases lack the other one; give them as build_cases made them."
+        )
+    return paired
+
+
+def mean_outputs(
+    model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress | None = None
+) -> Tensor:
+    """Return each head's mean output over cases and over the spans in ``at``, ``(layers, heads, head_dim)``."""
+    every, spans = tuple(range(model.n_layers)), tuple(name for name in at if name != "generated")
+    read = Read(logits=False, heads=every, at=tuple(str(name) for name in spans))
+    total, count = torch.zeros(model.n_layers, model.n_heads, model.head_dim, dtype=torch.float64), 0
+    for start, end in pairwise([*range(0, len(cases), 64), len(cases)]):
+        heads = run(model, [case.prompt for case in cases[start:end]], read, progress=progress).heads
+        count += sum(len(own) for own in heads[0])
+        total += torch.stack([torch.cat(list(heads[layer])).double().sum(0) for layer in every])
+    return (total / count).float()

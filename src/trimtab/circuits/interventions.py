@@ -1,0 +1,182 @@
+"""Block or amplify heads, and see what else changes: following, the other modality, and plain abilities."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from trimtab.circuits.head_set import HeadSet
+from trimtab.circuits.readouts import Progress
+from trimtab.circuits.task import TaskConfig
+from trimtab.data import Item, judge
+from trimtab.data.prompts import MODALITIES, prompt_for
+from trimtab.engine import MAX_NEW_TOKENS, Prompt, Read, Row, encode, generate, run
+from trimtab.engine.edits import Edit
+from trimtab.models import Model
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+MEASURES = ("image", "text", "image only", "text only", "agreeing")
+"""Instructed conflicts by the named modality; then plain abilities: the picture without a context, the context without
+a picture, and a context that agrees with the picture."""
+
+INTACT = "intact"
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """One thing to do to the heads.
+
+    Attributes:
+        name: What to call it; ``intact`` for no edits.
+        head_set: The heads, with scope and strength; None leaves the model intact.
+    """
+
+    name: str
+    head_set: HeadSet | None = None
+
+    def edits(self) -> tuple[Edit, ...]:
+        """Return the edits."""
+        return () if self.head_set is None else self.head_set.edits()
+
+
+class Question(NamedTuple):
+    """A prompt with the label of the answer that is right for its measure."""
+
+    measure: str
+    item: Item
+    prompt: Prompt
+    expected: str
+
+
+def questions(items: Sequence[Item], config: TaskConfig) -> list[Question]:
+    """Ask every measure of every item; items that lack what a measure needs are left out of it."""
+    found = []
+    for item in items:
+        for target in MODALITIES:
+            prompt = prompt_for(item, instruction=config.instructions[target], placement=config.placement)
+            found.append(Question(target, item, prompt, target))
+        plain = prompt_for(item)
+        if item.image is not None:
+            found.append(Question("image only", item, plain.without("text"), "image"))
+        if item.context:
+            found.append(Question("text only", item, plain.without("image"), "text"))
+        agreeing = agreeing_context(item)
+        if agreeing is not None and item.image is not None:
+            found.append(Question("agreeing", item, replace(plain, context=agreeing), "image"))
+    return found
+
+
+def agreeing_context(item: Item) -> str | None:
+    """Return the context with the text's answer replaced by the image's; None where it is not there word for word."""
+    pattern = re.compile(rf"\b{re.escape(item.answer_text)}\b", re.IGNORECASE)
+    if not item.context or not pattern.search(item.context):
+        return None
+    return pattern.sub(lambda _found: item.answer_image, item.context)
+
+
+def try_conditions(
+    model: Model,
+    items: Sequence[Item],
+    conditions: Sequence[Condition],
+    config: TaskConfig | None = None,
+    *,
+    valid: Mapping[str, frozenset[str]] | None = None,
+    measures: Sequence[str] = MEASURES,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    progress: Progress | None = None,
+) -> DataFrame:
+    """Answer all questions under all conditions, as rows of one run, and judge the answers.
+
+    Args:
+        model: The model.
+        items: Conflict items.
+        conditions: What to do to the heads.
+        config: The instructions.
+        valid: Valid answers of each task, by which collapsed answers are told from wrong ones.
+        measures: Which of ``MEASURES`` to ask.
+        max_new_tokens: Longest answer in tokens.
+        progress: Called with the number of rows just finished.
+
+    Returns:
+        A row for each condition and question: ``condition, measure, id, task, prediction, label, correct, opposite,
+        collapsed``. Correct means that the answer is the named modality's, or the right one of an ability.
+    """
+    from pandas import DataFrame
+
+    asked = [q for q in questions(items, config or TaskConfig()) if q.measure in measures]
+    encoded = [encode(model, q.prompt) for q in asked]
+    rows = [Row(prompt, condition.edits()) for prompt in encoded for condition in conditions]
+    answers = iter(generate(model, rows, max_new_tokens=max_new_tokens, progress=progress).texts)
+    table: list[dict[str, Any]] = []
+    for question in asked:
+        for condition in conditions:
+            text = next(answers)
+            judged = judge(text, question.item, (valid or {}).get(question.item.task))
+            table.append(
+                {
+                    "condition": condition.name,
+                    "measure": question.measure,
+                    "id": question.item.id,
+                    "task": question.item.task,
+                    "prediction": text,
+                    "label": judged.label,
+                    "correct": judged.label == question.expected,
+                    "opposite": judged.label not in (question.expected, "other"),
+                    "collapsed": judged.collapsed,
+                }
+            )
+    return DataFrame(table)
+
+
+@torch.no_grad()
+def perplexity(
+    model: Model, items: Sequence[Item], conditions: Sequence[Condition], progress: Progress | None = None
+) -> DataFrame:
+    """Measure how well the contexts are predicted, word by word, without a picture, heads edited at every token.
+
+    Returns:
+        A row for each condition and item with a context: ``condition, id, nats`` (mean negative log-likelihood of the
+        context's tokens but its first) and ``tokens``.
+    """
+    from pandas import DataFrame
+
+    table = []
+    for item in items:
+        if not item.context:
+            continue
+        prompt = encode(model, prompt_for(item, image=False))
+        rows = [Row(prompt, _everywhere(condition)) for condition in conditions]
+        logits = run(model, rows, Read(at="context"), progress=progress).logits
+        expected = prompt.ids[prompt.span("context")][1:].cpu()
+        for condition, own in zip(conditions, logits, strict=True):
+            nats = -own[:-1].log_softmax(-1).gather(1, expected[:, None]).mean()
+            table.append({"condition": condition.name, "id": item.id, "nats": float(nats), "tokens": len(expected)})
+    return DataFrame(table)
+
+
+def _everywhere(condition: Condition) -> tuple[Edit, ...]:
+    return () if condition.head_set is None else replace(condition.head_set, scope="all").edits()
+
+
+def choose_strength(rows: Sequence[Mapping[str, Any]], strengths: Mapping[str, float]) -> str:
+    """Choose the amplification that follows most on validation items, collapsed answers counted against it.
+
+    Args:
+        rows: Rows of ``try_conditions`` on validation items.
+        strengths: Strengths by condition.
+
+    Returns:
+        The condition's name; the weakest of equals.
+    """
+
+    def merit(name: str) -> float:
+        own = [row for row in rows if row["condition"] == name and row["measure"] in MODALITIES]
+        return round(sum(row["correct"] - row["collapsed"] for row in own) / len(own), 9)
+
+    return max(strengths, key=lambda name: (merit(name), -abs(strengths[name])))

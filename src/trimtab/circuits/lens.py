@@ -1,0 +1,88 @@
+"""What the instruction tokens hold at each layer: the logit lens on both answers (Instruction Anchor, section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor
+
+from trimtab.circuits.decompose import CHUNK, Norm
+from trimtab.circuits.readouts import COMPETING, FOLLOWING, LABELS, Progress, label, margin
+from trimtab.circuits.task import Case
+from trimtab.engine import Read, Readings, run
+from trimtab.models import Model
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+LENS_SPANS = ("instruction", "question", "last")
+
+
+@torch.no_grad()
+def lens(model: Model, cases: Sequence[Case], norm: Norm = "final", progress: Progress | None = None) -> DataFrame:
+    """Read both answers off the states of the instruction, the question and the last token, layer by layer.
+
+    An answer's logit at a span is the largest over its tokens and the span's positions; the latent decision of a layer
+    is the larger of the two, over instruction and question together (``anchor``). It agrees if it is what the model
+    finally prefers. How often it does is our reconstruction of the paper's LDAR, whose formula is not public.
+
+    Args:
+        model: The model.
+        cases: The cases.
+        norm: ``final`` puts the final norm before the unembedding; ``none`` reads raw states, as the paper's authors do
+            in related work; logits without norm cannot be compared across layers.
+        progress: Called with the number of rows just finished.
+
+    Returns:
+        A row for each case, layer and span (``instruction``, ``question``, ``anchor``, ``last``): ``id, task, target,
+        layer, span, following, competing, agrees, label``. Label is that of the final answer's first token.
+    """
+    from pandas import DataFrame
+
+    every = tuple(range(model.n_layers))
+    rows = []
+    for start in range(0, len(cases), CHUNK):
+        chunk = cases[start : start + CHUNK]
+        read = run(
+            model, [case.prompt for case in chunk], Read(logits=True, hidden=every, at=LENS_SPANS), progress=progress
+        )
+        for number, case in enumerate(chunk):
+            rows += _rows_of(model, case, number, read, norm)
+    return DataFrame(rows)
+
+
+def _rows_of(model: Model, case: Case, number: int, read: Readings, norm: Norm) -> list[dict[str, Any]]:
+    final = read.logits[number][-1]
+    decided = FOLLOWING if margin(final, case) > 0 else COMPETING
+    read_at = Read(at=LENS_SPANS).indices(case.prompt)
+    spans = {name: torch.isin(read_at, case.prompt.span(name)).cpu() for name in LENS_SPANS}
+    spans["anchor"] = spans["instruction"] | spans["question"]
+    rows = []
+    for layer, states in read.hidden.items():
+        logits = [_logits(model, states[number], side, norm) for side in (case.following, case.competing)]
+        for name, at in spans.items():
+            following, competing = (float(own[at].max()) for own in logits)
+            rows.append(
+                {
+                    "id": case.item.id,
+                    "task": case.item.task,
+                    "target": case.target,
+                    "layer": layer,
+                    "span": name,
+                    "following": following,
+                    "competing": competing,
+                    "agrees": (FOLLOWING if following > competing else COMPETING) == decided,
+                    "label": LABELS[int(label(final, case))],
+                }
+            )
+    return rows
+
+
+def _logits(model: Model, states: Tensor, tokens: Sequence[int], norm: Norm) -> Tensor:
+    """Unembed states ``(positions, hidden)`` for some tokens."""
+    weight = cast(Any, model.lm_head).weight[list(tokens)].float().cpu()
+    if norm == "final":
+        states = states * model.norm_scale(states.to(model.device)).cpu()
+    return states @ weight.T

@@ -1,0 +1,90 @@
+"""``trimtab circuits``: where and by which heads a model decides a conflict."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trimtab.cli.console import print_json, print_line, print_table, progress_bars
+from trimtab.cli.inputs import load_items, load_model
+from trimtab.cli.options import DataSource, Images, Json, ModelName, Seed, SkipMissing, Split
+
+
+class Scope(StrEnum):
+    """Where heads are blocked and amplified."""
+
+    last = "last"
+    anchors = "instruction+last"
+    all = "all"
+
+
+def circuits(
+    model: ModelName,
+    data: DataSource,
+    out: Annotated[Path, typer.Option(help="Run folder; a killed run goes on in it.")] = Path("runs/circuits"),
+    items: Annotated[
+        int | None,
+        typer.Option(min=8, help="Items in all, for a quicker study: of 10, 3 to score, 2 to choose, 5 to test."),
+    ] = None,
+    flow_items: Annotated[int, typer.Option(min=1, help="Items to cut attention on.")] = 24,
+    window: Annotated[int, typer.Option(min=1, help="Layers of a knockout window.")] = 3,
+    share: Annotated[float, typer.Option(help="Share of all heads to choose.")] = 0.05,
+    scope: Annotated[Scope, typer.Option(help="Where heads are scored, blocked and amplified.")] = Scope.anchors,
+    single: Annotated[
+        bool, typer.Option("--single", help="Use items whose answers are single tokens only, as the paper does.")
+    ] = False,
+    split: Split = None,
+    images: Images = None,
+    skip_missing: SkipMissing = False,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Explain how a model follows an instruction: knockout curves, lens, head scores, blocking and amplifying."""
+    from trimtab.report.circuits import write_circuits_report
+    from trimtab.study.circuits import CircuitsPlan, read_circuits, run_circuits
+
+    sizes: dict[str, Any] = {}
+    if items is not None:
+        sizes = {
+            "score_items": max(2, 3 * items // 10),
+            "validation_items": max(1, 2 * items // 10),
+            "test_items": max(1, 5 * items // 10),
+        }
+    plan = CircuitsPlan(
+        model=model,
+        data=data,
+        seed=seed,
+        flow_items=flow_items,
+        window=window,
+        share=share,
+        scope=scope.value,
+        answer_tokens="single" if single else "distinct",
+        **sizes,
+    )
+    found = load_items(data, split=split, images=images, skip_missing=skip_missing, seed=seed)
+    loaded = load_model(model)
+    with progress_bars() as bars:
+        folder = run_circuits(plan, out, loaded, found, progress=bars)
+    page = write_circuits_report(folder)
+    summary = read_circuits(folder)
+    if json:
+        print_json({"run": str(folder), "report": str(page), **summary})
+        return
+    print_table(
+        f"What {loaded.name} says to the claims of Instruction Anchor",
+        ["verdict", "claim", "evidence"],
+        [[claim["verdict"], claim["claim"], claim["evidence"]] for claim in summary["claims"]],
+        left=3,
+    )
+    print_line(_heads(summary))
+    print_line(f"Report: {page}")
+
+
+def _heads(summary: dict[str, Any]) -> str:
+    choice = summary["choice"]
+    pairs = zip(choice["heads"], choice["roles"], strict=True)
+    heads = ", ".join(f"{layer}.{head} ({role})" for (layer, head), role in pairs)
+    return f"Heads by the {choice['score']} score, layer.head: {heads}"

@@ -1,0 +1,261 @@
+"""Run a circuits study from its plan into a run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trimtab.circuits import (
+    MEASURES,
+    SCOPES,
+    Condition,
+    HeadScores,
+    HeadSet,
+    every_head,
+    how_many,
+    layer_matched_heads,
+    mean_outputs,
+    norm_matched_heads,
+    random_heads,
+    shuffled,
+    top_heads,
+)
+from trimtab.circuits.interventions import choose_strength
+from trimtab.data import Item, Items, items_fingerprint, split_items, valid_answers
+from trimtab.data.prompts import INSTRUCTIONS, MODALITIES
+from trimtab.errors import UsageError
+from trimtab.models import Model
+from trimtab.study.circuits.claims import answer_claims
+from trimtab.study.circuits.plan import CircuitsPlan
+from trimtab.study.circuits.steps import CircuitSteps
+from trimtab.study.circuits.summary import (
+    choices,
+    condition_rates,
+    deep_sums,
+    flow_curves,
+    head_rows,
+    layer_curves,
+    lens_curves,
+    perplexities,
+    recovery,
+)
+from trimtab.study.plan import choose_items
+from trimtab.study.progress import Progress, Silent
+from trimtab.study.provenance import describe, git_commit, hardware, versions
+from trimtab.study.records import grouped, records
+from trimtab.study.run_folder import PROVENANCE, SUMMARY, RunFolder
+
+SCHEMA_VERSION = 1
+KIND = "circuits"
+DIGITS = 6
+PARTS = {"score": 0.3, "validation": 0.25, "test": 0.45}
+
+
+def run_circuits(
+    plan: CircuitsPlan,
+    out: str | Path,
+    model: Model,
+    items: Sequence[Item],
+    *,
+    progress: Progress | None = None,
+) -> Path:
+    """Explain a model, or go on with a study that was killed.
+
+    Knockout curves, lens, layers and head scores on one part of the items; the score and the amplification are chosen
+    on a second part; the chosen heads are blocked and amplified, beside controls, on a third. A finished step is
+    never computed again.
+
+    Args:
+        plan: The study.
+        out: The run folder, new or of the same study.
+        model: The model.
+        items: Conflict items; they are split by picture.
+        progress: Listens to what is being done.
+
+    Returns:
+        The run folder, with ``summary.json``, ``provenance.json`` and the chosen heads as artifacts.
+
+    Raises:
+        UsageError: The items are too few, or none can be used.
+        RunFolderError: The folder belongs to another configuration, or cannot be written to.
+    """
+    model.batch_size = plan.batch_size
+    parts = _parts(plan, items)
+    fingerprints = {name: items_fingerprint(part) for name, part in parts.items()}
+    config = {KIND: plan.resolved(), "model": model.fingerprint, "data": fingerprints}
+    folder = RunFolder(out, config)
+    steps = CircuitSteps(plan, folder, model, parts, valid_answers(items), progress or Silent())
+    summary = _rounded(_summary(plan, steps, folder))
+    summary["claims"] = [claim._asdict() for claim in answer_claims(summary)]
+    folder.write(SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    notes = folder.steps()
+    provenance = {
+        "study": KIND,
+        "seed": plan.seed,
+        "versions": versions(),
+        "commit": git_commit(),
+        "hardware": hardware([model]),
+        "data": {name: {"items": len(part), "fingerprint": fingerprints[name]} for name, part in parts.items()},
+        "seconds": round(sum(note["seconds"] for note in notes.values()), 1),
+        "steps": notes,
+    }
+    folder.write(PROVENANCE, json.dumps(provenance, indent=1) + "\n")
+    return folder.path
+
+
+def _parts(plan: CircuitsPlan, items: Sequence[Item]) -> dict[str, Items]:
+    sizes = {"score": plan.score_items, "validation": plan.validation_items, "test": plan.test_items}
+    split = split_items(items, PARTS, plan.seed)
+    return {name: choose_items(split[name], size, plan.seed) for name, size in sizes.items()}
+
+
+def _summary(plan: CircuitsPlan, steps: CircuitSteps, folder: RunFolder) -> dict[str, Any]:
+    model = steps.model
+    baseline, layers = records(steps.baseline()), records(steps.layers())
+    scores = steps.scores()
+    found = {
+        "schema_version": SCHEMA_VERSION,
+        "study": KIND,
+        "seed": plan.seed,
+        "name": model.name,
+        "model": describe(model),
+        "plan": plan.resolved(),
+        "baseline": _baseline(baseline, steps),
+        "flow": flow_curves(records(steps.flow()), plan.seed),
+        "lens": lens_curves(records(steps.lens()), plan.seed),
+        "layers": layer_curves(layers, baseline, plan.seed),
+        "deep_sums": deep_sums(layers, baseline, model.n_layers, plan.seed),
+        "heads": head_rows(scores),
+        "choices": choices(scores, plan.share, plan.seed),
+    }
+    found["choice"] = choice = _choose(plan, steps, scores)
+    chosen = tuple((layer, head) for layer, head in choice["heads"])
+    conditions = _conditions(plan, steps, scores[choice["score"]], chosen, choice["strength"])
+    tried = records(steps.tried("test", "test", conditions, MEASURES))
+    asked = {row["measure"] for row in tried}
+    found["abilities"] = [measure for measure in MEASURES if measure in asked and measure not in MODALITIES]
+    found["rates"] = condition_rates(tried)
+    found["recovery"] = recovery(tried, choice["amplification"])
+    language = [c for c in conditions if c.name in ("intact", "blocked", choice["amplification"], "random 1")]
+    found["perplexity"] = perplexities(records(steps.language(language)))
+    _save(steps, folder, chosen, choice["strength"])
+    return found
+
+
+def _baseline(rows: list[dict[str, Any]], steps: CircuitSteps) -> list[dict[str, Any]]:
+    found = []
+    for target in MODALITIES:
+        own = [row for row in rows if row["target"] == target]
+        shares = {
+            label: sum(row["label"] == label for row in own) / len(own) for label in ("following", "opposite", "other")
+        }
+        found.append({"target": target, "n": len(own), "skipped": len(steps.cases.skipped), **shares})
+    return found
+
+
+def _choose(plan: CircuitsPlan, steps: CircuitSteps, scores: Mapping[str, HeadScores]) -> dict[str, Any]:
+    """Choose on validation items the score whose heads hurt following most, and how strongly to amplify them."""
+    total = steps.model.n_layers * steps.model.n_heads
+    count = how_many(total, plan.share)
+    tops = {name: top_heads(found.mean(), count) for name, found in scores.items()}
+    blocked = [Condition(name, steps.head_set(heads, -1.0)) for name, heads in tops.items()]
+    tried = records(steps.tried("choose-score", "validation", [Condition("intact"), *blocked], MODALITIES))
+    following = _following(tried)
+    score = min(tops, key=lambda name: (round(following[name], 9), list(tops).index(name)))
+    strengths = {f"amplified x{factor:g}": factor - 1 for factor in plan.factors}
+    stronger = [Condition(name, steps.head_set(tops[score], strength)) for name, strength in strengths.items()]
+    amplified = records(steps.tried("choose-strength", "validation", stronger, MODALITIES))
+    best = choose_strength(amplified, strengths)
+    return {
+        "score": score,
+        "share": plan.share,
+        "count": count,
+        "heads": [list(head) for head in tops[score]],
+        "roles": [scores[score].role(head) for head in tops[score]],
+        "validation": following,
+        "amplification": best,
+        "strength": strengths[best],
+        "amplifications": _following(amplified),
+    }
+
+
+def _following(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the following rate of each condition."""
+    return {name: sum(row["correct"] for row in part) / len(part) for (name,), part in grouped(rows, "condition")}
+
+
+def _conditions(
+    plan: CircuitsPlan, steps: CircuitSteps, scores: HeadScores, chosen: tuple[Any, ...], strength: float
+) -> list[Condition]:
+    """List what is tried on test items: the chosen heads, smaller and larger sets, and controls of the same size."""
+    model, everything = steps.model, every_head(steps.model)
+    at = tuple(place for place in SCOPES[plan.scope] if place not in ("generated", "all")) or ("last",)
+    outputs = mean_outputs(model, steps.cases, at)
+    sets = {"blocked": chosen}
+    for share in plan.shares:
+        count = how_many(len(everything), share)
+        if count != len(chosen):
+            sets[f"blocked top {count}"] = top_heads(scores.mean(), count)
+    for target in MODALITIES:
+        sets[f"blocked top for {target}"] = top_heads(scores.mean(target), len(chosen))
+    for number in range(1, plan.random_sets + 1):
+        sets[f"random {number}"] = random_heads(everything, chosen, plan.seed + number)
+        sets[f"same layers {number}"] = layer_matched_heads(everything, chosen, plan.seed + number)
+    sets["same norms"] = norm_matched_heads(outputs.norm(dim=-1), chosen)
+    sets["shuffled labels"] = top_heads(shuffled(scores, plan.seed).mean(), len(chosen))
+    sets["lowest"] = top_heads(-scores.mean(), len(chosen))
+    values = torch.stack([outputs[head] for head in chosen])
+    by_mean = steps.head_set(chosen, -1.0, reference="mean", values=values)
+    return [
+        Condition("intact"),
+        *(Condition(name, steps.head_set(heads, -1.0)) for name, heads in sets.items() if heads),
+        Condition("blocked by mean", by_mean),
+        Condition(f"amplified x{1 + strength:g}", steps.head_set(chosen, strength)),
+        Condition(f"random amplified x{1 + strength:g}", steps.head_set(sets["random 1"], strength)),
+    ]
+
+
+def _save(steps: CircuitSteps, folder: RunFolder, chosen: tuple[Any, ...], strength: float) -> None:
+    """Save the chosen heads, amplified, as an artifact for each modality."""
+    fingerprint = items_fingerprint(steps.items["score"])
+    for target in MODALITIES:
+        HeadSet.of(
+            steps.model,
+            target,
+            chosen,
+            strength=strength,
+            scope=steps.plan.scope,
+            instruction=INSTRUCTIONS[target],
+            data_fingerprint=fingerprint,
+        ).save(folder.path / "artifacts" / f"heads-{target}")
+
+
+def read_circuits(run: str | Path) -> dict[str, Any]:
+    """Read the summary of a circuits study.
+
+    Raises:
+        RunFolderError: There is none, or it is broken.
+        UsageError: It is that of another study.
+    """
+    from trimtab.study.run import read_summary
+
+    summary = read_summary(run)
+    if summary.get("study") != KIND or summary.get("schema_version") != SCHEMA_VERSION:
+        raise UsageError(
+            f"`run` must be the folder of a circuits study of schema version {SCHEMA_VERSION}; {run} holds "
+            f"{summary.get('study')!r}, version {summary.get('schema_version')}; run trimtab circuits again."
+        )
+    return summary
+
+
+def _rounded(value: Any) -> Any:
+    """Round numbers for reading."""
+    if isinstance(value, dict):
+        return {key: float(f"{v:.4g}") if key == "p" else _rounded(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_rounded(v) for v in value]
+    return round(value, DIGITS) if isinstance(value, float) else value

@@ -1,0 +1,228 @@
+"""The steps of a circuits study: each is stored when done and never done again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from trimtab.circuits import (
+    EDGES,
+    SCOPES,
+    Cases,
+    Condition,
+    HeadScores,
+    HeadSet,
+    TaskConfig,
+    build_cases,
+    decompose,
+    head_scores,
+    knockout,
+    lens,
+    perplexity,
+    read_out,
+    try_conditions,
+)
+from trimtab.circuits.readouts import FOLLOWING, LABELS
+from trimtab.data import Item, Items
+from trimtab.data.prompts import prompt_for
+from trimtab.engine import encode
+from trimtab.models import Model
+from trimtab.study.circuits.plan import SCORES, CircuitsPlan
+from trimtab.study.progress import Progress
+from trimtab.study.records import records
+from trimtab.study.run_folder import RunFolder, StepResult
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(eq=False)
+class CircuitSteps:
+    """The computing of a circuits study.
+
+    Attributes:
+        plan: The study.
+        folder: Where finished steps are kept.
+        model: The model.
+        items: Items of the ``score``, ``validation`` and ``test`` parts.
+        valid: Valid answers of each task.
+        progress: Listens to what is being done.
+    """
+
+    plan: CircuitsPlan
+    folder: RunFolder
+    model: Model
+    items: Mapping[str, Items]
+    valid: Mapping[str, frozenset[str]]
+    progress: Progress
+
+    @cached_property
+    def task(self) -> TaskConfig:
+        """How items are asked."""
+        return TaskConfig(answer_tokens=self.plan.answer_tokens)
+
+    @cached_property
+    def cases(self) -> Cases:
+        """The cases of the score items."""
+        return build_cases(self.model, self.items["score"], self.task)
+
+    @cached_property
+    def successes(self) -> Cases:
+        """The cases of items that follow under both instructions; all cases if there is no such item."""
+        followed = {(row["id"], row["target"]) for row in records(self.baseline()) if row["label"] == LABELS[FOLLOWING]}
+        both = {item for item, _ in followed if {(item, "image"), (item, "text")} <= followed}
+        return Cases([case for case in self.cases if case.item.id in both] or self.cases, self.cases.skipped)
+
+    def baseline(self) -> DataFrame:
+        """Read the intact model: with either instruction, and the margin it has without one."""
+
+        def compute() -> StepResult:
+            from pandas import DataFrame
+
+            found = read_out(self.model, self.cases)
+            bare = [replace(case, prompt=encode(self.model, prompt_for(case.item))) for case in self.cases]
+            prior = read_out(self.model, bare)
+            return StepResult(
+                DataFrame(
+                    {
+                        "id": [case.item.id for case in self.cases],
+                        "task": [case.item.task for case in self.cases],
+                        "target": [case.target for case in self.cases],
+                        "margin": found.margins[:, 0].tolist(),
+                        "label": [LABELS[number] for number in found.labels[:, 0].tolist()],
+                        "prior": prior.margins[:, 0].tolist(),
+                    }
+                ),
+                {"skipped": len(self.cases.skipped)},
+            )
+
+        return self._step("baseline", 2 * len(self.items["score"]), lambda _advance: compute())
+
+    def flow(self) -> DataFrame:
+        """Cut every edge in every window, on cases that follow."""
+        wanted = sorted({case.item.id for case in self.successes})[: self.plan.flow_items]
+        cases = [case for case in self.successes if case.item.id in set(wanted)]
+        tables = []
+        for edge in EDGES:
+            if not any(edge.ends(case, self.plan.seed) for case in cases):
+                continue  # a template may end at once
+
+            def compute(advance: Callable[[int], None], edge: Any = edge) -> StepResult:
+                found = knockout(
+                    self.model, cases, [edge], size=self.plan.window, seed=self.plan.seed, progress=advance
+                )
+                return StepResult(found, {"cases": len(cases)})
+
+            rows = len(cases) * (self.model.n_layers + 1)
+            tables.append(self._step(f"flow-{edge.name.replace(' ', '-')}", rows, compute))
+        return _joined(tables)
+
+    def lens(self) -> DataFrame:
+        """Read both answers off every layer, with and without the final norm."""
+
+        def compute(advance: Callable[[int], None]) -> StepResult:
+            tables = [lens(self.model, self.cases, norm, advance).assign(norm=norm) for norm in ("final", "none")]
+            return StepResult(_joined(tables), {})
+
+        return self._step("lens", 2 * len(self.cases), compute)
+
+    def layers(self) -> DataFrame:
+        """Split the margin into what each layer's attention and MLP add."""
+
+        def compute(advance: Callable[[int], None]) -> StepResult:
+            from pandas import DataFrame
+
+            parts = decompose(self.model, self.cases, progress=advance)
+            table = [
+                {
+                    "id": case.item.id,
+                    "target": case.target,
+                    "layer": layer,
+                    "attention": float(parts.attention[number, layer]),
+                    "mlp": float(parts.mlp[number, layer]),
+                }
+                for number, case in enumerate(self.cases)
+                for layer in range(self.model.n_layers)
+            ]
+            return StepResult(DataFrame(table), {})
+
+        return self._step("layers", len(self.cases), compute)
+
+    def scores(self) -> dict[str, HeadScores]:
+        """Score all heads in every way, on cases that follow under both instructions."""
+        at = tuple(place for place in SCOPES[self.plan.scope] if place != "generated")
+        cases = list(self.successes)
+        return {score: self._scores(score, cases, at) for score in SCORES}
+
+    def _scores(self, score: Any, cases: Sequence[Any], at: Any) -> HeadScores:
+        heads = self.model.n_layers * self.model.n_heads
+
+        def compute(advance: Callable[[int], None]) -> StepResult:
+            from pandas import DataFrame
+
+            found = head_scores(self.model, cases, score, at=at, progress=advance)
+            columns = {f"head-{place}": found.values.flatten(1)[:, place].tolist() for place in range(heads)}
+            return StepResult(DataFrame({"id": list(found.ids), "target": list(found.targets), **columns}), {})
+
+        rows = len(cases) * (heads + 1 if score in ("causal", "patching") else 1)
+        table = self._step(f"scores-{score}", rows, compute)
+        values = torch.tensor(table[[f"head-{place}" for place in range(heads)]].to_numpy(), dtype=torch.float64)
+        shape = (self.model.n_layers, self.model.n_heads)
+        return HeadScores(score, values.unflatten(1, shape), tuple(table["target"]), tuple(table["id"]))
+
+    def tried(self, name: str, part: str, conditions: Sequence[Condition], measures: Sequence[str]) -> DataFrame:
+        """Try conditions on a part's items, a resumable step for each chunk of items."""
+        items, tables = self.items[part], []
+        for number, start in enumerate(range(0, len(items), self.plan.chunk)):
+            chunk = items[start : start + self.plan.chunk]
+
+            def compute(advance: Callable[[int], None], chunk: Sequence[Item] = chunk) -> StepResult:
+                found = try_conditions(
+                    self.model,
+                    chunk,
+                    conditions,
+                    self.task,
+                    valid=self.valid,
+                    measures=measures,
+                    max_new_tokens=self.plan.max_new_tokens,
+                    progress=advance,
+                )
+                return StepResult(found, {})
+
+            rows = len(chunk) * len(conditions) * len(measures)
+            tables.append(self._step(f"{name}-{number:03d}", rows, compute))
+        return _joined(tables)
+
+    def language(self, conditions: Sequence[Condition]) -> DataFrame:
+        """Measure the perplexity of the test contexts."""
+
+        def compute(advance: Callable[[int], None]) -> StepResult:
+            return StepResult(perplexity(self.model, self.items["test"], conditions, advance), {})
+
+        return self._step("perplexity", len(self.items["test"]) * len(conditions), compute)
+
+    def head_set(self, heads: Sequence[tuple[int, int]], strength: float, **options: Any) -> HeadSet:
+        """Make a head set of the study's scope; its instruction is given by the prompts themselves."""
+        options.setdefault("instruction", None)
+        return HeadSet.of(self.model, "image", heads, strength=strength, scope=self.plan.scope, **options)
+
+    def _step(self, name: str, total: int, compute: Callable[[Callable[[int], None]], StepResult]) -> DataFrame:
+        def from_fresh() -> StepResult:
+            # What earlier steps left in memory must not show in the last bit of a later one.
+            self.model.forget_images()
+            with self.progress.task(f"{self.model.name}: {name}", total) as advance:
+                return compute(advance)
+
+        return self.folder.step(name, from_fresh).table
+
+
+def _joined(tables: Sequence[DataFrame]) -> DataFrame:
+    from pandas import concat
+
+    for table in tables:
+        table.attrs = {}
+    return concat(list(tables), ignore_index=True)

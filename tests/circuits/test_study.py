@@ -1,0 +1,172 @@
+"""The whole study on the planted circuit: it finds the circuit, resumes, and writes its page."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.circuits.conftest import conflict
+from trimtab.circuits import load_head_set
+from trimtab.data.prompts import INSTRUCTIONS
+from trimtab.errors import RunFolderError, UsageError
+from trimtab.models import Model
+from trimtab.report.circuits import write_circuits_report
+from trimtab.study.circuits import CircuitsPlan, answer_claims, read_circuits, run_circuits
+from trimtab.testing.planted_circuit import COLOURS, CONTEXT, QUESTION, ROUTING_HEAD, colour_picture, planted_circuit
+
+PLAN = CircuitsPlan(
+    model="planted-circuit",
+    data="planted",
+    score_items=3,
+    validation_items=3,
+    test_items=4,
+    flow_items=2,
+    window=1,
+    share=0.05,
+    shares=(0.1,),
+    factors=(2.0, 4.0),
+    random_sets=1,
+    max_new_tokens=2,
+)
+
+
+def items():
+    pairs = [(a, b) for step in (1, 3) for a, b in zip(COLOURS, COLOURS[step:] + COLOURS[:step], strict=True)]
+    return [
+        conflict(f"{number}", colour_picture(seen), QUESTION, CONTEXT.format(told), (seen, told))
+        for number, (seen, told) in enumerate(pairs)
+    ]
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    """The planted circuit, told what to follow by the words of MC2's instructions that it knows."""
+    return planted_circuit()
+
+
+@pytest.fixture(scope="module")
+def run(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(INSTRUCTIONS, "image", "trust the picture .")
+        patch.setitem(INSTRUCTIONS, "text", "trust the passage .")
+        folder = run_circuits(PLAN, tmp_path_factory.mktemp("study") / "run", model, items())
+        before = (folder / "summary.json").read_bytes()
+        assert run_circuits(PLAN, folder, model, items()) == folder
+        assert (folder / "summary.json").read_bytes() == before
+        (folder / "steps" / "lens.parquet").unlink()
+        run_circuits(PLAN, folder, model, items())
+        assert (folder / "summary.json").read_bytes() == before
+        with pytest.raises(RunFolderError, match="same configuration"):
+            run_circuits(replace(PLAN, window=3), folder, model, items())
+    return folder
+
+
+def test_it_chooses_the_routing_head_and_blocks_following(run, model):
+    summary = read_circuits(run)
+    assert summary["choice"]["heads"] == [list(ROUTING_HEAD)]
+    assert summary["choice"]["roles"] == ["router"]
+    rates = {(r["condition"], r["measure"]): r["rate"] for r in summary["rates"]}
+    assert rates["intact", "following"] == 1.0
+    assert rates["blocked", "image"] == 0.0
+    assert rates["intact", "text only"] == rates["blocked", "text only"]
+    assert {"direct", "gradient", "causal", "patching"} == {c["score"] for c in summary["choices"]}
+    heads = load_head_set(run / "artifacts" / "heads-image", model)
+    assert heads.heads == (ROUTING_HEAD,)
+
+
+def test_claims_have_rules_evidence_and_a_verdict(run):
+    summary = read_circuits(run)
+    assert len(summary["claims"]) == 8
+    assert {claim["verdict"] for claim in summary["claims"]} <= {"yes", "no", "unclear"}
+    assert [claim._asdict() for claim in answer_claims(summary)] == summary["claims"]
+    assert {claim["verdict"] for claim in summary["claims"]} == {"unclear"}  # so few items prove nothing
+    again = answer_claims(summary, least_cases=1)
+    direct = next(c for c in again if "direct path" in c.claim)
+    assert direct.verdict == "yes"
+    transfer = next(c for c in again if "transfers" in c.claim)
+    assert transfer.verdict == "yes"
+
+
+def test_the_page_needs_no_other_file(run):
+    page = write_circuits_report(run)
+    text = page.read_text(encoding="utf-8")
+    assert 'src="data:image/png;base64,' in text
+    assert "http://" not in text
+    assert "router" in text
+    assert sorted(p.name for p in (run / "figures").glob("*.png")) == [
+        "flow.png",
+        "heads.png",
+        "interventions.png",
+        "knockout.png",
+        "layers.png",
+        "lens.png",
+    ]
+
+
+def test_another_study_is_refused(tmp_path):
+    (tmp_path / "summary.json").write_text(json.dumps({"study": "demo", "schema_version": 1}))
+    with pytest.raises(UsageError, match="circuits study"):
+        read_circuits(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"window": 0}, "`window`"),
+        ({"share": 0.0}, "`shares`"),
+        ({"scope": "first"}, "`scope`"),
+        ({"factors": (1.0,)}, "`factors`"),
+        ({"answer_tokens": "any"}, "`answer_tokens`"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused(options, message):
+    with pytest.raises(UsageError, match=message):
+        replace(PLAN, **options)
+
+
+def test_the_command_line_writes_everything(model, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    import trimtab
+    from trimtab.cli import app
+    from trimtab.data import Items, write_items
+
+    monkeypatch.setitem(INSTRUCTIONS, "image", "trust the picture .")
+    monkeypatch.setitem(INSTRUCTIONS, "text", "trust the passage .")
+    monkeypatch.setattr(trimtab, "load", lambda _name: model)
+    data = write_items(Items(items()), tmp_path / "items.jsonl")
+    arguments = ["circuits", "planted", data, "--out", tmp_path / "run", "--items", 10, "--flow-items", 1, "--json"]
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["choice"]["count"] == 1
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_a_head_set_is_evaluated_beside_steering_methods_and_combined_with_them(model):
+    from trimtab.circuits import HeadSet
+    from trimtab.steering import NoSteering
+    from trimtab.study import evaluate
+
+    plain = NoSteering(target="image").fit(model, [])
+    told = {"instruction": "trust the picture .", "scope": "last"}
+    blocked = HeadSet.of(model, "image", (ROUTING_HEAD,), strength=-1.0, **told)
+    found = evaluate(model, items()[:3], [plain, blocked], max_new_tokens=2).rates
+    rates: Any = found[found["task"] == "all"].set_index("method")["following"]
+    assert rates["none"] == rates["heads"] == 0.0
+    kept = blocked.with_strength(1.0)
+    assert evaluate(model, items()[:3], [kept], max_new_tokens=2).rates["following"].iloc[-1] == 1.0
+    with blocked.applied(model):
+        both = evaluate(model, items()[:3], [kept], max_new_tokens=2)
+    assert both.rates["following"].iloc[-1] == 0.0  # blocked outside, doubled inside: twice nothing
+
+
+def test_any_artifact_is_loaded_from_its_folder(run, model, tmp_path):
+    from trimtab.circuits import HeadSet
+    from trimtab.steering import Artifact, NoSteering
+    from trimtab.study.artifacts import load_any_artifact
+
+    assert isinstance(load_any_artifact(run / "artifacts" / "heads-text", model), HeadSet)
+    folder = NoSteering(target="text").fit(model, []).save(tmp_path / "none")
+    assert isinstance(load_any_artifact(folder, model), Artifact)
