@@ -6,15 +6,15 @@ import pytest
 from PIL import Image
 
 from trimtab import pocket
-from trimtab.data import judge, read_items, valid_answers
+from trimtab.data import RELEVANT, judge, read_items, valid_answers
 from trimtab.errors import UsageError
 
 
-def stand_in(split: str) -> list[SimpleNamespace]:
+def stand_in(split: str, kind: str = "conflict") -> list[SimpleNamespace]:
     scene = SimpleNamespace(render=lambda: Image.new("RGBA", (4, 4), "red"))
     texts = {"question": "?", "context": "It is tan.", "answer_image": "red", "answer_text": "tan"}
     lists = {"aliases_image": ["crimson"], "aliases_text": (), "choices": ("red", "tan")}
-    return [SimpleNamespace(id="p1", task="color", split=split, scene=scene, **texts, **lists)]
+    return [SimpleNamespace(id="p1", task="color", split=split, scene=scene, relevant=kind, **texts, **lists)]
 
 
 def test_a_pocket_record_becomes_an_item(monkeypatch):
@@ -42,6 +42,14 @@ def test_the_split_may_be_named_either_way(monkeypatch, source, split):
 def test_other_splits_are_refused(source, split):
     with pytest.raises(UsageError, match="'pocket-mc2:train', 'pocket-mc2:validation', 'pocket-mc2:test'"):
         read_items(source, split=split)
+
+
+def test_the_interference_source_holds_each_family():
+    items = read_items("pocket-interference:validation")
+    by_family = {family: [i for i in items if i.relevant == family] for family in RELEVANT}
+    assert {family: len(found) for family, found in by_family.items()} == {"image": 200, "text": 200, "both": 200}
+    assert all(item.answer in item.choices for item in items)
+    assert {item.answer_image for item in by_family["text"]} == {""}
 
 
 @pytest.mark.skipif(not hasattr(pocket, "items"), reason="the pocket benchmark is not built yet")

@@ -3,13 +3,14 @@
 from trimtab.data.answers import Judgement, Label, judge, valid_answers
 from trimtab.data.choices import judge_choice
 from trimtab.data.images import ImageBytes, ImageFile, ImageScene, ImageSource, ImageUnlocated
-from trimtab.data.items import Item, Items, Skipped, items_fingerprint
+from trimtab.data.items import RELEVANT, Item, Items, Relevant, Skipped, items_fingerprint
 from trimtab.data.readers import item_from_pocket, read_items
 from trimtab.data.splits import split_items
 from trimtab.data.words import normalise
 from trimtab.data.writers import write_items
 
 __all__ = [
+    "RELEVANT",
     "ImageBytes",
     "ImageFile",
     "ImageScene",
@@ -19,6 +20,7 @@ __all__ = [
     "Items",
     "Judgement",
     "Label",
+    "Relevant",
     "Skipped",
     "item_from_pocket",
     "items_fingerprint",

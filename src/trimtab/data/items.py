@@ -6,14 +6,21 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from trimtab.data.images import ImageSource
+from trimtab.errors import DataError
+
+Relevant = Literal["image", "text", "both"]
+RELEVANT: tuple[Relevant, ...] = ("image", "text", "both")
 
 
 @dataclass(frozen=True)
 class Item:
     """One question with the answer its image supports and the answer its context supports.
+
+    An item with ``relevant`` has one right answer, which what is relevant supports; where that is one modality, the
+    other one's answer is empty, or what it wrongly suggests.
 
     Attributes:
         id: Unique within a data set.
@@ -28,6 +35,7 @@ class Item:
         choices: Answers to choose from, where the question is asked with options.
         split: ``train``, ``validation``, ``test`` or a name of your own.
         tags: Free labels to select items by.
+        relevant: What the right answer needs: ``image``, ``text`` or ``both``; None for a conflict item.
     """
 
     id: str
@@ -42,6 +50,18 @@ class Item:
     choices: tuple[str, ...] = ()
     split: str | None = None
     tags: tuple[str, ...] = ()
+    relevant: Relevant | None = None
+
+    @property
+    def answer(self) -> str:
+        """The right answer of an item with ``relevant``.
+
+        Raises:
+            DataError: It is a conflict item, where neither answer is right.
+        """
+        if self.relevant is None:
+            raise DataError(f"`relevant` of item {self.id} must say which modality is right; it is None.")
+        return self.answer_image if self.relevant == "image" else self.answer_text
 
 
 class Skipped(NamedTuple):
@@ -69,10 +89,12 @@ def items_fingerprint(items: Iterable[Item]) -> str:
     """
     digest = hashlib.sha256()
     for item in items:
-        content = (
+        content = [
             (item.id, item.task, item.question, item.context, item.answer_image, item.answer_text),
             (item.aliases_image, item.aliases_text, item.choices),
             None if item.image is None else item.image.fingerprint,
-        )
+        ]
+        if item.relevant is not None:
+            content.append(item.relevant)
         digest.update(json.dumps(content).encode() + b"\n")
     return digest.hexdigest()

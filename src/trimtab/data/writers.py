@@ -11,7 +11,7 @@ from trimtab.data.images import ImageSource, file_suffix
 from trimtab.data.items import Item
 from trimtab.errors import DataError, TrimtabError, UsageError
 
-_TEXTS = ("id", "task", "question", "context", "answer_image", "answer_text", "split")
+_TEXTS = ("id", "task", "question", "context", "answer_image", "answer_text", "split", "relevant")
 _LISTS = ("aliases_image", "aliases_text", "choices", "tags")
 # Pictures held in memory at a time while a Parquet file is written.
 _ROWS_PER_GROUP = 128

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from trimtab.data.images import ImageScene
-from trimtab.data.items import Item, Items
+from trimtab.data.items import Item, Items, Relevant
 from trimtab.errors import UsageError
 
 if TYPE_CHECKING:
     from trimtab.pocket import PocketItem
 
 POCKET = "pocket-mc2"
+POCKET_INTERFERENCE = "pocket-interference"
+POCKET_SOURCES = {POCKET: ("conflict",), POCKET_INTERFERENCE: ("classification", "closed_book", "both")}
+"""Bundled sources, and the kinds of items each holds."""
 POCKET_SPLITS = ("train", "validation", "test")
 
 
 def read_pocket(source: str, split: str | None) -> Items:
-    """Items of one split of the bundled benchmark, named as in ``pocket-mc2:test``; see ``read_items``."""
-    named = source.removeprefix(POCKET).removeprefix(":")
+    """Items of one split of a bundled source, named as in ``pocket-mc2:test``; see ``read_items``."""
+    name, _, named = source.partition(":")
     wanted = named or split
     if wanted not in POCKET_SPLITS or (split is not None and split != wanted):
         asked = f"'{source}'" if split is None else f"'{source}' with split='{split}'"
-        choices = ", ".join(f"'{POCKET}:{name}'" for name in POCKET_SPLITS)
+        choices = ", ".join(f"'{name}:{each}'" for each in POCKET_SPLITS)
         raise UsageError(f"source of read_items must be one of {choices}; it is {asked}; choose one split.")
     from trimtab import pocket
 
-    return Items(item_from_pocket(record) for record in pocket.items(wanted))
+    return Items(item_from_pocket(r) for kind in POCKET_SOURCES[name] for r in pocket.items(wanted, kind=kind))
 
 
 def item_from_pocket(record: PocketItem) -> Item:
@@ -42,4 +45,5 @@ def item_from_pocket(record: PocketItem) -> Item:
         aliases_text=tuple(record.aliases_text),
         choices=tuple(record.choices),
         split=record.split,
+        relevant=None if record.relevant == "conflict" else cast(Relevant, record.relevant),
     )

@@ -8,7 +8,7 @@ from trimtab.data.items import Items
 from trimtab.data.readers.jsonl import read_jsonl
 from trimtab.data.readers.mc2 import read_mc2
 from trimtab.data.readers.parquet import read_parquet
-from trimtab.data.readers.pocket import POCKET, read_pocket
+from trimtab.data.readers.pocket import POCKET_SOURCES, read_pocket
 from trimtab.errors import DataError, UsageError
 
 
@@ -25,8 +25,8 @@ def read_items(
     their number and the reason, and logged as a warning.
 
     Args:
-        source: ``pocket-mc2:train``, ``:validation`` or ``:test``; or a ``.jsonl`` or ``.parquet`` file with
-            the fields of ``Item``; or MC²'s own ``.json``.
+        source: ``pocket-mc2:train``, ``:validation`` or ``:test``; or ``pocket-interference:`` with one of these;
+            or a ``.jsonl`` or ``.parquet`` file with the fields of ``Item``; or MC²'s own ``.json``.
         split: Keep the items of this split only. MC² has no splits: see ``split_items``.
         images: The folder that image paths start from; the file's own folder if it is None. For MC² the COCO
             folder; if it is None, items load without their pictures, and opening one raises.
@@ -37,7 +37,7 @@ def read_items(
         DataError: The file is not there, broken, empty or without a usable row.
         MissingImageError: Images are missing; one error counts them all.
     """
-    if str(source).split(":")[0] == POCKET:
+    if str(source).split(":")[0] in POCKET_SOURCES:
         return read_pocket(str(source), split)
     items = _read_file(Path(source), None if images is None else _folder(images), skip_missing=skip_missing)
     return items if split is None else _only(items, split, Path(source))

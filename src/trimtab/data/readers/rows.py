@@ -7,13 +7,14 @@ from difflib import get_close_matches
 from typing import Any
 
 from trimtab.data.images import ImageSource
-from trimtab.data.items import Item
+from trimtab.data.items import RELEVANT, Item, Relevant
 from trimtab.data.words import normalise
 from trimtab.errors import DataError
 
 REQUIRED = ("id", "task", "question", "context", "answer_image", "answer_text")
-OPTIONAL = ("image", "split", "aliases_image", "aliases_text", "choices", "tags")
+OPTIONAL = ("image", "split", "aliases_image", "aliases_text", "choices", "tags", "relevant", "answer")
 _MAY_BE_EMPTY = frozenset({"context"})
+_IRRELEVANT = {"image": frozenset({"answer_text"}), "text": frozenset({"answer_image"})}
 # A typing slip keeps at least this share of the letters: "answer_txt" does, "image_id" for "image" does not.
 _SLIP_SIMILARITY = 0.8
 
@@ -21,15 +22,25 @@ _SLIP_SIMILARITY = 0.8
 def item_from_row(row: Mapping[str, Any], image: ImageSource | None) -> Item:
     """An item from a row with the fields of ``Item``; fields that it does not know are ignored.
 
+    A row with ``relevant`` needs no context and may give its one right answer as ``answer``.
+
     Raises:
         DataError: A field is missing, of the wrong type or probably misspelt, or the answers are the same.
     """
     present = {name: value for name, value in row.items() if value is not None}
+    relevant = _relevant(present)
+    if relevant is not None:
+        _fill_answers(present, relevant)
     check_fields(present, {name: (name,) for name in REQUIRED}, OPTIONAL)
     if isinstance(present["id"], int):
         present["id"] = str(present["id"])
-    texts = {name: text_field(present, name, may_be_empty=name in _MAY_BE_EMPTY) for name in REQUIRED}
-    check_conflict(texts["answer_image"], texts["answer_text"])
+    may_be_empty = _MAY_BE_EMPTY | _IRRELEVANT.get(relevant, frozenset())
+    texts = {name: text_field(present, name, may_be_empty=name in may_be_empty) for name in REQUIRED}
+    choices = _text_list(present, "choices")
+    if relevant is None:
+        check_conflict(texts["answer_image"], texts["answer_text"])
+    else:
+        _check_relevant(relevant, texts, choices, image)
     split = text_field(present, "split") if "split" in present else None
     return Item(
         id=texts["id"],
@@ -42,8 +53,9 @@ def item_from_row(row: Mapping[str, Any], image: ImageSource | None) -> Item:
         split=split,
         aliases_image=_text_list(present, "aliases_image"),
         aliases_text=_text_list(present, "aliases_text"),
-        choices=_text_list(present, "choices"),
+        choices=choices,
         tags=_text_list(present, "tags"),
+        relevant=relevant,
     )
 
 
@@ -87,6 +99,36 @@ def check_conflict(answer_image: str, answer_text: str) -> None:
         raise DataError(
             f"answer_image and answer_text must differ; both are {answer_image!r}, so nothing is in conflict."
         )
+
+
+def _relevant(present: Mapping[str, Any]) -> Relevant | None:
+    value = present.get("relevant")
+    if value is not None and value not in RELEVANT:
+        raise DataError(f"field 'relevant' must be one of {', '.join(RELEVANT)}; it is {value!r:.60}.")
+    return value
+
+
+def _fill_answers(present: dict[str, Any], relevant: Relevant) -> None:
+    """Put ``answer`` where it belongs; what the row leaves out of the irrelevant modality is empty."""
+    present.setdefault("context", "")
+    for side in ("image", "text"):
+        if relevant in (side, "both"):
+            if "answer" in present:
+                present.setdefault(f"answer_{side}", present["answer"])
+        else:
+            present.setdefault(f"answer_{side}", "")
+
+
+def _check_relevant(
+    relevant: Relevant, texts: Mapping[str, str], choices: tuple[str, ...], image: ImageSource | None
+) -> None:
+    answer = texts["answer_image"] if relevant == "image" else texts["answer_text"]
+    if relevant == "both" and texts["answer_image"] != texts["answer_text"]:
+        raise DataError("answer_image and answer_text must be the same where both modalities are relevant.")
+    if relevant != "text" and image is None:
+        raise DataError(f"field 'image' must be there where '{relevant}' is relevant; it is missing.")
+    if choices and (answer not in choices or len(set(choices)) != len(choices)):
+        raise DataError(f"field 'choices' must hold the answer {answer!r} and no option twice; it is {list(choices)}.")
 
 
 def _text_list(row: Mapping[str, Any], name: str) -> tuple[str, ...]:

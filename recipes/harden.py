@@ -1,0 +1,83 @@
+"""Diagnose interference, harden the model against it, and see whether that held: start to end.
+
+    python recipes/harden.py recipes/harden.yaml
+
+With your own model and data: put their names into a copy of the YAML file. Data is a .jsonl file with a line for each
+question: `id, task, question, relevant` (image, text or both), `answer`, `choices` and, where a picture belongs to it,
+`image`. Everything is written below `out`; run the same command again after a crash and it goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import yaml
+
+import trimtab as tt
+from trimtab.interference import AttackConfig, DiagnosisConfig, HardenConfig, LoraConfig
+from trimtab.interference.harden import SEEN
+from trimtab.report.interference import interference_verdicts, write_interference_report
+from trimtab.study import choose_items
+from trimtab.study.interference import InterferencePlan, read_interference, run_interference
+
+
+def main(settings: dict) -> None:
+    """Run the recipe."""
+    out = Path(settings["out"])
+    model = tt.load(settings["model"])
+    train = tt.read_items(settings["train"])
+    validation = tt.read_items(settings["validation"])
+    test = choose_items(tt.read_items(settings["test"]), settings["test_items"], settings["seed"])
+
+    # 1. What harms the model as it is? Every kind of perturbation, also those it will not be trained on.
+    diagnosis = DiagnosisConfig(scoring=("logits",), seed=settings["seed"])
+    before = InterferencePlan(settings["model"], settings["test"], diagnosis)
+    run_interference(before, out / "before", model, test)
+    print(write_interference_report(out / "before"))
+
+    # 2. Harden it: every question clean and under each of these; answers must agree with the clean ones.
+    attack = settings["attack_steps"]
+    config = HardenConfig(
+        perturbations=SEEN,
+        consistency="kl",
+        weight=settings["weight"],
+        attack=AttackConfig(steps=attack) if attack else None,
+        method="lora",
+        lora=LoraConfig(rank=settings["rank"], alpha=2.0 * settings["rank"]),
+        steps=settings["steps"],
+        batch=settings["batch"],
+        learning_rate=settings["learning_rate"],
+        evaluate_every=settings["evaluate_every"],
+        seed=settings["seed"],
+    )
+    hardened = tt.harden(model, train, out / "hardened", config, validation=validation)
+    print(hardened.folder / "README.md")
+
+    # 3. The same questions to the hardened model.
+    better = tt.load(hardened.folder)
+    after = InterferencePlan(str(hardened.folder), settings["test"], diagnosis)
+    run_interference(after, out / "after", better, test)
+    print(write_interference_report(out / "after"))
+
+    # 4. Say it in words, and in the numbers that decide.
+    for name in ("before", "after"):
+        summary = read_interference(out / name)
+        print(f"\n{name}:")
+        print(*interference_verdicts(summary), sep="\n")
+        for row in summary["worst"]:
+            print(
+                f"  {row['relevant']:6} clean {100 * row['clean']:5.1f} %  lowest {100 * row['worst']:5.1f} % "
+                f"({row['condition']})  right under all {100 * row['always']:5.1f} %"
+            )
+
+    # 5. Did hardening change whom the model believes when image and text conflict?
+    conflicts = choose_items(tt.read_items(settings["conflicts"]), settings["conflict_items"], settings["seed"])
+    for name, each in (("before", model), ("after", better)):
+        rates = tt.evaluate(each, conflicts, [tt.NoSteering(target="image").fit(each)]).rates
+        row = rates[rates.task == "all"].iloc[0]
+        print(f"{name}: {100 * row.following:.1f} % follow the image, {100 * row.opposite:.1f} % the text")
+
+
+if __name__ == "__main__":
+    main(yaml.safe_load(Path(sys.argv[1]).read_text()))

@@ -1,0 +1,93 @@
+"""``trimtab harden``: fine-tune a model so that the modality that does not matter harms it less."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trimtab.cli.console import print_json, print_line, print_table, progress_bars
+from trimtab.cli.inputs import load_items, load_model, say_skipped
+from trimtab.cli.interference import Relevant
+from trimtab.cli.options import DataSource, Images, Json, Limit, ModelName, Seed, SkipMissing, Split
+
+
+def harden(
+    model: ModelName,
+    data: DataSource,
+    out: Annotated[Path, typer.Option(help="Folder of the result; a killed run goes on in it.")] = Path("hardened"),
+    validation: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Items to evaluate on; the best checkpoint is kept.")
+    ] = None,
+    relevant: Annotated[
+        Relevant | None, typer.Option(help="What is relevant for items that do not say it, such as conflict items.")
+    ] = None,
+    perturbation: Annotated[list[str] | None, typer.Option(help="Kinds of views; several may be given.")] = None,
+    consistency: Annotated[str, typer.Option(help="kl, js or none.")] = "kl",
+    weight: Annotated[float, typer.Option(help="Weight of the consistency.")] = 1.0,
+    attack_steps: Annotated[
+        int, typer.Option(min=0, help="Steps of the adversarial attack on embeddings; 0 leaves it out.")
+    ] = 0,
+    attack_size: Annotated[float, typer.Option(help="Its size, as a share of the embeddings' root mean square.")] = 0.5,
+    method: Annotated[str, typer.Option(help="lora or full.")] = "lora",
+    rank: Annotated[int, typer.Option(min=1, help="Rank of the LoRA adapters.")] = 16,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 200,
+    batch: Annotated[int, typer.Option(min=1, help="Items of a step; each brings all its views.")] = 8,
+    micro_batch: Annotated[int | None, typer.Option(min=1, help="Items of a forward pass.")] = None,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-4,
+    evaluate_every: Annotated[int, typer.Option(min=1, help="Steps between evaluations and checkpoints.")] = 50,
+    patience: Annotated[int, typer.Option(min=0, help="Evaluations without a better one before stopping.")] = 0,
+    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16 (mixed).")] = "float32",
+    report_to: Annotated[list[str] | None, typer.Option(help="Where to log: tensorboard, wandb, ...")] = None,
+    limit: Limit = None,
+    split: Split = None,
+    images: Images = None,
+    skip_missing: SkipMissing = False,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Harden a model on views of items that differ in what does not matter; `trimtab.load` takes the result."""
+    from trimtab.interference import AttackConfig, HardenConfig, LoraConfig, with_relevant
+    from trimtab.interference import harden as harden_model
+
+    chosen: dict[str, Any] = {"perturbations": tuple(perturbation)} if perturbation else {}
+    config = HardenConfig(
+        attack=AttackConfig(size=attack_size, steps=attack_steps) if attack_steps else None,
+        consistency=consistency,  # pyright: ignore[reportArgumentType]  (checked by the configuration)
+        weight=weight,
+        method=method,  # pyright: ignore[reportArgumentType]
+        lora=LoraConfig(rank=rank, alpha=2.0 * rank),
+        steps=steps,
+        batch=batch,
+        micro_batch=micro_batch,
+        learning_rate=learning_rate,
+        evaluate_every=evaluate_every,
+        patience=patience,
+        precision=precision,  # pyright: ignore[reportArgumentType]
+        report_to=tuple(report_to or ()),
+        seed=seed,
+        **chosen,
+    )
+    items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
+    held_out = load_items(validation, images=images, skip_missing=skip_missing, seed=seed) if validation else []
+    if relevant is not None:
+        items, held_out = with_relevant(items, relevant.value), with_relevant(held_out, relevant.value)
+    loaded = load_model(model)
+    with progress_bars() as bars, bars.task(f"harden {loaded.name}", config.steps) as advance:
+        found = harden_model(loaded, items, out, config, validation=held_out, progress=advance)
+    say_skipped(found.record["skipped"], data)
+    if json:
+        print_json({"model": str(found.folder), **{k: v for k, v in found.record.items() if k != "log"}})
+        return
+    after = found.record.get("after")
+    if after:
+        print_table(
+            "Accuracy on the validation items, in percent; worst is the lowest of all conditions",
+            ["", "before", "after"],
+            [
+                [n.replace("_", ", "), f"{100 * found.record['before'][n]:.1f}", f"{100 * v:.1f}"]
+                for n, v in after.items()
+            ],
+        )
+    print_line(f"Hardened model: {found.folder}")

@@ -1,0 +1,27 @@
+"""Interference: does the modality that does not matter harm the answer, and training that away (arXiv 2505.19616)."""
+
+from trimtab.interference.diagnose import Diagnosis, DiagnosisConfig, diagnose, spectrum
+from trimtab.interference.harden import AttackConfig, HardenConfig, Hardened, LoraConfig, harden, variant
+from trimtab.interference.perturbations import PERTURBATIONS, Donors, perturb, register
+from trimtab.interference.views import CLEAN, View, clean_view, with_relevant
+
+__all__ = [
+    "CLEAN",
+    "PERTURBATIONS",
+    "AttackConfig",
+    "Diagnosis",
+    "DiagnosisConfig",
+    "Donors",
+    "HardenConfig",
+    "Hardened",
+    "LoraConfig",
+    "View",
+    "clean_view",
+    "diagnose",
+    "harden",
+    "perturb",
+    "register",
+    "spectrum",
+    "variant",
+    "with_relevant",
+]

@@ -1,0 +1,23 @@
+"""Diagnosis: answers with and without a perturbation of what does not matter."""
+
+from trimtab.interference.diagnose.config import IRRELEVANT, SCORINGS, DiagnosisConfig, Scoring
+from trimtab.interference.diagnose.diagnosis import Diagnosis, diagnose
+from trimtab.interference.diagnose.distances import js, kl, total_variation
+from trimtab.interference.diagnose.spectrum import SPECTRUM, spectrum
+from trimtab.interference.diagnose.ways import WAYS, Way
+
+__all__ = [
+    "IRRELEVANT",
+    "SCORINGS",
+    "SPECTRUM",
+    "WAYS",
+    "Diagnosis",
+    "DiagnosisConfig",
+    "Scoring",
+    "Way",
+    "diagnose",
+    "js",
+    "kl",
+    "spectrum",
+    "total_variation",
+]

@@ -1,0 +1,26 @@
+"""Hardening: fine-tuning that takes interference away (arXiv 2505.19616, section on mitigation)."""
+
+from trimtab.interference.harden.config import (
+    PAPER,
+    SEEN,
+    VARIANTS,
+    AttackConfig,
+    HardenConfig,
+    LoraConfig,
+    variant,
+)
+from trimtab.interference.harden.cost import StepCost
+from trimtab.interference.harden.harden import Hardened, harden
+
+__all__ = [
+    "PAPER",
+    "SEEN",
+    "VARIANTS",
+    "AttackConfig",
+    "HardenConfig",
+    "Hardened",
+    "LoraConfig",
+    "StepCost",
+    "harden",
+    "variant",
+]

@@ -1,0 +1,165 @@
+"""The training loop: transformers' Trainer with our objective, evaluation, and an answer to lack of memory."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
+
+from trimtab.engine.memory import out_of_memory
+from trimtab.interference.harden.config import HardenConfig
+from trimtab.interference.harden.objective import Objective
+from trimtab.interference.harden.schedule import Group, Schedule, as_batch
+
+logger = logging.getLogger(__name__)
+
+LOGS = 20
+"""Loss reports of a run."""
+
+
+class HardenTrainer(Trainer):
+    """Trains an ``Objective`` on a ``Schedule``."""
+
+    loss_is_scaled_for_ga = False
+
+    def __init__(
+        self,
+        objective: Objective,
+        schedule: Schedule,
+        config: HardenConfig,
+        folder: Path,
+        evaluation: Callable[[], dict[str, float]] | None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            objective: What is trained; ``steps_done`` and ``seconds`` count its steps in this process.
+            schedule: What it is trained on.
+            config: The run.
+            folder: Where checkpoints go; a killed run goes on from the last of them.
+            evaluation: Measures the model; ``worst`` of its result picks the best checkpoint. None evaluates nothing
+                and keeps the last step.
+            progress: Called with the number of steps just finished.
+        """
+        stop_early = evaluation is not None and config.patience > 0
+        super().__init__(
+            model=objective,
+            args=training_arguments(config, folder, objective.model.device, evaluation is not None),
+            train_dataset=schedule,
+            eval_dataset=schedule,  # never read: `evaluate` measures by itself
+            data_collator=as_batch,
+            callbacks=[EarlyStoppingCallback(config.patience)] if stop_early else [],
+        )
+        self.remove_callback(PrinterCallback)  # what runs print is for their callers to say
+        self.objective = objective
+        self.evaluation = evaluation
+        self.micro_batch = config.micro_batch or config.batch
+        self.skipped: dict[str, str] = {}
+        self.progress = progress
+        self.steps_done = 0
+        self.seconds = 0.0
+        self._parts: dict[str, float] = {}
+        self._steps = 0
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return the loss of some groups, times their share of the step."""
+        loss = model(inputs["groups"], inputs["share"])
+        return (loss, {}) if return_outputs else loss
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """Add up the gradients of a step in micro-batches; when memory runs out, halve them and do the step again.
+
+        A step's gradients start at zero here, since micro-batches are the only accumulation, so a step that failed
+        half-way is simply thrown away: what is trained does not depend on how much memory there was.
+        """
+        groups: list[Group] = inputs["groups"]
+        for group in groups:
+            self.skipped.update(group.skipped)
+        while True:
+            try:
+                return self._step(model, groups)
+            except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+                if not out_of_memory(error) or self.micro_batch == 1:
+                    raise
+                self.micro_batch = (min(self.micro_batch, len(groups)) + 1) // 2
+                logger.warning("Out of memory; going on with micro-batches of %d items.", self.micro_batch)
+            model.zero_grad()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def _step(self, model: nn.Module, groups: list[Group]) -> Tensor:
+        started = time.perf_counter()
+        total, parts = torch.zeros((), device=self.args.device), dict[str, float]()
+        for start in range(0, len(groups), self.micro_batch):
+            part = groups[start : start + self.micro_batch]
+            total += super().training_step(model, {"groups": part, "share": len(part) / len(groups)})
+            for name, value in self.objective.parts.items():
+                parts[name] = parts.get(name, 0.0) + value
+        for name, value in parts.items():
+            self._parts[name] = self._parts.get(name, 0.0) + value
+        self._steps += 1
+        self.steps_done += 1
+        self.seconds += time.perf_counter() - started
+        if self.progress:
+            self.progress(1)
+        return total
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Report the loss's parts, averaged since the last report, beside the loss."""
+        if "loss" in logs and self._steps:
+            logs = {**logs, **{name: value / self._steps for name, value in self._parts.items()}}
+            self._parts, self._steps = {}, 0
+        super().log(logs, start_time)
+
+    def evaluate(self, *_args: Any, metric_key_prefix: str = "eval", **_kwargs: Any) -> dict[str, float]:
+        """Measure accuracies on the validation items instead of a loss."""
+        assert self.evaluation is not None
+        self.objective.eval()
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in self.evaluation().items()}
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+def training_arguments(config: HardenConfig, folder: Path, device: torch.device, evaluates: bool) -> TrainingArguments:
+    """Translate a configuration for transformers."""
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        max_steps=config.steps,
+        per_device_train_batch_size=config.batch,
+        train_sampling_strategy="sequential",  # the schedule is the order
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=round(config.warmup * config.steps),
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.clip,
+        bf16=config.precision == "bfloat16",
+        fp16=config.precision == "float16",
+        logging_steps=max(1, config.steps // LOGS),
+        eval_strategy="steps" if evaluates else "no",
+        eval_steps=config.evaluate_every,
+        save_strategy="steps",
+        save_steps=config.evaluate_every,
+        save_total_limit=2,
+        load_best_model_at_end=evaluates,
+        metric_for_best_model="eval_worst" if evaluates else None,
+        greater_is_better=True if evaluates else None,
+        dataloader_num_workers=config.workers,
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+        report_to=list(config.report_to) or "none",
+        use_cpu=device.type == "cpu",
+        disable_tqdm=True,
+        seed=config.seed,
+    )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # one process drives one device; more go through torchrun
+    return arguments

@@ -1,0 +1,111 @@
+"""Which weights are trained, for as long as a run lasts, and how they are saved."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from trimtab.errors import MissingDependencyError
+from trimtab.interference.harden.config import HardenConfig, LoraConfig
+from trimtab.models import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Adapters:
+    """Low-rank adapters in place."""
+
+    peft: Any
+    model: Model
+
+    def save(self, folder: Path) -> None:
+        """Write the adapters; ``trimtab.load(folder)`` puts them on the model they were trained on."""
+        self.peft.peft_config["default"].base_model_name_or_path = self.model.name
+        self.peft.save_pretrained(str(folder), save_embedding_layers=False)
+
+
+@dataclass(frozen=True, eq=False)
+class FullWeights:
+    """All weights of the decoder, trained in place."""
+
+    model: Model
+
+    def save(self, folder: Path) -> None:
+        """Write the whole model with tokenizer, image processor and chat template."""
+        cast(Any, self.model.hf).save_pretrained(folder)
+        self.model.tokenizer.save_pretrained(folder)
+        self.model.image_processor.save_pretrained(folder)
+        (folder / "chat_template.jinja").write_text(self.model.chat_template)
+
+
+@contextmanager
+def trainable(model: Model, config: HardenConfig) -> Iterator[Adapters | FullWeights]:
+    """Make a model trainable inside the block, and leave it behind as it was.
+
+    Only the text decoder and its head are trained; the vision tower and the projector are not, so each picture is
+    encoded once, and what consistency anchors stays put.
+
+    Raises:
+        MissingDependencyError: LoRA is asked for and peft is not installed.
+    """
+    way = _adapters(model, config.lora, config.seed) if config.method == "lora" else _full(model)
+    with way as weights:
+        try:
+            if config.checkpointing:
+                cast(Any, model.hf).gradient_checkpointing_enable({"use_reentrant": False})
+            yield weights
+        finally:
+            if config.checkpointing:
+                cast(Any, model.hf).gradient_checkpointing_disable()
+            model.hf.eval().requires_grad_(False)
+
+
+@contextmanager
+def _adapters(model: Model, config: LoraConfig, seed: int) -> Iterator[Adapters]:
+    try:
+        import peft
+    except ImportError as error:
+        raise MissingDependencyError("`method` lora of harden needs peft; run: pip install 'trimtab[train]'") from error
+    settings = peft.LoraConfig(
+        r=config.rank,
+        lora_alpha=cast(int, config.alpha),
+        target_modules=_linear_maps(model),
+        lora_dropout=0.0,
+        bias="none",
+    )
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that goes in its version 6
+        torch.manual_seed(seed)
+        wrapped = peft.get_peft_model(cast(Any, model.hf), settings)
+    model.__dict__.pop("head_outputs", None)
+    try:
+        yield Adapters(wrapped, model)
+    finally:
+        cast(Any, wrapped).unload()
+        model.__dict__.pop("head_outputs", None)
+
+
+@contextmanager
+def _full(model: Model) -> Iterator[FullWeights]:
+    trained = {id(p): p for part in (model.decoder, model.lm_head) for p in part.parameters()}
+    before = [(p, p.detach().cpu().clone()) for p in trained.values()]
+    for parameter in trained.values():
+        parameter.requires_grad_()
+    try:
+        yield FullWeights(model)
+    finally:
+        with torch.no_grad():
+            for parameter, value in before:
+                parameter.copy_(value)
+
+
+def _linear_maps(model: Model) -> list[str]:
+    """Name the decoder's linear maps in full: a bare ``q_proj`` would match the vision tower's as well."""
+    inside = {id(module) for layer in model.layers for module in layer.modules() if isinstance(module, nn.Linear)}
+    return [name for name, module in model.hf.named_modules() if id(module) in inside]

@@ -1,0 +1,16 @@
+"""Perturbations of the modality that does not matter: registered by name, seeded, composable."""
+
+from trimtab.interference.perturbations import images, shuffles, texts  # noqa: F401  (each registers its kinds)
+from trimtab.interference.perturbations.base import PERTURBATIONS, Draw, Perturbation, perturb, perturbation, register
+from trimtab.interference.perturbations.donors import Donors, donors_without_fixed_points
+
+__all__ = [
+    "PERTURBATIONS",
+    "Donors",
+    "Draw",
+    "Perturbation",
+    "donors_without_fixed_points",
+    "perturb",
+    "perturbation",
+    "register",
+]

@@ -1,0 +1,88 @@
+"""Whose picture or text an item borrows: seeded permutations in which nobody gets back its own."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from trimtab.data import Item
+from trimtab.errors import UsageError
+
+
+class Donors:
+    """The items that others may borrow from.
+
+    ``image_of`` and ``text_of`` are two independent permutations, as the data spectrum test wants them
+    (arXiv 2509.23499); shuffling keeps the marginals of either modality, unlike blanking.
+    """
+
+    def __init__(self, items: Iterable[Item], seed: int = 0) -> None:
+        """Remember the items; the permutations are drawn when they are first needed.
+
+        Args:
+            items: The items of one data set.
+            seed: Seed of both permutations.
+        """
+        self.items = list(items)
+        self.seed = seed
+
+    @cached_property
+    def with_image(self) -> list[Item]:
+        """The items that have a picture."""
+        return [item for item in self.items if item.image is not None]
+
+    @cached_property
+    def _image_donors(self) -> dict[str, Item]:
+        owners = self.with_image
+        keys = [item.image.fingerprint for item in owners if item.image is not None]
+        return self._paired(owners, keys, "image")
+
+    @cached_property
+    def _text_donors(self) -> dict[str, Item]:
+        return self._paired(self.items, [f"{i.question}\n{i.context}" for i in self.items], "text")
+
+    def image_of(self, item: Item) -> Item | None:
+        """Return the item whose picture this one gets; None if it has no picture itself."""
+        return self._image_donors.get(item.id)
+
+    def text_of(self, item: Item) -> Item | None:
+        """Return the item whose question and context this one gets."""
+        return self._text_donors.get(item.id)
+
+    def _paired(self, items: Sequence[Item], keys: Sequence[str], what: str) -> dict[str, Item]:
+        places = donors_without_fixed_points(keys, random.Random(f"{self.seed}:{what}"))
+        return {item.id: items[place] for item, place in zip(items, places, strict=True)}
+
+
+def donors_without_fixed_points(keys: Sequence[str], rng: random.Random) -> list[int]:
+    """Draw a permutation that gives no place an equal key, so nobody borrows from itself or its double.
+
+    Equal keys are put next to each other in random order and everything is moved on by the size of the largest group.
+
+    Args:
+        keys: What each place has; equal keys are the same content.
+        rng: The source of the draw.
+
+    Returns:
+        For each place the place it borrows from.
+
+    Raises:
+        UsageError: More than half of the places have the same content, so no such permutation exists.
+    """
+    if not keys:
+        return []
+    counts = Counter(keys)
+    largest = max(counts.values())
+    if 2 * largest > len(keys):
+        raise UsageError(
+            f"`items` to shuffle must differ: {largest} of {len(keys)} have the same content, so some would get back "
+            "their own; give more items with different pictures and questions."
+        )
+    group = {key: rng.random() for key in counts}
+    order = sorted(range(len(keys)), key=lambda place: (group[keys[place]], keys[place], rng.random()))
+    donor = [0] * len(keys)
+    for here, place in enumerate(order):
+        donor[place] = order[(here + largest) % len(order)]
+    return donor

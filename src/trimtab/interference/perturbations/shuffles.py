@@ -1,0 +1,46 @@
+"""Exchanging content between items: which of text, image and their interaction does a benchmark need?
+
+Multi-modal Data Spectrum (arXiv 2509.23499). Options stay with their item, so an answer by options alone shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from trimtab.data.prompts import Modality
+from trimtab.interference.perturbations.base import Draw, Kind, register
+from trimtab.interference.views import View
+
+
+@dataclass(frozen=True)
+class ShuffledImage:
+    """The picture of another item of the data set."""
+
+    name: str = "shuffled_image"
+    modality: Modality = "image"
+    kind: Kind = "shuffle"
+
+    def __call__(self, view: View, draw: Draw) -> View | None:
+        """Take the donor's picture; None for an item that has none."""
+        donor = draw.donors.image_of(view.item)
+        return None if donor is None else replace(view, image=donor.image)
+
+
+@dataclass(frozen=True)
+class ShuffledText:
+    """The question and context of another item of the data set."""
+
+    name: str = "shuffled_text"
+    modality: Modality = "text"
+    kind: Kind = "shuffle"
+
+    def __call__(self, view: View, draw: Draw) -> View | None:
+        """Take the donor's question and, where this item shows a context, the donor's."""
+        donor = draw.donors.text_of(view.item)
+        if donor is None:
+            return None
+        context = (donor.context or None) if view.context is not None else None
+        return replace(view, question=donor.question, context=context)
+
+
+SHUFFLES = (register(ShuffledImage()), register(ShuffledText()))

@@ -1,0 +1,208 @@
+"""``write_interference_report``: a diagnosis as figures and one self-contained page; tables of an ablation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trimtab.interference import CLEAN
+from trimtab.report.page import PAGE, save_figure
+from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style
+from trimtab.report.tables import p_value, percent, points
+from trimtab.study import read_provenance
+from trimtab.study.interference import ALL, read_interference
+from trimtab.study.run_folder import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Rows = Sequence[dict[str, Any]]
+COLOURS = {"image": INSTRUCTION_COLOURS["image"], "text": INSTRUCTION_COLOURS["text"], "both": "#009E73"}
+"""By what is relevant."""
+EFFECTS = (
+    "relevant",
+    "way",
+    "scoring",
+    "condition",
+    "items",
+    "accuracy, %",
+    "changed",
+    "harmful",
+    "helpful",
+    "lie",
+    "JS",
+)
+"""Headings of the table of effects."""
+
+
+def write_interference_report(run: str | Path) -> Path:
+    """Write a diagnosis's figures (``figures/*.png``) and its page, which needs no other file.
+
+    Args:
+        run: Folder of a finished diagnosis.
+
+    Returns:
+        The page.
+
+    Raises:
+        UsageError: The folder is that of another study.
+        RunFolderError: The study is not finished, or the folder cannot be written to.
+    """
+    run = Path(run)
+    summary, provenance = read_interference(run), read_provenance(run)
+    images = {"accuracy": save_figure(run, "accuracy", accuracy_figure(summary["effects"]))}
+    if summary["spectrum"]:
+        images["spectrum"] = save_figure(run, "spectrum", accuracy_figure(summary["spectrum"]))
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(loader=PackageLoader("trimtab.report"), autoescape=True, undefined=StrictUndefined)
+    page = environment.get_template("interference.html.j2").render(
+        summary=summary,
+        provenance=provenance,
+        images=images,
+        headings=EFFECTS,
+        verdicts=interference_verdicts(summary),
+        effects=effect_cells(summary["effects"]),
+        worst=worst_cells(summary["worst"]),
+        spectrum=effect_cells(summary["spectrum"]),
+        slices=[[row["slice"], *cells] for row, cells in _sliced(summary["effects"])],
+        tests=paired_cells(summary["effects"]),
+    )
+    return write_whole(run / PAGE, page.encode())
+
+
+def interference_verdicts(summary: dict[str, Any]) -> list[str]:
+    """Say in a sentence for each family what perturbing the other modality does, by the paired tests."""
+    sentences = []
+    for row in summary["worst"]:
+        if row["way"] != "plain" or row["relevant"] == "both":
+            continue
+        table = [
+            r for r in _over_all(summary["effects"]) if all(r[k] == row[k] for k in ("way", "scoring", "relevant"))
+        ]
+        harmed = sorted((r for r in table if r["difference"] and _decided(r) and r["difference"] < 0), key=_difference)
+        other = "text" if row["relevant"] == "image" else "picture"
+        start = f"Where the {row['relevant']} is relevant (by {row['scoring']}, {row['n']} items)"
+        if not harmed:
+            sentences.append(f"{start}, no {other} that was tried lowers accuracy beyond chance.")
+            continue
+        worst = harmed[0]
+        sentences.append(
+            f"{start}, {worst['condition']} lowers accuracy by {points(-worst['difference']).lstrip('+')} points "
+            f"(95 % interval {points(-worst['difference_high']).lstrip('+')} to "
+            f"{points(-worst['difference_low']).lstrip('+')}); {len(harmed)} of {len(table) - 1} conditions do harm, "
+            f"and {percent(row['always'])} % of the items are right under all."
+        )
+    return sentences
+
+
+def _decided(row: dict[str, Any]) -> bool:
+    return row["p_holm"] is not None and row["p_holm"] < 0.05
+
+
+def _difference(row: dict[str, Any]) -> float:
+    return row["difference"]
+
+
+def effect_cells(effects: Rows) -> list[list[str]]:
+    """Lay out the effects over all items as text; an empty row parts the families."""
+    return _with_gaps([_effect_line(row) for row in _over_all(effects)])
+
+
+def worst_cells(worst: Rows) -> list[list[str]]:
+    """Lay out the worst cases as text."""
+    return [
+        [
+            row["relevant"],
+            row["way"],
+            row["scoring"],
+            percent(row["clean"]),
+            percent(row["worst"]),
+            row["condition"],
+            f"{percent(row['always'])} ({percent(row['always_low'])} to {percent(row['always_high'])})",
+        ]
+        for row in worst
+    ]
+
+
+def paired_cells(effects: Rows) -> list[list[str]]:
+    """Lay out the paired tests against the clean condition as text."""
+    return _with_gaps(
+        [
+            [
+                row["relevant"],
+                row["way"],
+                row["scoring"],
+                row["condition"],
+                points(row["difference"]),
+                f"{points(row['difference_low'])} to {points(row['difference_high'])}",
+                p_value(row["p"]),
+                p_value(row["p_holm"]),
+            ]
+            for row in _over_all(effects)
+            if row["condition"] != CLEAN
+        ]
+    )
+
+
+def _sliced(effects: Rows) -> list[tuple[dict[str, Any], list[str]]]:
+    return [(row, _effect_line(row)) for row in effects if row["slice"] != ALL]
+
+
+def _effect_line(row: dict[str, Any]) -> list[str]:
+    return [
+        row["relevant"],
+        row["way"],
+        row["scoring"],
+        row["condition"],
+        str(row["n"]),
+        f"{percent(row['accuracy'])} ({percent(row['accuracy_low'])} to {percent(row['accuracy_high'])})",
+        *(_share(row[column]) for column in ("changed", "harmful", "helpful", "followed")),
+        "" if row["js"] is None else f"{row['js']:.3f}",
+    ]
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else percent(value)
+
+
+def _with_gaps(lines: list[list[str]]) -> list[list[str]]:
+    found: list[list[str]] = []
+    for line in lines:
+        if found and found[-1][:3] != line[:3]:
+            found.append([])
+        found.append(line)
+    return found
+
+
+def _over_all(effects: Rows) -> list[dict[str, Any]]:
+    return [row for row in effects if row["slice"] == ALL]
+
+
+def accuracy_figure(effects: Rows) -> Figure:
+    """Draw the accuracy of each condition with its interval, a panel for each family, clean as a dashed line."""
+    rows = [r for r in _over_all(effects) if r["way"] == "plain"] or _over_all(effects)
+    scoring = rows[0]["scoring"]
+    rows = [r for r in rows if r["scoring"] == scoring]
+    families = list(dict.fromkeys(r["relevant"] for r in rows))
+    heights = [sum(r["relevant"] == f for r in rows) + 0.8 for f in families]
+    with figure_style() as new_figure:
+        figure = new_figure(figsize=(8.4, 0.7 + 0.3 * sum(heights)), layout="constrained")
+        panels = figure.subplots(len(families), 1, squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+        for panel, family in zip(panels, families, strict=True):
+            chosen = [r for r in rows if r["relevant"] == family][::-1]
+            for place, r in enumerate(chosen):
+                panel.plot([r["accuracy_low"], r["accuracy_high"]], [place] * 2, color=COLOURS[family], linewidth=2.2)
+                panel.plot(r["accuracy"], place, "o", color=COLOURS[family], markersize=6)
+            clean = next(r["accuracy"] for r in chosen if r["condition"] == CLEAN)
+            panel.axvline(clean, color=QUIET, linewidth=0.9, linestyle=(0, (4, 3)))
+            panel.set_yticks(range(len(chosen)), [r["condition"].replace("_", " ") for r in chosen], color=INK)
+            panel.set_ylim(-0.6, len(chosen) - 0.4)
+            panel.set_title(f"relevant: {family}")
+            panel.grid(axis="x")
+            panel.grid(visible=False, axis="y")
+        panels[-1].set_xlim(0, 1)
+        panels[-1].xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        panels[-1].set_xlabel("accuracy")
+    return figure

@@ -1,0 +1,131 @@
+"""``run_interference``: a diagnosis as a run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trimtab.data import Item, items_fingerprint
+from trimtab.errors import RunFolderError, UsageError
+from trimtab.interference import DiagnosisConfig, diagnose, spectrum
+from trimtab.interference.diagnose import Diagnosis
+from trimtab.models import Model
+from trimtab.study.interference.effects import effects, worst_cases
+from trimtab.study.progress import Progress, Silent
+from trimtab.study.provenance import describe, git_commit, hardware, versions
+from trimtab.study.records import records
+from trimtab.study.run_folder import ITEMS, PROVENANCE, SUMMARY, RunFolder, StepResult
+
+STUDY = "interference"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class InterferencePlan:
+    """A diagnosis as data.
+
+    Attributes:
+        model: The model's name.
+        data: The source of the items.
+        diagnosis: What is tried.
+        spectrum: Whether items with a picture are also asked with another's picture, question, or both.
+    """
+
+    model: str
+    data: str
+    diagnosis: DiagnosisConfig = field(default_factory=DiagnosisConfig)
+    spectrum: bool = True
+
+
+def run_interference(
+    plan: InterferencePlan, out: str | Path, model: Model, items: Sequence[Item], progress: Progress | None = None
+) -> Path:
+    """Diagnose a model and write the run folder; a finished step is not computed again.
+
+    Args:
+        plan: What to try.
+        out: The folder.
+        model: The model.
+        items: Items that say what is relevant and have options.
+        progress: Listens.
+
+    Returns:
+        The folder, with ``items.parquet``, ``summary.json`` and ``provenance.json``.
+
+    Raises:
+        UsageError: No item can be asked.
+        RunFolderError: The folder belongs to another configuration, or cannot be written to.
+    """
+    progress = progress or Silent()
+    identity = {"fingerprint": model.fingerprint, "items": items_fingerprint(items), "n": len(items)}
+    folder = RunFolder(out, {"study": STUDY, **asdict(plan), **identity})
+    with progress.task("diagnose", len(items)) as advance:
+        asked = folder.step("diagnosis", lambda: _result(diagnose(model, items, plan.diagnosis, progress=advance)))
+    shuffled = None
+    if plan.spectrum:
+        seen = [item for item in items if item.relevant in ("image", "both")]
+        with progress.task("spectrum", len(seen)) as advance:
+            shuffled = folder.step("spectrum", lambda: _spectrum(model, seen, plan.diagnosis, advance))
+    seed = plan.diagnosis.seed
+    answers = records(asked.table)
+    summary = {
+        "schema_version": SCHEMA_VERSION,
+        "study": STUDY,
+        "model": {"name": model.name, **describe(model)},
+        "plan": asdict(plan),
+        "items": {"asked": len({r["id"] for r in answers}), "skipped": asked.notes["skipped"]},
+        "effects": effects(answers, seed),
+        "worst": worst_cases(answers, seed),
+        "spectrum": effects(records(shuffled.table), seed) if shuffled is not None and len(shuffled.table) else [],
+        "spectrum_note": shuffled.notes.get("note") if shuffled is not None else None,
+    }
+    folder.write(ITEMS, lambda part: asked.table.to_parquet(part, index=False))
+    folder.write(SUMMARY, json.dumps(summary, indent=1))
+    folder.write(PROVENANCE, json.dumps(_provenance(model, folder), indent=1))
+    return folder.path
+
+
+def _result(found: Diagnosis) -> StepResult:
+    skipped = [{"row": s.row, "reason": s.reason} for s in found.skipped]
+    return StepResult(found.answers, {"skipped": skipped, "cost": asdict(found.cost)})
+
+
+def _spectrum(model: Model, items: Sequence[Item], config: DiagnosisConfig, advance: Any) -> StepResult:
+    """Run the spectrum test; data that cannot be shuffled is a finding, not a failure."""
+    from pandas import DataFrame
+
+    try:
+        return _result(spectrum(model, items, config, progress=advance))
+    except UsageError as error:
+        return StepResult(DataFrame(), {"skipped": [], "note": str(error)})
+
+
+def _provenance(model: Model, folder: RunFolder) -> dict[str, Any]:
+    return {
+        "versions": versions(),
+        "commit": git_commit(),
+        "hardware": hardware([model]),
+        "steps": folder.steps(),
+    }
+
+
+def read_interference(run: str | Path) -> dict[str, Any]:
+    """Read a diagnosis's summary.
+
+    Raises:
+        UsageError: The folder is that of another study.
+        RunFolderError: The study is not finished.
+    """
+    path = Path(run) / SUMMARY
+    if not path.is_file():
+        raise RunFolderError(f"`run` must hold a finished study; {run} has no {SUMMARY}; run it to its end.")
+    summary = json.loads(path.read_text())
+    if summary.get("study") != STUDY or summary.get("schema_version") != SCHEMA_VERSION:
+        raise UsageError(
+            f"`run` must hold an interference study of schema version {SCHEMA_VERSION}; {run} holds "
+            f"{summary.get('study')!r} of version {summary.get('schema_version')}."
+        )
+    return summary

@@ -1,0 +1,99 @@
+"""The ablation on a tiny model, and its averages by hand."""
+
+import json
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tests.contribution.items import conflict_items
+from tests.interference.items import mixed
+from trimtab.errors import UsageError
+from trimtab.interference import AttackConfig, HardenConfig
+from trimtab.models import adapters
+from trimtab.study.interference import AblationPlan, read_ablation, run_ablation
+from trimtab.study.interference.variants import accuracy_table
+from trimtab.testing import tiny_model
+
+BASE = HardenConfig(steps=1, batch=2, perturbations=("misleading_text",), attack=AttackConfig(steps=1))
+PLAN = AblationPlan(
+    "tiny",
+    variants=("augmented", "all"),
+    seeds=(0, 1),
+    base=BASE,
+    conditions=("misleading_text", "dilution_text", "noise_image"),
+    ways=("plain", "ignore"),
+    attack_steps=(2,),
+    test_items=6,
+    conflict_items=2,
+)
+
+
+def load(name: str | Path):
+    model = tiny_model("llava", layers=2, check=False)
+    if Path(name).is_dir():
+        adapters.merge(model, name)
+    return model
+
+
+def read(source: str):
+    return mixed(3) if source.startswith("pocket-interference") else conflict_items(4)
+
+
+def test_an_ablation_tests_every_variant_and_goes_on_where_it_was(tmp_path, monkeypatch):
+    out = run_ablation(PLAN, tmp_path / "run", load=load, read=read)
+    summary = read_ablation(out)
+    assert {r["variant"] for r in summary["accuracy"]} == {
+        "vanilla",
+        "vanilla, ignore",
+        "augmented",
+        "all",
+        "all, 2 steps",
+    }
+    assert (summary["seen"], summary["unseen"]) == (["misleading_text"], ["dilution_text", "noise_image"])
+    assert [c["label"] for c in summary["cost"]] == ["augmented-0", "augmented-1", "all-0", "all-1", "all, 2 steps-0"]
+    work = {c["label"]: c["forward_equivalents"] for c in summary["cost"]}
+    assert work["all, 2 steps-0"] > work["all-0"] > work["augmented-0"] > 0
+    assert {r["method"] for r in summary["preference"]} == {"none", "instruction", "mean"}
+    before = (out / "summary.json").read_bytes()
+    monkeypatch.setattr("trimtab.study.interference.ablation.diagnose", None)
+    monkeypatch.setattr(import_module("trimtab.interference.harden.harden"), "trainable", None)
+    run_ablation(PLAN, out, load=load, read=read)
+    assert (out / "summary.json").read_bytes() == before
+    assert json.loads((out / "provenance.json").read_text())["versions"]["trimtab"]
+
+
+def run_of(**conditions: str) -> list[dict]:
+    """Answers of one seed: for each condition a string of 1 (right) and 0, a place for each item."""
+    return [
+        {"id": f"i{k}", "relevant": "image", "condition": name, "correct": mark == "1"}
+        for name, marks in conditions.items()
+        for k, mark in enumerate(marks)
+    ]
+
+
+def test_averages_over_seeds_by_hand():
+    runs = [
+        run_of(clean="1111", lie="1000", noise="1110", other="0111"),
+        run_of(clean="1110", lie="1111", noise="1100", other="0011"),
+    ]
+    table = {row["condition"]: row for row in accuracy_table("all", runs, {"clean", "lie", "noise"})}
+    assert (table["clean"]["accuracy"], table["clean"]["n"], table["clean"]["seeds"]) == (0.875, 4, 2)
+    assert table["clean"]["spread"] == pytest.approx(0.25 / 2**0.5)
+    assert table["worst seen"]["accuracy"] == (0.25 + 0.5) / 2  # lie for the first seed, noise for the second
+    assert table["worst unseen"]["accuracy"] == (0.75 + 0.5) / 2
+    assert (table["lie"]["seen"], table["other"]["seen"]) == (True, False)
+    assert table["lie"]["low"] <= table["lie"]["accuracy"] <= table["lie"]["high"]
+
+
+def test_a_family_without_perturbations_has_its_clean_accuracy_as_worst():
+    table = {row["condition"]: row for row in accuracy_table("all", [run_of(clean="1101")], {"clean"})}
+    assert table["worst seen"]["accuracy"] == table["worst unseen"]["accuracy"] == 0.75
+
+
+def test_a_wrong_plan_is_refused():
+    with pytest.raises(UsageError, match="`variants` of AblationPlan"):
+        replace(PLAN, variants=("magic",))
+    with pytest.raises(UsageError, match="at least one seed"):
+        replace(PLAN, seeds=())
