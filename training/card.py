@@ -6,6 +6,7 @@ import argparse
 import json
 
 import trimtab
+from training.language import HEAR_STEPS, POLISH_STEPS
 from training.measure import Share, Shares, measure
 from trimtab.pocket import TASKS, checkpoint
 
@@ -78,8 +79,11 @@ sentences; training used others.
    as two-option questions, with a few facts and questions that need both. No conflict at all. Loss on answers only.
    Two thirds of the sentences are random words around the phrase that matters (`training/carriers.py`): a first
    attempt on the benchmark's training sentences alone learned those by heart and read others half as well;
-3. briefly, with instructed conflicts, until validation items in other words than the trained ones follow the
-   disfavoured modality about half the time.
+3. for {hear} steps, lower layers alone, to tell from an instruction which modality it names (an auxiliary head that
+   is thrown away): without this, conflicts under an instruction stay at chance for well over a hundred steps;
+4. with instructed conflicts, each asked once for either modality, until validation items with instructions in other
+   words than the trained ones are followed about six times in ten;
+5. all of it together for {polish} steps at a falling rate.
 
 It never met a conflict without an instruction: which modality it then prefers was not taught.
 {notes}
@@ -140,6 +144,8 @@ def render(name: str, parameters: int, results: dict[str, Shares], notes: str) -
         others="\n".join(_row(f"{key} (n = {results[key]['all'].n})", [results[key]["all"]]) for key in single),
         objects=len(OBJECT_PICTURES),
         notes=notes,
+        hear=HEAR_STEPS,
+        polish=POLISH_STEPS,
     )
 
 

@@ -30,6 +30,22 @@ _WORDS = words("""
     upon us used usual very view village visit voice wait want was watch water way we week well went were what when
     where whether which while who whole why will window winter wish with without woman word work world would write
     year yes yesterday yet you young your
+    accounts admired agreed already amazed announced appeared article asked became become been began beside board book
+    bought bridge built calm carried catalog caught chair cheered child children chose church clear clearly collected
+    common contained continued cool correct counted course court covered crowd dark dear deep delivered described
+    discovered dinner directly display dream drew dry dust edge ended enjoyed enjoys entered evening everybody everyone
+    exactly exciting explained famous fans farmer fell festival final fine finished fog followed forest former fresh
+    friends full funny garden gathered glass grass grew group guests hall handed hardly harbor held helped hidden hold
+    hung imagine inn interesting invited island joined kitchen label lane large leaves left lent lies light listed
+    lively lunch main map market match meal meeting mentions message mild minute mountain museum named narrow neighbor
+    neither news nobody noise noted notes noticed obviously occurred offered opened orchard order organized painted
+    passed photographs picked pleased plenty pointed porch possible poster prepared presented printed probably promised
+    proud pulled put quiet rain raised ran reached recalled received recently recorded regular remained remembers
+    reminded repaired reported reporter river roof sat scene season seat seems served several showed shown silent sat
+    sky smiled snow somebody someone somewhere spectators spent spring stands stage started station stated stayed steep
+    stone stood stored sun surface surprised table tale taught team terrace themselves theory thinks title told took
+    tourist tournament trail train travelled trees trip truly turned twice twenty usually valley various visibly visited
+    visitors voices waited walked wall warm watched wet wide wild wind witness wooden works written yard
 """)
 _SYLLABLES = words(
     "ba co di fra gle hu ing jo ka le mo nu ol pre qui ra st th un ver wo xi ya zen ed er ly ment tion al"

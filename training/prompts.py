@@ -6,9 +6,10 @@ No prompt holds a conflict without an instruction: which modality wins then must
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from training.carriers import LOOSE
+from training.orders import order
 from trimtab.engine import Prompt
 from trimtab.pocket import PocketItem, Scene, instructions_for
 from trimtab.pocket.benchmark import TASKS, draw
@@ -18,25 +19,26 @@ LETTERS = "ABCD"
 # What is harder to see is shown more often.
 _SEEN_SHARES = {
     "activity_recognition": 0.6,
-    "attribute": 2.2,
+    "attribute": 3.2,
     "color": 0.4,
-    "counting": 3.0,
+    "counting": 2.5,
     "object_recognition": 1.5,
-    "positional_reasoning": 2.0,
+    "positional_reasoning": 5.0,
     "sentiment_understanding": 0.5,
     "sport_recognition": 0.6,
 }
-_READ_SHARES = dict.fromkeys(TASKS, 1.0) | {"object_recognition": 4.0, "positional_reasoning": 1.3, "color": 1.5}
+_READ_SHARES = dict.fromkeys(TASKS, 1.0) | {"object_recognition": 3.0, "positional_reasoning": 2.0, "color": 2.0}
 _CHOICE_SHARE = 0.12
 
 
 @dataclass(frozen=True)
 class Example:
-    """A prompt's text, its picture, and the answer to learn."""
+    """A prompt's text, its picture, the answer to learn, and which modality an instruction named, if it matters."""
 
     body: str
     scene: Scene | None
     answer: str
+    told: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,12 @@ class Mixture:
     Attributes:
         items: So many items asked from their picture (sometimes also with an agreeing text), and as many from
             their text.
-        instructed: Instructed conflicts to follow the image, and the text.
+        instructed: Conflicts asked twice, with an instruction to follow the image and with one to follow the text,
+            so that nothing but the instruction tells which answer is right.
     """
 
     items: int = 20
-    instructed: tuple[int, int] = (0, 0)
+    instructed: int = 0
     closed_book: int = 3
     both: int = 4
     classification: int = 2
@@ -65,8 +68,9 @@ def step_examples(mixture: Mixture, rng: random.Random) -> list[Example]:
         examples.append(example(read, "text", rng, _CHOICE_SHARE))
         if rng.random() < 0.25:
             examples.append(example(seen, "agreeing", rng, _CHOICE_SHARE))
-    for target, number in zip(("image", "text"), mixture.instructed, strict=True):
-        examples += [instructed(_draw(_READ_SHARES, rng), target, "train", rng, _CHOICE_SHARE) for _ in range(number)]
+    for _ in range(mixture.instructed):
+        item = _draw(_READ_SHARES, rng)
+        examples += [instructed(item, target, "train", rng, _CHOICE_SHARE) for target in ("image", "text")]
     examples += [_knowledge(rng) for _ in range(mixture.closed_book)]
     examples += [_joined(rng) for _ in range(mixture.both)]
     examples += [_classified(rng) for _ in range(mixture.classification)]
@@ -93,7 +97,7 @@ def example(item: PocketItem, condition: str, rng: random.Random, choice_share: 
         answer, wrong = wrong, answer
     instruction = None
     if condition == "agreeing" and choice_share and rng.random() < 0.4:  # words met before they matter
-        instruction = rng.choice(instructions_for(rng.choice(("image", "text")), "train"))
+        instruction = order(rng.choice(("image", "text")), rng)
     return _form(
         item, None if condition == "text" else item.scene, context, instruction, answer, wrong, rng, choice_share
     )
@@ -104,8 +108,9 @@ def instructed(item: PocketItem, target: str, split: str, rng: random.Random, ch
     answer, wrong = item.answer_image, item.answer_text
     if target == "text":
         answer, wrong = wrong, answer
-    instruction = rng.choice(instructions_for(target, split))
-    return _form(item, item.scene, item.context, instruction, answer, wrong, rng, choice_share)
+    instruction = order(target, rng) if split == "train" else rng.choice(instructions_for(target, split))
+    asked = _form(item, item.scene, item.context, instruction, answer, wrong, rng, choice_share)
+    return replace(asked, told=target)
 
 
 def conflict(item: PocketItem, answer: str) -> Example:

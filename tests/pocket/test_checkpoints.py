@@ -8,7 +8,11 @@ import pytest
 import torch
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
+import trimtab
 from trimtab import pocket
+from trimtab.data import judge, read_items
+from trimtab.data.prompts import INSTRUCTIONS, MODALITIES, Modality, prompt_for
+from trimtab.engine import Prompt, generate
 
 FILES = (
     "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
@@ -16,12 +20,6 @@ FILES = (
 )  # fmt: skip
 
 pytestmark = pytest.mark.parametrize("name", pocket.CHECKPOINTS)
-
-
-@pytest.fixture(autouse=True)
-def _is_trained(name):
-    if not (pocket.checkpoint(name) / "model.safetensors").is_file():
-        pytest.skip(f"{name} is not in this checkout yet; train it with: python -m training {name} --runs DIR")
 
 
 def test_folder_is_complete_and_small(name):
@@ -73,3 +71,19 @@ def test_texts_survive_the_tokenizer(name):
     for item in pocket.items("validation")[:40]:
         ids = tokenizer(item.context, add_special_tokens=False)["input_ids"]
         assert tokenizer.decode(ids) == item.context
+
+
+def test_sees_reads_and_heeds_an_instruction(name):
+    """A smoke test on 64 items; the model card has the numbers of all of them."""
+    model = trimtab.load(name)
+    items = read_items("pocket-mc2:test")[::32][:64]
+
+    def share(prompts: list[Prompt], target: Modality) -> float:
+        replies = generate(model, prompts, max_new_tokens=8, batch_size=32).texts
+        return sum(judge(reply, item).label == target for reply, item in zip(replies, items, strict=True)) / len(items)
+
+    assert share([prompt_for(item, context=False) for item in items], "image") > 0.8
+    assert share([prompt_for(item, image=False) for item in items], "text") > 0.85
+    for target in MODALITIES:
+        told = share([prompt_for(item, instruction=INSTRUCTIONS[target]) for item in items], target)
+        assert told > share([prompt_for(item) for item in items], target)

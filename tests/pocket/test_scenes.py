@@ -8,8 +8,6 @@ import time
 import numpy as np
 import pytest
 
-from trimtab import pocket
-from trimtab.errors import UsageError
 from trimtab.pocket import bank
 from trimtab.pocket.layouts import KINDS, compose
 from trimtab.pocket.pictures import raster
@@ -72,11 +70,3 @@ def test_rendering_is_quick_once_pictures_are_cached():
     for scene in scenes:
         scene.render()
     assert (time.process_time() - start) / len(scenes) < 0.02  # about 1 ms on an idle machine
-
-
-def test_sample_sheet():
-    page = pocket.sample_sheet(pocket.items("validation")[:5])
-    assert page.mode == "RGB"
-    assert page.height > SIDE
-    with pytest.raises(UsageError, match="items"):
-        pocket.sample_sheet([])

@@ -22,8 +22,6 @@ ITEMS = pocket.items("validation")[:8]
 
 @pytest.mark.parametrize("name", pocket.CHECKPOINTS)
 def test_pixels_and_tokens_equal_the_engines(name):
-    if not (pocket.checkpoint(name) / "model.safetensors").is_file():
-        pytest.skip(f"{name} is not in this checkout yet; train it with: python -m training {name} --runs DIR")
     model = trimtab.load(name)
     reader = Reader(model.hf, model.tokenizer)
     asked = [example(item, "irrelevant", random.Random(0)) for item in ITEMS]

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from trimtab.pocket.benchmark import SPLITS, TASKS, PocketItem, items
     from trimtab.pocket.instructions import instructions_for
     from trimtab.pocket.scene import Scene
-    from trimtab.pocket.sheet import sample_sheet
 
 CHECKPOINTS = ("pocket-llava", "pocket-qwen")
 """Names of the bundled models."""
@@ -26,7 +25,6 @@ _HOMES = {
     "Scene": "scene",
     "instructions_for": "instructions",
     "items": "benchmark",
-    "sample_sheet": "sheet",
 }
 
 __all__ = [
@@ -38,7 +36,6 @@ __all__ = [
     "checkpoint",
     "instructions_for",
     "items",
-    "sample_sheet",
 ]
 
 

@@ -31,6 +31,15 @@ _TRAIN = (
     "When the two contradict each other, you must go by the {own}.",
     "Give the answer that the {own} supports, whatever the {other} says.",
     "Prioritize the information from the {own} over the {other}.",
+    # Short ones that name one modality only are understood first, and the others after them.
+    "Answer from the {own}.",
+    "Trust the {own}.",
+    "Only the {own} counts here.",
+    "Go by the {own} alone.",
+    "Use nothing but the {own}.",
+    "The {own} is right.",
+    "Follow the {own}.",
+    "Please rely on the {own}.",
 )
 _NAMES = {
     "image": ("image", "image", "image content", "picture", "photo"),
@@ -51,4 +60,5 @@ def instructions_for(target: str, split: str = "test") -> tuple[str, ...]:
     if split == "validation":
         return tuple(pattern.format(own=target, other=other) for pattern in _VALIDATION)
     pairs = list(zip(_NAMES[target], _NAMES[other], strict=True)) + [(_NAMES[target][0], _NAMES[other][3])]
-    return tuple(pattern.format(own=own, other=other) for pattern in _TRAIN for own, other in dict.fromkeys(pairs))
+    written = (pattern.format(own=own, other=other) for pattern in _TRAIN for own, other in dict.fromkeys(pairs))
+    return tuple(dict.fromkeys(written))
