@@ -14,23 +14,32 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trimtab.circuits import HeadSet as HeadSet
+    from trimtab.circuits import load_head_set as load_head_set
     from trimtab.contribution import contribution as contribution
     from trimtab.data import Item as Item
     from trimtab.data import judge as judge
     from trimtab.data import read_items as read_items
     from trimtab.data import write_items as write_items
     from trimtab.engine import AddVector as AddVector
+    from trimtab.engine import BlockAttention as BlockAttention
     from trimtab.engine import Prompt as Prompt
     from trimtab.engine import Read as Read
+    from trimtab.engine import ReplaceHeads as ReplaceHeads
     from trimtab.engine import Row as Row
+    from trimtab.engine import ScaleHeads as ScaleHeads
     from trimtab.engine import applied as applied
     from trimtab.engine import generate as generate
     from trimtab.engine import run as run
+    from trimtab.interference import HardenConfig as HardenConfig
+    from trimtab.interference import diagnose as diagnose
+    from trimtab.interference import harden as harden
     from trimtab.models import Model as Model
     from trimtab.models import load as load
     from trimtab.report import write_report as write_report
     from trimtab.steering import AMPS as AMPS
     from trimtab.steering import L2S as L2S
+    from trimtab.steering import Autotrim as Autotrim
     from trimtab.steering import Instruction as Instruction
     from trimtab.steering import MeanDifference as MeanDifference
     from trimtab.steering import NoSteering as NoSteering
@@ -40,12 +49,25 @@ if TYPE_CHECKING:
 __version__ = version("trimtab")
 
 _HOMES = {
+    "circuits": ["HeadSet", "load_head_set"],
     "contribution": ["contribution"],
     "data": ["Item", "judge", "read_items", "write_items"],
-    "engine": ["AddVector", "Prompt", "Read", "Row", "applied", "generate", "run"],
+    "engine": [
+        "AddVector",
+        "BlockAttention",
+        "Prompt",
+        "Read",
+        "ReplaceHeads",
+        "Row",
+        "ScaleHeads",
+        "applied",
+        "generate",
+        "run",
+    ],
+    "interference": ["HardenConfig", "diagnose", "harden"],
     "models": ["Model", "load"],
     "report": ["write_report"],
-    "steering": ["AMPS", "L2S", "Instruction", "MeanDifference", "NoSteering", "load_artifact"],
+    "steering": ["AMPS", "L2S", "Autotrim", "Instruction", "MeanDifference", "NoSteering", "load_artifact"],
     "study": ["evaluate"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -54,6 +76,10 @@ __all__ = [
     "AMPS",
     "L2S",
     "AddVector",
+    "Autotrim",
+    "BlockAttention",
+    "HardenConfig",
+    "HeadSet",
     "Instruction",
     "Item",
     "MeanDifference",
@@ -61,15 +87,20 @@ __all__ = [
     "NoSteering",
     "Prompt",
     "Read",
+    "ReplaceHeads",
     "Row",
+    "ScaleHeads",
     "__version__",
     "applied",
     "contribution",
+    "diagnose",
     "evaluate",
     "generate",
+    "harden",
     "judge",
     "load",
     "load_artifact",
+    "load_head_set",
     "read_items",
     "run",
     "write_items",

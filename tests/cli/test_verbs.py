@@ -110,6 +110,39 @@ def small_demo(monkeypatch, model):
     monkeypatch.setattr(trimtab.study, "run_study", partial(run_study, load=lambda _name: model, read=read))
 
 
+def test_a_study_from_its_file(invoke, small_demo, tmp_path):
+    (tmp_path / "ours.yaml").write_text(
+        "models: [tiny]\nmethods: [none, mean_items]\nvariants:\n  mean_items: {method: mean, norm: items}\n"
+        "protocols: [open, single]\ntrain_items: 4\nvalidation_items: 2\ntest_items: 4\nsweep_items: 2\n"
+        "contribution_items: 2\ndepths: [0.5]\nstrengths: [1.0]\n"
+    )
+    found = answer(invoke("study", "ours.yaml", "--json"))
+    assert found["run"].endswith("ours")
+    assert {r["method"] for r in found["summary"]["rows"]} == {"none", "mean_items"}
+    assert {r["protocol"] for r in found["summary"]["rows"]} == {"open", "single"}
+
+
+def test_fit_takes_options_and_generate_any_method(invoke, data, tmp_path):
+    options = (
+        "--option",
+        "base=l2s",
+        "--layer",
+        0,
+        "--layer",
+        1,
+        "--option",
+        "network={width: 4, epochs: 2}",
+        "--json",
+    )
+    fitted = answer(invoke("fit", "autotrim", "tiny", data, "--target", "image", *options))
+    assert set(fitted["metrics"]["train"]["layers"]) == {"0", "1"}
+    picture().save(tmp_path / "p.png")
+    ask = ("generate", "tiny", "--image", "p.png", "--question", "What is it?", "--context", "A dog.", "--json")
+    assert "answer" in answer(invoke(*ask, "--artifact", fitted["artifact"]))
+    contrast = answer(invoke("fit", "vdd", "tiny", data, "--target", "text", "--json"))
+    assert "answer" in answer(invoke(*ask, "--artifact", contrast["artifact"], "--strength", 0.5))
+
+
 def test_demo_and_report(invoke, small_demo, tmp_path):
     shown = invoke("demo", "--fast", "--out", "run")
     assert shown.exit_code == 0, shown.output

@@ -39,6 +39,7 @@ def answers() -> DataFrame:
                                 "chosen": plain or method == "none" or strength == 1.0,
                                 "label": target if i < followed else "other" if i == 59 else other,
                                 "collapsed": i == 59 and method == "amps",
+                                "reason": "",
                             }
                         )
     return DataFrame(rows)
@@ -50,10 +51,12 @@ def artifacts() -> DataFrame:
             "model": m,
             "folder": m,
             "method": method,
+            "kind": method,
             "target": t,
             "layer": None if method in ("none", "instruction") else 5,
             "strength": 1.0,
             "reading": "prose" if method == "amps" else None,
+            "train_items": 240,
         }
         for m in MODELS
         for t in FOLLOWED

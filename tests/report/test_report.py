@@ -44,7 +44,9 @@ def test_the_page_needs_no_other_file(page, run):
 
 def test_figures_are_written_as_png(page, run):
     names = sorted(path.name for path in (run / "figures").iterdir())
-    assert names == ["contribution.png", "paired.png", "strength-pocket-llava.png", "strength-pocket-qwen.png"]
+    models = ("pocket-llava", "pocket-qwen")
+    each = [f"{figure}-{model}.png" for figure in ("pareto", "strength") for model in models]
+    assert names == sorted(["contribution.png", "paired.png", "preference.png", *each])
     assert all((run / "figures" / name).read_bytes().startswith(b"\x89PNG") for name in names)
 
 

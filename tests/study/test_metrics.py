@@ -5,10 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas import DataFrame
 
-from trimtab.study import ALL_TASKS, compare, contribution_rates, rates
+from trimtab.study import ALL_TASKS, compare, contribution_rates, oracle_rates, preference_rates, rates
 
 
-def answer(i: int, label: str, *, collapsed: bool = False, target: str = "image", method: str = "l2s") -> dict:
+def answer(
+    i: int, label: str, *, collapsed: bool = False, target: str = "image", method: str = "l2s", strength: float = 1.0
+) -> dict:
     return {
         "id": f"i{i}",
         "task": ["color", "counting"][i % 2],
@@ -16,9 +18,11 @@ def answer(i: int, label: str, *, collapsed: bool = False, target: str = "image"
         "method": method,
         "target": target,
         "protocol": "open",
-        "strength": 1.0,
+        "strength": strength,
         "label": label,
         "collapsed": collapsed,
+        "chosen": strength == 1.0,
+        "reason": "",
     }
 
 
@@ -62,3 +66,23 @@ def test_items_without_a_ratio_do_not_count():
     assert found["color"]["n"] == found[ALL_TASKS]["n"] == 2
     assert found["color"]["ratio"] == pytest.approx(0.3)
     assert "counting" not in found
+
+
+def swept() -> list[dict]:
+    """Four items: the vector turns the first at strength 1, the second at 2, the third at neither."""
+    rows = [answer(i, "image" if i == 3 else "text", method="none", strength=0.0) for i in range(4)]
+    for strength, turned in ((1.0, {0}), (2.0, {1})):
+        rows += [answer(i, "image" if i in turned else "text", strength=strength) for i in range(4)]
+    return [{**row, "chosen": row["chosen"] or row["method"] == "none"} for row in rows]
+
+
+def test_the_oracle_takes_each_items_best_strength_or_none():
+    (found,) = oracle_rates(swept())
+    assert (found["method"], found["n"], found["strengths"]) == ("l2s", 4, 2)
+    assert (found["following"], found["best_fixed"]) == (0.75, 0.25)
+    assert found["beside"] == {"none": 0.25, "l2s": 0.25}
+
+
+def test_preferences_split_items_by_their_unsteered_answer():
+    rows = [r for r in preference_rates(swept()) if r["method"] == "l2s" and r["strength"] == 1.0]
+    assert {(r["preference"], r["n"], r["following"]) for r in rows} == {("text", 3, 1 / 3), ("image", 1, 0.0)}

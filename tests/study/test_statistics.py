@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.errors import UsageError
-from trimtab.study import bootstrap_mean, paired_difference, wilson
+from trimtab.study import bootstrap_mean, holm, paired_difference, wilson
 
 
 def test_wilson_is_the_published_interval():
@@ -64,3 +64,15 @@ def test_paired_interval_turns_with_its_sides():
 def test_nothing_to_count_is_refused(call):
     with pytest.raises(UsageError):
         call()
+
+
+def test_holm_is_bonferroni_for_the_smallest_and_never_decreases():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_the_effect_size_is_how_far_flips_are_from_even():
+    found = paired_difference([True] * 3 + [False], [False] * 3 + [True])
+    assert found.effect == pytest.approx(0.25)
+    assert paired_difference([True], [True]).effect == 0

@@ -8,15 +8,19 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from trimtab.cli.circuits import circuits
 from trimtab.cli.data import data_app
 from trimtab.cli.demo import demo
 from trimtab.cli.doctor import doctor
 from trimtab.cli.evaluate import evaluate
 from trimtab.cli.fit import fit
 from trimtab.cli.generate import generate
+from trimtab.cli.harden import harden
+from trimtab.cli.interference import interference
 from trimtab.cli.measure import measure
 from trimtab.cli.models import models_app
 from trimtab.cli.report import report
+from trimtab.cli.study import study
 from trimtab.errors import MissingDependencyError, TrimtabError, UsageError
 
 FAILURE, USAGE, MISSING_DEPENDENCY, INTERRUPTED = 1, 2, 3, 130
@@ -76,6 +80,7 @@ def trimtab(
 
 
 app.command(epilog="Example: trimtab demo --out runs/demo")(demo)
+app.command(epilog="Example: trimtab study recipes/steering.yaml --out runs/steering")(study)
 app.command(epilog="Example: trimtab measure pocket-qwen pocket-mc2:test --limit 80")(measure)
 app.command(
     epilog="Example: trimtab fit amps pocket-qwen pocket-mc2:train --target image "
@@ -86,6 +91,14 @@ app.command(
     epilog='Example: trimtab generate pocket-qwen --image cat.png --question "What animal is it?" '
     '--context "A dog sleeps on the sofa."'
 )(generate)
+app.command(epilog="Example: trimtab circuits pocket-qwen pocket-mc2:test --out runs/circuits")(circuits)
+app.command(
+    epilog="Example: trimtab interference pocket-qwen pocket-interference:test --limit 300 --out runs/interference"
+)(interference)
+app.command(
+    epilog="Example: trimtab harden pocket-qwen pocket-interference:train --validation pocket-interference:validation "
+    "--out hardened"
+)(harden)
 app.command(epilog="Example: trimtab report runs/demo")(report)
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")

@@ -54,7 +54,7 @@ def print_study(summary: dict[str, Any]) -> None:
             cells = [cell.text for cell in line.cells]
             rows.append([f" {line.method}", *cells, f"{line.total.text} ({line.total.note})", line.collapse.text])
         print_table(
-            f"Following the {table.target}, in percent of {table.items} test items",
+            f"Following the {table.target} ({table.protocol} protocol), in percent of {table.items} test items",
             ["", *(task[:TASK_LETTERS] for task in table.tasks), "total (95 %)", "coll."],
             rows[1:],
             gap=1,
@@ -62,8 +62,8 @@ def print_study(summary: dict[str, Any]) -> None:
     lines = paired_table(summary, [("amps", "l2s")])
     print_table(
         "AMPS minus L2S on the same items, in percentage points",
-        ["model", "target", "difference", "95 % interval", "McNemar p"],
-        [[r.model, r.target, r.difference, r.interval, r.p] for r in lines],
-        left=2,
+        ["model", "protocol", "target", "difference", "95 % interval", "McNemar p", "Holm"],
+        [[r.model, r.protocol, r.target, r.difference, r.interval, r.p, r.p_holm] for r in lines],
+        left=3,
     )
     print_line(headline(summary))

@@ -22,7 +22,7 @@ from trimtab.cli.options import (
 
 if TYPE_CHECKING:
     from trimtab.models import Model
-    from trimtab.steering import Artifact
+    from trimtab.study.artifacts import AnyArtifact
 
 
 def evaluate(
@@ -34,6 +34,9 @@ def evaluate(
     strength: Annotated[
         list[float] | None, typer.Option(help="Further strengths to try; each artifact's own is always tried.")
     ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="open: in words; single: options in one order; paired: options in both orders.")
+    ] = "open",
     limit: Limit = None,
     split: Split = None,
     images: Images = None,
@@ -51,7 +54,7 @@ def evaluate(
     loaded = load_model(model)
     methods = with_baselines(loaded, artifact or [])
     with progress_bars() as bars, bars.task("evaluate", len(items)) as advance:
-        found = evaluate_methods(loaded, items, methods, strengths=strength)
+        found = evaluate_methods(loaded, items, methods, strengths=strength, protocol=protocol)
         advance(len(items))
     say_skipped(len(found.skipped), data)
     if out is not None:
@@ -68,13 +71,14 @@ def evaluate(
         print_line(f"Answers: {out}")
 
 
-def with_baselines(model: Model, folders: list[Path]) -> list[Artifact]:
+def with_baselines(model: Model, folders: list[Path]) -> list[AnyArtifact]:
     """Load artifacts; put before them, for each of their targets, no steering and the instruction."""
     from trimtab.data.prompts import MODALITIES
-    from trimtab.steering import Instruction, NoSteering, load_artifact
+    from trimtab.steering import Instruction, NoSteering
+    from trimtab.study.artifacts import load_any_artifact
 
-    loaded = [load_artifact(folder, model) for folder in folders]
-    methods: list[Artifact] = []
+    loaded = [load_any_artifact(folder, model) for folder in folders]
+    methods: list[AnyArtifact] = []
     for target in MODALITIES:
         own = [a for a in loaded if a.target == target]
         if own or not loaded:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def fit(
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="none, instruction, mean, l2s or amps.")],
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="A steering method; docs/steering.md lists them.")],
     model: ModelName,
     data: DataSource,
     target: Annotated[Target, typer.Option(help="The modality to follow.")],
@@ -44,6 +44,10 @@ def fit(
     split: Split = None,
     images: Images = None,
     skip_missing: SkipMissing = False,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An option of the method; repeatable."),
+    ] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -52,11 +56,11 @@ def fit(
     from trimtab.steering import tune
 
     layers = layer or []
-    if validation is None and (len(layers) > 1 or strength):
+    prepared = _method(method, target, layers, seed, option or [])
+    if validation is None and ((len(layers) > 1 and prepared.adds_vector) or strength):
         raise UsageError(
             "`--layer` and `--strength` of fit must be chosen on items if several are given; add --validation."
         )
-    prepared = _method(method, target, layers[0] if len(layers) == 1 else None, seed)
     items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
     loaded = load_model(model)
     with progress_bars() as bars, bars.task(f"fit {method} for {target.value}", len(items)) as advance:
@@ -84,12 +88,23 @@ def fit(
     print_line(f"{artifact.method} for {artifact.target}{where}: {folder}")
 
 
-def _method(name: str, target: Target, layer: int | None, seed: int) -> Method:
-    from trimtab.errors import UsageError
-    from trimtab.steering import METHODS
+def _method(name: str, target: Target, layers: list[int], seed: int, options: list[str]) -> Method:
+    """Make a method of its name and options; layer and seed go to the methods that have them."""
+    import dataclasses
 
-    if name not in METHODS:
-        raise UsageError(f"`METHOD` of fit must be one of {', '.join(METHODS)}; got {name!r}.")
-    kind = METHODS[name]
-    options: dict[str, Any] = {"layer": layer, "seed": seed} if kind.adds_vector else {}
-    return kind(target=target.value, **options)
+    import yaml
+
+    from trimtab.errors import UsageError
+    from trimtab.steering import METHODS, make_method
+
+    known = {field.name for field in dataclasses.fields(METHODS[name])} if name in METHODS else set()
+    given_layers = {"layer": layers[0] if len(layers) == 1 else None, "layers": layers} if layers else {}
+    if layers and known and not known & set(given_layers):
+        raise UsageError(f"`--layer` of fit must be left out for {name!r}, which works at no layer; got {layers}.")
+    chosen: dict[str, Any] = {key: value for key, value in {**given_layers, "seed": seed}.items() if key in known}
+    for given in options:
+        key, equals, value = given.partition("=")
+        if not equals:
+            raise UsageError(f"`--option` of fit must be NAME=VALUE; got {given!r}.")
+        chosen[key] = yaml.safe_load(value)
+    return make_method(name, {"target": target.value, **chosen})

@@ -31,9 +31,9 @@ def generate(
     from trimtab.data import ImageFile
     from trimtab.data.prompts import INSTRUCTIONS
     from trimtab.engine import Prompt, Row
-    from trimtab.engine import generate as answer
     from trimtab.errors import UsageError
-    from trimtab.steering import load_artifact
+    from trimtab.steering import Ask, answer
+    from trimtab.study.artifacts import load_any_artifact
 
     if artifact is None and strength is not None:
         raise UsageError("`--strength` of generate must come with an artifact to steer with; add --artifact.")
@@ -45,12 +45,10 @@ def generate(
         instruction=next(iter(named.values()), instruction),
     )
     loaded = load_model(model)
-    row = Row(prompt)
+    asks: list[Ask] = [Row(prompt)]
     if artifact is not None:
-        steering = load_artifact(artifact, loaded)
-        steering.check(loaded)
-        row = steering.row(prompt, strength)
-    found = answer(loaded, [row], max_new_tokens=max_new_tokens)
+        asks = load_any_artifact(artifact, loaded).asks(loaded, [prompt], strength)
+    found = answer(loaded, asks, max_new_tokens=max_new_tokens)
     if json:
         print_json(
             {

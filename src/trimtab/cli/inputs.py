@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trimtab.cli.console import remark
-from trimtab.errors import TrimtabError, UsageError
 
 if TYPE_CHECKING:
     from trimtab.data import Items
@@ -22,16 +21,7 @@ def load_model(name: str) -> Model:
     """
     import trimtab
 
-    try:
-        return trimtab.load(name)
-    except TrimtabError:
-        raise
-    except (OSError, ValueError) as error:  # what transformers raises for a name it cannot find or read
-        reason = str(error).strip().splitlines()[0]
-        raise UsageError(
-            f"`MODEL` must be a bundled name, a model folder or a Hugging Face id; {name!r} cannot be loaded "
-            f"({reason.rstrip('.')}); `trimtab models list` shows the bundled ones."
-        ) from error
+    return trimtab.load(name)
 
 
 def load_items(

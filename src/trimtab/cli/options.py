@@ -21,7 +21,9 @@ ModelName = Annotated[
 ]
 DataSource = Annotated[
     str,
-    typer.Argument(metavar="DATA", help="pocket-mc2:SPLIT, or a .jsonl, .parquet or MC² .json file."),
+    typer.Argument(
+        metavar="DATA", help="pocket-mc2:SPLIT, pocket-interference:SPLIT, or a .jsonl, .parquet or MC² .json file."
+    ),
 ]
 Split = Annotated[str | None, typer.Option(help="Use the items of this split of the file only.")]
 Images = Annotated[Path | None, typer.Option(help="Folder that image paths start from; for MC², the COCO folder.")]

@@ -14,7 +14,7 @@ from trimtab.report.style import (
     method_name,
     task_name,
 )
-from trimtab.study import ALL_TASKS
+from trimtab.study import ALL_TASKS, SWEPT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +73,7 @@ def _contribution_panel(panel: Axes, model: str, rows: Sequence[dict[str, Any]])
 
 def strength_figure(summary: Summary, model: str) -> Figure:
     """Draw following and collapse rate against strength for each target (Figures 1 and 6 of AMPS)."""
-    rows = [r for r in summary["rows"] if r["model"] == model and r["task"] == ALL_TASKS]
+    rows = [r for r in summary["rows"] if (r["model"], r["task"], r["protocol"]) == (model, ALL_TASKS, SWEPT)]
     targets = list(dict.fromkeys(r["target"] for r in rows))
     with figure_style() as new_figure:
         figure = new_figure(figsize=(WIDTH, 4.6), layout="constrained")

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trimtab.errors import RunFolderError
+from trimtab.report.checks import KINDS, control_kinds, control_table, cost_table, oracle_table, paper_table
+from trimtab.report.curves import attribute_figure, pareto_figure, preference_figure
 from trimtab.report.figures import contribution_figure, paired_figure, strength_figure
 from trimtab.report.tables import following_tables, paired_table, receipt_table
 from trimtab.report.words import PAIR, cautions, headline, verdicts
@@ -18,7 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAGE = "report.html"
-PAIRS = [PAIR, ("amps", "instruction"), ("amps", "none"), ("l2s", "none")]
+PAIRS = [
+    PAIR,
+    ("amps", "instruction"),
+    ("amps", "none"),
+    ("l2s", "none"),
+    *(("autotrim", baseline) for baseline in ("none", "instruction", "drop", "l2s", "amps")),
+]
 """Comparisons the page shows; ``summary.json`` has all."""
 
 
@@ -41,7 +49,7 @@ def write_report(run: str | Path) -> Path:
             f"`run` must hold a summary of schema version {SCHEMA_VERSION}; {run} has "
             f"{summary.get('schema_version')}; run the study again with this version of trimtab."
         )
-    images = {name: _save(run, name, figure) for name, figure in _figures(summary).items()}
+    images = {name: save_figure(run, name, figure) for name, figure in _figures(summary).items()}
     return write_whole(run / PAGE, _render(summary, provenance, images).encode())
 
 
@@ -49,11 +57,17 @@ def _figures(summary: dict[str, Any]) -> dict[str, Figure]:
     figures = {f"strength-{_slug(m)}": strength_figure(summary, m) for m in summary["models"]}
     if summary["contribution"]:
         figures["contribution"] = contribution_figure(summary)
-    paired = paired_figure(summary, *PAIR)
-    return figures if paired is None else {**figures, "paired": paired}
+    optional = {
+        "paired": paired_figure(summary, *PAIR),
+        "preference": preference_figure(summary),
+        "layers": attribute_figure(summary, "layer", "layer"),
+        "training-items": attribute_figure(summary, "train_items", "training items"),
+    }
+    figures |= {f"pareto-{_slug(m)}": pareto_figure(summary, m) for m in summary["models"]}
+    return figures | {name: figure for name, figure in optional.items() if figure is not None}
 
 
-def _save(run: Path, name: str, figure: Figure) -> str:
+def save_figure(run: Path, name: str, figure: Figure) -> str:
     """Save a figure as PNG and return it as a data address."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
@@ -78,16 +92,34 @@ def _render(summary: dict[str, Any], provenance: dict[str, Any], images: dict[st
         verdicts=verdicts(summary),
         tables=tables,
         items=items,
-        paired=paired_table(summary, PAIRS),
-        paired_figure=images.get("paired"),
+        paired=paired_table(summary, shown_pairs(summary)),
+        images=images,
+        pareto_figures=[{"model": m, "image": images[f"pareto-{_slug(m)}"]} for m in summary["models"]],
+        controls=control_table(summary),
+        control_kinds=[KINDS[kind] for kind in control_kinds(summary)],
+        oracles=oracle_table(summary),
+        costs=cost_table(summary),
+        paper=paper_table(summary),
         strength_figures=[{"model": m, "image": images[f"strength-{_slug(m)}"]} for m in summary["models"]],
         swept=max(totals, default=items),
-        contribution_figure=images.get("contribution"),
         measured=max(measured, default=0),
         cautions=cautions(summary),
         receipts=receipt_table(provenance, summary),
         provenance=_provenance_lines(provenance),
     )
+
+
+def shown_pairs(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the comparisons the page shows: ``PAIRS``; variants against L2S; shuffled ones against their own kind."""
+    kinds = {a["method"]: a["kind"] for a in summary["artifacts"]}
+    every = dict.fromkeys((r["method"], r["baseline"]) for r in summary["paired"])
+    variants = [
+        (method, baseline)
+        for method, baseline in every
+        if method != kinds[method]
+        and (baseline == "l2s" or ("shuffled" in method and kinds[baseline] == kinds[method]))
+    ]
+    return [*PAIRS, *variants]
 
 
 def _provenance_lines(provenance: dict[str, Any]) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from trimtab.report.style import method_name, task_name
 from trimtab.study import ALL_TASKS
 
 Summary = dict[str, Any]
+SIGNIFICANCE = 0.05
 
 
 class Cell(NamedTuple):
@@ -36,39 +37,54 @@ class Table(NamedTuple):
     """Following rates for one target, in the shape of AMPS's Table 2."""
 
     target: str
+    protocol: str
     tasks: list[str]
     lines: list[Line]
     items: int
 
 
 def following_tables(summary: Summary) -> list[Table]:
-    """Lay out following rates at the chosen strengths: a table for each target, rows model by method."""
+    """Lay out following rates at the chosen strengths: a table for each protocol and target, rows model by method."""
     chosen = [r for r in summary["rows"] if r["chosen"]]
-    return [_table(summary, [r for r in chosen if r["target"] == t]) for t in _ordered(chosen, "target")]
+    return [
+        _table(summary, [r for r in chosen if (r["protocol"], r["target"]) == (p, t)])
+        for p in _ordered(chosen, "protocol")
+        for t in _ordered(chosen, "target")
+    ]
 
 
 def _table(summary: Summary, rows: list[dict[str, Any]]) -> Table:
     tasks = [t for t in sorted(_ordered(rows, "task")) if t != ALL_TASKS]
     found = {(r["model"], r["method"], r["task"]): r for r in rows}
-    methods = _ordered(rows, "method")
+    swept = {r["method"] for r in summary["rows"] if not r["chosen"]}
     lines = []
     for model in [m for m in summary["models"] if any(r["model"] == m for r in rows)]:
+        methods = _ordered([r for r in rows if r["model"] == model], "method")
         best = {t: max(found[model, m, t]["following"] for m in methods) for t in [*tasks, ALL_TASKS]}
         for method in methods:
             by_task = {t: found[model, method, t] for t in [*tasks, ALL_TASKS]}
-            lines.append(_line(model, method, by_task, best, first=method == methods[0], size=len(methods)))
+            lines.append(_line(model, method, by_task, best, swept, first=method == methods[0], size=len(methods)))
     items = max(r["n"] for r in rows)
-    return Table(rows[0]["target"], [task_name(t) for t in tasks], lines, items)
+    return Table(rows[0]["target"], rows[0]["protocol"], [task_name(t) for t in tasks], lines, items)
 
 
-def _line(model: str, method: str, by_task: dict[str, Any], best: dict[str, float], *, first: bool, size: int) -> Line:
+def _line(
+    model: str,
+    method: str,
+    by_task: dict[str, Any],
+    best: dict[str, float],
+    swept: set[str],
+    *,
+    first: bool,
+    size: int,
+) -> Line:
     total = by_task[ALL_TASKS]
     cells = [
         Cell(percent(r["following"]), r["following"] == best[t], f"n = {r['n']}, {interval(r)}")
         for t, r in by_task.items()
         if t != ALL_TASKS
     ]
-    strength = "" if method in ("none", "instruction") else f"{total['strength']:g}"
+    strength = f"{total['strength']:g}" if method in swept else ""
     return Line(
         model,
         method_name(method),
@@ -90,12 +106,15 @@ class PairedLine(NamedTuple):
     """A paired comparison, as text."""
 
     model: str
+    protocol: str
     target: str
     pair: str
     difference: str
     interval: str
     split: str
     p: str
+    p_holm: str
+    effect: str
     decided: bool
 
 
@@ -104,13 +123,16 @@ def paired_table(summary: Summary, pairs: list[tuple[str, str]]) -> list[PairedL
     return [
         PairedLine(
             r["model"],
+            r["protocol"],
             r["target"],
             f"{method_name(r['method'])} − {method_name(r['baseline'])}",
             points(r["difference"]),
             f"{points(r['difference_low'])} to {points(r['difference_high'])}",
             f"{r['method_only']} : {r['baseline_only']}",
             p_value(r["p"]),
-            r["p"] < 0.05,
+            p_value(r["p_holm"]),
+            f"{r['effect']:+.2f}".replace("-", "−"),
+            r["p_holm"] < SIGNIFICANCE,
         )
         for pair in pairs
         for r in summary["paired"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from trimtab.report.style import method_name
-from trimtab.report.tables import p_value, percent, points
-from trimtab.study import ALL_TASKS
+from trimtab.report.tables import SIGNIFICANCE, p_value, percent, points
+from trimtab.study import ALL_TASKS, SWEPT
 
 Summary = dict[str, Any]
-SIGNIFICANCE = 0.05
 PAIR = ("amps", "l2s")
 """The comparison a study is asked to decide."""
 
@@ -19,8 +19,8 @@ def headline(summary: Summary) -> str:
     rows = [r for r in summary["paired"] if (r["method"], r["baseline"]) == PAIR]
     if not rows:
         return "This study does not compare AMPS with L2S."
-    better = sum(r["p"] < SIGNIFICANCE and r["difference"] > 0 for r in rows)
-    worse = sum(r["p"] < SIGNIFICANCE and r["difference"] < 0 for r in rows)
+    better = sum(r["p_holm"] < SIGNIFICANCE and r["difference"] > 0 for r in rows)
+    worse = sum(r["p_holm"] < SIGNIFICANCE and r["difference"] < 0 for r in rows)
     level = len(rows) - better - worse
     name, baseline = (method_name(m) for m in PAIR)
     if level == len(rows):
@@ -39,22 +39,63 @@ def headline(summary: Summary) -> str:
 
 def verdicts(summary: Summary) -> list[str]:
     """Say, for each model and target, what each method did, and whether AMPS and L2S differ."""
-    rows = {
-        (r["model"], r["target"], r["method"]): r for r in summary["rows"] if r["chosen"] and r["task"] == ALL_TASKS
-    }
-    pairs = {(r["model"], r["target"], r["method"], r["baseline"]): r for r in summary["paired"]}
+    totals = [r for r in summary["rows"] if r["chosen"] and r["task"] == ALL_TASKS]
     sentences = []
-    for model, target in dict.fromkeys(key[:2] for key in rows):
-        methods = [key[2] for key in rows if key[:2] == (model, target)]
-        sentences.append(
-            " ".join(
-                [
-                    _moved(model, target, {m: rows[model, target, m] for m in methods}),
-                    _paired(pairs.get((model, target, *PAIR))),
-                ]
-            ).strip()
-        )
+    for protocol, model, target in dict.fromkeys((r["protocol"], r["model"], r["target"]) for r in totals):
+        where = {"protocol": protocol, "model": model, "target": target}
+        rows = {r["method"]: r for r in totals if where.items() <= r.items()}
+        pair = {**where, "method": PAIR[0], "baseline": PAIR[1]}
+        parts = [
+            _moved(model, target, protocol, rows),
+            *_ordered(rows),
+            *_closed_loop(summary["oracle"], where),
+            *_broken(summary["controls"], model, target),
+            _paired(next((r for r in summary["paired"] if pair.items() <= r.items()), None)),
+        ]
+        sentences.append(" ".join(parts).strip())
     return sentences
+
+
+PAPER_ORDER = ("instruction", "mean", "l2s", "amps")
+"""The order of following rates in AMPS's Table 1, lowest first."""
+
+
+def _ordered(rows: dict[str, dict[str, Any]]) -> list[str]:
+    """Say whether the paper's order of methods holds."""
+    if not set(PAPER_ORDER) <= set(rows):
+        return []
+    rates = [rows[m]["following"] for m in PAPER_ORDER]
+    names = " < ".join(method_name(m) for m in PAPER_ORDER)
+    if all(a < b for a, b in pairwise(rates)):
+        return [f"The paper's order, {names}, holds."]
+    found = sorted(PAPER_ORDER, key=lambda m: rows[m]["following"])
+    return [f"The paper's order, {names}, does not hold: here it is {' < '.join(method_name(m) for m in found)}."]
+
+
+def _closed_loop(oracles: list[dict[str, Any]], where: dict[str, str]) -> list[str]:
+    """Say how near Autotrim comes to the best strength of each item."""
+    found = [r for r in oracles if where.items() <= r.items() and r["method"] == "l2s" and "autotrim" in r["beside"]]
+    return [
+        f"On the {r['n']} items tried at every strength, L2S reaches {percent(r['best_fixed'])} % with its best single "
+        f"strength and {percent(r['following'])} % with the best of {r['strengths']} for each item; autotrim, which "
+        f"chooses without labels, reaches {percent(r['beside']['autotrim'])} %."
+        for r in found
+    ]
+
+
+def _broken(controls: list[dict[str, Any]], model: str, target: str) -> list[str]:
+    """Say what the method that breaks most loses on items without a conflict."""
+    rows = [r for r in controls if r["chosen"] and (r["model"], r["target"]) == (model, target) and r["loss"]]
+    if not rows:
+        return []
+    worst = max(rows, key=lambda r: r["loss"])
+    if worst["loss"] <= 0:
+        return ["Without a conflict, no method loses accuracy."]
+    kind = {"image_only": "image-only items", "text_only": "text-only items", "both": "items that need both"}
+    return [
+        f"Without a conflict, {method_name(worst['method'])} loses most: {points(worst['loss'])[1:]} points of "
+        f"accuracy on {kind[worst['kind']]}."
+    ]
 
 
 def cautions(summary: Summary) -> list[str]:
@@ -80,11 +121,11 @@ def cautions(summary: Summary) -> list[str]:
     return found
 
 
-def _moved(model: str, target: str, rows: dict[str, dict[str, Any]]) -> str:
+def _moved(model: str, target: str, protocol: str, rows: dict[str, dict[str, Any]]) -> str:
     start = rows.get("none")
     others = {m: r for m, r in rows.items() if m != "none"}
     reached = _listed([f"{percent(r['following'])} % with {_with_article(m)}" for m, r in others.items()])
-    text = f"{model}, target {target}:"
+    text = f"{model}, target {target}{'' if protocol == SWEPT else f', {protocol} protocol'}:"
     if start is not None:
         text += f" {percent(start['following'])} % of answers follow the {target} without steering"
         text += f"; {reached}." if others else "."
@@ -107,9 +148,10 @@ def _paired(pair: dict[str, Any] | None) -> str:
     difference = (
         f"{name} minus {baseline} is {points(pair['difference'])} points (95 % interval "
         f"{points(pair['difference_low'])} to {points(pair['difference_high'])}, McNemar p {_equals(pair['p'])}, "
+        f"{_equals(pair['p_holm'])} with Holm's correction, Cohen's g {pair['effect']:+.2f}, "
         f"n = {pair['n']})"
     )
-    if pair["p"] >= SIGNIFICANCE:
+    if pair["p_holm"] >= SIGNIFICANCE:
         return f"{difference}: no difference is shown."
     return f"{difference}: {name if pair['difference'] > 0 else baseline} is better here."
 

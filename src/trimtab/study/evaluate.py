@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from trimtab.data import Item, Skipped, valid_answers
-from trimtab.engine import MAX_NEW_TOKENS, Cost, Prompt, Receipt, Row, generate
+from trimtab.engine import MAX_NEW_TOKENS, Cost, Prompt, Receipt, Row
 from trimtab.errors import DataError, MissingImageError, UsageError
 from trimtab.models import Model
-from trimtab.steering import Artifact
+from trimtab.steering import Ask, answer
+from trimtab.study.artifacts import AnyArtifact
 from trimtab.study.metrics import rates
 from trimtab.study.protocols import Protocol, protocol_named
 
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 class Condition:
     """One artifact at one strength; ``chosen`` if that is the artifact's own strength."""
 
-    artifact: Artifact
+    artifact: AnyArtifact
     strength: float
     chosen: bool
 
@@ -60,7 +61,7 @@ class Evaluation:
 def evaluate(
     model: Model,
     items: Iterable[Item],
-    methods: Sequence[Artifact],
+    methods: Sequence[AnyArtifact],
     *,
     strengths: Sequence[float] | None = None,
     protocol: str = "open",
@@ -96,11 +97,12 @@ def evaluate(
         reason = skipped[0].reason if skipped else "it holds none"
         raise UsageError(f"`items` of evaluate must hold at least one item that can be asked; {reason}.")
     valid = valid_answers(item for item, _ in asked) if valid is None else valid
-    rows = _Rows()
-    places = [
-        [[rows.place(way.artifact.row(p, way.strength)) for p in prompts] for _, prompts in asked] for way in ways
-    ]
-    answers = generate(model, rows.rows, max_new_tokens=max_new_tokens, progress=progress)
+    asks, prompts = _Asks(), [prompt for _, prompts in asked for prompt in prompts]
+    places = []
+    for way in ways:
+        found = iter([asks.place(ask) for ask in way.artifact.asks(model, prompts, way.strength)])
+        places.append([[next(found) for _ in item_prompts] for _, item_prompts in asked])
+    answers = answer(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress)
     table = [
         _judged(model, how, way, item, [answers.texts[place] for place in item_places], valid)
         for way, way_places in zip(ways, places, strict=True)
@@ -111,7 +113,7 @@ def evaluate(
     return Evaluation(DataFrame(table), answers.receipt, answers.cost, skipped)
 
 
-def conditions(methods: Sequence[Artifact], strengths: Sequence[float] | None = None) -> list[Condition]:
+def conditions(methods: Sequence[AnyArtifact], strengths: Sequence[float] | None = None) -> list[Condition]:
     """List the conditions that ``evaluate`` tries.
 
     Raises:
@@ -121,12 +123,12 @@ def conditions(methods: Sequence[Artifact], strengths: Sequence[float] | None = 
         raise UsageError("`methods` of evaluate must hold at least one fitted method; got none.")
     found = []
     for artifact in methods:
-        if not isinstance(artifact, Artifact):
+        if not isinstance(artifact, AnyArtifact):
             raise UsageError(
                 f"`methods` of evaluate must be fitted; got {type(artifact).__name__}; call its fit(model, items)."
             )
         own = artifact.strength
-        swept = set(strengths or ()) if artifact.edits() else set()
+        swept = set(strengths or ()) if artifact.has_strength else set()
         found += [Condition(artifact, s, s == own) for s in sorted(swept | {own})]
     return found
 
@@ -144,21 +146,22 @@ def _ask(how: Protocol, items: Iterable[Item]) -> tuple[list[tuple[Item, list[Pr
     return asked, skipped
 
 
-class _Rows:
-    """Rows of one run, in which a prompt without edits is asked once, however many conditions want it."""
+class _Asks:
+    """What is asked in one run, in which a prompt without edits is asked once, however many conditions want it."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self.asks: list[Ask] = []
         self._plain: dict[int, int] = {}
 
-    def place(self, row: Row) -> int:
-        """Add a row, or find the same one, and return its place."""
-        if not row.edits and id(row.prompt) in self._plain:
-            return self._plain[id(row.prompt)]
-        self.rows.append(row)
-        if not row.edits:
-            self._plain[id(row.prompt)] = len(self.rows) - 1
-        return len(self.rows) - 1
+    def place(self, ask: Ask) -> int:
+        """Add what is asked, or find the same, and return its place."""
+        if isinstance(ask, Row) and not ask.edits:
+            if id(ask.prompt) not in self._plain:
+                self._plain[id(ask.prompt)] = len(self.asks)
+                self.asks.append(ask)
+            return self._plain[id(ask.prompt)]
+        self.asks.append(ask)
+        return len(self.asks) - 1
 
 
 def _judged(
@@ -174,7 +177,7 @@ def _judged(
         "id": item.id,
         "task": item.task,
         "model": model.name,
-        "method": way.artifact.method,
+        "method": way.artifact.name,
         "target": way.artifact.target,
         "protocol": protocol.name,
         "strength": way.strength,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 from trimtab.data import Item
 from trimtab.data.prompts import Modality
-from trimtab.steering import METHODS, Artifact, TrainingSet, tune
+from trimtab.steering import METHODS, Artifact, TrainingSet, make_method, tune
 from trimtab.study.plan import Plan
 
 
@@ -16,7 +17,7 @@ def fit_method(plan: Plan, name: str, target: Modality, train: TrainingSet, vali
 
     Args:
         plan: The study.
-        name: A key of ``trimtab.steering.METHODS``.
+        name: One of its methods.
         target: The modality to follow.
         train: Items to fit on, with what the methods share.
         validation: Items to choose on.
@@ -24,16 +25,30 @@ def fit_method(plan: Plan, name: str, target: Modality, train: TrainingSet, vali
     Returns:
         The artifact at the layer and strength that are best on the validation items.
     """
-    kind = METHODS[name]
-    if not kind.adds_vector:
-        return kind(target=target).fit(train.model, train)
-    options: dict[str, Any] = {"seed": plan.seed}
-    return tune(
-        kind(target=target, **options),
+    spec = plan.spec(name)
+    kind = METHODS[spec.method]
+    label = "" if name == spec.method else name
+    known = {option.name for option in fields(kind)}
+    layers = spec.options.get("layers", plan.layers(train.model.n_layers))
+    defaults: dict[str, Any] = {"seed": plan.seed, "layers": tuple(layers), "strengths": plan.strengths}
+    options = {key: value for key, value in defaults.items() if key in known} | spec.own_options
+    method = make_method(spec.method, {"target": target, **options})
+    part = train.part(spec.options.get("train_items"), spec.options.get("train_tasks"))
+    if not kind.has_strength:
+        return replace(method.fit(train.model, part), label=label)
+    chosen = tune(
+        method,
         train.model,
-        train,
+        part,
         validation,
-        train.layers,
+        layers if kind.adds_vector else None,
         plan.strengths,
         max_new_tokens=plan.max_new_tokens,
     )
+    return replace(chosen, label=label)
+
+
+def layers_needed(plan: Plan, n_layers: int) -> list[int]:
+    """Return every layer that some method of a study reads: the plan's own and those of variants."""
+    named = [layer % n_layers for m in plan.methods for layer in plan.spec(m).options.get("layers", ())]
+    return sorted({*plan.layers(n_layers), *named})

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trimtab.data.prompts import Modality, opposite
+from trimtab.study.protocols import INCONSISTENT
 from trimtab.study.records import Record, by_task, grouped, records
 from trimtab.study.statistics import PairedDifference, bootstrap_mean, paired_difference, wilson
 
@@ -28,7 +29,8 @@ def rates(answers: DataFrame) -> DataFrame:
 
     Returns:
         A row for each condition and task, and one over all tasks (``"all"``): ``n``, ``following`` with its Wilson
-        interval ``following_low`` and ``following_high``, ``opposite``, ``other`` and ``collapse``.
+        interval ``following_low`` and ``following_high``, ``opposite``, ``other``, ``collapse`` and ``inconsistent``,
+        the share of answers that depend on the order of the options.
     """
     from pandas import DataFrame
 
@@ -78,6 +80,79 @@ def compare(
     return paired_difference([a[i] for i in shared], [b[i] for i in shared], seed)
 
 
+def oracle_rates(answers: Sequence[Record]) -> list[Record]:
+    """Count the items that a method makes follow the target at some strength: what a perfect choice could reach.
+
+    Only items that a method was swept on count, and of these the plain prompt is one of the choices.
+
+    Args:
+        answers: Rows of ``Evaluation.answers``, of methods with a strength and of ``none``.
+
+    Returns:
+        ``model, method, target, protocol, n, strengths, following`` for each method with several strengths;
+        ``best_fixed``, the rate of its best single strength on the same items; and ``beside``, the rate of
+        every method at its own strength, on the same items.
+    """
+    rows = []
+    for key, group in grouped(answers, "model", "method", "target", "protocol"):
+        tried = {strength for (strength,), _ in grouped(group, "strength")}
+        by_item = {item: part for (item,), part in grouped(group, "id")}
+        swept = {item: part for item, part in by_item.items() if {r["strength"] for r in part} == tried}
+        if len(tried) < 2 or not swept:
+            continue
+        plain = {
+            r["id"]: r["label"] == r["target"]
+            for r in answers
+            if r["method"] == "none" and (r["model"], r["target"], r["protocol"]) == (key[0], key[2], key[3])
+        }
+        hits = [plain.get(i, False) or any(r["label"] == r["target"] for r in part) for i, part in swept.items()]
+        fixed = [sum(_hit(part, s) for part in swept.values()) for s in tried]
+        found = {"n": len(hits), "strengths": len(tried), "following": sum(hits) / len(hits)}
+        names = dict(zip(("model", "method", "target", "protocol"), key, strict=True))
+        same = {k: v for k, v in names.items() if k != "method"}
+        beside = [r for r in answers if r["chosen"] and r["id"] in swept and same.items() <= r.items()]
+        rows.append(
+            {
+                **names,
+                **found,
+                "best_fixed": max(fixed) / len(hits),
+                "beside": {
+                    method: sum(r["label"] == r["target"] for r in part) / len(part)
+                    for (method,), part in grouped(beside, "method")
+                },
+            }
+        )
+    return rows
+
+
+def preference_rates(answers: Sequence[Record]) -> list[Record]:
+    """Split every condition's items by what the model answers without steering (Figure 1 of AMPS).
+
+    Returns:
+        ``model, method, target, protocol, strength, preference, n, following, collapse``; ``preference`` is the label
+        of the item's unsteered answer.
+    """
+    plain = {(r["model"], r["protocol"], r["id"]): r["label"] for r in answers if r["method"] == "none"}
+    judged = [
+        {**r, "preference": plain[r["model"], r["protocol"], r["id"]]}
+        for r in answers
+        if (r["model"], r["protocol"], r["id"]) in plain
+    ]
+    return [
+        {
+            **dict(zip((*CONDITION, "preference"), key, strict=True)),
+            "n": len(part),
+            "following": sum(r["label"] == r["target"] for r in part) / len(part),
+            "collapse": sum(r["collapsed"] for r in part) / len(part),
+        }
+        for key, part in grouped(judged, *CONDITION, "preference")
+    ]
+
+
+def _hit(part: Sequence[Record], strength: float) -> bool:
+    return any(r["label"] == r["target"] for r in part if r["strength"] == strength)
+
+
 def _followed(answers: Sequence[Record], condition: dict[str, Any]) -> dict[str, bool]:
     return {
         row["id"]: row["label"] == row["target"]
@@ -97,4 +172,5 @@ def _rates_of(part: list[Record], target: Modality) -> dict[str, Any]:
         "opposite": labels.count(opposite(target)) / n,
         "other": labels.count("other") / n,
         "collapse": sum(row["collapsed"] for row in part) / n,
+        "inconsistent": sum(row["reason"] == INCONSISTENT for row in part) / n,
     }

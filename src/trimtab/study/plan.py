@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from trimtab.data import Item, Items
 from trimtab.data.prompts import MODALITIES, Modality
 from trimtab.errors import UsageError
-from trimtab.steering import METHODS
+from trimtab.steering import METHODS, make_method
+from trimtab.study.protocols import PROTOCOLS
 
+SWEPT = "open"
+"""The protocol under which strengths are chosen and swept."""
+
+OPTIONAL_SIZES = ("control_items", "cost_items")
 SIZES = (
     "train_items",
     "validation_items",
@@ -25,6 +31,38 @@ SIZES = (
 )
 
 
+STUDY_OPTIONS = ("layers", "train_items", "train_tasks")
+"""Entries of a variant that say what to fit on and where; the others are the method's own options."""
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """A method of a study: its name in tables, its key in ``METHODS``, and options."""
+
+    name: str
+    method: str
+    options: dict[str, Any]
+
+    @property
+    def own_options(self) -> dict[str, Any]:
+        """The options of the method itself."""
+        return {key: value for key, value in self.options.items() if key not in STUDY_OPTIONS}
+
+    def check(self) -> None:
+        """Refuse an unknown method or option.
+
+        Raises:
+            UsageError: Naming what is wrong.
+        """
+        try:
+            found = METHODS[self.method].targets[0] if self.method in METHODS else MODALITIES[0]
+            make_method(self.method, {"target": found, **self.own_options})
+        except UsageError as error:
+            raise UsageError(
+                f"`variants` of Plan must be methods with options of theirs: {self.name!r}: {error}"
+            ) from error
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a study does with each model: measure, fit, choose on validation, evaluate on test.
@@ -34,13 +72,21 @@ class Plan:
         models: Bundled names, folders or Hub ids.
         data: Name of the benchmark; its splits are ``<data>:train``, ``:validation`` and ``:test``.
         seed: Seed of fits, noise, bootstraps and of the choice of items.
-        methods: Keys of ``trimtab.steering.METHODS``, in the order of the tables.
+        methods: Keys of ``trimtab.steering.METHODS`` or of ``variants``, in the order of the tables.
+        variants: Methods with options of their own, by the name they have in tables: ``method`` is the key of
+            ``METHODS``, every other entry an option of it. Three entries are the study's own: ``layers``, candidate
+            layers; ``train_items``, so many of the training items; ``train_tasks``, those of these tasks alone.
+        protocols: How items are put to the model: keys of ``PROTOCOLS``. Layers and strengths are chosen, and
+            strengths swept, under the open one.
         targets: Modalities to follow.
         train_items: Items to fit on.
         validation_items: Items to choose layer and strength on.
         test_items: Items to evaluate on at the chosen strength.
         sweep_items: How many of these to evaluate at every strength.
         contribution_items: How many of these to measure the contribution of.
+        control_items: How many of these to ask without a conflict, image alone and text alone, and how many items
+            that need both, where the data has them; at every strength.
+        cost_items: How many of these to answer one by one under each method, to count the work.
         depths: Candidate layers as shares of the model's depth.
         strengths: Strengths of the sweep, and the candidates on validation.
         chunk: Items of a resumable step.
@@ -53,22 +99,37 @@ class Plan:
     data: str = "pocket-mc2"
     seed: int = 0
     methods: tuple[str, ...] = ("none", "instruction", "mean", "l2s", "amps")
+    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    protocols: tuple[str, ...] = ("open",)
     targets: tuple[Modality, ...] = MODALITIES
-    train_items: int = 240
-    validation_items: int = 96
-    test_items: int = 800
-    sweep_items: int = 120
-    contribution_items: int = 96
+    train_items: int = 200
+    validation_items: int = 64
+    test_items: int = 640
+    sweep_items: int = 80
+    contribution_items: int = 80
+    control_items: int = 0
+    cost_items: int = 0
     depths: tuple[float, ...] = (0.42, 0.58)
-    strengths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
+    strengths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
     chunk: int = 80
     batch_size: int = 96
     max_new_tokens: int = 8
 
     def __post_init__(self) -> None:
-        unknown = [m for m in self.methods if m not in METHODS]
+        known = {**dict.fromkeys(METHODS), **self.variants}
+        unknown = [m for m in self.methods if m not in known]
         if unknown or not self.methods:
-            raise UsageError(f"`methods` of Plan must be among {', '.join(METHODS)}; got {self.methods}.")
+            raise UsageError(f"`methods` of Plan must be among {', '.join(known)}; got {self.methods}.")
+        for name in self.methods:
+            self.spec(name).check()
+        if SWEPT not in self.protocols or any(p not in PROTOCOLS for p in self.protocols):
+            raise UsageError(
+                f"`protocols` of Plan must be among {', '.join(PROTOCOLS)} and hold {SWEPT!r}, under which strengths "
+                f"are chosen and swept; got {self.protocols}."
+            )
+        for size in OPTIONAL_SIZES:
+            if getattr(self, size) < 0:
+                raise UsageError(f"`{size}` of Plan must be 0 or more; got {getattr(self, size)}.")
         for size in SIZES:
             if getattr(self, size) < 1:
                 raise UsageError(f"`{size}` of Plan must be at least 1; got {getattr(self, size)}.")
@@ -77,26 +138,38 @@ class Plan:
         if not self.strengths or any(s <= 0 for s in self.strengths):
             raise UsageError(f"`strengths` of Plan must be above 0; got {self.strengths}.")
 
+    def spec(self, name: str) -> MethodSpec:
+        """Return what a name among the methods stands for."""
+        if name not in self.variants:
+            return MethodSpec(name, name, {})
+        options = dict(self.variants[name])
+        return MethodSpec(name, options.pop("method", name), options)
+
+    def wanted(self) -> list[tuple[str, Modality]]:
+        """Return the names and targets to fit: every method for every target that it knows."""
+        return [(m, t) for t in self.targets for m in self.methods if t in METHODS[self.spec(m).method].targets]
+
     def layers(self, n_layers: int) -> list[int]:
         """Return the candidate layers of a model."""
         return sorted({int(depth * n_layers) for depth in self.depths})
 
     def resolved(self) -> dict[str, Any]:
         """Return the plan as plain data."""
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        found = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        return json.loads(json.dumps(found))
 
 
 DEMO = Plan()
 FAST = replace(
     DEMO,
     name="demo --fast",
-    train_items=64,
-    validation_items=32,
-    test_items=160,
-    sweep_items=32,
+    train_items=48,
+    validation_items=24,
+    test_items=96,
+    sweep_items=24,
     contribution_items=16,
     depths=(0.5,),
-    strengths=(1.0, 2.0, 4.0),
+    strengths=(1.0, 2.0),
 )
 """The same study in a minute: wide intervals, every part of the report."""
 

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trimtab.data import Items, read_items, valid_answers
+from trimtab.data.readers.pocket import POCKET, POCKET_INTERFERENCE
 from trimtab.errors import RunFolderError
 from trimtab.models import Model, load
+from trimtab.steering import Instruction
 from trimtab.study.pictures import with_kept_images
 from trimtab.study.plan import Plan, choose_items
 from trimtab.study.progress import Progress, Silent
 from trimtab.study.provenance import describe, git_commit, hardware, versions
-from trimtab.study.run_folder import ITEMS, PROVENANCE, SUMMARY, RunFolder, StepResult
+from trimtab.study.run_folder import CONTROLS, ITEMS, PROVENANCE, SUMMARY, RunFolder, StepResult
 from trimtab.study.steps import NEUTRAL, ModelStudy, StudyItems
 from trimtab.study.summary import as_json, summarise
 
@@ -33,8 +35,8 @@ def run_study(
     """Run a study, or go on with one that was killed.
 
     For each model: measure the contribution of both modalities, fit every method for every target, choose layer
-    and strength on validation items, evaluate on test items. A finished step is never computed again, so the same
-    command, run again, ends with the same ``summary.json``.
+    and strength on validation items, evaluate on test items and on controls. A finished step is never computed again,
+    so the same command, run again, ends with the same ``summary.json``.
 
     Args:
         plan: The study.
@@ -68,17 +70,23 @@ def run_study(
             "data": items.describe(),
         },
     )
-    measured, fitted, evaluated = [], [], []
+    measured, fitted, evaluated, controlled, counted = [], [], [], [], []
     for model in models.values():
         study = ModelStudy(plan, folder, model, items, progress)
         measured += study.measure()
         fitted += study.fit()
-        evaluated += study.evaluate(study.artifacts())
+        artifacts = study.artifacts()
+        evaluated += study.evaluate(artifacts)
+        controlled += study.control(artifacts)
+        counted += study.cost(artifacts)
     contributions, chosen, answers = _joined(measured), _joined(fitted), _joined(evaluated)
+    controls, costs = (_joined(steps) if steps else None for steps in (controlled, counted))
     with_scores = _with_scores(answers, contributions)
     folder.write(ITEMS, lambda part: with_scores.to_parquet(part, index=False))
     folder.write(PROVENANCE, json.dumps(_provenance(plan, folder, identities, items, models), indent=1) + "\n")
-    folder.write(SUMMARY, as_json(summarise(plan, identities, answers, contributions, chosen)))
+    if controls is not None:
+        folder.write(CONTROLS, lambda part: controls.to_parquet(part, index=False))
+    folder.write(SUMMARY, as_json(summarise(plan, identities, answers, contributions, chosen, controls, costs)))
     return folder.path
 
 
@@ -121,7 +129,15 @@ def _read(plan: Plan, read: Callable[[str], Items], progress: Progress) -> Study
                 valid = valid_answers(every)
             found[split] = with_kept_images(choose_items(every, size, plan.seed))
             advance(size)
-    return StudyItems(found["train"], found["validation"], found["test"], valid)
+    return StudyItems(found["train"], found["validation"], found["test"], valid, _joint(plan))
+
+
+def _joint(plan: Plan) -> Items:
+    """Return items that need image and text together, which the bundled benchmark has."""
+    if plan.data != POCKET or not plan.control_items:
+        return Items()
+    every = [item for item in read_items(f"{POCKET_INTERFERENCE}:test") if item.relevant == "both"]
+    return with_kept_images(choose_items(every, plan.control_items, plan.seed))
 
 
 def _joined(steps: Iterable[StepResult]) -> DataFrame:
@@ -137,7 +153,7 @@ def _joined(steps: Iterable[StepResult]) -> DataFrame:
 def _with_scores(answers: DataFrame, contributions: DataFrame) -> DataFrame:
     """Put beside each answer the contributions of the very prompt it answers, where they were measured."""
     asked = answers.assign(
-        instruction=answers["target"].where(answers["method"] == "instruction", NEUTRAL),
+        instruction=answers["target"].where(answers["method"] == Instruction.name, NEUTRAL),
     )
     scores = contributions.rename(columns={"item_id": "id", "image": "contribution_image", "text": "contribution_text"})
     return asked.merge(scores.drop(columns="task"), how="left", on=["model", "instruction", "id"])

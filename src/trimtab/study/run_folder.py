@@ -20,6 +20,7 @@ CONFIG = "config.yaml"
 SUMMARY = "summary.json"
 PROVENANCE = "provenance.json"
 ITEMS = "items.parquet"
+CONTROLS = "controls.parquet"
 
 
 class StepResult(NamedTuple):

@@ -43,6 +43,31 @@ class PairedDifference(NamedTuple):
     first_only: int
     second_only: int
 
+    @property
+    def effect(self) -> float:
+        """Cohen's g, the effect size of McNemar's test: how far the split of the flips is from even, -0.5 to 0.5.
+
+        0.05 is called small, 0.15 medium, 0.25 large.
+        """
+        flips = self.first_only + self.second_only
+        return self.first_only / flips - 0.5 if flips else 0.0
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Correct p-values for their number, by Holm's step-down rule, which holds under any dependence.
+
+    Args:
+        ps: The p-values of one family of comparisons.
+
+    Returns:
+        The corrected p-values, in the same order; at most 1.
+    """
+    corrected, largest = [0.0] * len(ps), 0.0
+    for place, k in enumerate(sorted(range(len(ps)), key=lambda k: ps[k])):
+        largest = max(largest, min(1.0, (len(ps) - place) * ps[k]))
+        corrected[k] = largest
+    return corrected
+
 
 def wilson(successes: int, n: int) -> Interval:
     """Return a rate with its Wilson interval.

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from trimtab.contribution import ContributionConfig, contribution
 from trimtab.data import Item, Items, items_fingerprint
 from trimtab.data.prompts import INSTRUCTIONS, Modality
 from trimtab.models import Model
 from trimtab.steering import Artifact, TrainingSet, load_artifact
+from trimtab.study.controls import Control, evaluate_controls, joint_controls, unimodal_controls
+from trimtab.study.counting import costs
 from trimtab.study.evaluate import conditions, evaluate
-from trimtab.study.fit import fit_method
-from trimtab.study.plan import Plan
+from trimtab.study.fit import fit_method, layers_needed
+from trimtab.study.plan import SWEPT, Plan
 from trimtab.study.progress import Progress
 from trimtab.study.run_folder import RunFolder, StepResult
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +44,14 @@ class StudyItems:
         validation: To choose layer and strength on.
         test: To evaluate on; the first of them are swept and measured.
         valid: Valid answers of each task in the whole test split.
+        joint: Items that need image and text together; none, where the data has none or no control is asked for.
     """
 
     train: Items
     validation: Items
     test: Items
     valid: dict[str, frozenset[str]]
+    joint: Items = field(default_factory=Items)
 
     def describe(self) -> dict[str, Any]:
         """Return sizes, counts of skipped items, and fingerprints."""
@@ -54,7 +61,12 @@ class StudyItems:
                 "skipped": len(items.skipped),
                 "fingerprint": items_fingerprint(items),
             }
-            for name, items in (("train", self.train), ("validation", self.validation), ("test", self.test))
+            for name, items in (
+                ("train", self.train),
+                ("validation", self.validation),
+                ("test", self.test),
+                *((("joint", self.joint),) if self.joint else ()),
+            )
         }
 
 
@@ -88,7 +100,7 @@ class ModelStudy:
 
     def fit(self) -> list[StepResult]:
         """Fit every method for every target, and save the artifacts."""
-        wanted = self._wanted()
+        wanted = self.plan.wanted()
         done = []
         with self.progress.task(f"{self.model.name}: fit and tune", len(wanted)) as advance:
             for method, target in wanted:
@@ -102,23 +114,74 @@ class ModelStudy:
 
     def artifacts(self) -> list[Artifact]:
         """Load the saved artifacts, target by target in the order of the plan's methods."""
-        wanted = self._wanted()
+        wanted = self.plan.wanted()
         return [load_artifact(self._artifact_folder(method, target), self.model) for method, target in wanted]
 
     def evaluate(self, artifacts: Sequence[Artifact]) -> list[StepResult]:
-        """Evaluate the artifacts at their own strengths, and at every strength on the first test items."""
-        chunks = _sweep_chunks(self.items.test, self.plan)
-        total = sum(len(c) * len(conditions(artifacts, strengths)) for c, strengths in chunks)
-        done = []
+        """Evaluate the artifacts at their own strengths, and openly at every strength on the first test items."""
+        chunks = [
+            (protocol, chunk, strengths if protocol == SWEPT else None)
+            for protocol in self.plan.protocols
+            for chunk, strengths in _sweep_chunks(self.items.test, self.plan)
+        ]
+        total = sum(len(c) * len(conditions(artifacts, strengths)) for _, c, strengths in chunks)
+        done, numbers = [], Counter()
         with self.progress.task(f"{self.model.name}: evaluate", total) as advance:
-            for number, (chunk, strengths) in enumerate(chunks):
+            for protocol, chunk, strengths in chunks:
 
-                def compute(chunk: Sequence[Item] = chunk, strengths: Sequence[float] | None = strengths) -> StepResult:
-                    return self._evaluate(chunk, artifacts, strengths)
+                def compute(
+                    chunk: Sequence[Item] = chunk,
+                    strengths: Sequence[float] | None = strengths,
+                    protocol: str = protocol,
+                ) -> StepResult:
+                    return self._evaluate(chunk, artifacts, strengths, protocol)
 
-                done.append(self._step(f"evaluate-{number:03d}", compute))
+                name = "evaluate" if protocol == SWEPT else f"evaluate-{protocol}"
+                done.append(self._step(f"{name}-{numbers[protocol]:03d}", compute))
+                numbers[protocol] += 1
                 advance(len(chunk) * len(conditions(artifacts, strengths)))
         return done
+
+    def control(self, artifacts: Sequence[Artifact]) -> list[StepResult]:
+        """Ask items without a conflict under the artifacts at every strength, if the plan wants it."""
+        chunks = _chunks(
+            [
+                *unimodal_controls(self.items.test[: self.plan.control_items]),
+                *joint_controls(self.items.joint),
+            ],
+            self.plan.chunk,
+        )
+        ways, done = conditions(artifacts, self.plan.strengths), []
+        with self.progress.task(f"{self.model.name}: controls", sum(map(len, chunks)) * len(ways)) as advance:
+            for number, chunk in enumerate(chunks):
+
+                def compute(chunk: Sequence[Control] = chunk) -> StepResult:
+                    found = evaluate_controls(
+                        self.model,
+                        chunk,
+                        artifacts,
+                        strengths=self.plan.strengths,
+                        max_new_tokens=self.plan.max_new_tokens,
+                    )
+                    return StepResult(found, {})
+
+                done.append(self._step(f"control-{number:03d}", compute))
+                advance(len(chunk) * len(ways))
+        return done
+
+    def cost(self, artifacts: Sequence[Artifact]) -> list[StepResult]:
+        """Count the work of single answers under each artifact, if the plan wants it."""
+        items = self.items.test[: self.plan.cost_items]
+        if not items:
+            return []
+        with self.progress.task(f"{self.model.name}: cost", len(artifacts)) as advance:
+
+            def compute() -> StepResult:
+                return StepResult(costs(self.model, items, artifacts, self.plan.max_new_tokens), {})
+
+            done = self._step("cost", compute)
+            advance(len(artifacts))
+        return [done]
 
     def _step(self, name: str, compute: Any) -> StepResult:
         def from_fresh() -> StepResult:
@@ -128,13 +191,10 @@ class ModelStudy:
 
         return self.folder.step(f"{folder_name(self.model.name)}/{name}", from_fresh)
 
-    def _wanted(self) -> list[tuple[str, Modality]]:
-        return [(method, target) for target in self.plan.targets for method in self.plan.methods]
-
     @cached_property
     def _training_set(self) -> TrainingSet:
         """What the methods learn from; made only if some method is not fitted yet."""
-        train = TrainingSet(self.model, self.items.train, self.plan.layers(self.model.n_layers))
+        train = TrainingSet(self.model, self.items.train, layers_needed(self.plan, self.model.n_layers))
         _ = train.states
         self.model.forget_images()
         return train
@@ -158,13 +218,14 @@ class ModelStudy:
         return StepResult(table, {"skipped": len(found.skipped)})
 
     def _evaluate(
-        self, chunk: Sequence[Item], artifacts: Sequence[Artifact], strengths: Sequence[float] | None
+        self, chunk: Sequence[Item], artifacts: Sequence[Artifact], strengths: Sequence[float] | None, protocol: str
     ) -> StepResult:
         found = evaluate(
             self.model,
             chunk,
             artifacts,
             strengths=strengths,
+            protocol=protocol,
             valid=self.items.valid,
             max_new_tokens=self.plan.max_new_tokens,
         )
@@ -175,7 +236,7 @@ class ModelStudy:
 
 
 def artifact_table(artifacts: Sequence[Artifact]) -> DataFrame:
-    """Return what was chosen for each method: ``model, folder, method, target, layer, strength, reading``."""
+    """Return what was chosen: ``model, folder, method, kind, target, layer, strength, reading, train_items``."""
     from pandas import DataFrame
 
     return DataFrame(
@@ -183,11 +244,13 @@ def artifact_table(artifacts: Sequence[Artifact]) -> DataFrame:
             {
                 "model": a.model_name,
                 "folder": folder_name(a.model_name),
-                "method": a.method,
+                "method": a.name,
+                "kind": a.method,
                 "target": a.target,
                 "layer": a.layer,
                 "strength": a.strength,
                 "reading": a.options.get("reading"),
+                "train_items": a.metrics.get("train", {}).get("items"),
             }
             for a in artifacts
         ]
@@ -199,7 +262,7 @@ def folder_name(model: str) -> str:
     return model.strip("/.").replace("/", "--")
 
 
-def _chunks(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+def _chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 

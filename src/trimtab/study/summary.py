@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from trimtab.study.metrics import compare, contribution_rates, rates
+from trimtab.study.controls import control_rates
+from trimtab.study.metrics import compare, contribution_rates, oracle_rates, preference_rates, rates
+from trimtab.study.plan import SWEPT
 from trimtab.study.records import Record, grouped, records
+from trimtab.study.statistics import holm
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 DIGITS = 6
 """Decimals kept: far below any interval's width."""
+P_VALUES = ("p", "p_holm")
 
 
 def summarise(
@@ -24,6 +29,8 @@ def summarise(
     answers: DataFrame,
     contributions: DataFrame,
     artifacts: DataFrame,
+    controls: DataFrame | None = None,
+    costs: DataFrame | None = None,
 ) -> dict[str, Any]:
     """Build the summary of a study. It holds no times, so that equal studies have equal summaries.
 
@@ -32,7 +39,9 @@ def summarise(
         models: By name, what identifies each model.
         answers: Judged answers of all models; the rows of ``Evaluation.answers``.
         contributions: ``model, instruction, item_id, task, image, text, ratio`` of each item.
-        artifacts: What was chosen for each method: ``model, folder, method, target, layer, strength, reading``.
+        artifacts: What was chosen for each method; see ``artifact_table``.
+        controls: Judged answers to items without a conflict; the rows of ``evaluate_controls``.
+        costs: Work of single answers; the rows of ``costs``, whose seconds are left out.
     """
     judged = records(answers)
     chosen = [row for row in judged if row["chosen"]]
@@ -49,7 +58,11 @@ def summarise(
         "artifacts": _plain(artifacts),
         "rows": [_rounded(row) for row in rows],
         "contribution": [_rounded(row) for row in _contribution_rows(records(contributions), plan.seed)],
-        "paired": [_rounded(row) for row in _paired_rows(plan, list(models), chosen)],
+        "paired": [_rounded(row) for row in _corrected(_paired_rows(plan, list(models), chosen))],
+        "oracle": [_rounded(row) for row in oracle_rates([r for r in judged if r["protocol"] == SWEPT])],
+        "preference": [_rounded(row) for row in preference_rates([r for r in judged if r["protocol"] == SWEPT])],
+        "controls": [] if controls is None else [_rounded(row) for row in control_rates(records(controls))],
+        "costs": [] if costs is None else [_rounded(row) for row in records(costs.drop(columns="seconds"))],
     }
 
 
@@ -67,29 +80,40 @@ def _contribution_rows(contributions: list[Record], seed: int) -> list[Record]:
 
 
 def _paired_rows(plan: Plan, models: list[str], chosen: list[Record]) -> list[Record]:
-    """Compare each method with those before it in the plan, on the same items."""
+    """Compare each method with those before it in the plan, on the same items, under each protocol."""
     rows = []
-    for model in models:
-        for target in plan.targets:
-            part = [row for row in chosen if (row["model"], row["target"]) == (model, target)]
-            for place, method in enumerate(plan.methods):
-                for baseline in plan.methods[:place]:
-                    found = compare(part, {"method": method}, {"method": baseline}, plan.seed)
-                    rows.append(
-                        {
-                            "model": model,
-                            "target": target,
-                            "method": method,
-                            "baseline": baseline,
-                            "n": found.n,
-                            "difference": found.difference,
-                            "difference_low": found.low,
-                            "difference_high": found.high,
-                            "p": found.p,
-                            "method_only": found.first_only,
-                            "baseline_only": found.second_only,
-                        }
-                    )
+    for model, protocol, target in product(models, plan.protocols, plan.targets):
+        where = {"model": model, "protocol": protocol, "target": target}
+        part = [row for row in chosen if where.items() <= row.items()]
+        methods = [m for m in plan.methods if any(row["method"] == m for row in part)]
+        for place, method in enumerate(methods):
+            for baseline in methods[:place]:
+                found = compare(part, {"method": method}, {"method": baseline}, plan.seed)
+                rows.append(
+                    {
+                        "model": model,
+                        "protocol": protocol,
+                        "target": target,
+                        "method": method,
+                        "baseline": baseline,
+                        "n": found.n,
+                        "difference": found.difference,
+                        "difference_low": found.low,
+                        "difference_high": found.high,
+                        "p": found.p,
+                        "effect": found.effect,
+                        "method_only": found.first_only,
+                        "baseline_only": found.second_only,
+                    }
+                )
+    return rows
+
+
+def _corrected(rows: list[Record]) -> list[Record]:
+    """Add Holm's correction over one family: one pair of methods, on all models, targets and protocols."""
+    for _, family in grouped(rows, "method", "baseline"):
+        for row, p in zip(family, holm([row["p"] for row in family]), strict=True):
+            row["p_holm"] = p
     return rows
 
 
@@ -97,7 +121,7 @@ def _plain(table: DataFrame) -> list[Record]:
     """Return a table's rows with missing values as None and whole numbers as such."""
     return [
         {
-            key: None if value is None or value != value else int(value) if key == "layer" else value
+            key: None if value is None or value != value else int(value) if key in ("layer", "train_items") else value
             for key, value in row.items()
         }
         for row in records(table)
@@ -106,7 +130,10 @@ def _plain(table: DataFrame) -> list[Record]:
 
 def _rounded(row: Record) -> Record:
     """Round numbers for reading, except p-values, whose size matters below any number of decimals."""
-    return {
-        key: float(f"{value:.4g}") if key == "p" else round(value, DIGITS) if isinstance(value, float) else value
-        for key, value in row.items()
-    }
+    return {key: float(f"{value:.4g}") if key in P_VALUES else _round(value) for key, value in row.items()}
+
+
+def _round(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _round(part) for key, part in value.items()}
+    return round(value, DIGITS) if isinstance(value, float) else value

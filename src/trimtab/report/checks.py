@@ -1,0 +1,120 @@
+"""Tables of what steering breaks, what a perfect choice would reach, and what answers cost."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from trimtab.report.paper import TABLE_2
+from trimtab.report.style import method_name
+from trimtab.report.tables import percent, points
+from trimtab.study import ALL_TASKS, SWEPT
+
+Summary = dict[str, Any]
+KINDS = {"image_only": "image only", "text_only": "text only", "both": "both needed"}
+
+
+class ControlLine(NamedTuple):
+    """A method's accuracy where nothing conflicts: for each kind, as text with the loss against no steering."""
+
+    model: str
+    target: str
+    method: str
+    cells: list[str]
+    divergence: str
+
+
+def control_table(summary: Summary) -> list[ControlLine]:
+    """Lay out accuracies on controls at the chosen strengths."""
+    rows = [r for r in summary["controls"] if r["chosen"]]
+    kinds = control_kinds(summary)
+    lines = []
+    for key in dict.fromkeys((r["model"], r["target"], r["method"]) for r in rows):
+        own = {r["kind"]: r for r in rows if (r["model"], r["target"], r["method"]) == key}
+        cells = [_accuracy(own.get(kind)) for kind in kinds]
+        mean = sum(r["divergence"] * r["n"] for r in own.values()) / sum(r["n"] for r in own.values())
+        lines.append(ControlLine(key[0], key[1], method_name(key[2]), cells, f"{mean:.2f}"))
+    return lines
+
+
+def control_kinds(summary: Summary) -> list[str]:
+    """Return the kinds of control a study has, in the order of the table."""
+    present = {r["kind"] for r in summary["controls"]}
+    return [kind for kind in KINDS if kind in present]
+
+
+def _accuracy(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    change = "" if row["loss"] is None or row["method"] == "none" else f" ({points(-row['loss'])})"
+    return f"{percent(row['accuracy'])}{change}"
+
+
+class OracleLine(NamedTuple):
+    """A method's best single strength, the best strength of each item, and Autotrim's choice, on the same items."""
+
+    model: str
+    target: str
+    method: str
+    items: int
+    best_fixed: str
+    oracle: str
+    autotrim: str
+    share: str
+
+
+def oracle_table(summary: Summary) -> list[OracleLine]:
+    """Lay out the oracles of the methods that were swept."""
+    lines = []
+    for r in summary["oracle"]:
+        reached = r["beside"].get("autotrim")
+        share = "" if reached is None or not r["following"] else percent(reached / r["following"])
+        own = "" if reached is None else percent(reached)
+        lines.append(
+            OracleLine(
+                r["model"],
+                r["target"],
+                method_name(r["method"]),
+                r["n"],
+                percent(r["best_fixed"]),
+                percent(r["following"]),
+                own,
+                share,
+            )
+        )
+    return lines
+
+
+def cost_table(summary: Summary) -> list[dict[str, str]]:
+    """Lay out the work of one answer, and its ratio to an unsteered one."""
+    plain = {r["model"]: r for r in summary["costs"] if r["method"] == "none"}
+    return [
+        {
+            "model": r["model"],
+            "target": r["target"],
+            "method": method_name(r["method"]),
+            "passes": f"{r['passes']:.1f}",
+            "positions": f"{r['positions']:.0f}",
+            "ratio": f"{r['positions'] / plain[r['model']]['positions']:.2f}" if r["model"] in plain else "",
+        }
+        for r in summary["costs"]
+    ]
+
+
+def paper_table(summary: Summary) -> list[list[str]]:
+    """Set the paper's Table 2 over this study's rows of the same shape: ``model, target, none, L2S, AMPS``.
+
+    The paper's protocol is the ``single`` one; without it the open answers stand here.
+    """
+    protocols = {r["protocol"] for r in summary["rows"]}
+    protocol = "single" if "single" in protocols else SWEPT
+    found = {
+        (r["model"], r["target"], r["method"]): r["following"]
+        for r in summary["rows"]
+        if r["task"] == ALL_TASKS and r["chosen"] and r["protocol"] == protocol
+    }
+    lines = [[f"{p.model} (paper)", p.target, *(f"{v:.1f}" for v in (p.none, p.l2s, p.amps))] for p in TABLE_2]
+    for model, target in dict.fromkeys(key[:2] for key in found):
+        rates = [found.get((model, target, method)) for method in ("none", "l2s", "amps")]
+        if None not in rates:
+            lines.append([model, target, *(percent(rate) for rate in rates if rate is not None)])
+    return lines

@@ -1,0 +1,137 @@
+"""Items that nothing conflicts in: what steering breaks there is collapse that following rates do not show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from trimtab.data import Item, judge
+from trimtab.data.prompts import prompt_for
+from trimtab.engine import MAX_NEW_TOKENS, Row
+from trimtab.models import Model
+from trimtab.steering import Artifact, answer, first_scores
+from trimtab.steering.chooser import answer_divergence
+from trimtab.study.evaluate import conditions
+from trimtab.study.records import Record, grouped
+from trimtab.study.statistics import wilson
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from trimtab.study.progress import Advance
+
+Kind = Literal["image_only", "text_only", "both"]
+
+
+@dataclass(frozen=True)
+class Control:
+    """An item with one right answer.
+
+    Attributes:
+        kind: What the question needs: the image, the text, or both together.
+        item: The item; an answer it lacks is empty.
+    """
+
+    kind: Kind
+    item: Item
+
+
+def unimodal_controls(items: Iterable[Item]) -> list[Control]:
+    """Make two controls of each conflict item: asked without its context, and without its image."""
+    found = []
+    for item in items:
+        found.append(Control("image_only", replace(item, context="", answer_text="", aliases_text=())))
+        found.append(Control("text_only", replace(item, image=None, answer_image="", aliases_image=())))
+    return found
+
+
+def joint_controls(items: Iterable[Item]) -> list[Control]:
+    """Make controls of items that need image and text together; both of their answers are the right one."""
+    return [Control("both", replace(item, answer_text="", aliases_text=())) for item in items]
+
+
+def evaluate_controls(
+    model: Model,
+    controls: Sequence[Control],
+    methods: Sequence[Artifact],
+    *,
+    strengths: Sequence[float] | None = None,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    progress: Advance | None = None,
+) -> DataFrame:
+    """Ask every control under every method and strength, openly.
+
+    Returns:
+        A row for each control and condition: ``id, kind, model, method, target, strength, chosen, prediction, right,
+        collapsed`` and ``divergence``, KL(unsteered || steered) of the first answer token in nats.
+    """
+    from pandas import DataFrame
+
+    prompts = [prompt_for(control.item) for control in controls]
+    plain = first_scores(model, [Row(prompt) for prompt in prompts])
+    table: list[dict[str, Any]] = []
+    for way in conditions(methods, strengths):
+        asks = way.artifact.asks(model, prompts, way.strength)
+        texts = answer(model, asks, max_new_tokens=max_new_tokens).texts
+        moved = answer_divergence(plain, first_scores(model, asks).clamp_min(LEAST_SCORE)).tolist()
+        for control, text, divergence in zip(controls, texts, moved, strict=True):
+            judgement = judge(text, control.item)
+            table.append(
+                {
+                    "id": control.item.id,
+                    "kind": control.kind,
+                    "model": model.name,
+                    "method": way.artifact.name,
+                    "target": way.artifact.target,
+                    "strength": way.strength,
+                    "chosen": way.chosen,
+                    "prediction": text,
+                    "right": judgement.label != "other",
+                    "collapsed": judgement.collapsed,
+                    "divergence": divergence,
+                }
+            )
+        if progress:
+            progress(len(prompts))
+    return DataFrame(table)
+
+
+LEAST_SCORE = -30.0
+"""Log-probability that stands for 0 in a divergence: contrastive decoding rules tokens out altogether."""
+
+
+def control_rates(answers: Sequence[Record]) -> list[Record]:
+    """Count right answers by condition and kind, and what they lost against no steering.
+
+    Args:
+        answers: Rows of ``evaluate_controls``.
+
+    Returns:
+        ``model, method, target, strength, chosen, kind, n, accuracy`` with its Wilson interval ``accuracy_low`` and
+        ``accuracy_high``, ``loss``, ``collapse`` and mean ``divergence``.
+    """
+    columns = ("model", "method", "target", "strength", "chosen", "kind")
+    groups = list(grouped(answers, *columns))
+    plain = {(key[0], key[5]): _share(part, "right") for key, part in groups if key[1] == "none"}
+    rows = []
+    for key, part in groups:
+        accuracy = wilson(sum(row["right"] for row in part), len(part))
+        before = plain.get((key[0], key[5]))
+        rows.append(
+            {
+                **dict(zip(columns, key, strict=True)),
+                "n": len(part),
+                "accuracy": accuracy.value,
+                "accuracy_low": accuracy.low,
+                "accuracy_high": accuracy.high,
+                "loss": None if before is None else before - accuracy.value,
+                "collapse": _share(part, "collapsed"),
+                "divergence": sum(row["divergence"] for row in part) / len(part),
+            }
+        )
+    return rows
+
+
+def _share(part: Sequence[Record], column: str) -> float:
+    return sum(bool(row[column]) for row in part) / len(part)

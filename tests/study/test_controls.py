@@ -1,0 +1,45 @@
+"""Items without a conflict: what is asked, what is right, what is lost."""
+
+import pytest
+
+from trimtab.data import judge
+from trimtab.steering import DropModality, MeanDifference, NoSteering
+from trimtab.study import control_rates, costs, counted, evaluate_controls, joint_controls, records, unimodal_controls
+
+
+def test_each_conflict_item_gives_one_control_of_each_modality(test_items):
+    image, text = unimodal_controls(test_items[:1])
+    assert (image.kind, image.item.context, image.item.answer_text) == ("image_only", "", "")
+    assert (text.kind, text.item.image, text.item.answer_image) == ("text_only", None, "")
+    assert judge(test_items[0].answer_image, image.item).label == "image"
+    assert judge(test_items[0].answer_text, text.item).label == "text"
+    (both,) = joint_controls(test_items[:1])
+    assert judge(test_items[0].answer_image, both.item).label == "image"
+    assert judge("nothing", both.item).label == "other"
+
+
+@pytest.fixture(scope="module")
+def methods(model, test_items):
+    drop, mean = DropModality("image").fit(model), MeanDifference("image").fit(model, test_items)
+    return [NoSteering("image").fit(model), drop, mean]
+
+
+def test_controls_are_asked_at_every_strength(model, test_items, methods):
+    controls = unimodal_controls(test_items[:2])
+    found = records(evaluate_controls(model, controls, methods, strengths=[4.0], max_new_tokens=2))
+    assert len(found) == 4 * (1 + 1 + 2)
+    plain = [row for row in found if row["method"] == "none"]
+    assert all(row["divergence"] == pytest.approx(0, abs=1e-5) for row in plain)
+    assert max(row["divergence"] for row in found if row["strength"] == 4.0) > 1e-4
+    rates = control_rates(found)
+    assert {row["kind"] for row in rates} == {"image_only", "text_only"}
+    assert all(row["loss"] == 0 for row in rates if row["method"] == "none")
+
+
+def test_the_work_of_an_answer_is_counted(model, test_items, methods):
+    with counted(model) as work:
+        pass
+    assert work.passes == 0
+    none, drop, mean = records(costs(model, test_items[:2], methods, max_new_tokens=2))
+    assert none["passes"] == mean["passes"]
+    assert drop["positions"] < none["positions"]
