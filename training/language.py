@@ -89,7 +89,9 @@ def trainee(name: str, runs: Path) -> Trainee:
 def _stage(learner: Trainee, stage: str, folder: Path, steps: int, rates: tuple[float, float]) -> Run:
     seeing, reading = rates
     parts = dict.fromkeys(("visual", "vision_tower", "multi_modal_projector"), seeing) | {"": reading}
-    modules = {"model": learner.master} | ({"told": learner.told_head} if stage != "language" else {})
+    modules: dict[str, nn.Module] = {"model": learner.master}
+    if stage != "language":
+        modules["told"] = learner.told_head
     return Run(folder / stage, modules, parts, steps, warmup=min(100, steps // 10))
 
 

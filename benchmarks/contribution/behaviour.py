@@ -50,7 +50,7 @@ def under_instructions(model: Model, items: Sequence[Item], method: Method) -> l
                 "difference": float(moved.mean()),
                 "cohen_dz": float(moved.mean() / moved.std(ddof=1)) if moved.std() > 0 else 0.0,
                 "share_up": float((moved > 0).mean()),
-                "p": float(wilcoxon(moved).pvalue) if np.any(moved) else 1.0,
+                "p": float(np.asarray(wilcoxon(moved)).ravel()[1]) if np.any(moved) else 1.0,
             }
         )
     return rows

@@ -41,7 +41,7 @@ WORDS = "the dog sleeps on the red sofa while two cats play with a ball in the g
 
 def question(model: Model, length: int) -> Question:
     """Make a prompt of about a length: one picture, a question, and as much context as it takes."""
-    words = WORDS.split()
+    words: list[str] = list(WORDS.split())
     low, high = 1, length
     while low < high:  # the longest context that stays within the length
         middle = (low + high + 1) // 2

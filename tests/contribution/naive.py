@@ -4,6 +4,7 @@ One perturbation at a time, the model's own prefill, its own attention, autograd
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -96,7 +97,8 @@ def _cache_logits(model, prompt, ids, places, modality, sigma, draw, config):
             cache = DynamicCache()
             embeds = model.embed(ids[:-1], list(prompt.pixels))[None]
             model.decode(embeds, torch.ones(1, len(ids) - 1, dtype=torch.long), positions[:, None, :-1], cache)
-    heads, width = cache.layers[0].keys.shape[1], cache.layers[0].keys.shape[3]
+    keys: Any = cache.layers[0].keys  # pyright: ignore[reportAttributeAccessIssue]
+    heads, width = keys.shape[1], keys.shape[3]
     sites = (model.n_layers, 2, heads)
     noise = standard_normal(len(places), width, (config.seed, modality, draw), sites)
     layers = range(model.n_layers) if config.layers is None else [n % model.n_layers for n in config.layers]

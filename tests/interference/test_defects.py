@@ -152,12 +152,13 @@ def test_the_attack_stays_within_its_size_and_its_positions(model):
 def test_sizes_follow_the_embeddings_own(model):
     rows = struck(model)
 
+    assert CONFIG.attack is not None
+    config = CONFIG.attack
+
     def found(scale):
         slope = torch.Generator().manual_seed(0)
         direction = torch.randn(rows.embeds.shape, generator=slope)
-        return attack(
-            lambda e: (e * direction).sum((1, 2)), scale * rows.embeds, rows.attacked, CONFIG.attack, rows.seeds
-        )
+        return attack(lambda e: (e * direction).sum((1, 2)), scale * rows.embeds, rows.attacked, config, rows.seeds)
 
     assert torch.allclose(found(10.0), 10 * found(1.0), atol=1e-4)
 

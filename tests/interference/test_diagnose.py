@@ -54,13 +54,13 @@ def test_every_number_follows_from_the_option_distributions(model, items, donors
 
 def test_generated_replies_are_read(model, items):
     found = diagnose(model, items, DiagnosisConfig(CONDITIONS, scoring=("generation",), max_new_tokens=3)).answers
-    for row in found[found.condition == CLEAN].to_dict(orient="records"):
+    for row in found.loc[found.condition == CLEAN, :].to_dict(orient="records"):
         item = next(i for i in items if i.id == row["id"])
         text = generate(model, [clean_view(item).prompt(Pictures())], max_new_tokens=3).texts[0]
         option = picked_option(text, item.choices)
         assert (row["prediction"], row["option"]) == (text, -1 if option is None else option)
         assert row["collapsed"] == (option is None)
-    assert found["kl"].isna().all()
+    assert bool(found["kl"].isna().all())
 
 
 def test_baselines_stand_beside_the_plain_way(model, items):
@@ -69,8 +69,8 @@ def test_baselines_stand_beside_the_plain_way(model, items):
     found = diagnose(model, items[:2] + items[6:8], replace(config, max_new_tokens=2)).answers
     assert set(found.way) == set(ways)
     assert len(found) == 4 * 2 * 4 * 2
-    clean = found[(found.condition == CLEAN) & (found.scoring == "logits")]
-    plain, contrast = (clean[clean.way == way].set_index("id").probability for way in ("plain", "contrast"))
+    clean = found.loc[(found.condition == CLEAN) & (found.scoring == "logits"), :]
+    plain, contrast = (clean.loc[clean.way == way, :].set_index("id").probability for way in ("plain", "contrast"))
     assert (plain[["t0", "t1"]] == contrast[["t0", "t1"]]).all()  # no picture, nothing to contrast with
     assert (plain[["i0", "i1"]] != contrast[["i0", "i1"]]).all()
 

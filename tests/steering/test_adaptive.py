@@ -96,7 +96,9 @@ def test_autotrim_comes_nearer_to_the_target_alone_than_no_steering(model: Model
 
 
 def test_autotrims_own_vector_at_the_last_layer_is_the_target_alone(model: Model):
-    artifact = quick("autotrim", base="own", layers=(-1,), strengths=(0.5, 1.0), confidence=0.0, support=0.0).fit(model)
+    artifact = quick("autotrim", base="own", layers=(-1,), strengths=(0.5, 1.0), confidence=0.0, support=0.0).fit(
+        model, ()
+    )
     prompts = [prompt_for(item) for item in held_out_items()]
     wanted = first_scores(model, [Row(p.without("text")) for p in prompts])
     asks = artifact.asks(model, prompts)
@@ -105,7 +107,7 @@ def test_autotrims_own_vector_at_the_last_layer_is_the_target_alone(model: Model
 
 
 def test_autotrims_own_vectors_need_no_training_and_can_be_saved(model: Model, tmp_path):
-    artifact = quick("autotrim", base="own", target="text", layers=(1, 2)).fit(model)
+    artifact = quick("autotrim", base="own", target="text", layers=(1, 2)).fit(model, ())
     again = load_artifact(artifact.save(tmp_path / "own"), model)
     prompts = [prompt_for(item) for item in held_out_items()]
     first, second = (first_scores(model, a.asks(model, prompts)) for a in (artifact, again))

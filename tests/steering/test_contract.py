@@ -6,7 +6,7 @@ import torch
 from tests.steering.conftest import quick
 from tests.steering.items import held_out_items, train_items
 from trimtab.data.prompts import INSTRUCTIONS, prompt_for
-from trimtab.engine import Contrast, Predictor, Prompt, Read, Row, encode, generate, run
+from trimtab.engine import AddVector, Contrast, Predictor, Prompt, Read, Row, encode, generate, run
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.models import Model
 from trimtab.steering import METHODS, Artifact, TrainingSet, answer, first_scores, load_artifact
@@ -174,7 +174,7 @@ def test_each_row_of_a_padded_batch_gets_its_own_predicted_vector(model: Model, 
         torch.randn(artifact.direction.w_out.shape),
         artifact.direction.b_out,
     )
-    items, edit = held_out_items(), type(artifact.edits(1.0)[0])(1, strong, 1.0)
+    items, edit = held_out_items(), AddVector(1, strong, 1.0)
     read = Read(logits=False, hidden=(1,))
     before = run(model, [Row(prompt_for(i)) for i in items], read).hidden[1]
     after = run(model, [Row(prompt_for(i), (edit,)) for i in items], read).hidden[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +46,7 @@ def generate(
         instruction=next(iter(named.values()), instruction),
     )
     loaded = load_model(model)
-    asks: list[Ask] = [Row(prompt)]
+    asks: Sequence[Ask] = [Row(prompt)]
     if artifact is not None:
         asks = load_any_artifact(artifact, loaded).asks(loaded, [prompt], strength)
     found = answer(loaded, asks, max_new_tokens=max_new_tokens)

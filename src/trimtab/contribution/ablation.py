@@ -41,7 +41,6 @@ class Ablation:
     """
 
     name: ClassVar[str] = "ablation"
-    text: ClassVar[TextSpan] = "context"
 
     kind: Ablate = "blank"
     draws: int = 2
@@ -52,6 +51,11 @@ class Ablation:
             raise UsageError(f"`kind` of Ablation must be one of {', '.join(get_args(Ablate))}; got {self.kind!r}.")
         if self.draws < 1:
             raise UsageError(f"`draws` of Ablation must be at least 1; got {self.draws}; the default is 2.")
+
+    @property
+    def text(self) -> TextSpan:
+        """The text is the context alone."""
+        return "context"
 
     def scores(
         self, model: Model, questions: Sequence[Question], advance: Callable[[int], None] | None = None

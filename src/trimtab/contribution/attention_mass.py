@@ -28,13 +28,17 @@ class AttentionMass:
     """
 
     name: ClassVar[str] = "attention"
-    seed: ClassVar[int] = 0
 
     text: TextSpan = "user_text"
 
     def __post_init__(self) -> None:
         if self.text not in TEXT_SPANS:
             raise UsageError(f"`text` of AttentionMass must be one of {', '.join(TEXT_SPANS)}; got {self.text!r}.")
+
+    @property
+    def seed(self) -> int:
+        """Nothing here is random."""
+        return 0
 
     def scores(
         self, model: Model, questions: Sequence[Question], advance: Callable[[int], None] | None = None

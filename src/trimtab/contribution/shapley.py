@@ -32,14 +32,22 @@ class Shapley:
     """
 
     name: ClassVar[str] = "shapley"
-    text: ClassVar[TextSpan] = "context"
-    seed: ClassVar[int] = 0
 
     value: Value = "probability"
 
     def __post_init__(self) -> None:
         if self.value not in get_args(Value):
             raise UsageError(f"`value` of Shapley must be one of {', '.join(get_args(Value))}; got {self.value!r}.")
+
+    @property
+    def text(self) -> TextSpan:
+        """The text is the context alone."""
+        return "context"
+
+    @property
+    def seed(self) -> int:
+        """Nothing here is random."""
+        return 0
 
     def scores(
         self, model: Model, questions: Sequence[Question], advance: Callable[[int], None] | None = None

@@ -34,7 +34,7 @@ def item_from_row(row: Mapping[str, Any], image: ImageSource | None) -> Item:
     check_fields(present, {name: (name,) for name in REQUIRED}, OPTIONAL)
     if isinstance(present["id"], int):
         present["id"] = str(present["id"])
-    may_be_empty = _MAY_BE_EMPTY | _IRRELEVANT.get(relevant, frozenset())
+    may_be_empty = _MAY_BE_EMPTY | (frozenset() if relevant is None else _IRRELEVANT.get(relevant, frozenset()))
     texts = {name: text_field(present, name, may_be_empty=name in may_be_empty) for name in REQUIRED}
     choices = _text_list(present, "choices")
     if relevant is None:

@@ -186,4 +186,7 @@ def variant(config: HardenConfig, name: str) -> HardenConfig:
     """
     if name not in VARIANTS:
         raise UsageError(f"`variant` must be one of {', '.join(VARIANTS)}; got {name!r}.")
-    return replace(config, **VARIANTS[name])
+    changes = dict(VARIANTS[name])
+    if config.attack is not None and changes.get("attack") is not None:
+        changes["attack"] = config.attack  # its size and steps are the caller's to choose
+    return replace(config, **changes)

@@ -30,9 +30,9 @@ def family_accuracies(
     answers = diagnose(model, items, DiagnosisConfig(perturbations, seed=seed), donors=donors).answers
     found: dict[str, float] = {}
     for family, part in answers.groupby("relevant"):
-        accuracy = part.groupby("condition")["correct"].mean()
-        found[f"clean_{family}"] = float(accuracy[CLEAN])
-        found[f"worst_{family}"] = float(accuracy.min())
+        accuracy = {str(name): float(rows["correct"].to_numpy().mean()) for name, rows in part.groupby("condition")}
+        found[f"clean_{family}"] = accuracy[CLEAN]
+        found[f"worst_{family}"] = min(accuracy.values())
     for kind in ("clean", "worst"):
         values = [value for name, value in found.items() if name.startswith(kind)]
         found[kind] = sum(values) / len(values)

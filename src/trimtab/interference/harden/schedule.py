@@ -107,7 +107,9 @@ class Schedule(Dataset[Group]):
 def _spread(mixture: dict[Relevant, int]) -> list[Relevant]:
     """Lay the families' turns out evenly: 2:2:4 becomes both image both text, twice."""
     total = sum(mixture.values())
-    places = [((k + 0.5) * total / share, family) for family, share in mixture.items() for k in range(share)]
+    places: list[tuple[float, Relevant]] = [
+        ((k + 0.5) * total / share, family) for family, share in mixture.items() for k in range(share)
+    ]
     return [family for _, family in sorted(places)]
 
 

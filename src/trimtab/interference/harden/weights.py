@@ -58,12 +58,19 @@ def trainable(model: Model, config: HardenConfig) -> Iterator[Adapters | FullWei
     with way as weights:
         try:
             if config.checkpointing:
-                cast(Any, model.hf).gradient_checkpointing_enable({"use_reentrant": False})
+                _checkpointing(model, "enable")({"use_reentrant": False})
             yield weights
         finally:
             if config.checkpointing:
-                cast(Any, model.hf).gradient_checkpointing_disable()
+                _checkpointing(model, "disable")()
             model.hf.eval().requires_grad_(False)
+
+
+def _checkpointing(model: Model, what: str) -> Any:
+    """Find the method by its new name, or by its old one in versions of transformers before the change."""
+    return getattr(model.hf, f"activation_checkpointing_{what}", None) or getattr(
+        model.hf, f"gradient_checkpointing_{what}"
+    )
 
 
 @contextmanager

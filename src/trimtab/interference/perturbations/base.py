@@ -35,9 +35,20 @@ class Draw:
 class Perturbation(Protocol):
     """A way to alter one modality of a view."""
 
-    name: str
-    modality: Modality
-    kind: Kind
+    @property
+    def name(self) -> str:
+        """What conditions call it."""
+        ...
+
+    @property
+    def modality(self) -> Modality:
+        """The modality it alters."""
+        ...
+
+    @property
+    def kind(self) -> Kind:
+        """What it does to the item."""
+        ...
 
     def __call__(self, view: View, draw: Draw) -> View | None:
         """Return the altered view, or None where the item lacks what the perturbation needs."""

@@ -186,7 +186,7 @@ def _preference(model: Model, fitting: Sequence[Item], conflicts: Sequence[Item]
     kinds = (NoSteering, Instruction, MeanDifference)
     methods = [kind(target=target).fit(model, fitting) for target in MODALITIES for kind in kinds]
     rates: DataFrame = evaluate(model, conflicts, methods).rates
-    return StepResult(rates[rates.task == "all"], {})
+    return StepResult(rates.loc[rates.task == "all", :], {})
 
 
 def _cost(config: HardenConfig, record: dict[str, Any]) -> StepResult:
