@@ -18,7 +18,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
 	@touch $@
 
-demo: env  ## Measure, fit and evaluate on the bundled models; write a report (about 5 minutes)
+demo: env  ## Measure, fit and evaluate on the bundled models; write a report
 	$(BIN)/trimtab demo --out $(OUT)
 
 lint: env  ## Style, types and import order

@@ -32,7 +32,7 @@ method runs on any machine without a download. `trimtab.load("{name}")` takes th
 
 All numbers: {n} test items of pocket-mc2 ({per_task} a task), greedy open answers, the exact answer and
 then the end of the turn; percent with 95 % Wilson intervals. The stored weights are bfloat16; they were
-measured as stored, in float32. Made by `python -m training.card {name}`.
+measured as stored, in float32. Made by `{command}`.
 
 | task | image only | text only | image, agreeing text | image, irrelevant text |
 |---|---|---|---|---|
@@ -124,7 +124,7 @@ def _following(results: dict[str, Shares]) -> str:
     return "\n".join(rows)
 
 
-def render(name: str, parameters: int, results: dict[str, Shares], notes: str) -> str:
+def render(name: str, parameters: int, results: dict[str, Shares], notes: str, command: str) -> str:
     """Fill in the card."""
     from trimtab.pocket.bank import OBJECT_PICTURES
 
@@ -144,6 +144,7 @@ def render(name: str, parameters: int, results: dict[str, Shares], notes: str) -
         others="\n".join(_row(f"{key} (n = {results[key]['all'].n})", [results[key]["all"]]) for key in single),
         objects=len(OBJECT_PICTURES),
         notes=notes,
+        command=command,
         hear=HEAR_STEPS,
         polish=POLISH_STEPS,
     )
@@ -159,9 +160,10 @@ def main() -> None:
     results = measure(model.hf, model.tokenizer, args.n)  # pyright: ignore[reportArgumentType]
     folder = checkpoint(args.name)
     parameters = sum(parameter.numel() for parameter in model.hf.parameters())
+    command = f"python -m training.card {args.name}" + (f" --n {args.n}" if args.n else "")
     notes_file = folder / "training.md"
     notes = f"\n{notes_file.read_text()}\n" if notes_file.exists() else ""
-    (folder / "README.md").write_text(render(args.name, parameters, results, notes))
+    (folder / "README.md").write_text(render(args.name, parameters, results, notes, command))
     shares = {key: {task: [share.hits, share.n] for task, share in part.items()} for key, part in results.items()}
     print(json.dumps({key: part["all"] for key, part in shares.items()}, indent=1))
 

@@ -61,7 +61,8 @@ def seconds(work: Callable[[], object]) -> float:
 
 def paired(plain: Callable[[], object], steered: Callable[[], object], rounds: int) -> tuple[float, float]:
     """Return the median ratio of their times, and the steered one's median seconds."""
-    plain(), steered()
+    plain()
+    steered()
     pairs = []
     for number in range(rounds):
         order = (plain, steered) if number % 2 else (steered, plain)

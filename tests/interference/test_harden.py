@@ -139,11 +139,11 @@ def test_what_comes_out_is_what_load_takes(bundled, tmp_path):
 
 def test_training_learns_and_is_evaluated(one, tmp_path):
     items = mixed(2)
-    config = replace(QUICK, steps=24, batch=6, evaluate_every=24, learning_rate=2e-2, evaluation_items=6)
+    config = replace(QUICK, steps=60, batch=6, evaluate_every=60, learning_rate=2e-2, evaluation_items=6)
     found = harden(one, items, tmp_path / "run", config, validation=items)
     losses = [entry["sft"] for entry in found.record["log"] if "sft" in entry]
     assert losses[-1] < losses[0] / 2
-    assert found.record["after"]["worst"] >= found.record["before"]["worst"]
+    assert found.record["after"]["worst"] > found.record["before"]["worst"]
     assert {"clean_image", "worst_image", "clean_text", "clean_both", "clean", "worst"} <= found.record["after"].keys()
     assert all("consistency" in entry for entry in found.record["log"] if "sft" in entry)
     card = (found.folder / "README.md").read_text()

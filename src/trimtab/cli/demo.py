@@ -14,10 +14,10 @@ from trimtab.cli.options import Json, Seed
 def demo(
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/demo, or runs/demo-fast, if left out.")] = None,
     seed: Seed = 0,
-    fast: Annotated[bool, typer.Option("--fast", help="Fewer items and strengths: about a minute.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Fewer items and strengths: wide intervals, soon done.")] = False,
     json: Json = False,
 ) -> None:
-    """Measure both bundled models, fit and evaluate every method, and write a report (about 5 minutes).
+    """Measure both bundled models, fit and evaluate every method, and write a report.
 
     A demo that was stopped goes on where it was when the same command is run again.
     """

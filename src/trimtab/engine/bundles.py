@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import cast
 
@@ -25,7 +26,7 @@ from trimtab.engine.receipt import Entry
 from trimtab.models import Model
 
 
-class Bundle:
+class Bundle(ABC):
     """The rows of a batch that have an edit of one kind at one layer.
 
     Attributes:
@@ -39,9 +40,9 @@ class Bundle:
         self._measured = False
         entry.rows += len(rows)
 
+    @abstractmethod
     def apply(self, states: Tensor, place: Place) -> Tensor:
         """Return what the site hands on, with the rows' edits made; the input is left as it is."""
-        raise NotImplementedError
 
     def narrow(self, kept: Tensor) -> None:
         """Forget all rows but ``kept``, ascending, which are renumbered from 0."""
@@ -49,9 +50,9 @@ class Bundle:
         self.rows = torch.searchsorted(kept, self.rows[held])
         self.keep(held)
 
+    @abstractmethod
     def keep(self, held: Tensor) -> None:
         """Keep what belongs to the rows where ``held`` is True."""
-        raise NotImplementedError
 
     def record(self, touched: Tensor, place: Place, sizes: Tensor) -> None:
         """Count the positions touched, ``(rows, length)``, and measure the first pass that touches anything.

@@ -171,7 +171,7 @@ FAST = replace(
     depths=(0.5,),
     strengths=(1.0, 2.0),
 )
-"""The same study in a minute: wide intervals, every part of the report."""
+"""The same study on few items: wide intervals, every part of the report."""
 
 
 def choose_items(items: Iterable[Item], n: int, seed: int) -> Items:

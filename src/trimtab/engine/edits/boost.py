@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -14,7 +15,7 @@ from trimtab.models import Model
 
 
 @dataclass(frozen=True, eq=False)
-class ScoreEdit:
+class ScoreEdit(ABC):
     """What edits of attention scores have in common.
 
     Scores are those before the softmax, of all heads. The decoder attends by an implementation of our own while such an
@@ -64,9 +65,9 @@ class ScoreEdit:
         resolve(self.source, prompt, "source", type(self).__name__)
         return resolve(self.target, prompt, "target", type(self).__name__).first
 
+    @abstractmethod
     def change(self) -> tuple[float, float]:
         """Return what multiplies ``|s|`` and ``s`` in the change of a score s."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)

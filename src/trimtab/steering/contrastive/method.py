@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -37,9 +38,9 @@ class ContrastiveMethod(Method):
                 "0.1."
             )
 
+    @abstractmethod
     def rule(self, model: Model) -> Rule:
         """Return the contrast."""
-        raise NotImplementedError
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
         """Learn nothing; the items are not looked at."""
