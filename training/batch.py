@@ -9,17 +9,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from training import speed
+from training.heads import Middle, OptionHead, Pointer, ToldHead
 from training.pixels import image_tokens, normalised
-from training.prompts import Example
+from training.prompts import LETTERS, Example
 from trimtab.pocket.scene import SIDE, Scene
 
 _MARK = "\x00"
 _TOLD = {None: -1, "image": 0, "text": 1}
-_TOLD_WEIGHT = 1.0
-_TOLD_TOKENS = 20  # about as many as the question and what follows it have
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,13 @@ class _Row:
     ids: list[int]
     answer: int  # how many of the ids are the answer and the end of turn
     scene: Scene | None
-    told: int  # 0: an instruction named the image, 1: the text, -1: neither
+    told: int
+    option_ends: tuple[int, ...]
+    right_option: int
+
+    @property
+    def prompt_tokens(self) -> int:
+        return len(self.ids) - self.answer
 
 
 class Reader:
@@ -69,13 +74,17 @@ class Reader:
 
     def _rows(self, examples: Sequence[Example]) -> list[_Row]:
         space = "" if self.is_qwen else " "
-        prompts = self.tokenizer([self.prompt_text(e.body, e.scene is not None) for e in examples])["input_ids"]
+        texts = [self.prompt_text(e.body, e.scene is not None) for e in examples]
+        prompts = self.tokenizer(texts)
         answers = self.tokenizer([space + e.answer for e in examples], add_special_tokens=False)["input_ids"]
         end = self.tokenizer.eos_token_id
-        return [
-            _Row([*prompt, *answer, end], len(answer) + 1, example.scene, _TOLD[example.told])
-            for prompt, answer, example in zip(prompts, answers, examples, strict=True)
-        ]
+        rows = []
+        for number, (text, answer, example) in enumerate(zip(texts, answers, examples, strict=True)):
+            ids = [*prompts["input_ids"][number], *answer, end]
+            ends = tuple(prompts.char_to_token(number, place) for place in _option_ends(text, example))
+            right = LETTERS.index(example.answer) if ends else -1
+            rows.append(_Row(ids, len(answer) + 1, example.scene, _TOLD[example.told], ends, right))
+        return rows
 
     def _features(self, rows: Sequence[_Row]) -> Tensor:
         """Image tokens of all distinct scenes, with an index of which is where."""
@@ -117,26 +126,27 @@ class Trainee(Reader):
     """A model in training.
 
     `master` holds the float32 weights that the optimiser changes; `model` is the bfloat16 copy that
-    computes everything. A linear head reads off a middle layer, at the last prompt tokens, which modality
-    the instruction named: without that, an instruction makes no difference for hundreds of steps.
+    computes everything.
     """
 
     def __init__(self, master: Any, tokenizer: Any):
         super().__init__(copy.deepcopy(master).to(torch.bfloat16), tokenizer)
         self.master = master
         layers = self.model.model.language_model.layers
-        speed.compile_layers(layers)
-        self.told_head = nn.Linear(self.model.config.get_text_config().hidden_size, 2)
-        layers[len(layers) // 3].register_forward_hook(self._keep_middle)
-        self._middle: Tensor | None = None
-        self.told_loss = 0.0
+        pointing = layers[len(layers) * 3 // 4]
+        speed.compile_layers(layer for layer in layers if layer is not pointing)
+        width = self.model.config.get_text_config().hidden_size
+        self.told_head = ToldHead(width, Middle(layers[len(layers) // 3]))
+        self.option_head = OptionHead(width, Middle(layers[len(layers) * 7 // 12]))
+        self._pointer = Pointer(pointing.self_attn)
+        self.reads: dict[str, float] = {}  # the newest losses of heads and pointer
 
     def loss(self, examples: Sequence[Example], chunk: int = 17) -> tuple[float, float]:
-        """Compute gradients of the mean loss; return it and the share of answers all right.
+        """Compute gradients of the mean loss, the heads' included; return it, without theirs, and the share right.
 
         Prompts run in chunks of similar length; each picture is encoded once.
         """
-        total, right, self.told_loss = 0.0, 0, 0.0
+        total, right, self.reads = 0.0, 0, dict.fromkeys(self.reads, 0.0)
         rows = sorted(self._rows(examples), key=lambda row: len(row.ids))
         self._refresh()
         features = self._features(rows)
@@ -147,12 +157,12 @@ class Trainee(Reader):
             lengths = torch.bincount(owners, minlength=len(part))[owners]
             losses = F.cross_entropy(logits.float(), labels, reduction="none") / lengths
             value = losses.sum() / len(rows)
-            read = self._told_loss(part) / len(rows)
-            self.told_loss += float(read.detach())
-            (value + _TOLD_WEIGHT * read).backward()
+            read = sum((self._read(part, len(rows))).values(), torch.zeros(()))
+            (value + read).backward()
             total += float(value.detach())
             right += int(_all_right(logits, labels, owners, len(part)).sum())
-        features.backward(held.grad)
+        if held.grad is not None:
+            features.backward(held.grad)
         self._hand_over_gradients()
         return total, right / len(rows)
 
@@ -160,48 +170,33 @@ class Trainee(Reader):
         """As `loss`, but only of reading off which modality was named, without pictures, in the lower layers."""
         rows = sorted(self._rows(examples), key=lambda row: len(row.ids))
         self._refresh()
-        self.told_loss, right = 0.0, 0
+        heard, right = 0.0, 0
         for start in range(0, len(rows), chunk):
             part = rows[start : start + chunk]
             self._lower_layers(part)
-            value = self._told_loss(part) / len(rows)
+            value = self.told_head.loss(part) / len(rows)
             value.backward()
-            self.told_loss += float(value.detach())
-            right += self._told_right(part)
+            heard += float(value.detach())
+            right += self.told_head.right(part)
         self._hand_over_gradients()
-        return self.told_loss, right / len(rows)
+        return heard, right / len(rows)
+
+    def _read(self, rows: Sequence[_Row], of: int) -> dict[str, Tensor]:
+        """What heads and pointer lose: the share of these rows in a mean over so many."""
+        losses = {
+            "told": self.told_head.loss(rows) / of,
+            "option": self.option_head.loss(rows) / of,
+            "pointer": self._pointer.loss(rows) / of,
+        }
+        for name, loss in losses.items():
+            self.reads[name] = self.reads.get(name, 0.0) + float(loss.detach())
+        return losses
 
     def right(self, examples: Sequence[Example], chunk: int = 40) -> list[bool]:
         """As `Reader.right`, on the newest weights."""
         self._refresh()
         # Gradients stay enabled, unused: without them every layer would be compiled again.
         return super().right(examples, chunk)
-
-    def _keep_middle(self, _module: nn.Module, _args: tuple, output: Any) -> None:
-        self._middle = output[0] if isinstance(output, tuple) else output
-
-    def _told_loss(self, rows: Sequence[_Row]) -> Tensor:
-        """Sum of the losses of reading off which modality was named."""
-        told = torch.tensor([row.told for row in rows])
-        if (told < 0).all():
-            return torch.zeros(())
-        states = self._told_states(rows)
-        labels = told[:, None].expand(states.shape[:2])
-        losses = F.cross_entropy(self.told_head(states).transpose(1, 2), labels, ignore_index=-1, reduction="none")
-        return losses.mean(-1).sum()
-
-    def _told_states(self, rows: Sequence[_Row]) -> Tensor:
-        """Normalised middle states of the last prompt tokens, the very last first."""
-        assert self._middle is not None
-        ends = torch.tensor([len(row.ids) - row.answer for row in rows])
-        places = (ends[:, None] - 1 - torch.arange(_TOLD_TOKENS)).clamp_min(0)
-        states = self._middle[torch.arange(len(rows))[:, None], places].float()
-        return F.layer_norm(states, states.shape[-1:])  # a few of their dimensions are huge
-
-    @torch.no_grad()
-    def _told_right(self, rows: Sequence[_Row]) -> int:
-        read = self.told_head(self._told_states(rows)[:, 0]).argmax(-1)
-        return int((read == torch.tensor([row.told for row in rows])).sum())
 
     def _lower_layers(self, rows: Sequence[_Row]) -> None:
         """Run the layers up to the middle one, which keeps its output."""
@@ -226,6 +221,16 @@ class Trainee(Reader):
         self.model.zero_grad(set_to_none=True)
         for own, computed in zip(self.master.parameters(), self.model.parameters(), strict=True):
             computed.copy_(own)
+
+
+def _option_ends(text: str, example: Example) -> list[int]:
+    """Places of the options' last letters in a prompt."""
+    ends, start = [], 0
+    for letter, option in zip(LETTERS, example.options, strict=False):
+        line = f"\n{letter}. {option}"
+        start = text.index(f"{line}\n", start) + len(line)
+        ends.append(start - 1)
+    return ends
 
 
 def _all_right(logits: Tensor, labels: Tensor, owners: Tensor, rows: int) -> Tensor:

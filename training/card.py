@@ -6,7 +6,7 @@ import argparse
 import json
 
 import trimtab
-from training.language import HEAR_STEPS, POLISH_STEPS
+from training.language import FINISH_STEPS, HEAR_STEPS, POLISH_STEPS
 from training.measure import Share, Shares, measure
 from trimtab.pocket import TASKS, checkpoint
 
@@ -83,7 +83,11 @@ sentences; training used others.
    is thrown away): without this, conflicts under an instruction stay at chance for well over a hundred steps;
 4. with instructed conflicts, each asked once for either modality, until validation items with instructions in other
    words than the trained ones are followed about six times in ten;
-5. all of it together for {polish} steps at a falling rate.
+5. all of it together for {polish} steps at a falling rate;
+6. to answer with a letter: mostly questions with two to four options. An auxiliary head learns to tell the right
+   option, and one attention head of layer 9 is rewarded for looking at it: without these, letters stay at chance
+   for thousands of steps;
+7. everything for {finish} steps at a falling rate, a third of it with options, and more of what is hard to see.
 
 It never met a conflict without an instruction: which modality it then prefers was not taught.
 {notes}
@@ -128,8 +132,7 @@ def render(name: str, parameters: int, results: dict[str, Shares], notes: str, c
     """Fill in the card."""
     from trimtab.pocket.bank import OBJECT_PICTURES
 
-    single = ("choice from image", "choice from text", "closed book", "closed book, some picture", "both needed",
-              "both needed, no picture", "classification", "classification, misleading text")  # fmt: skip
+    single = [key for key in results if key.startswith(("choice", "closed", "both", "classification"))]
     total = results["image"]["all"].n
     return _CARD.format(
         name=name,
@@ -147,6 +150,7 @@ def render(name: str, parameters: int, results: dict[str, Shares], notes: str, c
         command=command,
         hear=HEAR_STEPS,
         polish=POLISH_STEPS,
+        finish=FINISH_STEPS[name],
     )
 
 

@@ -9,12 +9,21 @@ from __future__ import annotations
 
 import random
 
+from trimtab.pocket import bank
 from trimtab.pocket.bank import words
 from trimtab.pocket.benchmark import Writer
 from trimtab.pocket.sentences import CORES, FILLERS, FRAMES
 
 _LOOSE_SHARE = 0.65
-_WORDS = words("""
+_ANSWERS = {
+    word
+    for names in (*bank.OBJECTS.values(), bank.SPORTS, bank.ACTIVITIES, bank.MOODS, bank.COLORS, bank.DYEABLE)
+    for name in names
+    for word in name.split()
+}
+_WORDS = tuple(
+    word
+    for word in words("""
     a about across after again all along also always an and any around arrived as asked at away be because been before
     behind believe between bring brought busy by came can careful certain change city close come corner could country
     day did different door down each early easy end enough even every expected far few field final finally first for
@@ -47,6 +56,8 @@ _WORDS = words("""
     tourist tournament trail train travelled trees trip truly turned twice twenty usually valley various visibly visited
     visitors voices waited walked wall warm watched wet wide wild wind witness wooden works written yard
 """)
+    if word not in _ANSWERS
+)  # an answer among the noise would teach not to read it
 _SYLLABLES = words(
     "ba co di fra gle hu ing jo ka le mo nu ol pre qui ra st th un ver wo xi ya zen ed er ly ment tion al"
 )
@@ -95,6 +106,11 @@ def _loose_frame(split: str, rng: random.Random) -> str:
 def _loose_fillers(split: str, rng: random.Random, number: int) -> list[str]:
     kept = rng.sample(FILLERS[split], number)
     return [_capital(_words_around(rng)) if rng.random() < _LOOSE_SHARE else filler for filler in kept]
+
+
+def loose_request(_split: str, rng: random.Random) -> str:
+    """A sentence that asks for something, in words that mean nothing."""
+    return _capital(_words_around(rng, rng.choice(("{w}", "{n} {w}", "{w} {n}"))))
 
 
 def _capital(sentence: str) -> str:

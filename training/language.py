@@ -1,4 +1,4 @@
-"""Stages 2 to 5: teach the whole model to answer, then, briefly, to heed an instruction.
+"""Stages 2 to 7: teach the whole model to answer, then, briefly, to heed an instruction.
 
 `python -m training.language pocket-qwen --runs DIR` after `training.vision`.
 
@@ -7,6 +7,8 @@
 - knob: instructed conflicts until, on validation items with wording never trained on, an instruction is
   followed about six times in ten, whichever modality it names.
 - polish: all of it together, at a falling rate.
+- choose: to answer with a letter.
+- finish: everything, with more of what is still hard, at a falling rate.
 """
 
 from __future__ import annotations
@@ -24,7 +26,16 @@ from training import speed, tokenizer
 from training.architecture import build
 from training.batch import Trainee
 from training.loop import Run
-from training.prompts import Example, Mixture, conflict, example, instructed, step_examples
+from training.prompts import (
+    Example,
+    Mixture,
+    chosen,
+    conflict,
+    example,
+    instructed,
+    joint,
+    step_examples,
+)
 from trimtab.pocket import PocketItem, items
 
 STEPS = {"pocket-qwen": 2200, "pocket-llava": 2100}
@@ -32,10 +43,14 @@ SAVE_EVERY, SEED = 100, 23
 KNOB_STEPS, KNOB_EVERY = 400, 20
 FOLLOWED = 0.62
 HEAR_STEPS, HEARD_TOGETHER, POLISH_STEPS = 100, 48, 120
+CHOOSE_STEPS, CHOSEN = 400, 0.9
+FINISH_STEPS, FINISH_EVERY = {"pocket-qwen": 640, "pocket-llava": 560}, 50
 STAGES = {
     "language": Mixture(),
     "knob": Mixture(items=7, instructed=14, closed_book=1, both=2),
     "polish": Mixture(items=17, instructed=3),
+    "choose": Mixture(items=8, instructed=2, closed_book=2, both=0, classification=6, chosen=20, choice_share=0.4),
+    "finish": Mixture(items=17, instructed=2, closed_book=2, both=7, classification=4, chosen=4, choice_share=0.25),
 }
 
 
@@ -64,8 +79,23 @@ def following(learner: Trainee, sample: list[PocketItem]) -> dict[str, float]:
     """How often an instruction in words never trained on is followed."""
     rng = random.Random("validate")
     return {
-        target: _share(learner, [instructed(item, target, "validation", rng) for item in sample])
+        f"told_{target}": _share(learner, [instructed(item, target, "validation", rng) for item in sample])
         for target in ("image", "text")
+    }
+
+
+def choosing(learner: Trainee, sample: list[PocketItem]) -> dict[str, float]:
+    """Right letters, from text and from image, and right names where both modalities are needed."""
+    rng = random.Random("validate")
+    joined = items("validation", kind="both")[: len(sample)]
+
+    def shuffled(item: PocketItem) -> tuple[str, ...]:
+        return tuple(rng.sample(item.choices, len(item.choices)))
+
+    return {
+        "choice_text": _share(learner, [chosen(i, None, i.context, i.answer_text, shuffled(i)) for i in sample]),
+        "choice_image": _share(learner, [chosen(i, i.scene, None, i.answer_image, shuffled(i)) for i in sample]),
+        "both": _share(learner, [joint(item, item.scene) for item in joined]),
     }
 
 
@@ -92,6 +122,8 @@ def _stage(learner: Trainee, stage: str, folder: Path, steps: int, rates: tuple[
     modules: dict[str, nn.Module] = {"model": learner.master}
     if stage != "language":
         modules["told"] = learner.told_head
+    if stage in ("choose", "finish"):
+        modules["option"] = learner.option_head
     return Run(folder / stage, modules, parts, steps, warmup=min(100, steps // 10))
 
 
@@ -99,7 +131,7 @@ def _loss(learner: Trainee, stage: str) -> Callable[[int], tuple[float, dict[str
     def loss(step: int) -> tuple[float, dict[str, float]]:
         rng = random.Random(f"{stage}:{SEED}:{step}")
         value, right = learner.loss(step_examples(STAGES[stage], rng))
-        return value, {"right": right, "told": learner.told_loss}
+        return value, {"right": right, **learner.reads}
 
     return loss
 
@@ -145,6 +177,29 @@ def main() -> None:
         _loss(learner, "polish"),
         KNOB_EVERY,
         lambda step: polish.log({"at": step, **accuracy(learner, sample), **following(learner, sample)}),
+    )
+
+    choose = _stage(learner, "choose", folder, CHOOSE_STEPS, (2e-4, 1.5e-3))
+
+    def chooses(step: int) -> bool:
+        right = choosing(learner, sample)
+        choose.log({"at": step, **right})
+        return min(right["choice_text"], right["choice_image"]) >= CHOSEN
+
+    choose.train(_loss(learner, "choose"), KNOB_EVERY, chooses)
+    finish = _stage(learner, "finish", folder, FINISH_STEPS[args.name], (3e-4, 1.2e-3))
+    finish.train(
+        _loss(learner, "finish"),
+        FINISH_EVERY,
+        lambda step: finish.log(
+            {
+                "at": step,
+                **accuracy(learner, sample),
+                **following(learner, sample),
+                **preference(learner, sample),
+                **choosing(learner, sample),
+            }
+        ),
     )
 
 

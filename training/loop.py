@@ -52,7 +52,7 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         self.optimizers = _optimizers(modules, rates)
         self.peaks = [group["lr"] for optimizer in self.optimizers for group in optimizer.param_groups]
-        self.step = 0
+        self.step, self.ended = 0, False
         if self.state_file.exists():
             self._load()
 
@@ -70,7 +70,7 @@ class Run:
             save_every: Steps between saved states.
             after_save: Called after each save; returning something true ends the stage early.
         """
-        while self.step < self.steps:
+        while self.step < self.steps and not self.ended:
             start = time.perf_counter()
             self._set_rate()
             for optimizer in self.optimizers:
@@ -89,7 +89,8 @@ class Run:
             if self.step % save_every == 0 or self.step == self.steps:
                 self._save()
                 if after_save and after_save(self.step):
-                    return
+                    self.ended = True
+                    self._save()
 
     def log(self, record: dict[str, float]) -> None:
         """Append one line to the log."""
@@ -110,6 +111,7 @@ class Run:
         torch.save(
             {
                 "step": self.step,
+                "ended": self.ended,
                 "modules": state,
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             },
@@ -119,7 +121,7 @@ class Run:
 
     def _load(self) -> None:
         state = torch.load(self.state_file, weights_only=True)
-        self.step = state["step"]
+        self.step, self.ended = state["step"], state.get("ended", False)
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         for name, module in self.modules.items():

@@ -104,6 +104,7 @@ def _unimodal(reader: Reader, n: int | None) -> dict[str, Shares]:
         "closed book, some picture": by_task(reader, known, lambda i: _open(i, i.scene, None, i.answer_text)),
         "both needed": by_task(reader, joined, lambda i: _open(i, i.scene, i.context, i.answer_text)),
         "both needed, no picture": by_task(reader, joined, lambda i: _open(i, None, i.context, i.answer_text)),
+        "both needed, no text": by_task(reader, joined, lambda i: _open(i, i.scene, None, i.answer_text)),
         "classification": by_task(reader, seen, lambda i: chosen(i, i.scene, None, i.answer_image, i.choices)),
         "classification, misleading text": by_task(
             reader, seen, lambda i: chosen(i, i.scene, i.context, i.answer_image, i.choices)

@@ -19,7 +19,9 @@ _OPENINGS = (
     "", "", "", "If the {a} and the {b} disagree, ", "When the {a} says one thing and the {b} another, ",
     "In case of doubt, ", "Where they differ, ", "Should the {a} contradict the {b}, ",
     "Since the {a} may not match the {b}, ", "If there is any conflict of the {a} with the {b}, ",
-    "Whenever the {b} and the {a} are at odds, ",
+    "Whenever the {b} and the {a} are at odds, ", "In case the {a} and the {b} differ, ",
+    "In the event of a mismatch between the {a} and the {b}, ",
+    "Given a contradiction between the {a} and the {b}, ", "As soon as the {a} is in conflict with the {b}, ",
 )  # fmt: skip
 _MANNERS = ("", "", "please ", "you must ", "you should ", "always ", "you have to ", "it is best to ")
 _VERBS = (

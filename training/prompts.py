@@ -8,37 +8,56 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-from training.carriers import LOOSE
+from training.carriers import LOOSE, loose_request
 from training.orders import order
 from trimtab.engine import Prompt
 from trimtab.pocket import PocketItem, Scene, instructions_for
-from trimtab.pocket.benchmark import TASKS, draw
+from trimtab.pocket.benchmark import draw
 from trimtab.pocket.unimodal import both, classification, closed_book
 
 LETTERS = "ABCD"
 # What is harder to see is shown more often.
 _SEEN_SHARES = {
-    "activity_recognition": 0.6,
-    "attribute": 3.2,
+    "activity_recognition": 0.8,
+    "attribute": 4.5,
     "color": 0.4,
-    "counting": 2.5,
+    "counting": 4.5,
     "object_recognition": 1.5,
-    "positional_reasoning": 5.0,
-    "sentiment_understanding": 0.5,
-    "sport_recognition": 0.6,
+    "positional_reasoning": 3.0,
+    "sentiment_understanding": 0.8,
+    "sport_recognition": 0.8,
 }
-_READ_SHARES = dict.fromkeys(TASKS, 1.0) | {"object_recognition": 3.0, "positional_reasoning": 2.0, "color": 2.0}
-_CHOICE_SHARE = 0.12
+_READ_SHARES = {
+    "activity_recognition": 2.0,
+    "attribute": 1.0,
+    "color": 2.0,
+    "counting": 0.7,
+    "object_recognition": 3.0,
+    "positional_reasoning": 1.0,
+    "sentiment_understanding": 2.0,
+    "sport_recognition": 2.0,
+}
+_LOOSE_REQUESTS = 0.6
+_MORE_OPTIONS = 0.4  # share of choice questions with more than two options
 
 
 @dataclass(frozen=True)
 class Example:
-    """A prompt's text, its picture, the answer to learn, and which modality an instruction named, if it matters."""
+    """A prompt and its answer.
+
+    Attributes:
+        body: The text of the turn.
+        scene: The picture, if any.
+        answer: What to learn.
+        told: Which modality an instruction named, if that decides the answer.
+        options: The options of a choice.
+    """
 
     body: str
     scene: Scene | None
     answer: str
     told: str | None = None
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +69,11 @@ class Mixture:
             their text.
         instructed: Conflicts asked twice, with an instruction to follow the image and with one to follow the text,
             so that nothing but the instruction tells which answer is right.
+        closed_book: Facts that neither modality tells.
+        both: Questions that need both modalities.
+        classification: Pictures with four options.
+        chosen: Items asked from their text in choice form.
+        choice_share: Share of the other questions in choice form.
     """
 
     items: int = 20
@@ -57,22 +81,26 @@ class Mixture:
     closed_book: int = 3
     both: int = 4
     classification: int = 2
+    chosen: int = 0
+    choice_share: float = 0.12
 
 
 def step_examples(mixture: Mixture, rng: random.Random) -> list[Example]:
     """Draw the prompts of one training step."""
     examples: list[Example] = []
+    share = mixture.choice_share
     for _ in range(mixture.items):
         seen, read = _draw(_SEEN_SHARES, rng), _draw(_READ_SHARES, rng)
-        examples.append(example(seen, "image" if rng.random() < 0.7 else "irrelevant", rng, _CHOICE_SHARE))
-        examples.append(example(read, "text", rng, _CHOICE_SHARE))
+        examples.append(example(seen, "image" if rng.random() < 0.7 else "irrelevant", rng, share))
+        examples.append(example(read, "text", rng, share))
         if rng.random() < 0.25:
-            examples.append(example(seen, "agreeing", rng, _CHOICE_SHARE))
+            examples.append(example(seen, "agreeing", rng, share))
     for _ in range(mixture.instructed):
         item = _draw(_READ_SHARES, rng)
-        examples += [instructed(item, target, "train", rng, _CHOICE_SHARE) for target in ("image", "text")]
+        examples += [instructed(item, target, "train", rng, share) for target in ("image", "text")]
+    examples += [example(_draw(_READ_SHARES, rng), "text", rng, 1.0) for _ in range(mixture.chosen)]
     examples += [_knowledge(rng) for _ in range(mixture.closed_book)]
-    examples += [_joined(rng) for _ in range(mixture.both)]
+    examples += [_joined(rng, share) for _ in range(mixture.both)]
     examples += [_classified(rng) for _ in range(mixture.classification)]
     return examples
 
@@ -123,7 +151,7 @@ def chosen(
 ) -> Example:
     """Ask in choice form; the answer is a letter."""
     body = Prompt(item.question, context=context, choices=options).body()[0]
-    return Example(body, scene, LETTERS[options.index(answer)])
+    return Example(body, scene, LETTERS[options.index(answer)], options=options)
 
 
 def _form(
@@ -140,9 +168,18 @@ def _form(
     if rng.random() >= choice_share:
         body = Prompt(item.question, context=context, instruction=instruction).body()[0]
         return Example(body, scene, answer)
-    options = tuple(rng.sample((answer, wrong), 2))
+    options = _options(item, answer, wrong, rng)
     body = Prompt(item.question, context=context, instruction=instruction, choices=options).body()[0]
-    return Example(body, scene, LETTERS[options.index(answer)])
+    return Example(body, scene, LETTERS[options.index(answer)], options=options)
+
+
+def _options(item: PocketItem, answer: str, wrong: str, rng: random.Random) -> tuple[str, ...]:
+    """The two answers in any order, sometimes among others of the same task."""
+    options = {answer: None, wrong: None}
+    if rng.random() < _MORE_OPTIONS:
+        for _ in range(rng.randint(1, 2)):
+            options[draw(item.task, "train", rng, writer=LOOSE).answer_image] = None
+    return tuple(rng.sample(list(options), len(options)))
 
 
 def _draw(shares: dict[str, float], rng: random.Random) -> PocketItem:
@@ -159,11 +196,16 @@ def _knowledge(rng: random.Random) -> Example:
     return Example(Prompt(item.question, context=context).body()[0], scene, item.answer_text)
 
 
-def _joined(rng: random.Random) -> Example:
-    item = both("train", rng)
-    if rng.random() < _CHOICE_SHARE:
+def joint(item: PocketItem, scene: Scene | None) -> Example:
+    """A question that needs both modalities, openly."""
+    return Example(Prompt(item.question, context=item.context).body()[0], scene, item.answer_text)
+
+
+def _joined(rng: random.Random, choice_share: float) -> Example:
+    item = both("train", rng, sentence=loose_request) if rng.random() < _LOOSE_REQUESTS else both("train", rng)
+    if rng.random() < choice_share:
         return chosen(item, item.scene, item.context, item.answer_text, item.choices)
-    return Example(Prompt(item.question, context=item.context).body()[0], item.scene, item.answer_text)
+    return joint(item, item.scene)
 
 
 def _classified(rng: random.Random) -> Example:

@@ -55,6 +55,8 @@ def _norm(self, hidden_states: Tensor) -> Tensor:
 
 def _attention(module, query: Tensor, key: Tensor, value: Tensor, attention_mask, scaling=None, **_: object):
     """Plain attention; `attention_mask` is None or an additive bias, prepared by the caller."""
+    if (pointer := getattr(module, "pointer", None)) is not None:
+        pointer.take(query, key)
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = (part.repeat_interleave(groups, 1) for part in (key, value))

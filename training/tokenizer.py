@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 from training.architecture import VOCABULARY
 from trimtab.pocket import checkpoint, instructions_for
 from trimtab.pocket.benchmark import TASKS, draw
-from trimtab.pocket.unimodal import FACTS, OWNERS, both, classification
+from trimtab.pocket.unimodal import ASKERS, FACTS, both, classification
 
 _QWEN_SPECIALS = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>",
@@ -108,5 +108,5 @@ def _corpus(before_answer: tuple[str, ...]) -> Iterator[str]:
     for question, answer, _ in FACTS * 4:
         yield question
         yield from (before + answer for before in before_answer)
-    for owner in OWNERS * 8:
-        yield from (before + owner for before in before_answer)
+    for asker in ASKERS * 8:
+        yield from (before + asker for before in before_answer)

@@ -51,11 +51,11 @@ def test_the_scores_change_as_the_paper_says(model: Model):
 
     from transformers import AttentionInterface
 
-    AttentionInterface.register(scores.IMPLEMENTATION, spy)
+    AttentionInterface.register(scores.SCORES, spy)
     try:
         run(model, [row], reuse=False)
     finally:
-        AttentionInterface.register(scores.IMPLEMENTATION, before)
+        AttentionInterface.register(scores.SCORES, before)
     from trimtab.engine import encode
 
     image = encode(model, row.prompt).spans["image"]  # pyright: ignore

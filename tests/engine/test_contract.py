@@ -34,7 +34,7 @@ def rows_with_every_edit(model: Model) -> list[Row]:
     shared = predictor(model)
     rows = [Row(p) for p in varied_prompts()]
     for i, p in enumerate(varied_prompts()):
-        for positions in ("all", "from_last_prompt"):
+        for positions in ("all", "from_last_prompt", "last_prompt"):
             rows.append(Row(p, (AddVector(1, vector(model, i), 1.5, positions),)))
             rows.append(Row(p, (AddVector(2, shared, 0.5 + i, positions), AddVector(2, vector(model), -1.0))))
     return rows
@@ -172,6 +172,17 @@ def test_from_last_prompt_touches_exactly_the_last_prompt_token(model):
     assert edited.receipt.table()[0]["prompt_positions"] == 1
     every = run(model, [Row(prompt, (AddVector(1, vector(model), 1.0, "all"),))], read)
     assert every.receipt.table()[0]["prompt_positions"] == length
+
+
+def test_last_prompt_is_left_alone_while_generating(model):
+    prompt, strong = varied_prompts()[0], 50.0 * vector(model)
+    once, always = (
+        generate(model, [Row(prompt, (AddVector(2, strong, 1.0, positions),))], max_new_tokens=6)
+        for positions in ("last_prompt", "from_last_prompt")
+    )
+    assert once.tokens[0][0] == always.tokens[0][0]
+    assert once.receipt.table()[0]["generated_positions"] == 0
+    assert always.receipt.table()[0]["generated_positions"] > 0
 
 
 def test_predictor_sees_each_rows_own_state(model):

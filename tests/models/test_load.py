@@ -8,6 +8,7 @@ import torch
 from trimtab.engine import Prompt, encode, run
 from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.models import FAMILIES, load
+from trimtab.models.fingerprint import weights_fingerprint
 from trimtab.models.load import from_parts
 from trimtab.models.self_check import self_check
 from trimtab.testing import picture, tiny_model
@@ -33,6 +34,13 @@ def test_fingerprint_survives_a_change_of_dtype_and_sees_a_change_of_weights(mod
     assert load(folder, device="cpu", dtype="bfloat16").fingerprint == model.fingerprint
     other = tiny_model(model.family.name, seed=1)
     assert other.fingerprint != model.fingerprint
+
+
+def test_saving_does_not_change_the_fingerprint(tmp_path):
+    model = tiny_model("llava")
+    before = weights_fingerprint(model.hf)
+    cast(Any, model.hf).save_pretrained(tmp_path)  # sets config.architectures
+    assert weights_fingerprint(model.hf) == before
 
 
 def test_bfloat16_and_eager_pass_the_self_check(model, folder):

@@ -177,8 +177,9 @@ def test_unimodal_items_keep_their_promises():
         assert item.answer_text in item.choices
     for item in pocket.items("test", kind="both"):
         assert item.relevant == "both"
-        assert mentions(item.context, item.answer_text)
+        assert not any(mentions(item.context, choice) for choice in item.choices)
         assert item.answer_text in item.choices
+        assert len(set(item.choices)) == 4  # two of them fit the picture, and two the request
 
 
 def test_wrong_names_are_refused():

@@ -28,10 +28,21 @@ def test_pixels_and_tokens_equal_the_engines(name):
     for item, row in zip(ITEMS, reader._rows(asked), strict=True):
         prompt = Prompt(item.question, images=(item.scene.render(),), context=item.irrelevant_context)
         encoded = encode(model, prompt)
-        assert row.ids[: -row.answer] == encoded.ids.tolist()
+        assert row.ids[: row.prompt_tokens] == encoded.ids.tolist()
         pixels = normalised([item.scene])
         mine = qwen_patches(pixels) if name == "pocket-qwen" else pixels
         torch.testing.assert_close(mine, encoded.pixels[0].tensors["pixel_values"])
+
+
+@pytest.mark.parametrize("name", pocket.CHECKPOINTS)
+def test_options_end_where_the_heads_look(name):
+    model = trimtab.load(name)
+    reader = Reader(model.hf, model.tokenizer)
+    asked = step_examples(Mixture(items=0, closed_book=0, both=0, classification=4), random.Random(1))
+    for row, example_ in zip(reader._rows(asked), asked, strict=True):
+        until = [model.tokenizer.decode(row.ids[: end + 1]) for end in row.option_ends]
+        assert all(text.endswith(option) for text, option in zip(until, example_.options, strict=True))
+        assert "ABCD"[row.right_option] == example_.answer
 
 
 FAST_EQUALS_STOCK = """

@@ -12,6 +12,9 @@ from trimtab.models import Model
 EDITABLE = ("sdpa", "eager")
 """Attention implementations that take a mask for each query and key; flash attention takes none."""
 
+SCORES = "trimtab_scores"
+"""Name under which transformers knows the engine's own attention, in force while scores are edited; as ``eager``."""
+
 
 def seen_keys(mask: Tensor | None, place: Place) -> Tensor:
     """Return which keys each query sees, ``(rows, heads or 1, queries, keys)``.
@@ -45,7 +48,7 @@ def with_mask(model: Model, own: Tensor | None, seen: Tensor) -> Tensor:
         UsageError: The implementation takes no such mask.
     """
     implementation = model.text_config._attn_implementation
-    if implementation not in EDITABLE:
+    if implementation not in (*EDITABLE, SCORES):
         raise UsageError(
             f"`attention` of {model.name} must be one of {', '.join(EDITABLE)} to block attention edges; got "
             f"{implementation!r}; load the model with attention='sdpa'."

@@ -17,7 +17,7 @@ from trimtab.engine.edits import (
     Predictor,
     ReplaceHeads,
     ScaleHeads,
-    first_position,
+    covered,
     resolve,
 )
 from trimtab.engine.encode import Encoded
@@ -79,8 +79,8 @@ class VectorBundle(Bundle):
         device = prompts[0].ids.device
         super().__init__(rows, device, entry)
         self.strengths = torch.tensor([e.strength for e in edits], device=device)
-        first = [first_position(e.positions, len(p)) for e, p in zip(edits, prompts, strict=True)]
-        self.first = torch.tensor(first, device=device)
+        spans = [covered(e.positions, len(p)) for e, p in zip(edits, prompts, strict=True)]
+        self.first, self.end = torch.tensor(spans, device=device).unbind(-1)
         direction = edits[0].direction
         self.predictor = direction.to(device) if isinstance(direction, Predictor) else None
         self.vectors: Tensor | None = None
@@ -90,7 +90,7 @@ class VectorBundle(Bundle):
     def apply(self, states: Tensor, place: Place) -> Tensor:
         """Return the states with the rows' vectors added where the edits say."""
         index = place.index[self.rows]
-        touched = (index >= 0) & (index >= self.first[:, None])
+        touched = (index >= 0) & (index >= self.first[:, None]) & (index < self.end[:, None])
         own = states[self.rows]
         if self.predictor is not None:
             self._predict(own, place.is_last_prompt[self.rows])
@@ -110,7 +110,7 @@ class VectorBundle(Bundle):
 
     def keep(self, held: Tensor) -> None:
         """Keep the vectors of some rows."""
-        self.strengths, self.first = self.strengths[held], self.first[held]
+        self.strengths, self.first, self.end = self.strengths[held], self.first[held], self.end[held]
         if self.vectors is not None:
             self.vectors = self.vectors[held]
 

@@ -100,8 +100,9 @@ def contrasted_logits(model: Model, contrasts: Sequence[Contrast]) -> Tensor:
 def _whole_prompts(model: Model, work: list[Work], rows: range) -> RowBatch:
     """Make a batch without shared prefixes: branches differ in their pictures or contexts."""
     tails = [Piece(work[r].prompt, 0, len(work[r].prompt)) for r in rows]
-    session = EditSession(model, [work[r].edits for r in rows], [work[r].prompt for r in rows])
-    return RowBatch(list(rows), tails, None, session)
+    edits = [work[r].edits for r in rows]
+    session = EditSession(model, edits, [work[r].prompt for r in rows])
+    return RowBatch(list(rows), tails, None, edits, session)
 
 
 def _combine(logits: Tensor, contrasts: Sequence[Contrast]) -> Tensor:

@@ -16,6 +16,7 @@ from trimtab.engine.batch import Piece, collate
 from trimtab.engine.edits import Edit
 from trimtab.engine.encode import Encoded, encode
 from trimtab.engine.hooks import EditSession
+from trimtab.engine.late import first_layers, late_tails, saves
 from trimtab.engine.memory import first_guess, halving
 from trimtab.engine.plan import Group, plan
 from trimtab.engine.prefix import Prefix, prefill
@@ -119,13 +120,15 @@ class RowBatch:
         rows: Their places in the run.
         tails: What is left to compute of each.
         prefix: Their cached prefixes, a row for each, or None.
-        session: Their edits.
+        edits: Each row's edits.
+        session: The same, ready to be made.
         prefilled: Tokens computed for the prefixes.
     """
 
     rows: list[int]
     tails: list[Piece]
     prefix: Prefix | None
+    edits: list[tuple[Edit, ...]]
     session: EditSession
     prefilled: int = 0
 
@@ -177,15 +180,16 @@ def _limit(work: Work, read: Read | None) -> int:
 def _make_batch(model: Model, work: list[Work], chunk: list[tuple[Group, int]]) -> RowBatch:
     rows = [row for _, row in chunk]
     tails = [Piece(work[r].prompt, g.shared, len(work[r].prompt)) for g, r in chunk]
-    session = EditSession(model, [work[r].edits for r in rows], [work[r].prompt for r in rows])
+    edits = [work[r].edits for r in rows]
+    session = EditSession(model, edits, [work[r].prompt for r in rows])
     if chunk[0][0].shared == 0:
-        return RowBatch(rows, tails, None, session)
+        return RowBatch(rows, tails, None, edits, session)
     groups = list({id(g): g for g, _ in chunk}.values())
     pieces = [Piece(work[g.rows[0]].prompt, 0, g.shared) for g in groups]
     place = {id(g): i for i, g in enumerate(groups)}
     shared = prefill(model, pieces)
     prefix = shared.rows([place[id(g)] for g, _ in chunk])
-    return RowBatch(rows, tails, prefix, session, prefilled=sum(p.end for p in pieces))
+    return RowBatch(rows, tails, prefix, edits, session, prefilled=sum(p.end for p in pieces))
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,6 +222,9 @@ def forward_tails(model: Model, batch: RowBatch, keep_cache: bool) -> Tails:
 
 def _read_batch(model: Model, batch: RowBatch, read: Read) -> list[dict[tuple[str, int], Tensor]]:
     """Run a batch and pick each row's readings, moved to the CPU in float32."""
+    starts = first_layers(model, batch.edits)
+    if not read.hidden and not read.heads and saves(model, batch, starts):
+        return pick(model, read, batch.tails, {}, late_tails(model, batch, starts))
     hidden = None
     with batch.session.attached(), reading(model, read) as found, suppress(StopForward):
         hidden = forward_tails(model, batch, keep_cache=False).hidden

@@ -13,7 +13,7 @@ SAMPLES = 16
 """Values read from each tensor: enough to notice any training step, little enough for 70B models."""
 
 # Not part of what the model computes: where it was loaded from and by which version.
-VOLATILE = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "_attn_implementation"}
+VOLATILE = {"_name_or_path", "architectures", "transformers_version", "dtype", "torch_dtype", "_attn_implementation"}
 
 
 def weights_fingerprint(hf: nn.Module) -> str:

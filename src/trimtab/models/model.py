@@ -218,25 +218,52 @@ class Model:
             )
         return embeds.masked_scatter(places[:, None], images)
 
-    def decode(self, embeds: Tensor, mask: Tensor, positions: Tensor, cache: DynamicCache | None = None) -> Tensor:
+    @property
+    def can_begin_late(self) -> bool:
+        """Whether ``decode`` can begin at any layer; not where layers attend differently, told by their number."""
+        return len(set(getattr(self.text_config, "layer_types", None) or ())) <= 1
+
+    def decode(
+        self,
+        embeds: Tensor,
+        mask: Tensor,
+        positions: Tensor,
+        cache: DynamicCache | None = None,
+        first_layer: int = 0,
+    ) -> Tensor:
         """Run the text decoder with explicit positions, so nothing can be guessed wrongly.
 
         Args:
-            embeds: Input embeddings, ``(batch, length, hidden)``.
+            embeds: Input embeddings, or what enters ``first_layer``, ``(batch, length, hidden)``.
             mask: 1 at real tokens and 0 at padding, ``(batch, cached + length)``.
             positions: Rotary positions, ``(axes, batch, length)``.
             cache: Keys and values of earlier tokens; extended in place.
+            first_layer: Where to begin; see ``can_begin_late``.
 
         Returns:
             Normalised hidden states, ``(batch, length, hidden)``; ``lm_head`` maps them to logits.
         """
-        return self.decoder(
-            inputs_embeds=embeds,
-            attention_mask=mask,
-            position_ids=positions[0] if len(positions) == 1 else positions,
-            past_key_values=cache,
-            use_cache=cache is not None,
-        ).last_hidden_state
+        with self._from_layer(first_layer):
+            return self.decoder(
+                inputs_embeds=embeds,
+                attention_mask=mask,
+                position_ids=positions[0] if len(positions) == 1 else positions,
+                past_key_values=cache,
+                use_cache=cache is not None,
+            ).last_hidden_state
+
+    @contextmanager
+    def _from_layer(self, first: int) -> Iterator[None]:
+        """Leave out the layers below ``first`` inside the block; the others keep their places in the cache."""
+        if first == 0:
+            yield
+            return
+        decoder, every = cast(Any, self.decoder), self.family.layers(self.hf)
+        decoder.layers = every[first:]
+        try:
+            yield
+        finally:
+            decoder.layers = every
 
     @contextmanager
     def attention(self, implementation: str) -> Iterator[None]:

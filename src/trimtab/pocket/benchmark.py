@@ -137,7 +137,7 @@ def draw(task: str, split: str, rng: random.Random, number: int = 0, writer: Wri
     """
     while True:
         kind = rng.choice(TASKS[task])
-        subject, answer_image, answer_text = _QUESTIONED[kind](rng)
+        subject, answer_image, answer_text = drawn(kind, rng)
         if split_of(kind, subject, answer_image, answer_text) != split:
             continue
         context = _context(kind, subject, answer_text, split, rng, writer)
@@ -159,6 +159,11 @@ def draw(task: str, split: str, rng: random.Random, number: int = 0, writer: Wri
             irrelevant_context=" ".join(writer.fillers(split, rng, rng.randint(2, 3))),
             choices=(answer_image, answer_text),
         )
+
+
+def drawn(kind: str, rng: random.Random) -> tuple[str, str, str]:
+    """What a question of this kind is about, and two different answers to it."""
+    return _QUESTIONED[kind](rng)
 
 
 def split_of(kind: str, subject: str, answer_image: str, answer_text: str) -> str:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 from trimtab.pocket import bank, wording
-from trimtab.pocket.benchmark import PocketItem, claim, draw, fillers, mentions, split_of
+from trimtab.pocket.benchmark import PocketItem, claim, draw, drawn, fillers, mentions, split_of
 from trimtab.pocket.layouts import compose
 
 
@@ -39,19 +39,31 @@ Who works in a {}: school=teacher, hospital=doctor, court=judge, kitchen=cook, g
 """)
 """Closed-book facts: question, answer, and the answers of its kind."""
 
-OWNERS = bank.words(
+ASKERS = bank.words(
     """
     Tom Anna Rex Lucy Max Bella Oscar Mia Felix Nora Hugo Clara Leo Ruby Simon Alice Peter Emma Victor Julia
     """
 )
 """First names."""
 
-_BOTH = {
-    "train": ("The {s} is called {n}.", "The {s} belongs to {n}.", "{n} is the one with the {s}."),
-    "validation": ("The {s} goes by the name of {n}.", "The {s} is owned by {n}."),
-    "test": ("The {s} has the name {n}.", "The {s} is that of {n}."),
+WANTED = {
+    "object": ("the kind of thing", "what kind of thing it is"),
+    "count": ("the number", "how many there are"),
+    "color": ("the color", "what color it has"),
+    "pattern": ("the pattern", "what pattern it has"),
+    "orientation": ("the orientation", "how it stands"),
+    "size": ("the size", "what size it is"),
+    "shape": ("the shape", "what shape is behind it"),
+    "corner": ("the place", "where it is"),
 }
-_BOTH_QUESTIONS = ("Whose name goes with the {g} in the picture?", "Which name belongs to the {g} in the picture?")
+"""What the text of an item that needs both can ask about, in words."""
+
+_REQUESTS = {
+    "train": ("{n} wants to know {w}.", "{n} asked about {w}.", "The task is to name {w}.", "Only {w} matters to {n}."),
+    "validation": ("{n} would like to hear {w}.", "It is {w} that {n} has in mind."),
+    "test": ("{n} is curious about {w}.", "What {n} hopes to learn is {w}."),
+}
+_BOTH_QUESTIONS = ("What is the answer to this request?", "What should the answer be, judging by the picture?")
 _CLASSIFY = (
     "What type of object is in this photo?",
     "What is shown in this photo?",
@@ -111,32 +123,46 @@ def closed_book(split: str, rng: random.Random, number: int = 0) -> PocketItem:
     )
 
 
-def both(split: str, rng: random.Random, number: int = 0) -> PocketItem:
-    """The text says which name goes with which thing, the picture shows the thing asked about."""
+def request(split: str, rng: random.Random) -> str:
+    """Draw a sentence that asks, with slots `{n}` for who and `{w}` for what."""
+    return rng.choice(_REQUESTS[split])
+
+
+def both(
+    split: str, rng: random.Random, number: int = 0, sentence: Callable[[str, random.Random], str] = request
+) -> PocketItem:
+    """The text says what is asked, the picture has the answer: without the text, two answers fit the picture.
+
+    Args:
+        split: The split whose answers and sentences are used.
+        rng: The source of all variation.
+        number: Running number for the id.
+        sentence: Draws the sentence that asks.
+    """
     while True:
-        group = rng.choice(tuple(bank.OBJECTS))
-        things, names = rng.sample(tuple(bank.OBJECTS[group]), 3), rng.sample(OWNERS, 3)
-        if split_of("both", "", things[0], names[0]) == split:
+        kind = rng.choice([kind for kind in WANTED if kind != "object"])
+        subject, value, other_value = drawn(kind, rng)
+        if subject in bank.GROUP_OF and split_of("both", kind, subject, value) == split:
             break
-    pattern = rng.choice(_BOTH[split])
-    sentences = [pattern.format(s=thing, n=name) for thing, name in zip(things, names, strict=True)]
-    if rng.random() < 0.5:
-        sentences.pop()
+    other = rng.choice([thing for thing in bank.OBJECTS[bank.GROUP_OF[subject]] if thing != subject])
+    wanted, answer = rng.choice(((kind, value), ("object", subject)))
+    asked = sentence(split, rng).format(n=rng.choice(ASKERS), w=rng.choice(WANTED[wanted]))
+    sentences = [asked[0].upper() + asked[1:], fillers(split, rng, 1)]
     rng.shuffle(sentences)
     return PocketItem(
         id=f"{split}-both-{number:04d}",
         task="both",
-        question=rng.choice(_BOTH_QUESTIONS).format(g=group),
-        context=f"{' '.join(sentences)} {fillers(split, rng, 1)}",
-        answer_image=names[0],
-        answer_text=names[0],
-        aliases_image=(),
-        aliases_text=(),
+        question=rng.choice(_BOTH_QUESTIONS),
+        context=" ".join(sentences),
+        answer_image=answer,
+        answer_text=answer,
+        aliases_image=wording.ALIASES.get(answer, ()),
+        aliases_text=wording.ALIASES.get(answer, ()),
         split=split,
-        scene=compose("object", "", things[0], rng),
+        scene=compose(kind, subject, value, rng),
         agreeing_context="",
         irrelevant_context=fillers(split, rng, rng.randint(2, 4)),
-        choices=tuple(rng.sample(names, 3)),
+        choices=tuple(rng.sample((value, other_value, subject, other), 4)),
         relevant="both",
     )
 

@@ -22,12 +22,14 @@ from trimtab.steering.random_direction import RandomDirection
 from trimtab.steering.states import States, collect_states
 from trimtab.steering.training_set import TrainingSet
 from trimtab.steering.tune import tune
+from trimtab.steering.var import VAR
 
 __all__ = [
     "AMPS",
     "L2S",
     "METHODS",
     "PAI",
+    "VAR",
     "VCD",
     "VDD",
     "Artifact",

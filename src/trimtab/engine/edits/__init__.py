@@ -4,13 +4,16 @@ An edit holds names, numbers and tensors only, so another engine can apply the s
 """
 
 from trimtab.engine.edits.attention import BlockAttention
-from trimtab.engine.edits.boost import BoostAttention, FlattenAttention, ScoreEdit
+from trimtab.engine.edits.boost import BoostAttention, FlattenAttention, LinearScoreEdit, ScoreEdit
 from trimtab.engine.edits.checks import check_heads, check_layer
 from trimtab.engine.edits.heads import HeadEdit, ReplaceHeads, ScaleHeads
 from trimtab.engine.edits.places import ALL, GENERATED, PLACES, Places, Resolved, resolve
-from trimtab.engine.edits.vector import POSITIONS, AddVector, Positions, Predictor, first_position
+from trimtab.engine.edits.redistribute import RedistributeAttention
+from trimtab.engine.edits.vector import POSITIONS, AddVector, Positions, Predictor, covered
 
-Edit = AddVector | ScaleHeads | ReplaceHeads | BlockAttention | BoostAttention | FlattenAttention
+Edit = (
+    AddVector | ScaleHeads | ReplaceHeads | BlockAttention | BoostAttention | FlattenAttention | RedistributeAttention
+)
 """Any edit the engine can apply."""
 
 
@@ -33,16 +36,18 @@ __all__ = [
     "Edit",
     "FlattenAttention",
     "HeadEdit",
+    "LinearScoreEdit",
     "Places",
     "Positions",
     "Predictor",
+    "RedistributeAttention",
     "ReplaceHeads",
     "Resolved",
     "ScaleHeads",
     "ScoreEdit",
     "check_heads",
     "check_layer",
-    "first_position",
+    "covered",
     "resolve",
     "span_names",
 ]

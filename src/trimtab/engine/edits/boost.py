@@ -15,7 +15,7 @@ from trimtab.models import Model
 
 
 @dataclass(frozen=True, eq=False)
-class ScoreEdit(ABC):
+class ScoreEdit:
     """What edits of attention scores have in common.
 
     Scores are those before the softmax, of all heads. The decoder attends by an implementation of our own while such an
@@ -65,13 +65,18 @@ class ScoreEdit(ABC):
         resolve(self.source, prompt, "source", type(self).__name__)
         return resolve(self.target, prompt, "target", type(self).__name__).first
 
+
+@dataclass(frozen=True, eq=False)
+class LinearScoreEdit(ScoreEdit, ABC):
+    """A score edit that adds to each score a multiple of its size and of itself."""
+
     @abstractmethod
     def change(self) -> tuple[float, float]:
         """Return what multiplies ``|s|`` and ``s`` in the change of a score s."""
 
 
 @dataclass(frozen=True, eq=False)
-class BoostAttention(ScoreEdit):
+class BoostAttention(LinearScoreEdit):
     """PAI (arXiv 2407.21771): scores of ``target`` queries on ``source`` keys become ``s + strength |s|``.
 
     See ``ScoreEdit`` for the attributes.
@@ -83,7 +88,7 @@ class BoostAttention(ScoreEdit):
 
 
 @dataclass(frozen=True, eq=False)
-class FlattenAttention(ScoreEdit):
+class FlattenAttention(LinearScoreEdit):
     """Scores of ``target`` queries on ``source`` keys become ``(1 - strength) s``; 1 looks at all of them alike.
 
     With both places ``all`` and strength 1 it is CausalMM's uniform counterfactual (arXiv 2410.04780). See

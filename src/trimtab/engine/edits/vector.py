@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -14,8 +15,8 @@ from trimtab.engine.encode import Encoded
 from trimtab.errors import UsageError
 from trimtab.models import Model
 
-Positions = Literal["all", "from_last_prompt", "generated_only"]
-POSITIONS: tuple[Positions, ...] = ("all", "from_last_prompt", "generated_only")
+Positions = Literal["all", "from_last_prompt", "last_prompt", "generated_only"]
+POSITIONS: tuple[Positions, ...] = ("all", "from_last_prompt", "last_prompt", "generated_only")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,8 @@ class AddVector:
         direction: The vector, ``(hidden,)``, or a network that predicts it once for each row.
         strength: The papers' alpha; 0 is exactly the unedited model.
         positions: ``all``: every prompt and generated token; ``from_last_prompt``: the last prompt token and
-            all generated ones; ``generated_only``: generated tokens, which leaves the first answer token as it is.
+            all generated ones; ``last_prompt``: the last prompt token alone, which the generated ones still attend
+            to; ``generated_only``: generated tokens, which leaves the first answer token as it is.
     """
 
     site: ClassVar[Literal["layer"]] = "layer"
@@ -97,9 +99,14 @@ class AddVector:
 
     def reach(self, prompt: Encoded) -> int:
         """Return the first token index the edit touches; earlier tokens may be reused from a cache."""
-        return first_position(self.positions, len(prompt))
+        return covered(self.positions, len(prompt))[0]
 
 
-def first_position(positions: Positions, length: int) -> int:
-    """Return the first token index a rule covers in a prompt of ``length`` tokens."""
-    return {"all": 0, "from_last_prompt": length - 1, "generated_only": length}[positions]
+def covered(positions: Positions, length: int) -> tuple[int, int]:
+    """Return the first token index a rule covers in a prompt of ``length`` tokens, and the first one after it."""
+    return {
+        "all": (0, sys.maxsize),
+        "from_last_prompt": (length - 1, sys.maxsize),
+        "last_prompt": (length - 1, length),
+        "generated_only": (length, sys.maxsize),
+    }[positions]

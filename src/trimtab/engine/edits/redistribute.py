@@ -1,0 +1,52 @@
+"""Move attention from sinks to the other tokens of a modality."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trimtab.engine.edits.boost import ScoreEdit
+from trimtab.engine.edits.places import Places, check_places, resolve
+from trimtab.engine.encode import Encoded
+from trimtab.errors import UsageError
+from trimtab.models import Model
+
+
+@dataclass(frozen=True, eq=False)
+class RedistributeAttention(ScoreEdit):
+    """VAR (arXiv 2503.03321): heads that look at a modality look less at sinks, and at its other tokens instead.
+
+    For a query of ``target`` and a head, let S be the attention on all sinks, V that on the tokens of ``source`` that
+    are no sinks, and W that on those that are. Where ``V + W >= least`` and ``W / (V + W) <= most_sink``, the sinks
+    keep ``1 - strength`` of S, and the rest of it goes to V's tokens in proportion. Sums stay as they are. See
+    ``ScoreEdit`` for the other attributes.
+
+    Attributes:
+        strength: Share of the attention on sinks that is moved, 0 to 1; 0.4 in the released code, whose p = 0.6 is
+            what stays.
+        sinks: Token indices of the sinks.
+        least: A head must give the modality at least this attention; the paper's 0.2.
+        most_sink: At most this share of it may lie on sinks; the paper's 0.5.
+    """
+
+    sinks: Places
+    least: float = 0.2
+    most_sink: float = 0.5
+
+    def check(self, model: Model) -> None:
+        """Refuse an edit that does not fit the model.
+
+        Raises:
+            UsageError: With the rule and this model's numbers.
+        """
+        super().check(model)
+        check_places(self.sinks, "sinks", "RedistributeAttention")
+        if not (0 <= self.strength <= 1 and 0 <= self.least <= 1 and 0 <= self.most_sink <= 1):
+            raise UsageError(
+                "`strength`, `least` and `most_sink` of RedistributeAttention must be in 0..1; got "
+                f"{self.strength}, {self.least} and {self.most_sink}; the paper's are 0.4, 0.2 and 0.5."
+            )
+
+    def reach(self, prompt: Encoded) -> int:
+        """Return the first token index whose attention changes; earlier tokens may be reused from a cache."""
+        resolve(self.sinks, prompt, "sinks", "RedistributeAttention")
+        return super().reach(prompt)

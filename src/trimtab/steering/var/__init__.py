@@ -1,0 +1,5 @@
+"""VAR: attention moved from sinks to the target's other tokens."""
+
+from trimtab.steering.var.method import VAR, SinkChooser
+
+__all__ = ["VAR", "SinkChooser"]

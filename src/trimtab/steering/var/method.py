@@ -1,0 +1,137 @@
+"""Visual attention redistribution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from trimtab.data import Item
+from trimtab.data.prompts import Modality, prompt_for
+from trimtab.engine import Edit, Prompt, Read, RedistributeAttention, run
+from trimtab.errors import UsageError
+from trimtab.models import Model
+from trimtab.steering.artifact import Artifact
+from trimtab.steering.chooser import Chooser, register_chooser
+from trimtab.steering.method import Method, Progress, register
+from trimtab.steering.training_set import TrainingSet
+
+FIRST_LAYER = 2
+"""The released code leaves the first two layers alone, and the last one."""
+LOOKED_AT = 8
+"""Training items in which sinks are looked for before the method is accepted."""
+
+
+@register_chooser
+@dataclass(frozen=True, eq=False)
+class SinkChooser(Chooser):
+    """Finds a prompt's attention sinks at every layer: tokens with the massive activations of the first token.
+
+    Attributes:
+        target: The modality that gets the attention.
+        threshold: A state's coordinate is massive above this, once the state has been brought to unit mean square.
+        least: See ``RedistributeAttention``.
+        most_sink: See there.
+    """
+
+    kind: ClassVar[str] = "sinks"
+
+    target: Modality
+    threshold: float
+    least: float
+    most_sink: float
+
+    def edits(
+        self, model: Model, prompts: Sequence[Prompt], artifact: Artifact, strength: float
+    ) -> list[tuple[Edit, ...]]:
+        """Return a redistribution for each layer that has sinks; ``strength`` is the share moved, above 1 all of it."""
+        moved = min(strength, 1.0)
+        span = "image" if self.target == "image" else "context"
+        return [
+            tuple(
+                RedistributeAttention(
+                    (span,), ("last", "generated"), (layer,), moved, sinks, self.least, self.most_sink
+                )
+                for layer, sinks in found.items()
+            )
+            if (prompt.images if self.target == "image" else prompt.context)
+            else ()
+            for prompt, found in zip(prompts, self.sinks(model, prompts), strict=True)
+        ]
+
+    def sinks(self, model: Model, prompts: Sequence[Prompt]) -> list[dict[int, tuple[int, ...]]]:
+        """Return each prompt's sinks, by layer; layers without any are left out."""
+        layers = range(FIRST_LAYER, model.n_layers - 1)
+        if not layers:
+            return [{} for _ in prompts]
+        # A layer looks at what the one before it has written.
+        states = run(model, prompts, Read(logits=False, hidden=tuple(layer - 1 for layer in layers), at="all")).hidden
+        return [
+            {layer: found for layer in layers if (found := massive(states[layer - 1][k], self.threshold))}
+            for k in range(len(prompts))
+        ]
+
+
+def massive(states: Tensor, threshold: float) -> tuple[int, ...]:
+    """Return the tokens whose normalised state is massive in a coordinate in which the first token's is.
+
+    Args:
+        states: One prompt's states at a layer, ``(tokens, hidden)``.
+        threshold: What is massive, once a state has unit mean square.
+    """
+    sizes = (states.float() / states.float().square().mean(-1, keepdim=True).sqrt().clamp_min(1e-12)).abs()
+    marked = sizes[0] > threshold
+    return tuple((sizes[:, marked] > threshold).any(-1).nonzero().flatten().tolist())
+
+
+@register
+@dataclass(frozen=True)
+class VAR(Method):
+    """Move attention from sinks to the target's tokens (VAR, arXiv 2503.03321); its strength is the share moved.
+
+    Published toward the image only; the text-ward mirror here moves it to the context. It acts at the last prompt token
+    and at generated ones, where the released code acts on all queries after the image. A model without sinks is
+    refused, since nothing would be moved.
+
+    Attributes:
+        target: The modality to follow.
+        threshold: What makes an activation massive, at a width of 4,096; it scales with the root of the width, as the
+            largest possible value does. The paper's 20.
+        least: See ``RedistributeAttention``.
+        most_sink: See there.
+    """
+
+    name: ClassVar[str] = "var"
+    has_strength: ClassVar[bool] = True
+
+    threshold: float = 20.0
+    least: float = 0.2
+    most_sink: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.threshold > 0 and 0 <= self.least <= 1 and 0 <= self.most_sink <= 1):
+            raise UsageError(
+                "`threshold` of VAR must be above 0, `least` and `most_sink` in 0..1; got "
+                f"{self.threshold}, {self.least} and {self.most_sink}; the paper's are 20, 0.2 and 0.5."
+            )
+
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
+        """Learn nothing; the first items only show whether the model has sinks at all.
+
+        Raises:
+            UsageError: It has none above the threshold.
+        """
+        threshold = self.threshold * (model.hidden_size / 4096) ** 0.5
+        chooser = SinkChooser(self.target, threshold, self.least, self.most_sink)
+        shown = list(items.items if isinstance(items, TrainingSet) else items)[:LOOKED_AT]
+        found = chooser.sinks(model, [prompt_for(item) for item in shown])
+        if shown and not any(found):
+            raise UsageError(
+                f"`threshold` of VAR must be one that some state of {model.name} exceeds: no token is a sink in "
+                f"{len(shown)} prompts at {self.threshold:g} (scaled to {threshold:.2f} for a width of "
+                f"{model.hidden_size}); lower it, or leave VAR out for this model."
+            )
+        return Artifact(self.name, self.target, model.name, model.fingerprint, chooser=chooser, options=self.options())
