@@ -20,7 +20,7 @@ def main() -> None:
     for stage in ("vision", "language"):
         # A process each: the stages change attention and compile for themselves.
         subprocess.run([sys.executable, "-m", f"training.{stage}", args.name, "--runs", args.runs], check=True)
-    save(args.name, args.runs / args.name / "polish" / "state.pt", checkpoint(args.name))
+    save(args.name, args.runs / args.name / "finish" / "state.pt", checkpoint(args.name))
     subprocess.run([sys.executable, "-m", "training.card", args.name], check=True)
 
 

@@ -141,10 +141,11 @@ class Trainee(Reader):
         self._pointer = Pointer(pointing.self_attn)
         self.reads: dict[str, float] = {}  # the newest losses of heads and pointer
 
-    def loss(self, examples: Sequence[Example], chunk: int = 17) -> tuple[float, float]:
+    def loss(self, examples: Sequence[Example], with_options: bool, chunk: int = 17) -> tuple[float, float]:
         """Compute gradients of the mean loss, the heads' included; return it, without theirs, and the share right.
 
-        Prompts run in chunks of similar length; each picture is encoded once.
+        Prompts run in chunks of similar length; each picture is encoded once. ``with_options`` adds the losses of
+        option head and pointer.
         """
         total, right, self.reads = 0.0, 0, dict.fromkeys(self.reads, 0.0)
         rows = sorted(self._rows(examples), key=lambda row: len(row.ids))
@@ -157,7 +158,7 @@ class Trainee(Reader):
             lengths = torch.bincount(owners, minlength=len(part))[owners]
             losses = F.cross_entropy(logits.float(), labels, reduction="none") / lengths
             value = losses.sum() / len(rows)
-            read = sum((self._read(part, len(rows))).values(), torch.zeros(()))
+            read = sum(self._read(part, len(rows), with_options).values(), torch.zeros(()))
             (value + read).backward()
             total += float(value.detach())
             right += int(_all_right(logits, labels, owners, len(part)).sum())
@@ -181,13 +182,11 @@ class Trainee(Reader):
         self._hand_over_gradients()
         return heard, right / len(rows)
 
-    def _read(self, rows: Sequence[_Row], of: int) -> dict[str, Tensor]:
+    def _read(self, rows: Sequence[_Row], of: int, with_options: bool) -> dict[str, Tensor]:
         """What heads and pointer lose: the share of these rows in a mean over so many."""
-        losses = {
-            "told": self.told_head.loss(rows) / of,
-            "option": self.option_head.loss(rows) / of,
-            "pointer": self._pointer.loss(rows) / of,
-        }
+        losses = {"told": self.told_head.loss(rows) / of}
+        if with_options:
+            losses |= {"option": self.option_head.loss(rows) / of, "pointer": self._pointer.loss(rows) / of}
         for name, loss in losses.items():
             self.reads[name] = self.reads.get(name, 0.0) + float(loss.detach())
         return losses

@@ -15,6 +15,7 @@ from trimtab.pocket.benchmark import Writer
 from trimtab.pocket.sentences import CORES, FILLERS, FRAMES
 
 _LOOSE_SHARE = 0.65
+_INTRODUCED_SHARE = 0.5
 _ANSWERS = {
     word
     for names in (*bank.OBJECTS.values(), bank.SPORTS, bank.ACTIVITIES, bank.MOODS, bank.COLORS, bank.DYEABLE)
@@ -100,7 +101,11 @@ def _loose_core(kind: str, split: str, rng: random.Random) -> str:
 
 
 def _loose_frame(split: str, rng: random.Random) -> str:
-    return "{c}." if rng.random() < _LOOSE_SHARE else rng.choice(FRAMES[split])
+    if rng.random() >= _LOOSE_SHARE:
+        return rng.choice(FRAMES[split])
+    # A claim often stands behind words that introduce it, which must not be taken for the claim itself.
+    introduced = rng.random() < _INTRODUCED_SHARE
+    return f"{_words_around(rng)} {rng.choice(('that ', ''))}{{c}}." if introduced else "{c}."
 
 
 def _loose_fillers(split: str, rng: random.Random, number: int) -> list[str]:

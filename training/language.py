@@ -44,13 +44,15 @@ KNOB_STEPS, KNOB_EVERY = 400, 20
 FOLLOWED = 0.62
 HEAR_STEPS, HEARD_TOGETHER, POLISH_STEPS = 100, 48, 120
 CHOOSE_STEPS, CHOSEN = 400, 0.9
-FINISH_STEPS, FINISH_EVERY = {"pocket-qwen": 640, "pocket-llava": 560}, 50
+CHOOSING = ("choose", "finish")
+"""Stages that train the option head and the pointer."""
+FINISH_STEPS, FINISH_EVERY = {"pocket-qwen": 920, "pocket-llava": 800}, 50
 STAGES = {
     "language": Mixture(),
     "knob": Mixture(items=7, instructed=14, closed_book=1, both=2),
     "polish": Mixture(items=17, instructed=3),
     "choose": Mixture(items=8, instructed=2, closed_book=2, both=0, classification=6, chosen=20, choice_share=0.4),
-    "finish": Mixture(items=17, instructed=2, closed_book=2, both=7, classification=4, chosen=4, choice_share=0.25),
+    "finish": Mixture(items=19, instructed=1, closed_book=2, both=6, classification=4, chosen=4, choice_share=0.25),
 }
 
 
@@ -122,7 +124,7 @@ def _stage(learner: Trainee, stage: str, folder: Path, steps: int, rates: tuple[
     modules: dict[str, nn.Module] = {"model": learner.master}
     if stage != "language":
         modules["told"] = learner.told_head
-    if stage in ("choose", "finish"):
+    if stage in CHOOSING:
         modules["option"] = learner.option_head
     return Run(folder / stage, modules, parts, steps, warmup=min(100, steps // 10))
 
@@ -130,7 +132,7 @@ def _stage(learner: Trainee, stage: str, folder: Path, steps: int, rates: tuple[
 def _loss(learner: Trainee, stage: str) -> Callable[[int], tuple[float, dict[str, float]]]:
     def loss(step: int) -> tuple[float, dict[str, float]]:
         rng = random.Random(f"{stage}:{SEED}:{step}")
-        value, right = learner.loss(step_examples(STAGES[stage], rng))
+        value, right = learner.loss(step_examples(STAGES[stage], rng), with_options=stage in CHOOSING)
         return value, {"right": right, **learner.reads}
 
     return loss

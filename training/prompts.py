@@ -28,13 +28,13 @@ _SEEN_SHARES = {
     "sport_recognition": 0.8,
 }
 _READ_SHARES = {
-    "activity_recognition": 2.0,
-    "attribute": 1.0,
-    "color": 2.0,
-    "counting": 0.7,
-    "object_recognition": 3.0,
-    "positional_reasoning": 1.0,
-    "sentiment_understanding": 2.0,
+    "activity_recognition": 2.5,
+    "attribute": 0.8,
+    "color": 2.5,
+    "counting": 0.5,
+    "object_recognition": 4.0,
+    "positional_reasoning": 0.8,
+    "sentiment_understanding": 2.5,
     "sport_recognition": 2.0,
 }
 _LOOSE_REQUESTS = 0.6

@@ -20,7 +20,7 @@ def save(name: str, state: Path, folder: Path) -> None:
 
     Args:
         name: "pocket-qwen" or "pocket-llava".
-        state: A `state.pt` of the language or knob stage.
+        state: A `state.pt` of a language stage; the last is "finish".
         folder: Where to write.
     """
     model = build(name)
