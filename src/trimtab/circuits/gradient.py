@@ -45,8 +45,9 @@ def _gates(model: Model, batch: RowBatch, cases: Sequence[Case], at: Places) -> 
     with torch.enable_grad():
         gates = torch.ones(len(batch.rows), model.n_layers, model.n_heads, device=model.device, requires_grad=True)
         sets = TokenSets([resolve(at, tail.prompt, "at", "gradient_gates") for tail in batch.tails])
-        with batch.session.attached(), _gated(model, gates, sets, lambda: batch.session.place):
-            hidden = forward_tails(model, batch, keep_cache=False).hidden[:, -1]
+        session = batch.session(model)
+        with session.attached(), _gated(model, gates, sets, lambda: session.place):
+            hidden = forward_tails(model, batch, session, keep_cache=False).hidden[:, -1]
         logits = model.lm_head(hidden).float()
         margins = [_margin(own, cases[row]) for own, row in zip(logits, batch.rows, strict=True)]
         (gradient,) = torch.autograd.grad(torch.stack(margins).sum(), gates)

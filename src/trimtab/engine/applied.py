@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,7 +118,8 @@ class _Follower:
         if cached == 0 or self.session is None:
             mask = _padding_mask(kwargs.get("attention_mask"), rows, length, tokens.device)
             prompts = [self.prompt] if self.prompt is not None else self._prompts(ids, mask)
-            self.session = EditSession(self.model, [self.scope.edits] * rows, prompts, self.scope.receipt)
+            receipts = defaultdict(lambda: self.scope.receipt)
+            self.session = EditSession(self.model, [self.scope.edits] * rows, prompts, receipts)
             self.session.advance((mask.cumsum(-1) - 1).masked_fill(mask == 0, -1))
             self.generated = 0
         else:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from trimtab.engine.batch import Piece
 from trimtab.engine.generate import MAX_NEW_TOKENS, Answers, Step, finish
-from trimtab.engine.hooks import EditSession
 from trimtab.engine.memory import first_guess, halving
 from trimtab.engine.run import Progress, Row, RowBatch, Work, account, forward_tails, prepare, run
 from trimtab.errors import UsageError
@@ -94,18 +93,16 @@ def generate_contrasted(
 def contrasted_logits(model: Model, contrasts: Sequence[Contrast]) -> Tensor:
     """Return the combined scores of the first answer token, ``(contrasts, vocabulary)``; implausible ones are -inf."""
     logits = run(model, [row for contrast in contrasts for row in contrast.rows]).logits
-    return _combine(logits, contrasts)
+    return combine(logits, contrasts)
 
 
 def _whole_prompts(model: Model, work: list[Work], rows: range) -> RowBatch:
     """Make a batch without shared prefixes: branches differ in their pictures or contexts."""
     tails = [Piece(work[r].prompt, 0, len(work[r].prompt)) for r in rows]
-    edits = [work[r].edits for r in rows]
-    session = EditSession(model, edits, [work[r].prompt for r in rows])
-    return RowBatch(list(rows), tails, None, edits, session)
+    return RowBatch(list(rows), tails, None, [work[r].edits for r in rows])
 
 
-def _combine(logits: Tensor, contrasts: Sequence[Contrast]) -> Tensor:
+def combine(logits: Tensor, contrasts: Sequence[Contrast]) -> Tensor:
     """Add the branches' log-probabilities up, and rule implausible tokens out."""
     scores = logits.float().log_softmax(-1)
     counts = [len(c.rows) for c in contrasts]
@@ -121,10 +118,11 @@ def _decode(model: Model, batch: RowBatch, contrasts: Sequence[Contrast], max_ne
     """Run the branches, then one token a contrast at a time; contrasts that have stopped leave the batch."""
     stops = torch.tensor(sorted(model.stop_tokens), device=model.device)
     going = list(range(len(contrasts)))
-    with batch.session.attached():
-        tails = forward_tails(model, batch, keep_cache=True)
-        step = Step(model, batch, tails)
-        newest = _combine(model.lm_head(tails.hidden[:, -1]), contrasts).argmax(-1)
+    session = batch.session(model)
+    with session.attached():
+        tails = forward_tails(model, batch, session, keep_cache=True)
+        step = Step(model, batch, session, tails)
+        newest = combine(model.lm_head(tails.hidden[:, -1]), contrasts).argmax(-1)
         answers = [[token] for token in newest.tolist()]
         for _ in range(max_new_tokens - 1):
             alive = ~torch.isin(newest, stops)
@@ -136,7 +134,7 @@ def _decode(model: Model, batch: RowBatch, contrasts: Sequence[Contrast], max_ne
                 going = [k for k, on in zip(going, alive.tolist(), strict=True) if on]
                 newest, counts = newest[alive], counts[alive]
             logits = step(torch.repeat_interleave(newest, counts))
-            newest = _combine(logits, [contrasts[k] for k in going]).argmax(-1)
+            newest = combine(logits, [contrasts[k] for k in going]).argmax(-1)
             for k, token in zip(going, newest.tolist(), strict=True):
                 answers[k].append(token)
     return answers

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from trimtab.engine.applied import engine_drives
 from trimtab.engine.encode import Encoded
+from trimtab.engine.hooks import EditSession
 from trimtab.engine.prompt import Prompt
 from trimtab.engine.read import Cost
 from trimtab.engine.receipt import Receipt
@@ -96,9 +97,10 @@ def finish(model: Model, answers: Answers, tokens: list[list[int]]) -> Answers:
 def _decode(model: Model, batch: RowBatch, max_new_tokens: int) -> list[list[int]]:
     """Run the tails, then one token a row at a time; rows that have stopped leave the batch."""
     stops = torch.tensor(sorted(model.stop_tokens), device=model.device)
-    with batch.session.attached():
-        tails = forward_tails(model, batch, keep_cache=True)
-        step = Step(model, batch, tails)
+    session = batch.session(model)
+    with session.attached():
+        tails = forward_tails(model, batch, session, keep_cache=True)
+        step = Step(model, batch, session, tails)
         newest = model.lm_head(tails.hidden[:, -1]).argmax(-1)
         answers = [[token] for token in newest.tolist()]
         going = torch.arange(len(answers), device=model.device)
@@ -118,15 +120,15 @@ def _decode(model: Model, batch: RowBatch, max_new_tokens: int) -> list[list[int
 class Step:
     """One decoding step of a batch: feeds the newest token of each row, returns the logits of the next."""
 
-    def __init__(self, model: Model, batch: RowBatch, tails: Tails) -> None:
+    def __init__(self, model: Model, batch: RowBatch, session: EditSession, tails: Tails) -> None:
         assert tails.cache is not None
         self.model = model
-        self.session = batch.session
+        self.session = session
         self.cache = tails.cache
         self.mask = tails.mask
         self.position = torch.stack([t.prompt.positions.max() for t in batch.tails])
         self.axes = len(batch.tails[0].prompt.positions)
-        self.index = batch.session.place.lengths - 1
+        self.index = session.place.lengths - 1
 
     def narrow(self, kept: Tensor) -> None:
         """Go on with some of the rows only."""

@@ -31,7 +31,6 @@ class EditSession:
 
     Attributes:
         place: Which token every position of the coming forward pass is.
-        receipts: What was touched so far, by an edit's place in its row's list of edits.
     """
 
     def __init__(
@@ -39,14 +38,21 @@ class EditSession:
         model: Model,
         edits: Sequence[Sequence[Edit]],
         prompts: Sequence[Encoded],
-        receipt: Receipt | None = None,
+        receipts: defaultdict[int, Receipt],
     ) -> None:
+        """Make edits ready.
+
+        Args:
+            model: The model.
+            edits: Each row's edits.
+            prompts: Each row's prompt.
+            receipts: Where to count what is touched, by an edit's place in its row's list of edits.
+        """
         lengths = torch.tensor([len(p) for p in prompts], device=prompts[0].ids.device)
         nothing = lengths.new_empty(len(lengths), 0)
         self.place = Place(nothing, lengths, nothing)
-        self.receipts: defaultdict[int, Receipt] = defaultdict(lambda: Receipt() if receipt is None else receipt)
         self._model = model
-        self._bundles = _bundle(model, edits, prompts, self.receipts)
+        self._bundles = _bundle(model, edits, prompts, receipts)
 
     def advance(self, index: Tensor, cached: Tensor | None = None) -> None:
         """Tell the tokens of the coming forward pass.

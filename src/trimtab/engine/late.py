@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from trimtab.engine.applied import engine_drives
 from trimtab.engine.batch import Batch, collate
 from trimtab.engine.edits import Edit
-from trimtab.engine.hooks import EditSession
 from trimtab.models import Model
 
 if TYPE_CHECKING:
@@ -55,20 +54,16 @@ def late_tails(model: Model, batch: RowBatch, starts: Sequence[int]) -> Tensor:
     plain = torch.tensor(list(first.values()), device=mask.device)
     inputs = _plain_inputs(model, batch, tails, mask, plain, set(starts))
     hidden = torch.empty_like(tails.embeds)
-    batch.session.receipts.clear()  # sessions of their own count what is touched
     for start in sorted(set(starts)):
         rows = [row for row, own in enumerate(starts) if own == start]
         at = torch.tensor(rows, device=mask.device)
         states = inputs[start][owner[at]]
         if start < model.n_layers:
-            prompts = [batch.tails[row].prompt for row in rows]
-            session = EditSession(model, [batch.edits[row] for row in rows], prompts)
+            session = batch.session(model, rows)
             prefix = batch.prefix.rows(at)
             session.advance(tails.index[at], prefix.index)
             with session.attached(), engine_drives(model):
                 states = model.decode(states, mask[at], tails.positions[:, at], prefix.cache(), first_layer=start)
-            for order, part in session.receipts.items():
-                batch.session.receipts[order].add(part)
         hidden[at] = states
     return hidden
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
@@ -121,16 +122,22 @@ class RowBatch:
         tails: What is left to compute of each.
         prefix: Their cached prefixes, a row for each, or None.
         edits: Each row's edits.
-        session: The same, ready to be made.
         prefilled: Tokens computed for the prefixes.
+        receipts: What the edits touched, by an edit's place in its row's list of edits.
     """
 
     rows: list[int]
     tails: list[Piece]
     prefix: Prefix | None
     edits: list[tuple[Edit, ...]]
-    session: EditSession
     prefilled: int = 0
+    receipts: defaultdict[int, Receipt] = field(default_factory=lambda: defaultdict(Receipt))
+
+    def session(self, model: Model, rows: Sequence[int] | None = None) -> EditSession:
+        """Make the edits of the batch, or of some of its rows, ready."""
+        rows = range(len(self.rows)) if rows is None else rows
+        prompts = [self.tails[row].prompt for row in rows]
+        return EditSession(model, [self.edits[row] for row in rows], prompts, self.receipts)
 
 
 def over_batches(
@@ -181,15 +188,14 @@ def _make_batch(model: Model, work: list[Work], chunk: list[tuple[Group, int]]) 
     rows = [row for _, row in chunk]
     tails = [Piece(work[r].prompt, g.shared, len(work[r].prompt)) for g, r in chunk]
     edits = [work[r].edits for r in rows]
-    session = EditSession(model, edits, [work[r].prompt for r in rows])
     if chunk[0][0].shared == 0:
-        return RowBatch(rows, tails, None, edits, session)
+        return RowBatch(rows, tails, None, edits)
     groups = list({id(g): g for g, _ in chunk}.values())
     pieces = [Piece(work[g.rows[0]].prompt, 0, g.shared) for g in groups]
     place = {id(g): i for i, g in enumerate(groups)}
     shared = prefill(model, pieces)
     prefix = shared.rows([place[id(g)] for g, _ in chunk])
-    return RowBatch(rows, tails, prefix, edits, session, prefilled=sum(p.end for p in pieces))
+    return RowBatch(rows, tails, prefix, edits, prefilled=sum(p.end for p in pieces))
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,14 +213,14 @@ class Tails:
     cache: DynamicCache | None
 
 
-def forward_tails(model: Model, batch: RowBatch, keep_cache: bool) -> Tails:
-    """Run the tails of a batch after their prefixes; the caller has attached the batch's edits."""
+def forward_tails(model: Model, batch: RowBatch, session: EditSession, keep_cache: bool) -> Tails:
+    """Run the tails of a batch after their prefixes; the caller has attached the session."""
     tails = collate(model, batch.tails)
     mask, cache = tails.mask, DynamicCache() if keep_cache else None
     if batch.prefix is not None:
         cache = batch.prefix.cache()
         mask = torch.cat([batch.prefix.mask, mask], dim=1)
-    batch.session.advance(tails.index, None if batch.prefix is None else batch.prefix.index)
+    session.advance(tails.index, None if batch.prefix is None else batch.prefix.index)
     with engine_drives(model):
         hidden = model.decode(tails.embeds, mask, tails.positions, cache)
     return Tails(hidden, mask, cache)
@@ -225,9 +231,9 @@ def _read_batch(model: Model, batch: RowBatch, read: Read) -> list[dict[tuple[st
     starts = first_layers(model, batch.edits)
     if not read.hidden and not read.heads and saves(model, batch, starts):
         return pick(model, read, batch.tails, {}, late_tails(model, batch, starts))
-    hidden = None
-    with batch.session.attached(), reading(model, read) as found, suppress(StopForward):
-        hidden = forward_tails(model, batch, keep_cache=False).hidden
+    session, hidden = batch.session(model), None
+    with session.attached(), reading(model, read) as found, suppress(StopForward):
+        hidden = forward_tails(model, batch, session, keep_cache=False).hidden
     return pick(model, read, batch.tails, found, hidden)
 
 
@@ -253,7 +259,7 @@ def pick(
 def account(model: Model, work: list[Work], batch: RowBatch, receipt: Receipt, cost: Cost) -> None:
     """Add a finished batch's receipts and work to the totals; surrounding blocks get their own edits' receipts."""
     surrounding = [scope.receipt for scope in model.ambient for _ in scope.edits]
-    for order, part in batch.session.receipts.items():
+    for order, part in batch.receipts.items():
         (surrounding[order] if order < len(surrounding) else receipt).add(part)
     cost.rows += len(batch.rows)
     cost.passes += 1 if batch.prefix is None else 2

@@ -22,6 +22,8 @@ def span_names(edit: Edit) -> set[str]:
     if isinstance(edit, AddVector):
         return set()
     places = edit.at if isinstance(edit, HeadEdit) else (*edit.source, *edit.target)
+    if isinstance(edit, RedistributeAttention):
+        places = (*places, *edit.sinks)
     return {place for place in places if isinstance(place, str)} - {ALL, GENERATED}
 
 
