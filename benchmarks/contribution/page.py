@@ -13,6 +13,9 @@ numbers, which are in [`contribution_validity.json`](contribution_validity.json)
 [`contribution.md`](contribution.md).
 """
 
+FLAT = 0.1
+"""A power this near to 0 counts as none."""
+
 
 def write(found: dict[str, Any], figures: dict[str, str], folder: str) -> str:
     """Return the page as Markdown; figures lie in ``folder``."""
@@ -76,10 +79,20 @@ def _token_counts(rows: list[dict[str, Any]]) -> str:
     return (
         "**Token counts.** The planted model gives a picture of any size the same weight. "
         + f"Its score goes with the number of image tokens to the power {slope:.2f}, and to the power "
-        f"{slope_by_token:.2f} if divided by that number: when attention is shared among n tokens, each carries 1/n of "
-        "the effect and the squares sum to 1/n. Summing does not favour the modality with more tokens; "
-        "dividing by the number counts it twice.\n\n"
+        f"{slope_by_token:.2f} if divided by that number. {_summing(slope)}\n\n"
         + table(["image tokens", "score", "score by token"], [[r["tokens"], r["image"], r["by_token"]] for r in rows])
+    )
+
+
+def _summing(slope: float) -> str:
+    """Say what summing over a modality's tokens does to it, by the power of their number with which the score goes."""
+    if slope > FLAT:
+        return "Summing favours the modality with more tokens; dividing by the number lowers that power by one."
+    if slope >= -FLAT:
+        return "Summing favours neither modality; dividing by the number would favour the one with fewer tokens."
+    return (
+        "When attention is shared among n tokens, each carries 1/n of the effect and the squares sum to 1/n. Summing "
+        "does not favour the modality with more tokens; dividing by the number counts it twice."
     )
 
 

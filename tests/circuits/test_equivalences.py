@@ -1,19 +1,22 @@
 """Fast ways equal plain ones on tiny random models of every family."""
 
 import math
+from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import pytest
 import torch
 
 from tests.circuits.conftest import tiny_items
-from trimtab.circuits import Condition, HeadSet, decompose, head_scores, knockout, lens, perplexity, read_out
+from trimtab.circuits import Case, Condition, HeadSet, decompose, head_scores, knockout, lens, perplexity, read_out
 from trimtab.circuits.flow import EDGES, Edge, window
 from trimtab.circuits.gradient import gradient_gates
-from trimtab.circuits.heads import mean_outputs
+from trimtab.circuits.heads import mean_norms, mean_outputs
 from trimtab.circuits.readouts import intact, label, margin
-from trimtab.data.prompts import prompt_for
-from trimtab.engine import Prompt, Read, Row, ScaleHeads, encode, run
+from trimtab.data.prompts import opposite, prompt_for
+from trimtab.engine import BlockAttention, Encoded, Prompt, Read, ReplaceHeads, Row, ScaleHeads, encode, run
+from trimtab.errors import UsageError
 
 SCOPES = [("last",), ("instruction", "last"), ("all",)]
 
@@ -49,8 +52,6 @@ def test_a_batched_sweep_equals_a_loop_of_plain_passes(model, cases):
         for layer in range(model.n_layers):
             ends = edge.ends(case)
             assert ends is not None
-            from trimtab.engine import BlockAttention
-
             edit = BlockAttention(*ends, window(layer, 2, model.n_layers))
             after = run(model, [Row(case.prompt, (edit,))], reuse=False).logits[0]
             row = table.loc[(case.target, layer)]
@@ -68,19 +69,48 @@ def test_the_causal_score_equals_a_loop(model, cases):
             assert float(scores.values[number, layer, head]) == pytest.approx(float(before - after), abs=1e-4)
 
 
-def test_every_edge_can_be_cut_and_controls_are_of_the_same_size(model, cases):
+def test_every_edge_can_be_cut(model, cases):
     table: Any = knockout(model, cases[:2], EDGES)
-    assert set(table["edge"]) >= {edge.name for edge in EDGES if "ending" not in edge.target}
+    missing = {edge.name for edge in EDGES} - set(table["edge"])
+    assert all(edge.control or "ending" in edge.target for edge in EDGES if edge.name in missing)
     assert set(table.groupby(["edge", "target"])["layer"].nunique()) == {model.n_layers}
-    for edge in (e for e in EDGES if e.control):
-        ends = edge.ends(cases[0])
-        real = next(e for e in EDGES if not e.control and (e.source, e.target) == (edge.source, edge.target))
-        twin = real.ends(cases[0])
-        assert ends is not None
-        assert twin is not None
-        assert not set(ends[0]) & set(twin[0])
-        assert len(ends[0]) <= len(twin[0])
-        assert edge.ends(cases[0]) == ends
+
+
+def prompt_of(template: int, image: int, context: int) -> Encoded:
+    """A prompt of so many tokens: the template's, the picture's, the context's, then two, two and one."""
+    sizes = {"template": template, "image": image, "context": context, "instruction": 2, "question": 2, "last": 1}
+    ends = list(accumulate(sizes.values()))
+    spans = {name: torch.arange(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True) if size}
+    del spans["template"]
+    return Encoded(torch.arange(ends[-1]), torch.arange(ends[-1])[None], spans, ())
+
+
+@pytest.mark.parametrize(
+    ("sizes", "target", "allowed"),
+    [
+        ((9, 4, 3), "image", set(range(1, 9))),  # enough words of the template
+        ((9, 4, 3), "text", set(range(1, 9))),
+        ((3, 4, 3), "text", set(range(1, 7))),  # too few of them: the picture's tokens too
+        ((3, 4, 3), "image", None),  # never the competing context
+        ((2, 4, 9), "text", None),  # too few of both
+    ],
+)
+def test_a_control_is_of_the_cues_own_size_and_holds_no_cue(sizes, target, allowed):
+    edge = next(edge for edge in EDGES if edge.control == target)
+    twin = next(e for e in EDGES if not e.control and (e.source, e.target) == (edge.source, edge.target))
+    prompt = prompt_of(*sizes)
+    case, other = (Case(tiny_items()[0], own, prompt, (5,), (6,)) for own in (target, opposite(target)))
+    assert edge.ends(other) is None  # there the cue is the competing one
+    found, real = edge.ends(case), twin.ends(case)
+    assert real is not None
+    if allowed is None:
+        assert found is None
+        return
+    assert found is not None
+    assert found == edge.ends(case)
+    assert found[1] == real[1]
+    assert len(set(found[0])) == len(real[0])
+    assert set(found[0]) <= allowed
 
 
 def test_the_lens_at_the_last_layer_reads_the_answer(model, cases):
@@ -97,12 +127,31 @@ def test_mean_outputs_are_means(model, cases):
     assert torch.allclose(means[1], plain, atol=1e-5)
     wide = mean_outputs(model, cases, ("instruction", "last"))
     assert not torch.allclose(means, wide, atol=1e-3)
+    everywhere = mean_outputs(model, cases, ("all",))
+    whole = run(model, [c.prompt for c in cases], Read(logits=False, heads=(1,), at="all"), reuse=False).heads[1]
+    assert torch.allclose(everywhere[1], torch.cat(list(whole)).mean(0), atol=1e-5)
+    norms = mean_norms(model, cases, ("all",))
+    assert torch.allclose(norms[1], torch.cat(list(whole)).norm(dim=-1).mean(0), atol=1e-5)
+    assert (norms >= everywhere.norm(dim=-1) - 1e-5).all()
 
 
-def test_patching_a_head_with_its_own_output_changes_nothing_and_all_heads_carry_much(model, cases):
+def test_the_patching_score_is_a_ratio_of_means(model, cases):
+    if float(read_out(model, cases).margins.mean()) < 0:
+        cases = [replace(case, following=case.competing, competing=case.following) for case in cases]
     scores = head_scores(model, cases, "patching")
     assert scores.values.shape == (len(cases), model.n_layers, model.n_heads)
-    assert torch.isfinite(scores.values).all()
+    own = read_out(model, cases).margins[:, 0]
+    heads = run(model, [c.prompt for c in cases], Read(logits=False, heads=(2,)), reuse=False).heads[2]
+    shifts = []
+    for number, case in enumerate(cases):
+        edit = ReplaceHeads(2, (1,), ("last",), heads[number ^ 1, 1][None])  # cases of an item stand side by side
+        patched = run(model, [Row(case.prompt, (edit,))], reuse=False).logits[0]
+        shifts.append(float(margin(patched, case)) - float(own[number]))
+    ways = [float(-own[number ^ 1] - own[number]) for number in range(len(cases))]
+    assert float(scores.values[:, 2, 1].mean()) == pytest.approx(sum(shifts) / sum(ways), abs=1e-3)
+    backwards = [replace(case, following=case.competing, competing=case.following) for case in cases]
+    with pytest.raises(UsageError, match="follow both"):
+        head_scores(model, backwards, "patching")
 
 
 def test_perplexity_equals_that_of_a_plain_pass(model):
@@ -133,8 +182,6 @@ def test_labels_and_margins_of_known_logits(cases):
 
 
 def test_a_case_without_a_picture_has_no_image_edges(model):
-    from trimtab.circuits import Case
-
     prompt = encode(model, Prompt("What is it?", (), "A dog sleeps.", "Follow the text."))
     case = Case(tiny_items()[0], "text", prompt, (5,), (6,))
     assert EDGES[0].ends(case) is None

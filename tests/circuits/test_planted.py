@@ -23,6 +23,9 @@ from trimtab.circuits import (
     try_conditions,
 )
 from trimtab.circuits.flow import ANCHOR
+from trimtab.study.circuits.claims import sparse_heads
+from trimtab.study.circuits.summary import condition_rates
+from trimtab.study.records import records
 from trimtab.testing.planted_circuit import (
     IMAGE_TRANSFER_HEAD,
     INSTRUCTIONS,
@@ -79,7 +82,7 @@ def test_a_window_that_holds_both_reading_layers_hides_what_was_named(planted, p
 def test_every_score_ranks_the_routing_head_first(planted, planted_cases, score):
     scores = head_scores(planted, planted_cases, score)
     assert top_heads(scores.mean(), 1) == (ROUTING_HEAD,)
-    assert scores.role(ROUTING_HEAD) == "router"
+    assert scores.role(ROUTING_HEAD) == ("router" if scores.signed else "")
 
 
 def test_roles_tell_a_preference_from_routing(planted, planted_cases):
@@ -112,15 +115,19 @@ def test_blocking_destroys_following_and_nothing_else(planted, planted_cases, sc
     chosen = top_heads(head_scores(planted, planted_cases, "direct").mean(), how_many(24))
     drawn = random_heads([head for head in every_head(planted) if head not in CIRCUIT], chosen, seed=1)
     conditions = [Condition("intact"), Condition("blocked", blocked(planted, chosen, scope))]
-    conditions.append(Condition("random", blocked(planted, drawn, scope)))
+    conditions.append(Condition("random 1", blocked(planted, drawn, scope)))
     table = try_conditions(planted, planted_items(8), conditions, PLANTED_TASK, max_new_tokens=2)
     rates: Any = table.groupby(["condition", "measure"])["correct"].mean()
     assert rates["intact", "image"] == rates["intact", "text"] == 1.0
     assert rates["blocked", "image"] == 0.0
     lost: Any = table.query("condition == 'blocked' and measure == 'image'")
     assert lost["opposite"].all()  # the preference decides, the model is not broken
-    assert rates["random", "image"] == rates["random", "text"] == 1.0
+    assert rates["random 1", "image"] == rates["random 1", "text"] == 1.0
     assert rates["blocked", "text only"] >= rates["intact", "text only"]
+    choice = {"share": 0.05, "count": len(chosen)}
+    claim = sparse_heads({"rates": condition_rates(records(table)), "choice": choice})
+    assert claim.verdict == "yes"
+    assert "50% of it lost, 100% of what is above one half" in claim.evidence
 
 
 def test_amplifying_repairs_a_weakened_router():

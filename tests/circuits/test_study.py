@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pandas import read_parquet
 
 from tests.circuits.conftest import conflict
 from trimtab.circuits import load_head_set
@@ -19,6 +20,7 @@ from trimtab.testing.planted_circuit import COLOURS, CONTEXT, QUESTION, ROUTING_
 PLAN = CircuitsPlan(
     model="planted-circuit",
     data="planted",
+    seed=2,
     score_items=3,
     validation_items=3,
     test_items=4,
@@ -85,8 +87,33 @@ def test_claims_have_rules_evidence_and_a_verdict(run):
     again = answer_claims(summary, least_cases=1)
     direct = next(c for c in again if "direct path" in c.claim)
     assert direct.verdict == "yes"
+    sparse = next(c for c in again if "carry following" in c.claim)
+    assert sparse.verdict == "yes"
     transfer = next(c for c in again if "transfers" in c.claim)
-    assert transfer.verdict == "yes"
+    assert transfer.verdict == "unclear"  # three words of the template cannot stand in for the picture's four tokens
+    assert "no control of this size; text" in transfer.evidence
+
+
+def test_the_flow_is_read_on_the_first_items_that_follow(run):
+    asked, cut = (read_parquet(run / "steps" / f"{step}.parquet")["id"] for step in ("baseline", "flow-image-to-last"))
+    assert list(cut.unique()) == list(asked.unique())[: PLAN.flow_items]
+
+
+def test_a_model_that_follows_one_instruction_only_gets_no_flow(tmp_path, monkeypatch):
+    monkeypatch.setitem(INSTRUCTIONS, "image", "trust the picture .")
+    monkeypatch.setitem(INSTRUCTIONS, "text", "trust the passage .")
+    folder = run_circuits(PLAN, tmp_path / "run", planted_circuit(routing=0.3), items())
+    summary = read_circuits(folder)
+    assert summary["flow"] == []
+    assert summary["scored"] == {"cases": 6, "follow_both": False}
+    assert "patching" not in {choice["score"] for choice in summary["choices"]}
+    claims = {claim.claim: claim for claim in answer_claims(summary, least_cases=0)}
+    unclear = [claim for claim in claims.values() if "no item follows both" in claim.evidence]
+    assert [claim.verdict for claim in unclear] == ["unclear", "unclear"]
+    sparse = next(claim for name, claim in claims.items() if "carry following" in name)
+    assert sparse.verdict == "unclear"
+    assert "nothing above one half" in sparse.evidence
+    assert write_circuits_report(folder).is_file()
 
 
 def test_the_page_needs_no_other_file(run):

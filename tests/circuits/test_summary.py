@@ -100,12 +100,13 @@ def effect(edge: str, target: str, layer: int, value: float, width: float = 0.1)
     }
 
 
-def flow(layer: int, value: float, direct: float = 0.0, control: float = 0.0) -> dict:
+def flow(layer: int, value: float, direct: float = 0.0, control: float | None = 0.0) -> dict:
     curves = [
         effect(edge, target, layer, value)
         for edge, target in (("image to instruction", "image"), ("context to instruction", "text"))
     ]
-    curves += [effect("random to instruction", target, layer, control) for target in ("image", "text")]
+    controls = {"random for image to instruction": "image", "random for context to instruction": "text"}
+    curves += [effect(edge, target, layer, control) for edge, target in controls.items() if control is not None]
     return {"model": {"layers": 11}, "flow": [*curves, effect("image to last", "image", layer, direct)]}
 
 
@@ -117,10 +118,18 @@ def flow(layer: int, value: float, direct: float = 0.0, control: float = 0.0) ->
         (flow(4, 0.0), "no"),
         (flow(4, -0.005), "no"),
         (flow(4, -1.0, control=-1.2), "unclear"),
+        (flow(4, -1.0, control=None), "unclear"),
     ],
 )
 def test_transfer_must_be_low_shallow_and_beyond_the_control(summary, verdict):
     assert shallow_transfer(summary).verdict == verdict
+
+
+def test_without_items_that_follow_both_instructions_the_flow_says_nothing():
+    nothing = {"model": {"layers": 11}, "flow": []}
+    for claim in (shallow_transfer(nothing), no_direct_path(nothing)):
+        assert (claim.verdict, claim.cases) == ("unclear", 0)
+        assert "no item follows both" in claim.evidence
 
 
 @pytest.mark.parametrize(("direct", "verdict"), [(0.05, "yes"), (-0.2, "unclear"), (-0.6, "no")])
@@ -149,16 +158,28 @@ def test_inertia_needs_mlps_against_and_attention_for_the_instruction(summary, v
     assert semantic_inertia(summary).verdict == verdict
 
 
-@pytest.mark.parametrize(("blocked", "drawn", "verdict"), [(0.2, -0.02, "yes"), (0.2, -0.2, "unclear"), (0.8, 0, "no")])
-def test_few_heads_carry_following_only_if_random_ones_do_not(blocked, drawn, verdict):
+@pytest.mark.parametrize(
+    ("intact", "blocked", "drawn", "verdict", "smallest"),
+    [
+        (1.0, 0.5, -0.02, "yes", "has 5 heads"),
+        (1.0, 0.2, -0.2, "unclear", "has 5 heads"),
+        (1.0, 0.9, 0.0, "no", "has 9 heads"),
+        (0.9, 0.7, 0.0, "unclear", "has 9 heads"),
+        (0.9, 0.5, -0.4, "no", "has 5 heads"),
+        (0.5, 0.2, 0.0, "unclear", "no set"),
+    ],
+)
+def test_few_heads_carry_what_is_followed_above_chance_only_if_random_ones_do_not(
+    intact, blocked, drawn, verdict, smallest
+):
     rates = [
-        {"condition": c, "measure": "following", "rate": 1 + d, "difference": d, "n": 40}
-        for c, d in (("intact", 0.0), ("blocked", blocked - 1), ("random 1", drawn))
+        {"condition": c, "measure": "following", "rate": intact + d, "difference": d, "n": 40}
+        for c, d in (("intact", 0.0), ("blocked", blocked - intact), ("random 1", drawn), ("random amplified x2", -0.3))
     ]
-    rates.append({"condition": "blocked top 9", "measure": "following", "rate": 0.3, "difference": -0.7})
+    rates.append({"condition": "blocked top 9", "measure": "following", "rate": 0.3, "difference": 0.3 - intact})
     found = sparse_heads({"rates": rates, "choice": {"share": 0.05, "count": 5}})
     assert found.verdict == verdict
-    assert f"has {5 if blocked < 0.4 else 9} heads" in found.evidence
+    assert smallest in found.evidence
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,13 @@ def test_stability_tells_a_signal_from_noise():
         stability(scores(noise[:2]), 1)
 
 
+def test_a_patching_score_has_no_role_and_does_not_know_labels():
+    values = torch.arange(8.0, dtype=torch.float64).view(2, 2, 2) - 3
+    found = replace(scores(values), name="patching")
+    assert {found.role((layer, head)) for layer in range(2) for head in range(2)} == {""}
+    assert torch.equal(shuffled(found, 0).values, values)
+
+
 def test_agreeing_contexts_replace_whole_words_only():
     item = replace(tiny_items()[2], context="Red paint dries on the reddish wall.", answer_text="red")
     assert agreeing_context(item) == "sofa paint dries on the reddish wall."
@@ -159,11 +166,12 @@ def test_the_weakest_of_equally_good_strengths_is_chosen():
 
 
 def test_a_head_set_is_saved_whole_and_fits_its_model_only(model, tmp_path):
-    from trimtab.circuits import mean_outputs
+    from trimtab.circuits import mean_outputs, parts_of
 
     heads = ((0, 1), (2, 3), (2, 0))
-    outputs = mean_outputs(model, build_cases(model, tiny_items()))
-    values = torch.stack([outputs[head] for head in heads])
+    cases = build_cases(model, tiny_items())
+    outputs = torch.stack([mean_outputs(model, cases, part) for part in parts_of("instruction+last")])
+    values = torch.stack([outputs[:, layer, head] for layer, head in heads], 1)
     for number, own in enumerate(
         (
             HeadSet.of(model, "text", heads, strength=0.5, scope="last", metrics={"items": 3}),
@@ -195,7 +203,7 @@ def test_a_head_set_applies_to_a_block_and_strength_zero_is_the_model_itself(mod
     assert own.edits(0.0) == ()
     assert generate(model, [own.row(build_prompt(item), 0.0).prompt], max_new_tokens=3).tokens != [] != plain
     with pytest.raises(UsageError, match="must be -1 or 0"):
-        replace(own, reference="mean", values=torch.zeros(1, model.head_dim)).edits(1.0)
+        replace(own, reference="mean", values=torch.zeros(1, 1, model.head_dim)).edits(1.0)
 
 
 def build_prompt(item):
@@ -212,6 +220,7 @@ def build_prompt(item):
         ({"scope": "first"}, "`scope`"),
         ({"target": "sound"}, "`target`"),
         ({"reference": "mean"}, "`values`"),
+        ({"reference": "mean", "values": torch.zeros(1, 1, 4)}, "2 parts"),
     ],
 )
 def test_a_head_set_that_cannot_be_is_refused(options, message):

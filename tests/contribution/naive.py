@@ -51,11 +51,13 @@ def _one(
 ) -> float:
     ids = torch.cat([prompt.ids, torch.tensor(answer, dtype=torch.long)])
     places = _places(prompt, modality, config.text)
+    # Weighed by the variance of their own noise, entries without noise are not counted.
+    whole = config.gradient == "full" and config.constant != "half_variance"
     if config.site == "embeddings":
         loss, leaves, noisy, deviations = _embedding_loss(
             model, prompt, item, ids, places, modality, sigma, draw, config
         )
-        counted = [torch.ones(len(ids), dtype=torch.bool)] if config.gradient == "full" else [noisy]
+        counted = [torch.ones(len(ids), dtype=torch.bool)] if whole else [noisy]
         inside = [noisy]
         token_axis = 0
     else:
@@ -67,7 +69,7 @@ def _one(
         in_segment = torch.zeros(len(ids) - 1, dtype=torch.bool)
         in_segment[places] = True
         inside = [in_segment & c for c in chosen]
-        counted = [torch.ones(len(ids) - 1, dtype=torch.bool)] * len(leaves) if config.gradient == "full" else inside
+        counted = [torch.ones(len(ids) - 1, dtype=torch.bool)] * len(leaves) if whole else inside
         token_axis = 1
     gradients = torch.autograd.grad(loss, leaves)
     squared, entries, tokens = 0.0, 0, 0
@@ -208,6 +210,7 @@ OPTIONS = [
     {"scale": "absolute"},
     {"constant": "half"},
     {"constant": "half_variance", "layers": (0, 2), "ratio": "mean_of_ratios"},
+    {"constant": "half_variance", "gradient": "full", "normalise": "entries"},
     {"normalise": "tokens"},
     {"normalise": "entries", "entries": "keys"},
     {"text": "context"},
@@ -218,4 +221,5 @@ OPTIONS = [
     {"site": "embeddings"},
     {"site": "embeddings", "gradient": "full", "constant": "half", "normalise": "tokens", "divergence": "kl"},
     {"site": "embeddings", "constant": "half_variance", "normalise": "entries", "scale": "absolute", "steps": 2},
+    {"site": "embeddings", "constant": "half_variance", "gradient": "full", "normalise": "tokens"},
 ]

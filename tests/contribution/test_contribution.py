@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from tests.contribution.items import conflict_items
-from trimtab.contribution import Contribution, ContributionConfig, Contributions, contribution
+from trimtab.contribution import Contribution, ContributionConfig, Contributions, contribution, trace
 from trimtab.data import ImageBytes
 from trimtab.engine import AddVector, applied
-from trimtab.errors import UsageError
+from trimtab.errors import DataError, UsageError
 from trimtab.models import Model
 
 
@@ -37,6 +37,18 @@ def test_all_pictures_unreadable(model: Model):
 def test_an_item_without_context_counts_its_question_as_text(model: Model):
     found = contribution(model, [replace(conflict_items(1)[0], context="")])
     assert found[0].text > 0
+
+
+def test_answers_that_begin_alike_are_skipped_where_they_are_chosen_among(model: Model):
+    items = conflict_items(2)
+    items[1] = replace(items[1], answer_image="two cats", answer_text="two dogs")
+    config = ContributionConfig(vocabulary="answers")
+    found = contribution(model, items, config=config)
+    assert [c.item_id for c in found] == ["item-0"]
+    assert "different tokens" in found.skipped[0].reason
+    assert len(contribution(model, items)) == 2
+    with pytest.raises(DataError, match="different tokens"):
+        trace(model, items[1], config=config)
 
 
 def test_refuses_an_edited_model(model: Model):

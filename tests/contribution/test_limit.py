@@ -45,7 +45,16 @@ def test_the_integral_in_closed_form():
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"divergence": "js"}, {"divergence": "ce"}, {"gradient": "full"}, {"steps": 2}], ids=str
+    "options",
+    [
+        {},
+        {"divergence": "js"},
+        {"divergence": "ce"},
+        {"gradient": "full"},
+        {"gradient": "full", "constant": "half_variance"},
+        {"steps": 2},
+    ],
+    ids=str,
 )
 def test_the_sampled_score_converges_to_it(exact: Model, options: dict):
     items = conflict_items(1)

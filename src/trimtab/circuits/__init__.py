@@ -2,8 +2,8 @@
 
 from trimtab.circuits.decompose import Contributions, decompose
 from trimtab.circuits.flow import EDGES, Edge, knockout, window
-from trimtab.circuits.head_set import SCOPES, HeadSet, load_head_set
-from trimtab.circuits.heads import Head, HeadScores, every_head, head_scores, mean_outputs
+from trimtab.circuits.head_set import SCOPES, HeadSet, load_head_set, parts_of
+from trimtab.circuits.heads import Head, HeadScores, every_head, head_scores, mean_norms, mean_outputs
 from trimtab.circuits.interventions import MEASURES, Condition, agreeing_context, perplexity, try_conditions
 from trimtab.circuits.lens import lens
 from trimtab.circuits.readouts import Readouts, read_out, two_way_effect
@@ -47,8 +47,10 @@ __all__ = [
     "layer_matched_heads",
     "lens",
     "load_head_set",
+    "mean_norms",
     "mean_outputs",
     "norm_matched_heads",
+    "parts_of",
     "perplexity",
     "random_heads",
     "read_out",

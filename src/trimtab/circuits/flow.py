@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.circuits.readouts import LABELS, Progress, Variant, intact, read_out, two_way_effect
 from trimtab.circuits.task import Case
+from trimtab.data.prompts import Modality
 from trimtab.engine import BlockAttention, Encoded, Places
 from trimtab.engine.edits import resolve
 from trimtab.errors import UsageError
@@ -36,20 +37,24 @@ class Edge:
         name: What to call it, ``source to target``.
         source: Names of places; ``ending`` is known too.
         target: The same.
-        control: Cut as many random earlier tokens instead of the source: what any cut of this size does.
+        control: Cut as many random earlier tokens that hold no cue instead of the source, in the cases that name this
+            modality, whose cue the source is: what any cut of this size does.
     """
 
     name: str
     source: Places
     target: Places
-    control: bool = False
+    control: Modality | None = None
 
     def ends(self, case: Case, seed: int = 0) -> tuple[Indices, Indices] | None:
         """Return the token indices of source and target in one case; None if its prompt has no such edge."""
         source, target = tokens(case.prompt, self.source), tokens(case.prompt, self.target)
-        if self.control:
-            source = _random_source(case, source, target, seed)
-        return (source, target) if source and target and source[0] < target[-1] else None
+        if not source or not target or source[0] >= target[-1]:
+            return None
+        if self.control is None:
+            return source, target
+        drawn = _random_source(case, len(source), target, seed) if case.target == self.control else None
+        return None if drawn is None else (drawn, target)
 
 
 EDGES = (
@@ -62,10 +67,10 @@ EDGES = (
     Edge("context to ending", ("context",), (ENDING,)),
     Edge("instruction to last", ANCHOR, (ENDING, "last")),
     Edge("naming sentence to question", ("instruction",), ("question",)),
-    Edge("random to instruction", ("image",), ANCHOR, control=True),
-    Edge("random to last", ANCHOR, (ENDING, "last"), control=True),
+    Edge("random for image to instruction", ("image",), ANCHOR, control="image"),
+    Edge("random for context to instruction", ("context",), ANCHOR, control="text"),
 )
-"""The paper's edges, those through the template's ending, which it does not name, and same-size random controls."""
+"""The paper's edges, those through the template's ending, which it does not name, and controls of both cues' edges."""
 
 
 def tokens(prompt: Encoded, places: Places) -> Indices:
@@ -82,12 +87,22 @@ def _ending(prompt: Encoded) -> range:
     return range(max(named) + 1, len(prompt) - 1)
 
 
-def _random_source(case: Case, source: Indices, target: Indices, seed: int) -> Indices:
-    """Draw as many tokens as the source has from those before the target that belong to neither, if there are any."""
-    first = min(target, default=0)
-    free = [i for i in range(1, first) if i not in set(source)]
+def _random_source(case: Case, size: int, target: Indices, seed: int) -> Indices | None:
+    """Draw as many tokens as the named cue has from those before the target; None where there are too few.
+
+    The template's own tokens hold no cue. Where they are too few and the text is named, the picture's are drawn from
+    too, though that cuts a part of what competes. The context's never are: its few words are the competing
+    cue, and cutting that whole changes following by itself.
+    """
+    image, context = (set(tokens(case.prompt, (name,))) for name in ("image", "context"))
+    # Not the first token, on which heads that have nothing to read rest their attention.
+    before = [i for i in range(1, target[0]) if i not in context]
+    pools = [[i for i in before if i not in image], *([before] if case.target == "text" else [])]
+    pool = next((pool for pool in pools if len(pool) >= size), None)
+    if pool is None:
+        return None
     draw = random.Random(hashlib.sha256(f"{seed} {case.item.id}".encode()).digest())
-    return tuple(sorted(draw.sample(free, min(len(source), len(free)))))
+    return tuple(sorted(draw.sample(pool, size)))
 
 
 def window(center: int, size: int, n_layers: int) -> tuple[int, ...]:
@@ -121,7 +136,7 @@ def knockout(
         and ``label_after``. Cases that lack an edge have no rows for it.
 
     Raises:
-        UsageError: No case has the edge, or the window is empty.
+        UsageError: No case has the edge, unless it is a control or one to the ending; or the window is empty.
     """
     if size < 1:
         raise UsageError(f"`size` of knockout must be at least 1 layer; got {size}; 3 is the default.")
@@ -130,7 +145,8 @@ def knockout(
     rows = []
     for edge in edges:
         ends = {case: found for case in cases if (found := edge.ends(case, seed)) is not None}
-        if not ends and edge.target != (ENDING,):  # some templates end at once
+        optional = edge.control is not None or edge.target == (ENDING,)  # templates may be too short
+        if not ends and not optional:
             raise UsageError(
                 f"`edges` of knockout must be in at least one of the {len(cases)} cases; got {edge.name!r}."
             )

@@ -24,11 +24,10 @@ METHOD = "heads"
 Reference = Literal["zero", "mean"]
 REFERENCES: tuple[Reference, ...] = ("zero", "mean")
 
-SCOPES: dict[str, Places] = {
-    "last": ("last", "generated"),
-    "instruction+last": ("instruction", "question", "last", "generated"),
-    "all": ("all",),
-}
+INSTRUCTION_TOKENS: Places = ("instruction", "question")
+READOUT: Places = ("last", "generated")
+
+SCOPES: dict[str, Places] = {"last": READOUT, "instruction+last": INSTRUCTION_TOKENS + READOUT, "all": ("all",)}
 """Where heads are blocked or amplified: the readout, the paper's instruction tokens and the readout, or everywhere."""
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -64,7 +63,8 @@ class HeadSet:
         scope: A key of ``SCOPES``.
         reference: ``zero``, or ``mean``: the heads' mean outputs, which leaves the model nearer to what it knows; the
             mean can only be put in place (strength -1) or left (0).
-        values: The mean outputs, ``(len(heads), head_dim)``; None with ``zero``.
+        values: The mean outputs at each of the scope's ``parts_of``, ``(parts, len(heads), head_dim)``; None with
+            ``zero``.
         instruction: Put into the prompt, since the heads follow one; None leaves prompts as they are.
         placement: Where the instruction stands.
         data_fingerprint: Digest of the items they were chosen on.
@@ -93,10 +93,12 @@ class HeadSet:
             raise UsageError(f"`heads` of HeadSet must be one or more different heads; got {self.heads}.")
         if self.scope not in SCOPES:
             raise UsageError(f"`scope` of HeadSet must be one of {', '.join(SCOPES)}; got {self.scope!r}.")
-        if self.reference not in REFERENCES or (self.reference == "mean") != (self.values is not None):
+        parts = 0 if self.values is None else len(self.values)
+        if self.reference not in REFERENCES or parts != (len(parts_of(self.scope)) if self.reference == "mean" else 0):
             raise UsageError(
-                f"`values` of HeadSet must be given with the reference 'mean' and only then; got the reference "
-                f"{self.reference!r} and {'values' if self.values is not None else 'none'}; see mean_outputs."
+                "`values` of HeadSet must be given with the reference 'mean', one block for each of the "
+                f"{len(parts_of(self.scope))} parts of its scope, and only then; got the reference {self.reference!r} "
+                f"and {parts} blocks; see parts_of and mean_outputs."
             )
 
     @classmethod
@@ -125,14 +127,16 @@ class HeadSet:
                 f"`strength` of a HeadSet with the reference 'mean' must be -1 or 0; got {strength}; amplify with the "
                 "reference 'zero'."
             )
-        return tuple(self._edit(layer, strength) for layer in sorted({layer for layer, _ in self.heads}))
+        layers = sorted({layer for layer, _ in self.heads})
+        return tuple(edit for layer in layers for edit in self._edits_of(layer, strength))
 
-    def _edit(self, layer: int, strength: float) -> Edit:
+    def _edits_of(self, layer: int, strength: float) -> list[Edit]:
         places = [place for place, (own, _) in enumerate(self.heads) if own == layer]
-        heads, at = tuple(self.heads[place][1] for place in places), SCOPES[self.scope]
-        if self.values is not None:
-            return ReplaceHeads(layer, heads, at, self.values[places])
-        return ScaleHeads(layer, heads, at, 1.0 + strength)
+        heads = tuple(self.heads[place][1] for place in places)
+        if self.values is None:
+            return [ScaleHeads(layer, heads, SCOPES[self.scope], 1.0 + strength)]
+        parts = zip(parts_of(self.scope), self.values, strict=True)
+        return [ReplaceHeads(layer, heads, at, values[places]) for at, values in parts]
 
     def row(self, prompt: Prompt, strength: float | None = None) -> Row:
         """Return the row of a prompt, with the instruction put in; strength 0 is the plain prompt."""
@@ -192,6 +196,15 @@ class HeadSet:
         return write_artifact(Path(folder), config, tensors, _card(self))
 
 
+def parts_of(scope: str) -> tuple[Places, ...]:
+    """Return the parts of a scope that have a mean output of their own.
+
+    What a head puts out at an instruction's words is not what it puts out at the readout.
+    """
+    parts = tuple(part for part in (INSTRUCTION_TOKENS, READOUT) if set(part) <= set(SCOPES[scope]))
+    return parts or (SCOPES[scope],)
+
+
 def load_head_set(folder: str | Path, model: Model) -> HeadSet:
     """Load a head set for the model it was chosen on.
 
@@ -207,7 +220,7 @@ def load_head_set(folder: str | Path, model: Model) -> HeadSet:
     values = read_weights(folder).get("values")
     heads = tuple((int(layer), int(head)) for layer, head in config["heads"])
     check_model(METHOD, (config["model_name"], config["model_fingerprint"]), model)
-    expected = (len(heads), model.head_dim)
+    expected = (len(parts_of(config["scope"])), len(heads), model.head_dim)
     if (config["reference"] == "mean") != (values is not None) or (
         values is not None and (values.shape != expected or not torch.isfinite(values).all())
     ):

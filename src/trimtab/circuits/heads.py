@@ -33,6 +33,9 @@ Head = tuple[int, int]
 class HeadScores:
     """A score of every head on every case, positive where the head works for the named modality.
 
+    ``patching`` alone does not ask which modality is named: it is positive where the head carries what the two
+    instructions differ in, and stays what it is if their labels are swapped.
+
     Attributes:
         name: Which score.
         values: ``(cases, layers, heads)``, float64.
@@ -45,11 +48,16 @@ class HeadScores:
     targets: tuple[Modality, ...]
     ids: tuple[str, ...]
 
+    @property
+    def signed(self) -> bool:
+        """Whether the score changes its sign with the label of the instruction."""
+        return self.name != "patching"
+
     def mean(self, target: Modality | None = None) -> Tensor:
         """Return the mean ``(layers, heads)`` over the cases of one instruction; None: the mean of both means.
 
         Averaging both instructions leaves what follows the instruction: what a head does for one modality whatever was
-        asked has opposite signs in the two and cancels.
+        asked has opposite signs in the two and cancels. Patching holds nothing of that kind.
         """
         if target is None:
             return (self.mean("image") + self.mean("text")) / 2
@@ -59,8 +67,11 @@ class HeadScores:
         """Return what a head does.
 
         ``router`` works for the named modality under both instructions; ``image`` and ``text`` work for that modality
-        whatever is named; ``against`` works against the named one under both.
+        whatever is named; ``against`` works against the named one under both. A score without a sign tells no role:
+        the name is empty.
         """
+        if not self.signed:
+            return ""
         under_image, under_text = (float(self.mean(target)[head]) for target in MODALITIES)
         if under_image > 0 and under_text > 0:
             return "router"
@@ -102,7 +113,9 @@ def head_scores(
       make of it. Attribution patching with zero as the other state.
     - ``causal``: the margin of the intact model less that with the head silenced at ``at``.
     - ``patching``: how much of the way to the other instruction's margin the head's output at the last token takes,
-      put from one instruction's prompt into the other's; 0 none, 1 all. Needs both cases of each item.
+      put from one instruction's prompt into the other's: the case's shift as a share of the mean way of all cases, so
+      that a mean of it is a ratio of means, 0 none and 1 all. Needs both cases of each item, and is meant for items
+      that follow both instructions, which alone have such a way.
 
     Args:
         model: The model.
@@ -137,7 +150,12 @@ def _causal(model: Model, cases: Sequence[Case], at: Places, progress: Progress 
 
 
 def _patching(model: Model, cases: Sequence[Case], progress: Progress | None) -> Tensor:
-    """Patch each head from the other case of the same item; ``(m_patched - m_own) / (m_other - m_own)``."""
+    """Patch each head from the other case of the same item; ``(m_patched - m_own) / mean(m_other - m_own)``.
+
+    Margins are those of the named modality, so the partner's has the opposite sign on this case's scale, and the way
+    from either case is minus the sum of both margins. It is averaged over cases, since a share of a way that happens
+    to be short would outweigh all others.
+    """
     partner = _partners(cases)
     every = tuple(range(model.n_layers))
     outputs = run(model, [case.prompt for case in cases], Read(logits=False, heads=every), progress=progress).heads
@@ -147,9 +165,13 @@ def _patching(model: Model, cases: Sequence[Case], progress: Progress | None) ->
 
     found = read_out(model, cases, [intact, *(patched(*head) for head in every_head(model))], progress).margins
     own, moved = found[:, 0], found[:, 1:]
-    # Margins are those of the named modality, so the partner's has the opposite sign on this case's scale.
-    other = torch.stack([-own[partner[case]] for case in cases])
-    return ((moved - own[:, None]) / (other - own)[:, None]).unflatten(1, (model.n_layers, model.n_heads))
+    way = -2 * own.mean()  # the partners of all cases are all cases
+    if way >= 0:
+        raise UsageError(
+            "`cases` of the patching score must be of items that follow both instructions; got a mean margin of "
+            f"{float(own.mean()):.3g} for the named modality; leave out the items that do not follow."
+        )
+    return ((moved - own[:, None]) / way).unflatten(1, (model.n_layers, model.n_heads))
 
 
 def _partners(cases: Sequence[Case]) -> dict[Case, int]:
@@ -168,11 +190,27 @@ def mean_outputs(
     model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress | None = None
 ) -> Tensor:
     """Return each head's mean output over cases and over the spans in ``at``, ``(layers, heads, head_dim)``."""
-    every, spans = tuple(range(model.n_layers)), tuple(name for name in at if name != "generated")
-    read = Read(logits=False, heads=every, at=tuple(str(name) for name in spans))
-    total, count = torch.zeros(model.n_layers, model.n_heads, model.head_dim, dtype=torch.float64), 0
+    return _mean(model, cases, at, lambda outputs: outputs, progress)
+
+
+def mean_norms(model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress | None = None) -> Tensor:
+    """Return the mean norm of each head's output over cases and over the spans in ``at``, ``(layers, heads)``.
+
+    It is not the norm of the mean output, which is next to nothing for a head whose outputs under two instructions
+    are opposite.
+    """
+    return _mean(model, cases, at, lambda outputs: outputs.norm(dim=-1), progress)
+
+
+def _mean(
+    model: Model, cases: Sequence[Case], at: Places, of: Callable[[Tensor], Tensor], progress: Progress | None
+) -> Tensor:
+    """Average a property of the heads' outputs ``(tokens, heads, head_dim)`` over the prompt tokens of all cases."""
+    every, spans = tuple(range(model.n_layers)), tuple(str(name) for name in at if name != "generated")
+    read = Read(logits=False, heads=every, at="all" if "all" in spans else spans)
+    sums, count = [], 0
     for start, end in pairwise([*range(0, len(cases), 64), len(cases)]):
         heads = run(model, [case.prompt for case in cases[start:end]], read, progress=progress).heads
         count += sum(len(own) for own in heads[0])
-        total += torch.stack([torch.cat(list(heads[layer])).double().sum(0) for layer in every])
-    return (total / count).float()
+        sums.append(torch.stack([of(torch.cat(list(heads[layer])).double()).sum(0) for layer in every]))
+    return (torch.stack(sums).sum(0) / count).float()

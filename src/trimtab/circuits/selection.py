@@ -111,9 +111,11 @@ def norm_matched_heads(norms: Tensor, chosen: Sequence[Head]) -> tuple[Head, ...
 def shuffled(scores: HeadScores, seed: int) -> HeadScores:
     """Return scores whose instruction labels are shuffled over cases: what the same choice makes of noise.
 
-    A case that gets the other label has its scores mirrored, since they count for the named modality.
+    A case that gets the other label has its scores mirrored, since they count for the named modality. A score that does
+    not (patching) stays as it is: shuffling labels is no control of it.
     """
     targets = list(scores.targets)
     random.Random(seed).shuffle(targets)
-    signs = torch.tensor([1.0 if new == old else -1.0 for new, old in zip(targets, scores.targets, strict=True)])
+    mirrored = [scores.signed and new != old for new, old in zip(targets, scores.targets, strict=True)]
+    signs = torch.where(torch.tensor(mirrored), -1.0, 1.0)
     return HeadScores(scores.name, scores.values * signs[:, None, None], tuple(targets), scores.ids)

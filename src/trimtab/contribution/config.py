@@ -80,7 +80,8 @@ class ContributionConfig:
             one item, modality and layer, keys and values apart. ``"absolute"``: it is the standard deviation.
         constant: Factor before the integral. ``"none"``: eq. 6 and 7. ``"half"``: eq. 4. ``"half_variance"``: each
             squared gradient times half the variance of its entry's noise, which is what the logarithmic Sobolev
-            inequality says for noise of any size, and makes the score a bound on the functional entropy in nats.
+            inequality says for noise of any size, and makes the score a bound on the functional entropy in nats;
+            entries without noise weigh nothing then, whatever ``gradient`` is.
         normalise: ``"none"``: the squared gradients are summed; else divided by the number of tokens or entries
             they are summed over.
         text: What the text is: ``"user_text"``: context and question with its options; ``"context"``: the context
@@ -115,7 +116,10 @@ class ContributionConfig:
 
     @classmethod
     def paper(cls, **options: Any) -> ContributionConfig:
-        """Return Algorithm 1 as it stands, with sigmas and draws, which the paper leaves out, of our choice.
+        """Return the literal reading: Algorithm 1 with the gradient of equations 6 and 7, at the first answer token.
+
+        Line 8 of Algorithm 1 differentiates by the whole cache instead (``gradient="full"``). The paper does not say
+        which answer tokens count, nor gives sigmas and draws; those here are our choice.
 
         Args:
             options: Attributes to set otherwise.
@@ -136,6 +140,14 @@ class ContributionConfig:
                     f"is {_DEFAULTS[option]!r}."
                 )
         self._check_together()
+
+    @property
+    def counts_whole_cache(self) -> bool:
+        """Whether the gradients of all entries count, not only of those with noise.
+
+        Weighed by the variance of their own noise, entries without noise count nothing.
+        """
+        return self.gradient == "full" and self.constant != "half_variance"
 
     def _check_numbers(self) -> None:
         if not self.sigmas or not all(math.isfinite(s) and s > 0 for s in self.sigmas):

@@ -93,8 +93,7 @@ def _scale(embeds: Tensor, inside: Tensor, config: ContributionConfig) -> Tensor
 
 def _norm(gradient: Tensor, inside: Tensor, batch: Batch, size: Tensor, config: ContributionConfig) -> Tensor:
     """Sum the squared gradients that count, with their weights, ``(items,)``."""
-    full = config.gradient == "full" and config.constant != "half_variance"
-    counted = batch.mask.bool() if full else inside
+    counted = batch.mask.bool() if config.counts_whole_cache else inside
     norm = (gradient.square().sum(-1).double() * counted).sum(1)
     if config.constant != "none":
         norm = norm * (0.5 if config.constant == "half" else size.double().square() / 2)

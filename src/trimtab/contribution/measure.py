@@ -9,6 +9,7 @@ from trimtab.contribution.config import ContributionConfig
 from trimtab.contribution.method import Method, Question
 from trimtab.contribution.scores import Contribution, Contributions
 from trimtab.contribution.spans import segment
+from trimtab.contribution.vocabulary import answer_tokens
 from trimtab.data import Item, Skipped
 from trimtab.data.prompts import MODALITIES, prompt_for
 from trimtab.engine import encode
@@ -33,9 +34,9 @@ def contribution(
     over the modality's entries and averaged over sigmas and draws. The image is its positions in the prompt; the text
     is the context and the question with its options. Other methods are in ``METHODS``.
 
-    Items that cannot be measured, because their image is missing, corrupt or not given, or because they have no
-    context where the text is the context alone, are left out, logged, and listed in ``.skipped`` of the result with
-    their number, counted from 1.
+    Items that cannot be measured, because their image is missing, corrupt or not given, because they have no context
+    where the text is the context alone, or because their answers begin with the same token where the answer is chosen
+    among these, are left out, logged, and listed in ``.skipped`` of the result with their number, counted from 1.
 
     Args:
         model: The model.
@@ -80,6 +81,8 @@ def ask(
         try:
             prompt = prompt_for(item, instruction=instruction)
             question = Question(item, prompt, encode(model, prompt))
+            if isinstance(method, ContributionConfig) and method.vocabulary == "answers":
+                answer_tokens(model, question)  # refuses answers that their first tokens do not tell apart
         except (DataError, MissingImageError) as error:
             skipped.append(Skipped(number, f"item {item.id}: {error}"))
             continue

@@ -122,7 +122,7 @@ def gradient_weights(batch: QueryBatch, sizes: Tensor, config: ContributionConfi
     """Return what each squared gradient counts, ``(items, sigmas, layers, 2)``, under noise of some sizes."""
     if config.constant == "half_variance":
         return sizes.square() / 2
-    counted = torch.ones_like(sizes) if config.gradient == "full" else chosen_entries(batch, config).expand_as(sizes)
+    counted = torch.ones_like(sizes) if config.counts_whole_cache else chosen_entries(batch, config).expand_as(sizes)
     return counted / 2 if config.constant == "half" else counted
 
 
@@ -130,7 +130,7 @@ def summed_over(batch: QueryBatch, modality: Modality, config: ContributionConfi
     """Return the divisor of the summed squares, ``(items, steps)``: how many tokens or entries, or 1."""
     if config.normalise == "none":
         return torch.ones(batch.index.shape, device=batch.index.device)
-    full = config.gradient == "full"
+    full = config.counts_whole_cache
     tokens = batch.index if full else batch.count(modality)[:, None].expand(-1, batch.index.shape[1])
     if config.normalise == "entries":
         kinds = 2 * len(batch.keys) if full else int(chosen_entries(batch, config).sum())
@@ -140,7 +140,7 @@ def summed_over(batch: QueryBatch, modality: Modality, config: ContributionConfi
 
 def seen_slots(batch: QueryBatch, modality: Modality, config: ContributionConfig) -> slice:
     """Return the slots whose gradients count."""
-    return slice(0, batch.tokens.shape[1]) if config.gradient == "full" else batch.slots[modality]
+    return slice(0, batch.tokens.shape[1]) if config.counts_whole_cache else batch.slots[modality]
 
 
 def _deviation(entries: Tensor, exists: Tensor) -> Tensor:

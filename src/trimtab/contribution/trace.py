@@ -69,13 +69,13 @@ def trace(
         max_new_tokens: Longest answer in tokens.
 
     Raises:
-        DataError: The item has no image or no text, or its image cannot be read.
+        DataError: The item cannot be measured: it has no image or no text, or its image cannot be read.
         UsageError: An option does not fit the model, or edits are applied.
     """
     config = replace(config or ContributionConfig(), steps=max_new_tokens)
     questions, skipped = ask(model, [item], config, instruction)
     if skipped:
-        raise DataError(f"`item` of trace must have an image and a text; {skipped[0].reason}.")
+        raise DataError(f"`item` of trace must be one that can be measured; {skipped[0].reason}.")
     asked = with_answers(model, questions, max_new_tokens)
     (values,) = step_scores(model, questions, asked, config)
     scores = [average_scores(values[..., n : n + 1], config) for n in range(values.shape[-1])]

@@ -10,7 +10,7 @@ from torch import Tensor
 from trimtab.contribution.config import ContributionConfig
 from trimtab.contribution.method import Question
 from trimtab.engine import Encoded
-from trimtab.errors import UsageError
+from trimtab.errors import DataError, UsageError
 from trimtab.models import Model
 
 
@@ -37,6 +37,7 @@ def answer_tokens(model: Model, question: Question) -> tuple[int, int]:
 
     Raises:
         UsageError: The item lacks an answer.
+        DataError: Both answers begin with the same token, so nothing is chosen between them.
     """
     item = question.item
     for name in ("answer_image", "answer_text"):
@@ -45,10 +46,13 @@ def answer_tokens(model: Model, question: Question) -> tuple[int, int]:
                 f"`vocabulary` of ContributionConfig must be 'all' for items without both answers; item {item.id} has "
                 f"no {name}; measure conflict items, or choose 'all'."
             )
-    return (
-        first_token(model, question.encoded, item.answer_image),
-        first_token(model, question.encoded, item.answer_text),
-    )
+    image, text = (first_token(model, question.encoded, answer) for answer in (item.answer_image, item.answer_text))
+    if image == text:
+        raise DataError(
+            f"`answers` must begin with different tokens of {model.name} with vocabulary='answers'; "
+            f"{item.answer_image!r} and {item.answer_text!r} do not"
+        )
+    return image, text
 
 
 def first_token(model: Model, prompt: Encoded, answer: str) -> int:

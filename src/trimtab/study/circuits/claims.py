@@ -1,4 +1,4 @@
-"""The paper's claims, each answered yes, no or unclear by rules written before looking."""
+"""The paper's claims, each answered yes, no or unclear by a rule that names its numbers; ``docs/circuits.md``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ LEAST_CASES = 10
 
 LEAST_EFFECT = 0.01
 """Effects below this, in nats, count as none: what 16-bit logits leave of a margin."""
+
+CHANCE = 0.5
+"""What a model without any instruction information follows of two opposite instructions, since its one answer is right
+under one of them. Only what lies above it can be lost with the heads that carry the instruction."""
+
+LOST = 0.6
+"""Share of the following above chance that is lost where it is destroyed: the drop of the paper's first version."""
+
+NONE_FOLLOWED = "no item follows both instructions"
 
 CUES = {"image": "image to instruction", "text": "context to instruction"}
 
@@ -61,48 +70,55 @@ def answer_claims(summary: dict[str, Any], least_cases: int = LEAST_CASES) -> li
 
 def shallow_transfer(summary: dict[str, Any]) -> Claim:
     """Shallow attention carries the named modality's cue to the instruction tokens."""
-    n_layers, found, verdicts, cases = summary["model"]["layers"], [], [], []
-    for target, edge in CUES.items():
-        peak = _lowest(summary, edge, target)
-        control = _lowest(summary, "random to instruction", target)
-        depth = peak["layer"] / (n_layers - 1)
-        found.append(
-            f"{target}: lowest effect {_ci(peak, 'effect')} at layer {peak['layer']} (depth {depth:.2f}), control "
-            f"{control['effect']:.3f}"
-        )
-        hurts, beyond = (
-            peak["effect_high"] < 0 and peak["effect"] < -LEAST_EFFECT,
-            peak["effect_high"] < control["effect"],
-        )
-        cases.append(peak["n"])
-        verdicts.append(
-            "yes" if hurts and beyond and depth <= SHALLOW else "no" if not hurts or depth > SHALLOW else ""
-        )
+    found = [_transfer(summary, target) for target in CUES]
     return Claim(
         "Shallow attention transfers the named modality's cue to the instruction tokens.",
-        _together(verdicts),
-        "; ".join(found),
-        "yes: the lowest effect of cutting cue to instruction is below 0 and below the same-size random control with "
-        f"its whole interval, at a depth of at most {SHALLOW}, for both instructions; no: neither is, or deeper",
-        min(cases),
+        _together([verdict for verdict, _, _ in found]),
+        "; ".join(evidence for _, evidence, _ in found),
+        "yes: the lowest effect of cutting cue to instruction is below 0 and, with its whole interval, below that of "
+        f"cutting as many random tokens, at a depth of at most {SHALLOW}, for both instructions; no: neither hurts, or "
+        "deeper; unclear where a prompt has too few tokens that hold no cue to draw such a control from",
+        min(cases for _, _, cases in found),
     )
+
+
+def _transfer(summary: dict[str, Any], target: str) -> tuple[str, str, int]:
+    """Return verdict, evidence and cases of one instruction."""
+    peak, control = _lowest(summary, CUES[target], target), _lowest(summary, f"random for {CUES[target]}", target)
+    if peak is None:
+        return "", f"{target}: {NONE_FOLLOWED}", 0
+    depth = peak["layer"] / (summary["model"]["layers"] - 1)
+    evidence = f"{target}: lowest effect {_ci(peak, 'effect')} at layer {peak['layer']} (depth {depth:.2f})"
+    hurts = peak["effect_high"] < 0 and peak["effect"] < -LEAST_EFFECT
+    refuted = not hurts or depth > SHALLOW
+    if control is None:
+        return "no" if refuted else "", f"{evidence}, no control of this size", peak["n"]
+    evidence += f", control {control['effect']:.3f}"
+    beyond = peak["effect_high"] < control["effect"]
+    return "no" if refuted else "yes" if beyond else "", evidence, min(peak["n"], control["n"])
 
 
 def no_direct_path(summary: dict[str, Any]) -> Claim:
     """The last token does not read the image directly."""
-    direct = _strongest(summary, "image to last", "image")
-    through = _strongest(summary, CUES["image"], "image")
-    share = abs(direct["effect"]) / max(abs(through["effect"]), 1e-9)
-    decided = direct["effect_low"] > 0 or direct["effect_high"] < 0
-    verdict: Verdict = "yes" if share < 0.1 else "no" if decided and share > 0.25 else "unclear"
-    if max(abs(direct["effect"]), abs(through["effect"])) < LEAST_EFFECT:
-        verdict = "unclear"
+    direct, through = _strongest(summary, "image to last", "image"), _strongest(summary, CUES["image"], "image")
+    verdict: Verdict = "unclear"
+    evidence, cases = NONE_FOLLOWED, 0
+    if direct is not None and through is not None:
+        share = abs(direct["effect"]) / max(abs(through["effect"]), 1e-9)
+        decided = direct["effect_low"] > 0 or direct["effect_high"] < 0
+        if max(abs(direct["effect"]), abs(through["effect"])) >= LEAST_EFFECT:
+            verdict = "yes" if share < 0.1 else "no" if decided and share > 0.25 else "unclear"
+        evidence = (
+            f"strongest effect of image to last {_ci(direct, 'effect')}, of image to instruction "
+            f"{_ci(through, 'effect')}"
+        )
+        cases = direct["n"]
     return Claim(
         "There is no direct path from the image to the last token.",
         verdict,
-        f"strongest effect of image to last {_ci(direct, 'effect')}, of image to instruction {_ci(through, 'effect')}",
+        evidence,
         "yes: below a tenth of the effect of image to instruction; no: above a quarter, and its interval leaves out 0",
-        direct["n"],
+        cases,
     )
 
 
@@ -181,24 +197,35 @@ def semantic_inertia(summary: dict[str, Any]) -> Claim:
 def sparse_heads(summary: dict[str, Any]) -> Claim:
     """A few heads decide."""
     intact, blocked = (_rate(summary, name, "following") for name in ("intact", "blocked"))
-    drawn = [row for row in _rates_like(summary, "random") if row["measure"] == "following"]
-    lost = -blocked["difference"] / max(intact["rate"], 1e-9)
+    drawn = [
+        row
+        for row in _rates_like(summary, "random ")
+        if row["measure"] == "following" and row["condition"].removeprefix("random ").isdigit()
+    ]
+    drop, above = -blocked["difference"], intact["rate"] - CHANCE
     other = max((abs(row["difference"]) for row in drawn), default=0.0)
-    share = summary["choice"]["share"]
-    verdict: Verdict = "yes" if lost >= 0.6 and other <= 0.05 else "no" if lost < 0.3 or other >= lost else "unclear"
+    verdict: Verdict = "unclear"
+    evidence = f"following {intact['rate']:.3f} intact, {blocked['rate']:.3f} blocked "
+    if above <= 0:
+        evidence += "(nothing above one half to lose)"
+    else:
+        lost = drop / above
+        verdict = "yes" if lost >= LOST and other <= 0.05 else "no" if lost < 0.3 or other >= drop else "unclear"
+        evidence += f"({drop / intact['rate']:.0%} of it lost, {lost:.0%} of what is above one half)"
     return Claim(
-        f"{share:.0%} of the heads carry following: blocking them destroys it, blocking random ones does not.",
+        f"{summary['choice']['share']:.0%} of the heads carry following: blocking them destroys it, blocking random "
+        "ones does not.",
         verdict,
-        f"following {intact['rate']:.3f} intact, {blocked['rate']:.3f} blocked ({lost:.0%} of it lost); random sets "
-        f"change it by at most {100 * other:.1f} points; {_smallest_set(summary)}",
-        "yes: at least 60 % of following is lost and random sets change it by at most 5 points; no: less than 30 %, or "
-        "random sets do as much",
+        f"{evidence}; random sets change it by at most {100 * other:.1f} points; {_smallest_set(summary)}",
+        f"yes: at least {LOST:.0%} of the following above one half is lost and random sets change it by at most 5 "
+        "points; no: less than 30%, or random sets do as much; unclear where nothing is above one half, which is what "
+        "a model without any instruction information follows of two opposite instructions",
         blocked["n"],
     )
 
 
 def _smallest_set(summary: dict[str, Any]) -> str:
-    """Say how many of the best heads must be blocked to lose 60 % of following."""
+    """Say how many of the best heads must be blocked to lose most of the following above chance."""
     start, intact = "blocked top ", _rate(summary, "intact", "following")["rate"]
     sizes = {
         int(row["condition"].removeprefix(start)): row["rate"]
@@ -206,10 +233,10 @@ def _smallest_set(summary: dict[str, Any]) -> str:
         if row["measure"] == "following" and row["condition"].removeprefix(start).isdigit()
     }
     sizes[summary["choice"]["count"]] = _rate(summary, "blocked", "following")["rate"]
-    enough = [size for size, rate in sizes.items() if rate <= 0.4 * intact]
+    enough = [size for size, rate in sizes.items() if 0 < LOST * (intact - CHANCE) <= intact - rate]
     if not enough:
-        return f"no set up to the best {max(sizes)} loses 60 % of it"
-    return f"the smallest set tried that loses 60 % of it has {min(enough)} heads"
+        return f"no set up to the best {max(sizes)} loses {LOST:.0%} of what is above one half"
+    return f"the smallest set tried that loses {LOST:.0%} of what is above one half has {min(enough)} heads"
 
 
 def abilities_kept(summary: dict[str, Any]) -> Claim:
@@ -253,12 +280,12 @@ def _curve(summary: dict[str, Any], edge: str, target: str) -> list[Record]:
     return [row for row in summary["flow"] if (row["edge"], row["target"]) == (edge, target)]
 
 
-def _lowest(summary: dict[str, Any], edge: str, target: str) -> Record:
-    return min(_curve(summary, edge, target), key=lambda row: row["effect"])
+def _lowest(summary: dict[str, Any], edge: str, target: str) -> Record | None:
+    return min(_curve(summary, edge, target), key=lambda row: row["effect"], default=None)
 
 
-def _strongest(summary: dict[str, Any], edge: str, target: str) -> Record:
-    return max(_curve(summary, edge, target), key=lambda row: abs(row["effect"]))
+def _strongest(summary: dict[str, Any], edge: str, target: str) -> Record | None:
+    return max(_curve(summary, edge, target), key=lambda row: abs(row["effect"]), default=None)
 
 
 def _lens(summary: dict[str, Any], norm: str, span: str, target: str, outcome: str) -> list[Record]:

@@ -18,8 +18,10 @@ from trimtab.circuits import (
     every_head,
     how_many,
     layer_matched_heads,
+    mean_norms,
     mean_outputs,
     norm_matched_heads,
+    parts_of,
     random_heads,
     shuffled,
     top_heads,
@@ -129,6 +131,7 @@ def _summary(plan: CircuitsPlan, steps: CircuitSteps, folder: RunFolder) -> dict
         "lens": lens_curves(records(steps.lens()), plan.seed),
         "layers": layer_curves(layers, baseline, plan.seed),
         "deep_sums": deep_sums(layers, baseline, model.n_layers, plan.seed),
+        "scored": {"cases": len(steps.successes or steps.cases), "follow_both": bool(steps.successes)},
         "heads": head_rows(scores),
         "choices": choices(scores, plan.share, plan.seed),
     }
@@ -193,8 +196,6 @@ def _conditions(
 ) -> list[Condition]:
     """List what is tried on test items: the chosen heads, smaller and larger sets, and controls of the same size."""
     model, everything = steps.model, every_head(steps.model)
-    at = tuple(place for place in SCOPES[plan.scope] if place not in ("generated", "all")) or ("last",)
-    outputs = mean_outputs(model, steps.cases, at)
     sets = {"blocked": chosen}
     for share in plan.shares:
         count = how_many(len(everything), share)
@@ -205,10 +206,13 @@ def _conditions(
     for number in range(1, plan.random_sets + 1):
         sets[f"random {number}"] = random_heads(everything, chosen, plan.seed + number)
         sets[f"same layers {number}"] = layer_matched_heads(everything, chosen, plan.seed + number)
-    sets["same norms"] = norm_matched_heads(outputs.norm(dim=-1), chosen)
-    sets["shuffled labels"] = top_heads(shuffled(scores, plan.seed).mean(), len(chosen))
+    at = tuple(place for place in SCOPES[plan.scope] if place != "generated")
+    sets["same norms"] = norm_matched_heads(mean_norms(model, steps.cases, at), chosen)
+    if scores.signed:
+        sets["shuffled labels"] = top_heads(shuffled(scores, plan.seed).mean(), len(chosen))
     sets["lowest"] = top_heads(-scores.mean(), len(chosen))
-    values = torch.stack([outputs[head] for head in chosen])
+    means = torch.stack([mean_outputs(model, steps.cases, part) for part in parts_of(plan.scope)])
+    values = torch.stack([means[:, layer, head] for layer, head in chosen], 1)
     by_mean = steps.head_set(chosen, -1.0, reference="mean", values=values)
     return [
         Condition("intact"),

@@ -72,10 +72,10 @@ class CircuitSteps:
 
     @cached_property
     def successes(self) -> Cases:
-        """The cases of items that follow under both instructions; all cases if there is no such item."""
+        """The cases of items that follow under both instructions; there may be none."""
         followed = {(row["id"], row["target"]) for row in records(self.baseline()) if row["label"] == LABELS[FOLLOWING]}
         both = {item for item, _ in followed if {(item, "image"), (item, "text")} <= followed}
-        return Cases([case for case in self.cases if case.item.id in both] or self.cases, self.cases.skipped)
+        return Cases([case for case in self.cases if case.item.id in both], self.cases.skipped)
 
     def baseline(self) -> DataFrame:
         """Read the intact model: with either instruction, and the margin it has without one."""
@@ -103,13 +103,14 @@ class CircuitSteps:
         return self._step("baseline", 2 * len(self.items["score"]), lambda _advance: compute())
 
     def flow(self) -> DataFrame:
-        """Cut every edge in every window, on cases that follow."""
-        wanted = sorted({case.item.id for case in self.successes})[: self.plan.flow_items]
-        cases = [case for case in self.successes if case.item.id in set(wanted)]
+        """Cut every edge in every window, on cases that follow; an empty table if there are none."""
+        # In the order of the items, which alternates between tasks; an order of names would be one of tasks.
+        wanted = set(list(dict.fromkeys(case.item.id for case in self.successes))[: self.plan.flow_items])
+        cases = [case for case in self.successes if case.item.id in wanted]
         tables = []
         for edge in EDGES:
             if not any(edge.ends(case, self.plan.seed) for case in cases):
-                continue  # a template may end at once
+                continue  # a template may end at once, or be too short for a control
 
             def compute(advance: Callable[[int], None], edge: Any = edge) -> StepResult:
                 found = knockout(
@@ -153,10 +154,15 @@ class CircuitSteps:
         return self._step("layers", len(self.cases), compute)
 
     def scores(self) -> dict[str, HeadScores]:
-        """Score all heads in every way, on cases that follow under both instructions."""
+        """Score all heads in every way, on cases that follow under both instructions.
+
+        Where there are none, on all cases, without patching: it says how far a margin is moved from one answer to the
+        other, and there is no such way to go.
+        """
         at = tuple(place for place in SCOPES[self.plan.scope] if place != "generated")
-        cases = list(self.successes)
-        return {score: self._scores(score, cases, at) for score in SCORES}
+        ways = SCORES if self.successes else [score for score in SCORES if score != "patching"]
+        cases = self.successes or self.cases
+        return {score: self._scores(score, cases, at) for score in ways}
 
     def _scores(self, score: Any, cases: Sequence[Any], at: Any) -> HeadScores:
         heads = self.model.n_layers * self.model.n_heads
@@ -221,8 +227,8 @@ class CircuitSteps:
 
 
 def _joined(tables: Sequence[DataFrame]) -> DataFrame:
-    from pandas import concat
+    from pandas import DataFrame, concat
 
     for table in tables:
         table.attrs = {}
-    return concat(list(tables), ignore_index=True)
+    return concat(list(tables), ignore_index=True) if tables else DataFrame()
