@@ -67,8 +67,9 @@ def main(settings: dict) -> None:
         print(*interference_verdicts(summary), sep="\n")
         for row in summary["worst"]:
             print(
-                f"  {row['relevant']:6} clean {100 * row['clean']:5.1f} %  lowest {100 * row['worst']:5.1f} % "
-                f"({row['condition']})  right under all {100 * row['always']:5.1f} %"
+                f"  {row['relevant']:6} clean {100 * row['clean']:5.1f} %  worst {100 * row['worst']:5.1f} % "
+                f"({row['condition']}, {row['worst_n']} of {row['n']} items)  "
+                f"right under all {100 * row['always']:5.1f} %"
             )
 
     # 5. Did hardening change whom the model believes when image and text conflict?

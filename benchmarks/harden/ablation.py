@@ -19,9 +19,13 @@ from trimtab.study.interference import AblationPlan, read_ablation, run_ablation
 
 CUTS = (
     ("image", "clean"),
+    ("image", "mean seen"),
+    ("image", "mean unseen"),
     ("image", "worst seen"),
     ("image", "worst unseen"),
     ("text", "clean"),
+    ("text", "mean seen"),
+    ("text", "mean unseen"),
     ("text", "worst seen"),
     ("text", "worst unseen"),
     ("both", "clean"),
@@ -51,11 +55,16 @@ def cost_lines(summary: dict[str, Any]) -> list[list[str]]:
             str(c["steps"]),
             f"{c['seconds_of_training']:.0f}",
             f"{c['forward_equivalents'] / 1000:.0f}",
-            "" if base is None else f"{c['seconds_of_training'] / base['seconds_of_training']:.2f}",
-            "" if base is None else f"{c['forward_equivalents'] / base['forward_equivalents']:.2f}",
+            _ratio(c, base, "seconds_of_training"),
+            _ratio(c, base, "forward_equivalents"),
         ]
         for c in summary["cost"]
     ]
+
+
+def _ratio(cost: dict[str, Any], base: dict[str, Any] | None, name: str) -> str:
+    """Divide by the base's; nothing where a run was resumed at its very end, and so measured no step."""
+    return f"{cost[name] / base[name]:.2f}" if base is not None and cost[name] and base[name] else ""
 
 
 def preference_lines(summary: dict[str, Any]) -> list[list[str]]:

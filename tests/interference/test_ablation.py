@@ -9,7 +9,7 @@ import pytest
 
 from tests.contribution.items import conflict_items
 from tests.interference.items import mixed
-from trimtab.errors import UsageError
+from trimtab.errors import RunFolderError, UsageError
 from trimtab.interference import AttackConfig, HardenConfig
 from trimtab.models import adapters
 from trimtab.study.interference import AblationPlan, read_ablation, run_ablation
@@ -62,6 +62,8 @@ def test_an_ablation_tests_every_variant_and_goes_on_where_it_was(tmp_path, monk
     run_ablation(PLAN, out, load=load, read=read)
     assert (out / "summary.json").read_bytes() == before
     assert json.loads((out / "provenance.json").read_text())["versions"]["trimtab"]
+    with pytest.raises(RunFolderError, match="same configuration"):
+        run_ablation(PLAN, out, load=load, read=lambda source: read(source)[1:])
 
 
 def run_of(**conditions: str) -> list[dict]:
@@ -83,6 +85,8 @@ def test_averages_over_seeds_by_hand():
     assert table["clean"]["spread"] == pytest.approx(0.25 / 2**0.5)
     assert table["worst seen"]["accuracy"] == (0.25 + 0.5) / 2  # lie for the first seed, noise for the second
     assert table["worst unseen"]["accuracy"] == (0.75 + 0.5) / 2
+    assert table["mean seen"]["accuracy"] == (4 / 8 + 6 / 8) / 2
+    assert table["mean unseen"]["accuracy"] == table["worst unseen"]["accuracy"]  # there is one
     assert (table["lie"]["seen"], table["other"]["seen"]) == (True, False)
     assert table["lie"]["low"] <= table["lie"]["accuracy"] <= table["lie"]["high"]
 
@@ -97,3 +101,11 @@ def test_a_wrong_plan_is_refused():
         replace(PLAN, variants=("magic",))
     with pytest.raises(UsageError, match="at least one seed"):
         replace(PLAN, seeds=())
+
+
+def test_variants_say_how_the_same_items_do_clean():
+    right = run_of(clean="1" * 10 + "0" * 10, lie="1" * 5 + "0" * 5)
+    table = {row["condition"]: row for row in accuracy_table("all", [right], {"clean", "lie"})}
+    for condition in ("lie", "mean seen", "worst seen"):
+        assert (table[condition]["n"], table[condition]["accuracy"], table[condition]["clean"]) == (10, 0.5, 1.0)
+    assert (table["mean unseen"]["n"], table["mean unseen"]["accuracy"]) == (20, 0.5)

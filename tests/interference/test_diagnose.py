@@ -11,7 +11,7 @@ from trimtab.data import ImageBytes
 from trimtab.engine import generate, run
 from trimtab.errors import UsageError
 from trimtab.interference import CLEAN, DiagnosisConfig, Donors, clean_view, diagnose, perturb, spectrum
-from trimtab.interference.diagnose import js, kl
+from trimtab.interference.diagnose import WorstCase, js, kl, worst_case
 from trimtab.interference.options import letter_tokens, picked_option
 from trimtab.interference.views import Pictures
 
@@ -112,3 +112,37 @@ def test_the_spectrum_exchanges_content_between_items(model, items):
     row = found[(found.id == both[0].id) & (found.condition == "shuffled_image")].iloc[0]
     right = both[0].choices.index(both[0].answer)
     assert row.probability == pytest.approx(plain_distribution(model, view)[right], abs=1e-4)
+
+
+def test_what_cannot_be_shuffled_is_skipped_and_counted(model):
+    alike = [replace(image_item(i), question="What is it?") for i in range(3)]
+    both = [i for i in mixed(4) if i.relevant == "both"]
+    found = spectrum(model, [*alike, *both])
+    assert [s.row for s in found.skipped] == [1, 2, 3]
+    assert "cannot be exchanged" in found.skipped[0].reason
+    assert set(found.answers.id) == {i.id for i in both}
+
+
+def test_every_branch_of_a_contrast_is_counted(model):
+    items = mixed(1)[:1]
+    plain, contrast = (diagnose(model, items, DiagnosisConfig((), ways=(way,))).cost for way in ("plain", "contrast"))
+    assert (plain.rows, contrast.rows) == (1, 2)
+    assert contrast.naive_tokens > plain.naive_tokens > 0
+
+
+def answers(marks: str, start: int = 0) -> dict[str, bool]:
+    return {f"i{k}": mark == "1" for k, mark in enumerate(marks, start)}
+
+
+def test_the_worst_case_is_the_largest_loss_on_the_same_items():
+    right = {
+        CLEAN: answers("1" * 12 + "0" * 8),
+        "lowest": answers("0" * 8 + "1" * 2, 10),  # 20 %, of items that are wrong clean
+        "loses": answers("1" * 6 + "0" * 6),  # 50 %, of items that are all right clean
+        "few": answers("0" * 9),
+    }
+    assert worst_case(right) == WorstCase("loses", 12, 0.5, 1.0, ("few",))
+    assert worst_case(right, ["lowest"]) == WorstCase("lowest", 10, 0.2, 0.2)
+    assert worst_case({CLEAN: right[CLEAN], "few": right["few"]}).condition == CLEAN
+    small = {CLEAN: answers("11"), "lie": answers("10")}
+    assert worst_case(small) == WorstCase("lie", 2, 0.5, 1.0)

@@ -16,6 +16,7 @@ from trimtab.errors import ArtifactError, TrimtabError, UsageError
 from trimtab.interference import AttackConfig, HardenConfig, clean_view, harden, variant
 from trimtab.interference.harden import PAPER, VARIANTS, StepCost
 from trimtab.interference.harden.objective import Objective
+from trimtab.interference.harden.weights import trainable
 from trimtab.interference.views import Pictures
 from trimtab.models import Model
 from trimtab.testing import tiny_model
@@ -31,6 +32,20 @@ HARDEN = import_module("trimtab.interference.harden.harden")  # by attributes, t
 
 class KilledError(Exception):
     """Stands for a process that ends in the middle."""
+
+
+def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let the run die in a step, once; the list returned fills with the place of every step's first group."""
+    forward, places = Objective.forward, []
+
+    def deadly(self, groups, share=1.0):
+        places.append(groups[0].place)
+        if len(places) == step:
+            raise KilledError
+        return forward(self, groups, share)
+
+    monkeypatch.setattr(Objective, "forward", deadly)
+    return places
 
 
 def logits(model: Model) -> torch.Tensor:
@@ -68,17 +83,8 @@ def unbroken(tmp_path_factory):
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_a_killed_run_ends_with_the_same_weights(model, method, unbroken, tmp_path, monkeypatch):
     config = replace(QUICK, method=method)
-    steps = []
-    forward = Objective.forward
-
-    def deadly(self, groups, share=1.0):
-        steps.append(groups[0].place)
-        if len(steps) == 4:
-            raise KilledError
-        return forward(self, groups, share)
-
     before = {name: p.clone() for name, p in model.hf.state_dict().items()}
-    monkeypatch.setattr(Objective, "forward", deadly)
+    steps = killed_at(4, monkeypatch)
     with pytest.raises(KilledError):
         harden(model, mixed(4), tmp_path / "run", config)
     assert same(before, model.hf.state_dict())
@@ -90,6 +96,7 @@ def test_a_killed_run_ends_with_the_same_weights(model, method, unbroken, tmp_pa
 
 
 def test_too_little_memory_halves_the_batch_and_changes_nothing_else(one, unbroken, tmp_path, monkeypatch, caplog):
+    plain = unbroken(one)
     forward, sizes = Objective.forward, []
 
     def starved(self, groups, share=1.0):
@@ -103,9 +110,7 @@ def test_too_little_memory_halves_the_batch_and_changes_nothing_else(one, unbrok
     assert sizes[:5] == [3, 2, 1, 2, 1]
     assert "micro-batches of 2" in caplog.text
     # Adam blows rounding up where gradients vanish, so losses are compared, not weights.
-    got, expected = (
-        [entry["loss"] for entry in done.record["log"] if "loss" in entry] for done in (found, unbroken(one))
-    )
+    got, expected = ([entry["loss"] for entry in done.record["log"] if "loss" in entry] for done in (found, plain))
     assert got == pytest.approx(expected, rel=1e-3)
 
 
@@ -149,6 +154,8 @@ def test_training_learns_and_is_evaluated(one, tmp_path):
     card = (found.folder / "README.md").read_text()
     assert f"base_model: {one.name}" in card
     assert "| clean | " in card
+    assert "| image | after | " in card
+    assert "No checkpoint was chosen" in card  # there was one evaluation
     record = json.loads((found.folder / "harden.json").read_text())
     assert record["finished"]
     assert record["per_step"]["seen"] > record["per_step"]["attacked"] > 0
@@ -157,6 +164,36 @@ def test_training_learns_and_is_evaluated(one, tmp_path):
 def test_early_stopping_stops(one, tmp_path):
     config = replace(QUICK, steps=12, evaluate_every=1, patience=2, learning_rate=1e-9, attack=None)
     assert harden(one, mixed(2), tmp_path / "run", config, validation=mixed(2)).record["steps"] == 3
+
+
+def test_early_stopping_counts_on_after_a_kill(one, tmp_path, monkeypatch):
+    config = replace(QUICK, steps=12, evaluate_every=1, patience=3, learning_rate=1e-9, attack=None)
+    killed_at(4, monkeypatch)
+    with pytest.raises(KilledError):
+        harden(one, mixed(2), tmp_path / "run", config, validation=mixed(2))
+    again = harden(one, mixed(2), tmp_path / "run", config, validation=mixed(2))
+    assert again.record["steps"] == 4  # the best is the first; three more without a better one
+
+
+def test_a_torn_checkpoint_is_passed_over(one, unbroken, tmp_path, monkeypatch):
+    calls = killed_at(6, monkeypatch)
+    with pytest.raises(KilledError):
+        harden(one, mixed(4), tmp_path / "run", QUICK)
+    (tmp_path / "run" / "checkpoints" / "checkpoint-4" / "trainer_state.json").write_text('{"epoch": ')
+    again = harden(one, mixed(4), tmp_path / "run", QUICK)
+    assert calls == [0, 3, 6, 9, 12, 15, 6, 9, 12, 15]  # from the checkpoint after two steps
+    assert same(weights(again.folder), weights(unbroken(one).folder))
+
+
+def test_what_was_skipped_before_a_kill_is_counted(one, tmp_path, monkeypatch):
+    broken = [replace(image_item(i), image=ImageBytes(b"no picture")) for i in range(8, 16)]
+    config = replace(QUICK, attack=None, mixture={"image": 1, "text": 1})
+    expected = harden(one, [*mixed(2), *broken], tmp_path / "unbroken", config).record["skipped_items"].keys()
+    killed_at(6, monkeypatch)
+    with pytest.raises(KilledError):
+        harden(one, [*mixed(2), *broken], tmp_path / "run", config)
+    again = harden(one, [*mixed(2), *broken], tmp_path / "run", config)
+    assert again.record["skipped_items"].keys() == expected
 
 
 def test_a_finished_run_is_returned_as_it_is(one, unbroken, monkeypatch):
@@ -201,6 +238,57 @@ def test_a_family_that_is_asked_for_must_be_there(one, tmp_path):
         harden(one, items, tmp_path / "run", replace(QUICK, mixture={"both": 1}))
     with pytest.raises(UsageError, match="items with `relevant`"):
         harden(one, [replace(image_item(), relevant=None)], tmp_path / "run", QUICK)
+
+
+def test_items_that_cannot_be_trained_on_are_counted(one, tmp_path):
+    unusable = [replace(image_item(8), relevant=None), replace(image_item(9), choices=())]
+    found = harden(one, [*mixed(2), *unusable], tmp_path / "run", replace(QUICK, steps=1))
+    assert found.record["skipped_items"].keys() == {"i8", "i9"}
+    assert "`choices`" in found.record["skipped_items"]["i9"]
+
+
+def test_the_card_has_the_counts(one, tmp_path):
+    found = harden(one, mixed(2), tmp_path / "run", replace(QUICK, steps=1))
+    assert found.record["counts"] == {
+        "views": {"clean": 6, "misleading_text": 2, "noise_image": 2},
+        "attackable": 4,
+    }
+    card = (found.folder / "README.md").read_text()
+    assert "6 clean, 2 misleading_text, 2 noise_image" in card
+    assert "could be attacked: 4" in card
+
+
+@pytest.mark.parametrize(
+    ("family", "change", "named"),
+    [
+        ("image", {}, "`perturbations`.*noise_image fits none of 2"),
+        ("image", {"perturbations": ()}, "`attack`"),
+        ("both", {"perturbations": (), "attack": None}, "`consistency`"),
+    ],
+)
+def test_a_part_that_would_never_apply_is_refused(one, tmp_path, family, change, named):
+    with pytest.raises(UsageError, match=named):
+        harden(one, [i for i in mixed(2) if i.relevant == family], tmp_path / "run", replace(QUICK, **change))
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_processes_are_refused(one, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="`WORLD_SIZE`"):
+        harden(one, mixed(2), tmp_path / "run", QUICK)
+
+
+def test_all_weights_are_trained_in_float32_and_saved_in_their_own_type(tmp_path):
+    model = tiny_model("llava", layers=2, check=False)
+    model.hf.to(torch.bfloat16)
+    before = {name: p.clone() for name, p in model.hf.state_dict().items()}
+    config = replace(QUICK, method="full", steps=4, learning_rate=1e-5, attack=None)
+    with trainable(model, config):
+        assert {p.dtype for p in model.decoder.parameters()} == {torch.float32}
+    found = harden(model, mixed(2), tmp_path / "run", config, validation=mixed(2))
+    assert same(before, model.hf.state_dict())
+    assert {p.dtype for p in model.hf.parameters()} == {torch.bfloat16}
+    assert {w.dtype for w in weights(found.folder, "full").values()} == {torch.bfloat16}
 
 
 def test_variants_change_the_parts_they_name():

@@ -119,6 +119,35 @@ def test_shuffling_exchanges_pictures_and_questions_and_keeps_options(items, don
     assert images == {i.image for i in items}
 
 
+def test_a_shuffled_text_is_never_the_one_that_was_shown(items, donors):
+    for item in items:
+        view, clean = perturb(item, ["shuffled_text"], donors), clean_view(item)
+        assert view is not None
+        assert (view.question, view.context) != (clean.question, clean.context)
+        assert (view.context is None) == (clean.context is None)
+    asked = [i.question for i in items if i.relevant == "image"]
+    given = [perturb(i, ["shuffled_text"], donors).question for i in items if i.relevant == "image"]  # pyright: ignore[reportOptionalMemberAccess]
+    assert sorted(given) == sorted(asked)
+
+
+def test_questions_that_are_all_the_same_cannot_be_shuffled_whatever_the_hidden_contexts():
+    alike = [replace(image_item(i), question="What is it?", context=f"Text {i}.") for i in range(4)]
+    others = [both_item(i) for i in range(4)]
+    donors = Donors([*alike, *others])
+    for item in alike:
+        with pytest.raises(DataError, match="cannot be exchanged"):
+            perturb(item, ["shuffled_text"], donors)
+    assert all(perturb(item, ["shuffled_text"], donors) for item in others)
+
+
+def test_a_shuffled_question_keeps_what_was_added_beside_it(items, donors):
+    added = perturb(items[0], ["unrelated_text"], donors)
+    view = perturb(items[0], ["unrelated_text", "shuffled_text"], donors)
+    assert added is not None
+    assert view is not None
+    assert (view.context, view.question != items[0].question) == (added.context, True)
+
+
 def test_other_image_is_never_the_items_own(items, donors):
     for item in items:
         if item.relevant == "text":

@@ -1,6 +1,7 @@
 """The diagnosis as a study: effects worked out by hand, run folder, report and command line."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -69,6 +70,13 @@ def test_effects_by_hand():
 def test_worst_cases_by_hand():
     (row,) = worst_cases(ANSWERS)
     assert (row["clean"], row["worst"], row["condition"], row["always"], row["n"]) == (0.8, 0.3, "lie", 0.2, 10)
+    assert (row["worst_n"], row["ignored"]) == (10, [])
+
+
+def test_a_condition_of_other_items_is_compared_with_their_own_clean_answers():
+    easy = [answer(f"i{k}", CLEAN, True, True) for k in range(10, 20)]
+    (row,) = worst_cases([*ANSWERS, *easy])
+    assert (row["n"], row["worst_n"], row["clean"], row["worst"]) == (20, 10, 0.8, 0.3)
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +97,17 @@ def test_a_run_folder_holds_everything_and_is_not_computed_twice(run, monkeypatc
     summary = read_interference(out)
     assert {row["condition"] for row in summary["spectrum"]} > {CLEAN, "shuffled_image"}
     assert summary["items"] == {"asked": 12, "skipped": []}
+    assert summary["spectrum_note"] is None
     with pytest.raises(RunFolderError, match="same configuration"):
         run_interference(plan, out, model, mixed(3))
+
+
+def test_what_the_spectrum_leaves_out_is_noted(tmp_path):
+    alike = [replace(item, question="What is it?") if item.relevant == "image" else item for item in mixed(4)]
+    plan = InterferencePlan("tiny", "made up", DiagnosisConfig(("noise_image",)))
+    summary = read_interference(run_interference(plan, tmp_path / "run", tiny_model("llava", layers=2), alike))
+    assert summary["spectrum_note"].startswith("for 4 of 8 items; the first: item i0: ")
+    assert {row["relevant"] for row in summary["spectrum"]} == {"both"}
 
 
 def test_the_report_needs_no_other_file(run):

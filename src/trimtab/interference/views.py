@@ -80,8 +80,12 @@ def clean_view(item: Item) -> View:
             f"`choices` of item {item.id} must hold the answer {item.answer!r} and at least one more option; they are "
             f"{list(item.choices)}."
         )
-    context = item.context if item.relevant != "image" and item.context else None
-    return View(item, item.question, context, item.image if item.relevant != "text" else None)
+    return View(item, item.question, shown_context(item), item.image if item.relevant != "text" else None)
+
+
+def shown_context(item: Item) -> str | None:
+    """Return the context that belongs to an item's question; None where the image is relevant, or there is none."""
+    return item.context if item.relevant != "image" and item.context else None
 
 
 def irrelevant_modality(item: Item) -> Modality | None:

@@ -5,9 +5,11 @@ from trimtab.interference.diagnose.diagnosis import Diagnosis, diagnose
 from trimtab.interference.diagnose.distances import js, kl, total_variation
 from trimtab.interference.diagnose.spectrum import SPECTRUM, spectrum
 from trimtab.interference.diagnose.ways import WAYS, Way
+from trimtab.interference.diagnose.worst import MINIMUM, WorstCase, worst_case
 
 __all__ = [
     "IRRELEVANT",
+    "MINIMUM",
     "SCORINGS",
     "SPECTRUM",
     "WAYS",
@@ -15,9 +17,11 @@ __all__ = [
     "DiagnosisConfig",
     "Scoring",
     "Way",
+    "WorstCase",
     "diagnose",
     "js",
     "kl",
     "spectrum",
     "total_variation",
+    "worst_case",
 ]

@@ -16,7 +16,8 @@ import numpy as np
 from torch import Tensor
 
 from trimtab.data import Item, Skipped
-from trimtab.engine import Contrast, Cost, Row, contrasted_logits, generate, generate_contrasted, run
+from trimtab.engine import Contrast, Cost, Row, generate, generate_contrasted, run
+from trimtab.engine.contrast import combine
 from trimtab.engine.run import Progress
 from trimtab.errors import DataError, MissingImageError, UsageError
 from trimtab.interference.diagnose.config import DiagnosisConfig, Scoring
@@ -149,14 +150,14 @@ def _answered(
 
 
 def _by_logits(model: Model, part: Sequence[_Asked], cost: Cost) -> Iterator[_Reply]:
-    if isinstance(part[0].row, Row):
-        readings = run(model, [a.row for a in part if isinstance(a.row, Row)])
-        logits: Tensor = readings.logits
-        cost.add(readings.cost)
-    else:
-        logits = contrasted_logits(model, [a.row for a in part if isinstance(a.row, Contrast)])
+    contrasts = [a.row for a in part if isinstance(a.row, Contrast)]
+    branches = [row for contrast in contrasts for row in contrast.rows]
+    readings = run(model, branches or [a.row for a in part if isinstance(a.row, Row)])
+    cost.add(readings.cost)
+    logits: Tensor = readings.logits
+    if contrasts:
         # Implausible tokens are at minus infinity; two options may both be, and still need finite scores.
-        logits = logits.clamp_min(-1e4)
+        logits = combine(logits, contrasts).clamp_min(-1e4)
     tokens = letter_tokens(model, max(len(a.view.item.choices) for a in part))
     for ask, scores in zip(part, logits, strict=True):
         n = len(ask.view.item.choices)

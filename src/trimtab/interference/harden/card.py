@@ -13,9 +13,9 @@ def model_card(name: str, config: HardenConfig, record: dict[str, Any]) -> str:
     Args:
         name: The model that was hardened.
         config: The run.
-        record: ``harden.json``: fingerprints, versions, accuracies before and after.
+        record: ``harden.json``: fingerprints, versions, counts, accuracies before and after.
     """
-    adapter = config.method == "lora"
+    adapter, counts = config.method == "lora", record["counts"]
     parts = ["supervised fine-tuning on every view"]
     if config.attack:
         parts.append(f"adversarial changes of the irrelevant embeddings ({config.attack.steps} steps)")
@@ -39,10 +39,12 @@ def model_card(name: str, config: HardenConfig, record: dict[str, Any]) -> str:
         'model = tt.load("this/folder")',
         "```",
         "",
-        f"- perturbations seen in training: {', '.join(config.perturbations) or 'none'}",
+        f"- views of the training items: {', '.join(f'{n} {kind}' for kind, n in counts['views'].items())}",
+        *([f"- views that could be attacked: {counts['attackable']}"] if config.attack else []),
         f"- steps: {record['steps']}, {config.batch} items each; peak learning rate {config.learning_rate:g}; "
         f"seed {config.seed}",
-        f"- training items: {record['items']} ({record['skipped']} skipped), fingerprint {record['data'][:16]}",
+        f"- training items: {record['items']}, fingerprint {record['data'][:16]}; {record['skipped']} skipped, named "
+        "in `harden.json`",
         f"- model fingerprint before: {record['model']}",
         f"- versions: {', '.join(f'{k} {v}' for k, v in record['versions'].items())}",
         "",
@@ -50,9 +52,9 @@ def model_card(name: str, config: HardenConfig, record: dict[str, Any]) -> str:
         "",
         *_accuracies(record),
         "",
-        "`worst` is the lowest accuracy of any condition, clean or perturbed as in training. What the model does under "
-        "kinds of perturbation that it never met, and whether its preference between image and text has changed, is "
-        "not said here: `trimtab interference` measures the first, `trimtab evaluate` the second.",
+        "What the model does under kinds of perturbation that it never met, and whether its preference between image "
+        "and text has changed, is not said here: `trimtab interference` measures the first, `trimtab evaluate` the "
+        "second.",
         "",
     ]
     return "\n".join(lines)
@@ -61,8 +63,37 @@ def model_card(name: str, config: HardenConfig, record: dict[str, Any]) -> str:
 def _accuracies(record: dict[str, Any]) -> list[str]:
     if not record.get("after"):
         return ["Not measured: no validation items were given."]
-    rows = ["| accuracy, % | before | after |", "|---|---|---|"]
-    return rows + [
+    rates = [
         f"| {name.replace('_', ', ')} | {100 * record['before'][name]:.1f} | {100 * value:.1f} |"
         for name, value in record["after"].items()
+    ]
+    return [
+        f"Of {record['evaluated_items']} items, in percent. {_selection(record['evaluations'])}",
+        "",
+        "| accuracy | before | after |",
+        "|---|---|---|",
+        *rates,
+        "",
+        "`worst` is the accuracy under the condition that loses most against the clean one, each on the items that it "
+        "fits; the clean condition, where none loses:",
+        "",
+        "| relevant | | condition | items | accuracy | the same items clean |",
+        "|---|---|---|---|---|---|",
+        *(line for when in ("before", "after") for line in _worst(when, record.get(f"worst_{when}", {}))),
+    ]
+
+
+def _selection(evaluations: int) -> str:
+    if evaluations < 2:
+        return "No checkpoint was chosen by them."
+    return (
+        f"The checkpoint was chosen among {evaluations} by the mean of `worst` on these very items, so `after` is "
+        "somewhat too good: measure on others."
+    )
+
+
+def _worst(when: str, cases: dict[str, Any]) -> list[str]:
+    return [
+        f"| {family} | {when} | {c['condition']} | {c['n']} | {100 * c['accuracy']:.1f} | {100 * c['clean']:.1f} |"
+        for family, c in cases.items()
     ]

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from trimtab.data import Item
-from trimtab.interference.diagnose import DiagnosisConfig, diagnose
+from trimtab.interference.diagnose import DiagnosisConfig, WorstCase, diagnose, worst_case
 from trimtab.interference.perturbations import Donors
 from trimtab.interference.views import CLEAN
 from trimtab.models import Model
 
 
+@dataclass(frozen=True)
+class Accuracies:
+    """What an evaluation found.
+
+    Attributes:
+        rates: ``clean_FAMILY`` and ``worst_FAMILY`` (the accuracy under the condition that loses most, the clean one
+            included) for each family, and ``clean`` and ``worst``, their means over families.
+        worst: Each family's worst case, with its items and their clean accuracy.
+    """
+
+    rates: dict[str, float]
+    worst: dict[str, WorstCase]
+
+
 def family_accuracies(
     model: Model, items: Sequence[Item], perturbations: tuple[str, ...], donors: Donors, seed: int = 0
-) -> dict[str, float]:
-    """Return clean and lowest accuracy of each family, and their means.
+) -> Accuracies:
+    """Measure clean and worst accuracy of each family.
 
     Args:
         model: The model.
@@ -22,18 +37,17 @@ def family_accuracies(
         perturbations: Conditions tried beside the clean one.
         donors: Items to borrow from.
         seed: Seed of the perturbations.
-
-    Returns:
-        ``clean_FAMILY`` and ``worst_FAMILY`` (the lowest accuracy of any condition, the clean one included) for each
-        family, and ``clean`` and ``worst``, their means over families.
     """
     answers = diagnose(model, items, DiagnosisConfig(perturbations, seed=seed), donors=donors).answers
-    found: dict[str, float] = {}
-    for family, part in answers.groupby("relevant"):
-        accuracy = {str(name): float(rows["correct"].to_numpy().mean()) for name, rows in part.groupby("condition")}
-        found[f"clean_{family}"] = accuracy[CLEAN]
-        found[f"worst_{family}"] = min(accuracy.values())
-    for kind in ("clean", "worst"):
-        values = [value for name, value in found.items() if name.startswith(kind)]
-        found[kind] = sum(values) / len(values)
-    return found
+    right: dict[str, dict[str, dict[str, bool]]] = {}
+    columns = (answers[name] for name in ("relevant", "condition", "id", "correct"))
+    for family, condition, item, correct in zip(*columns, strict=True):
+        right.setdefault(family, {}).setdefault(condition, {})[item] = bool(correct)
+    worst = {family: worst_case(conditions) for family, conditions in right.items()}
+    clean = {family: sum(c[CLEAN].values()) / len(c[CLEAN]) for family, c in right.items()}
+    rates: dict[str, float] = {}
+    for family, case in worst.items():
+        rates |= {f"clean_{family}": clean[family], f"worst_{family}": case.accuracy}
+    rates["clean"] = sum(clean.values()) / len(clean)
+    rates["worst"] = sum(case.accuracy for case in worst.values()) / len(worst)
+    return Accuracies(rates, worst)

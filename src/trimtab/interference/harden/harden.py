@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.data import Item, items_fingerprint
-from trimtab.errors import ArtifactError
+from trimtab.errors import ArtifactError, UsageError
 from trimtab.interference.harden.card import model_card
 from trimtab.interference.harden.config import HardenConfig
-from trimtab.interference.harden.evaluation import family_accuracies
+from trimtab.interference.harden.counts import counted
+from trimtab.interference.harden.evaluation import Accuracies, family_accuracies
+from trimtab.interference.harden.files import write_json
 from trimtab.interference.harden.objective import Objective
 from trimtab.interference.harden.rows import written_letters
 from trimtab.interference.harden.schedule import Schedule
@@ -55,55 +58,63 @@ def harden(
 ) -> Hardened:
     """Fine-tune a model on views of items that differ in what does not matter, and save the result.
 
-    A run that was killed goes on from its last checkpoint when it is called again, and ends with the same weights; a
-    run that is finished is returned as it is. The model given is left as it was.
+    A run that was killed goes on from its last whole checkpoint when it is called again, and ends with the same
+    weights; a run that is finished is returned as it is. The model given is left as it was.
 
     Args:
         model: The model.
         train: Items that say what is relevant and have options.
         out: Folder of the result.
         config: The run.
-        validation: Items to evaluate on; the best checkpoint by the mean over families of the lowest accuracy of any
-            condition is kept. Without them the last step is.
+        validation: Items to evaluate on; the best checkpoint by the mean over families of the worst case is kept.
+            Without them the last step is.
         progress: Called with the number of steps just finished.
 
     Returns:
         The result.
 
     Raises:
-        UsageError: There is no item to train on.
+        UsageError: There is no item to train on, a part of the objective fits none of them, or this is one of several
+            processes, as torchrun starts them.
         ArtifactError: The folder holds a run of another configuration, model or data set.
         MissingDependencyError: LoRA is asked for and peft is not installed.
     """
     config, out, items, held_out = config or HardenConfig(), Path(out), list(train), list(validation)
+    _refuse_several_processes()
     schedule = Schedule(items, config)
+    counts = counted(schedule)
     record = _started(out, _identity(model, schedule.items, held_out, config))
     if record["finished"]:
         return Hardened(out, record)
     chosen = _balanced(held_out, config.evaluation_items)
     donors = Donors(held_out, config.seed)
 
-    def measure() -> dict[str, float]:
+    def measure() -> Accuracies:
         return family_accuracies(model, chosen, config.perturbations, donors, config.seed)
 
     if chosen and "before" not in record:
-        record["before"] = measure()
+        record |= _evaluated("before", measure())
         _write(out, record)
     probes = [schedule[place].prompts[0] for place in range(min(PROBES, len(schedule)))]
     letters = written_letters(model, probes, max(len(item.choices) for item in schedule.items))
     with trainable(model, config) as weights:
-        trainer = _trained(model, config, out, schedule, letters, measure if chosen else None, progress)
+        rates = (lambda: measure().rates) if chosen else None
+        trainer = _trained(model, config, out, schedule, letters, rates, progress)
+        skipped, log = schedule.skipped | trainer.skipped, trainer.state.log_history
         record |= {
             "steps": trainer.state.global_step,
             "per_step": _per_step(trainer),
-            "skipped": len(trainer.skipped),
-            "skipped_items": trainer.skipped,
-            "log": trainer.state.log_history,
+            "counts": asdict(counts),
+            "skipped": len(skipped),
+            "skipped_items": skipped,
+            "evaluations": sum("eval_worst" in entry for entry in log),
+            "evaluated_items": len(chosen),
+            "log": log,
         }
         model.hf.eval()
-        if chosen:
-            record["after"] = measure()
         weights.save(out)
+        if chosen:
+            record |= _evaluated("after", measure())
     (out / "README.md").write_text(model_card(model.name, config, record))
     _write(out, record | {"finished": True})
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
@@ -123,17 +134,20 @@ def _trained(
     progress: Callable[[int], None] | None,
 ) -> Any:
     """Train from the last checkpoint, or from the start."""
-    from transformers.trainer_utils import get_last_checkpoint
-
-    from trimtab.interference.harden.trainer import HardenTrainer
+    from trimtab.interference.harden.trainer import HardenTrainer, last_checkpoint
 
     folder = out / CHECKPOINTS
     trainer = HardenTrainer(Objective(model, config, letters), schedule, config, folder, evaluation, progress)
-    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    last = last_checkpoint(folder)
     if last is not None and progress is not None:
-        progress(int(last.rpartition("-")[2]))
-    trainer.train(resume_from_checkpoint=last)
+        progress(int(last.name.rpartition("-")[2]))
+    trainer.train(resume_from_checkpoint=None if last is None else str(last))
     return trainer
+
+
+def _evaluated(when: str, found: Accuracies) -> dict[str, Any]:
+    worst = {family: {**asdict(case), "ignored": list(case.ignored)} for family, case in found.worst.items()}
+    return {when: found.rates, f"worst_{when}": worst}
 
 
 def _per_step(trainer: Any) -> dict[str, float]:
@@ -149,6 +163,15 @@ def _balanced(items: list[Item], n: int) -> list[Item]:
         families.setdefault(item.relevant, []).append(item)
     turns = [item for turn in range(len(items)) for f in families.values() for item in f[turn : turn + 1]]
     return turns[:n]
+
+
+def _refuse_several_processes() -> None:
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if processes != "1":
+        raise UsageError(
+            f"`WORLD_SIZE` must be 1 for harden, which trains in one process on one device; it is {processes}; start "
+            "it without torchrun."
+        )
 
 
 def _identity(model: Model, items: list[Item], validation: list[Item], config: HardenConfig) -> dict[str, Any]:
@@ -184,7 +207,5 @@ def _started(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(out: Path, record: dict[str, Any]) -> dict[str, Any]:
-    part = out / f"{RECORD}.part"
-    part.write_text(json.dumps(record, indent=1))
-    part.replace(out / RECORD)
+    write_json(out / RECORD, record)
     return record

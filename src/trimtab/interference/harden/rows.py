@@ -76,7 +76,7 @@ def written_letters(model: Model, prompts: Sequence[Prompt], n: int) -> list[int
 def make_rows(model: Model, groups: Sequence[Group], letters: Sequence[int], text: Span) -> Rows:
     """Embed all views of groups and append each one's answer.
 
-    A picture is encoded once for the whole run: neither the vision tower nor the projector is trained.
+    A picture is not encoded again while the model remembers it: neither vision tower nor projector is trained.
 
     Args:
         model: The model.

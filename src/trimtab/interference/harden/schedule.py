@@ -14,7 +14,7 @@ from trimtab.engine import Prompt
 from trimtab.errors import DataError, MissingImageError, UsageError
 from trimtab.interference.harden.config import HardenConfig
 from trimtab.interference.perturbations import Donors, perturb
-from trimtab.interference.views import Pictures, irrelevant_modality
+from trimtab.interference.views import Pictures, clean_view, irrelevant_modality
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +41,10 @@ class Schedule(Dataset[Group]):
 
     Families take turns as the mixture says; within a family, items come in a new random order each time round. What
     stands where depends on the configuration and the place alone.
+
+    Attributes:
+        items: The items that can be trained on.
+        skipped: Items without ``relevant`` or usable options, with the reason.
     """
 
     def __init__(self, items: Iterable[Item], config: HardenConfig) -> None:
@@ -54,7 +58,14 @@ class Schedule(Dataset[Group]):
             UsageError: There is no such item, or the mixture asks for a family that has none.
         """
         self.config = config
-        self.items = [item for item in items if item.relevant is not None and len(item.choices) > 1]
+        self.items: list[Item] = []
+        self.skipped: dict[str, str] = {}
+        for item in items:
+            try:
+                clean_view(item)
+                self.items.append(item)
+            except DataError as error:
+                self.skipped[item.id] = str(error)
         if not self.items:
             raise UsageError(
                 "`items` of harden must hold items with `relevant` and `choices`; got none; give the field, or set it "

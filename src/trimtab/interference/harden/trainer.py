@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 
 from trimtab.engine.memory import out_of_memory
 from trimtab.interference.harden.config import HardenConfig
+from trimtab.interference.harden.files import read_json, write_json
 from trimtab.interference.harden.objective import Objective
 from trimtab.interference.harden.schedule import Group, Schedule, as_batch
 
@@ -21,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 LOGS = 20
 """Loss reports of a run."""
+SKIPPED = "skipped.json"
+"""Items that the run has skipped so far, beside its checkpoints."""
 
 
 class HardenTrainer(Trainer):
@@ -61,7 +65,8 @@ class HardenTrainer(Trainer):
         self.objective = objective
         self.evaluation = evaluation
         self.micro_batch = config.micro_batch or config.batch
-        self.skipped: dict[str, str] = {}
+        self.folder = folder
+        self.skipped: dict[str, str] = read_json(folder / SKIPPED) or {}
         self.progress = progress
         self.steps_done = 0
         self.seconds = 0.0
@@ -82,8 +87,7 @@ class HardenTrainer(Trainer):
         half-way is simply thrown away: what is trained does not depend on how much memory there was.
         """
         groups: list[Group] = inputs["groups"]
-        for group in groups:
-            self.skipped.update(group.skipped)
+        self._keep_skipped(groups)
         while True:
             try:
                 return self._step(model, groups)
@@ -95,6 +99,13 @@ class HardenTrainer(Trainer):
             model.zero_grad()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
+
+    def _keep_skipped(self, groups: list[Group]) -> None:
+        """Remember skipped items also on disk: a run that goes on does not come across all of them again."""
+        new = {item: reason for group in groups for item, reason in group.skipped.items() if item not in self.skipped}
+        if new:
+            self.skipped |= new
+            write_json(self.folder / SKIPPED, self.skipped)
 
     def _step(self, model: nn.Module, groups: list[Group]) -> Tensor:
         started = time.perf_counter()
@@ -130,6 +141,12 @@ class HardenTrainer(Trainer):
         return metrics
 
 
+def last_checkpoint(folder: Path) -> Path | None:
+    """Return the newest whole checkpoint: one whose state, which is written last, can be read; None without one."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    return next((path for path in found if read_json(path / TRAINER_STATE_NAME) is not None), None)
+
+
 def training_arguments(config: HardenConfig, folder: Path, device: torch.device, evaluates: bool) -> TrainingArguments:
     """Translate a configuration for transformers."""
     arguments = TrainingArguments(
@@ -151,6 +168,7 @@ def training_arguments(config: HardenConfig, folder: Path, device: torch.device,
         save_steps=config.evaluate_every,
         save_total_limit=2,
         load_best_model_at_end=evaluates,
+        restore_callback_states_from_checkpoint=True,  # the count of early stopping
         metric_for_best_model="eval_worst" if evaluates else None,
         greater_is_better=True if evaluates else None,
         dataloader_num_workers=config.workers,
@@ -161,5 +179,5 @@ def training_arguments(config: HardenConfig, folder: Path, device: torch.device,
         disable_tqdm=True,
         seed=config.seed,
     )
-    arguments._n_gpu = min(1, arguments.n_gpu)  # one process drives one device; more go through torchrun
+    arguments._n_gpu = min(1, arguments.n_gpu)  # one process drives one device
     return arguments

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trimtab.errors import MissingDependencyError
 from trimtab.interference.harden.config import HardenConfig, LoraConfig
@@ -32,12 +32,20 @@ class Adapters:
 
 @dataclass(frozen=True, eq=False)
 class FullWeights:
-    """All weights of the decoder, trained in place."""
+    """All weights of the decoder, trained in place.
+
+    Attributes:
+        model: The model.
+        before: Each trained parameter and its value before.
+    """
 
     model: Model
+    before: list[tuple[nn.Parameter, Tensor]]
 
     def save(self, folder: Path) -> None:
-        """Write the whole model with tokenizer, image processor and chat template."""
+        """Put the weights back into the model's own type, and write it with tokenizer, image processor and template."""
+        for parameter, value in self.before:
+            _cast(parameter, value.dtype)
         cast(Any, self.model.hf).save_pretrained(folder)
         self.model.tokenizer.save_pretrained(folder)
         self.model.image_processor.save_pretrained(folder)
@@ -48,8 +56,8 @@ class FullWeights:
 def trainable(model: Model, config: HardenConfig) -> Iterator[Adapters | FullWeights]:
     """Make a model trainable inside the block, and leave it behind as it was.
 
-    Only the text decoder and its head are trained; the vision tower and the projector are not, so each picture is
-    encoded once, and what consistency anchors stays put.
+    Only the text decoder and its head are trained; the vision tower and the projector are not, so what is
+    remembered of a picture stays true, and what consistency anchors stays put.
 
     Raises:
         MissingDependencyError: LoRA is asked for and peft is not installed.
@@ -100,16 +108,25 @@ def _adapters(model: Model, config: LoraConfig, seed: int) -> Iterator[Adapters]
 
 @contextmanager
 def _full(model: Model) -> Iterator[FullWeights]:
+    """Train in float32, whatever the model's own type: small steps on weights of low precision round to nothing."""
     trained = {id(p): p for part in (model.decoder, model.lm_head) for p in part.parameters()}
     before = [(p, p.detach().cpu().clone()) for p in trained.values()]
     for parameter in trained.values():
+        _cast(parameter, torch.float32)
         parameter.requires_grad_()
     try:
-        yield FullWeights(model)
+        yield FullWeights(model, before)
     finally:
-        with torch.no_grad():
-            for parameter, value in before:
+        for parameter, value in before:
+            _cast(parameter, value.dtype)
+            with torch.no_grad():
                 parameter.copy_(value)
+
+
+def _cast(parameter: nn.Parameter, dtype: torch.dtype) -> None:
+    """Change a parameter's type in place, so that tied weights stay tied; its gradient goes."""
+    parameter.grad = None
+    parameter.data = parameter.data.to(dtype)
 
 
 def _linear_maps(model: Model) -> list[str]:

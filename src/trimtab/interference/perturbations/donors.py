@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
-from trimtab.data import Item
-from trimtab.errors import UsageError
+from trimtab.data import Item, Relevant
+from trimtab.errors import DataError, UsageError
+from trimtab.interference.views import shown_context
 
 
 class Donors:
@@ -40,16 +41,37 @@ class Donors:
         return self._paired(owners, keys, "image")
 
     @cached_property
-    def _text_donors(self) -> dict[str, Item]:
-        return self._paired(self.items, [f"{i.question}\n{i.context}" for i in self.items], "text")
+    def _text_donors(self) -> dict[str, Item | UsageError]:
+        """Each item's donor; where a kind of items cannot be exchanged, the reason in its place.
+
+        A kind is a family with or without a context to show. It lends and borrows among itself: what each item shows
+        is what is exchanged, and a family keeps its own texts.
+        """
+        kinds: dict[tuple[Relevant | None, bool], list[Item]] = {}
+        for item in self.items:
+            kinds.setdefault((item.relevant, shown_context(item) is not None), []).append(item)
+        found: dict[str, Item | UsageError] = {}
+        for kind in kinds.values():
+            try:
+                found |= self._paired(kind, [f"{i.question}\n{shown_context(i) or ''}" for i in kind], "text")
+            except UsageError as error:
+                found |= dict.fromkeys((item.id for item in kind), error)
+        return found
 
     def image_of(self, item: Item) -> Item | None:
         """Return the item whose picture this one gets; None if it has no picture itself."""
         return self._image_donors.get(item.id)
 
     def text_of(self, item: Item) -> Item | None:
-        """Return the item whose question and context this one gets."""
-        return self._text_donors.get(item.id)
+        """Return the item whose question, and context if this one shows any, this one gets; None for a stranger.
+
+        Raises:
+            DataError: Too many items of its kind show the same text, so some would get back their own.
+        """
+        donor = self._text_donors.get(item.id)
+        if isinstance(donor, UsageError):
+            raise DataError(f"the text shown with it cannot be exchanged: {donor}") from donor
+        return donor
 
     def _paired(self, items: Sequence[Item], keys: Sequence[str], what: str) -> dict[str, Item]:
         places = donors_without_fixed_points(keys, random.Random(f"{self.seed}:{what}"))

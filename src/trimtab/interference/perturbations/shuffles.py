@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from trimtab.data.prompts import Modality
 from trimtab.interference.perturbations.base import Draw, Kind, register
-from trimtab.interference.views import View
+from trimtab.interference.views import View, shown_context
 
 
 @dataclass(frozen=True)
@@ -28,18 +28,18 @@ class ShuffledImage:
 
 @dataclass(frozen=True)
 class ShuffledText:
-    """The question and context of another item of the data set."""
+    """The question of another item of its family, and its context where this item shows one."""
 
     name: str = "shuffled_text"
     modality: Modality = "text"
     kind: Kind = "shuffle"
 
     def __call__(self, view: View, draw: Draw) -> View | None:
-        """Take the donor's question and, where this item shows a context, the donor's."""
+        """Take the donor's text; an item whose own context is not shown keeps what was added to it."""
         donor = draw.donors.text_of(view.item)
         if donor is None:
             return None
-        context = (donor.context or None) if view.context is not None else None
+        context = view.context if shown_context(view.item) is None else shown_context(donor)
         return replace(view, question=donor.question, context=context)
 
 

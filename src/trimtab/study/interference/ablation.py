@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trimtab.data import Item
+from trimtab.data import Item, items_fingerprint
 from trimtab.errors import UsageError
 from trimtab.interference import CLEAN, DiagnosisConfig, Donors, HardenConfig, diagnose, harden, variant
 from trimtab.interference.diagnose import IRRELEVANT
@@ -35,7 +35,8 @@ class AblationPlan:
 
     Attributes:
         model: The model's name.
-        data: Source of the items; its splits ``train``, ``validation`` and ``test`` are used.
+        data: Source of the items; its splits ``train`` and ``test`` are used. Runs get no validation items, so
+            each ends with its last step.
         conflicts: Source of conflict items, on whose ``train`` and ``test`` splits preference and steering are
             measured; None leaves that out.
         variants: Keys of ``VARIANTS``.
@@ -111,9 +112,9 @@ def run_ablation(
     from trimtab.models import load as load_model
 
     load, read, progress = load or load_model, read or read_items, progress or Silent()
-    folder = RunFolder(out, {"study": STUDY, **asdict(plan)})
     model = load(plan.model)
-    bench = _Bench(plan, folder, read)
+    bench = _Bench(plan, out, model, read)
+    folder = bench.folder
     bench.test(VANILLA, model, plan.ways)
     for name, seed, config in plan.runs():
         label = f"{name}-{seed}"
@@ -131,8 +132,10 @@ def run_ablation(
 class _Bench:
     """What every model of an ablation is tested on."""
 
-    def __init__(self, plan: AblationPlan, folder: RunFolder, read: Callable[[str], Sequence[Item]]) -> None:
-        self.plan, self.folder, seed = plan, folder, plan.seeds[0]
+    def __init__(
+        self, plan: AblationPlan, out: str | Path, model: Model, read: Callable[[str], Sequence[Item]]
+    ) -> None:
+        self.plan, seed = plan, plan.seeds[0]
         self.train = list(read(f"{plan.data}:train"))
         pool = list(read(f"{plan.data}:test"))
         self.donors = Donors(pool, seed)
@@ -142,6 +145,19 @@ class _Bench:
         if plan.conflicts is not None:
             self.conflicts = choose_items(read(f"{plan.conflicts}:test"), plan.conflict_items, seed)
             self.fitting = choose_items(read(f"{plan.conflicts}:train"), plan.conflict_items, seed)
+        self.folder = RunFolder(out, {"study": STUDY, **asdict(plan), **self._identity(model, pool)})
+
+    def _identity(self, model: Model, pool: Sequence[Item]) -> dict[str, Any]:
+        """Say what the steps were computed with: a name may come to mean another model or other items."""
+        used = {
+            "train": self.train,
+            "test": self.items,
+            "donors": pool,
+            "conflicts": self.conflicts,
+            "fitting": self.fitting,
+        }
+        fingerprints = {name: items_fingerprint(items) for name, items in used.items()}
+        return {"schema_version": SCHEMA_VERSION, "fingerprint": model.fingerprint, "items": fingerprints}
 
     def tested(self, label: str) -> bool:
         """Whether all tests of a model are done."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from trimtab.interference import CLEAN
+from trimtab.interference.diagnose import worst_case
 from trimtab.study.records import Record, grouped
 from trimtab.study.statistics import bootstrap_mean, holm, paired_difference, wilson
 
@@ -41,31 +42,32 @@ def effects(answers: Sequence[Record], seed: int = 0) -> list[Record]:
     return found
 
 
-def worst_cases(answers: Sequence[Record], seed: int = 0) -> list[Record]:
+def worst_cases(answers: Sequence[Record]) -> list[Record]:
     """Compare clean accuracy with the worst that the conditions make of it.
 
     Args:
         answers: Rows of ``Diagnosis.answers``.
-        seed: Seed of the bootstrap.
 
     Returns:
-        A row for each way, scoring and family: ``clean``, ``condition`` of the lowest accuracy and that accuracy
-        ``worst``; and ``always``, the share of items that are right clean and under every condition, with its Wilson
-        interval.
+        A row for each way, scoring and family: ``n`` items; the ``condition`` that loses most against the clean one on
+        the items it fits, the accuracy ``worst`` under it, and of the same ``worst_n`` items the ``clean`` accuracy;
+        ``ignored``, the conditions that fit fewer than ``MINIMUM`` items; and ``always``, the share of items that are
+        right clean and under every condition, with its Wilson interval.
     """
     found = []
     for key, rows in grouped(answers, *ASKED):
-        rates = {c: _share(r, "correct") for (c,), r in grouped(rows, "condition")}
-        worst = min(rates, key=lambda condition: rates[condition])
+        worst = worst_case({c: {r["id"]: r["correct"] for r in part} for (c,), part in grouped(rows, "condition")})
         by_item = [all(r["correct"] for r in item) for _, item in grouped(rows, "id")]
         always = wilson(sum(by_item), len(by_item))
         found.append(
             {
                 **dict(zip(ASKED, key, strict=True)),
                 "n": len(by_item),
-                "clean": rates[CLEAN],
-                "condition": worst,
-                "worst": rates[worst],
+                "condition": worst.condition,
+                "worst": worst.accuracy,
+                "worst_n": worst.n,
+                "clean": worst.clean,
+                "ignored": list(worst.ignored),
                 "always": always.value,
                 "always_low": always.low,
                 "always_high": always.high,

@@ -20,7 +20,8 @@ from trimtab.study.records import records
 from trimtab.study.run_folder import ITEMS, PROVENANCE, SUMMARY, RunFolder, StepResult
 
 STUDY = "interference"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: texts are shuffled within a family; the worst case is compared with the clean answers of the same items."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,12 @@ def run_interference(
         RunFolderError: The folder belongs to another configuration, or cannot be written to.
     """
     progress = progress or Silent()
-    identity = {"fingerprint": model.fingerprint, "items": items_fingerprint(items), "n": len(items)}
+    identity = {
+        "schema_version": SCHEMA_VERSION,
+        "fingerprint": model.fingerprint,
+        "items": items_fingerprint(items),
+        "n": len(items),
+    }
     folder = RunFolder(out, {"study": STUDY, **asdict(plan), **identity})
     with progress.task("diagnose", len(items)) as advance:
         asked = folder.step("diagnosis", lambda: _result(diagnose(model, items, plan.diagnosis, progress=advance)))
@@ -78,7 +84,7 @@ def run_interference(
         "plan": asdict(plan),
         "items": {"asked": len({r["id"] for r in answers}), "skipped": asked.notes["skipped"]},
         "effects": effects(answers, seed),
-        "worst": worst_cases(answers, seed),
+        "worst": worst_cases(answers),
         "spectrum": effects(records(shuffled.table), seed) if shuffled is not None and len(shuffled.table) else [],
         "spectrum_note": shuffled.notes.get("note") if shuffled is not None else None,
     }
@@ -88,9 +94,9 @@ def run_interference(
     return folder.path
 
 
-def _result(found: Diagnosis) -> StepResult:
+def _result(found: Diagnosis, **notes: Any) -> StepResult:
     skipped = [{"row": s.row, "reason": s.reason} for s in found.skipped]
-    return StepResult(found.answers, {"skipped": skipped, "cost": asdict(found.cost)})
+    return StepResult(found.answers, {"skipped": skipped, "cost": asdict(found.cost), **notes})
 
 
 def _spectrum(model: Model, items: Sequence[Item], config: DiagnosisConfig, advance: Any) -> StepResult:
@@ -98,9 +104,12 @@ def _spectrum(model: Model, items: Sequence[Item], config: DiagnosisConfig, adva
     from pandas import DataFrame
 
     try:
-        return _result(spectrum(model, items, config, progress=advance))
+        found = spectrum(model, items, config, progress=advance)
     except UsageError as error:
         return StepResult(DataFrame(), {"skipped": [], "note": str(error)})
+    if not found.skipped:
+        return _result(found)
+    return _result(found, note=f"for {len(found.skipped)} of {len(items)} items; the first: {found.skipped[0].reason}")
 
 
 def _provenance(model: Model, folder: RunFolder) -> dict[str, Any]:

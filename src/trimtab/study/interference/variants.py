@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from trimtab.interference import CLEAN
+from trimtab.interference.diagnose import worst_case
 from trimtab.study.records import Record, grouped
 from trimtab.study.statistics import bootstrap_mean
 
 VANILLA = "vanilla"
 WORST_SEEN, WORST_UNSEEN = "worst seen", "worst unseen"
+MEAN_SEEN, MEAN_UNSEEN = "mean seen", "mean unseen"
+
+Right = Mapping[str, bool]
+"""Whether the answer to each item is right."""
 
 
 def accuracy_table(name: str, runs: Sequence[Sequence[Record]], seen: Collection[str]) -> list[dict[str, Any]]:
@@ -24,48 +29,66 @@ def accuracy_table(name: str, runs: Sequence[Sequence[Record]], seen: Collection
         seen: Conditions that it was trained on, and ``clean``.
 
     Returns:
-        A row for each family and condition: ``variant, relevant, condition, seen, n, seeds, accuracy``, a bootstrap
-        interval over items (each item's mean over seeds), and ``spread``, the standard deviation over seeds. Two more
-        for each family, ``worst seen`` and ``worst unseen``, average each seed's lowest accuracy over the perturbations
-        of that sort; where the family has none, that is its clean accuracy.
+        A row for each family and condition: ``variant, relevant, condition, seen, n, seeds, accuracy``, the ``clean``
+        accuracy of the same items, a bootstrap interval over items (each item's mean over seeds), and ``spread``, the
+        standard deviation over seeds. Four more for each family: ``mean seen`` and ``mean unseen`` average each item
+        over the perturbations of that sort that fit it; ``worst seen`` and ``worst unseen`` take for each seed the one
+        that loses most (``worst_case``). Where the family has none of a sort, its clean answers stand there.
     """
-    families: dict[str, dict[str, list[dict[str, bool]]]] = {}
+    families: dict[str, list[dict[str, Right]]] = {}
     for run in runs:
-        for (family, condition), rows in grouped(run, "relevant", "condition"):
-            families.setdefault(family, {}).setdefault(condition, []).append({r["id"]: r["correct"] for r in rows})
-    found = []
-    for family, conditions in families.items():
-        start = {"variant": name, "relevant": family, "seeds": len(runs)}
-        for condition, by_seed in conditions.items():
-            found.append({**start, "condition": condition, "seen": condition in seen, **_mean(by_seed)})
-        for title, chosen in (
-            (WORST_SEEN, [c for c in conditions if c in seen and c != CLEAN]),
-            (WORST_UNSEEN, [c for c in conditions if c not in seen]),
-        ):
-            worst = _worst([conditions[c] for c in chosen or [CLEAN]])
-            found.append({**start, "condition": title, "seen": title == WORST_SEEN, **_mean(worst)})
-    return found
+        for (family,), rows in grouped(run, "relevant"):
+            right: dict[str, Right] = {
+                c: {r["id"]: r["correct"] for r in part} for (c,), part in grouped(rows, "condition")
+            }
+            families.setdefault(family, []).append(right)
+    return [
+        {"variant": name, "relevant": family, "seeds": len(runs), **row}
+        for family, by_seed in families.items()
+        for row in _family(by_seed, seen)
+    ]
 
 
-def _worst(conditions: Sequence[Sequence[dict[str, bool]]]) -> list[dict[str, bool]]:
-    """Take for each seed the condition of its lowest accuracy."""
-    return [min(of_seed, key=_share) for of_seed in zip(*conditions, strict=True)]
+def _family(by_seed: Sequence[Mapping[str, Right]], seen: Collection[str]) -> list[dict[str, Any]]:
+    clean = [right[CLEAN] for right in by_seed]
+    conditions = list(dict.fromkeys(c for right in by_seed for c in right))
+    rows = []
+    for condition in conditions:
+        found = _mean([right[condition] for right in by_seed], clean)
+        rows.append({"condition": condition, "seen": condition in seen, **found})
+    sorts = (
+        (MEAN_SEEN, WORST_SEEN, [c for c in conditions if c in seen and c != CLEAN]),
+        (MEAN_UNSEEN, WORST_UNSEEN, [c for c in conditions if c not in seen]),
+    )
+    for mean, worst, chosen in sorts:
+        means = [_over([right[c] for c in chosen or [CLEAN]]) for right in by_seed]
+        worsts = [right[worst_case(right, chosen).condition] for right in by_seed]
+        for title, found in ((mean, means), (worst, worsts)):
+            rows.append({"condition": title, "seen": mean == MEAN_SEEN, **_mean(found, clean)})
+    return rows
 
 
-def _share(right: dict[str, bool]) -> float:
-    return sum(right.values()) / len(right)
+def _over(conditions: Sequence[Right]) -> dict[str, float]:
+    """Average each item over the conditions that fit it."""
+    values: dict[str, list[bool]] = {}
+    for right in conditions:
+        for item, value in right.items():
+            values.setdefault(item, []).append(value)
+    return {item: sum(found) / len(found) for item, found in values.items()}
 
 
-def _mean(by_seed: Sequence[dict[str, bool]]) -> dict[str, Any]:
-    by_item: dict[str, list[bool]] = {}
+def _mean(by_seed: Sequence[Mapping[str, float]], clean: Sequence[Right]) -> dict[str, Any]:
+    by_item: dict[str, list[float]] = {}
     for right in by_seed:
         for item, value in right.items():
-            by_item.setdefault(item, []).append(value)
+            by_item.setdefault(item, []).append(float(value))
     interval = bootstrap_mean([float(np.mean(values)) for values in by_item.values()])
-    shares = [_share(right) for right in by_seed]
+    shares = [float(np.mean(list(right.values()))) for right in by_seed]
+    before = [float(np.mean([c[item] for item in right])) for right, c in zip(by_seed, clean, strict=True)]
     return {
         "n": len(by_item),
         "accuracy": float(np.mean(shares)),
+        "clean": float(np.mean(before)),
         "low": interval.low,
         "high": interval.high,
         "spread": float(np.std(shares, ddof=1)) if len(shares) > 1 else None,
