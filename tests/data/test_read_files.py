@@ -119,6 +119,15 @@ def test_split_keeps_its_items_and_names_the_others(write_rows, row):
         read_items(path, split="validation")
 
 
+def test_a_split_in_the_name_is_the_files_own_or_made(write_rows, row):
+    own = write_rows(row | {"split": "train"}, row | {"id": "2", "split": "test"})
+    assert [item.id for item in read_items(f"{own}:test")] == ["2"]
+    rows = [row | {"id": str(n)} for n in range(20)]
+    made = {split: read_items(f"{write_rows(*rows)}:{split}") for split in ("train", "validation", "test")}
+    assert {split: len(items) for split, items in made.items()} == {"train": 12, "validation": 4, "test": 4}
+    assert len({item.id for items in made.values() for item in items}) == len(rows)
+
+
 @pytest.mark.parametrize("stored", ["bytes", "path", "datasets bytes", "datasets path"])
 def test_parquet_images(tmp_path, row, jpeg, stored):
     (tmp_path / "a.jpg").write_bytes(jpeg("blue"))

@@ -57,6 +57,7 @@ def artifacts() -> DataFrame:
             "strength": 1.0,
             "reading": "prose" if method == "amps" else None,
             "train_items": 240,
+            "varied": "",
         }
         for m in MODELS
         for t in FOLLOWED

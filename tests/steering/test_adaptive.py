@@ -30,12 +30,10 @@ def test_autotrim_takes_the_nearest_candidate():
     assert nearest(WANTED, STEERED).tolist()[:2] == [2, 0]
 
 
-def test_autotrim_sees_a_conflict_only_where_the_target_is_sure_and_the_other_gave_the_answer():
-    plain = STEERED[:, 0]
-    text, image, none = [0.05, 0.9, 0.05], [0.9, 0.05, 0.05], [0.95, 0.01, 0.04]
-    assert sees_conflict(plain, WANTED, logs(text, text, text), 0.5, 0.1).tolist() == [True, True, False]
-    assert sees_conflict(plain, WANTED, logs(image, none, text), 0.5, 0.1).tolist() == [False, False, False]
-    assert sees_conflict(plain, WANTED, logs(image, none, image), 0.0, 0.0).tolist() == [True, True, True]
+def test_autotrim_sees_a_conflict_only_where_each_modality_alone_is_sure():
+    sure, unsure = [0.05, 0.9, 0.05], [0.5, 0.3, 0.2]
+    assert sees_conflict(WANTED, logs(sure, unsure, sure), 0.7).tolist() == [True, False, False]
+    assert sees_conflict(WANTED, logs(sure, unsure, unsure), 0.0).tolist() == [True, True, True]
 
 
 def test_the_mahalanobis_root_ends_on_the_sphere_or_at_its_nearest_point():
@@ -84,7 +82,7 @@ def test_kl_clip_gives_no_more_than_its_trial(model: Model, train: TrainingSet):
 
 
 def test_autotrim_comes_nearer_to_the_target_alone_than_no_steering(model: Model, train: TrainingSet):
-    artifact = quick("autotrim", base="l2s", layers=(1, 2), confidence=0.0, support=0.0).fit(model, train)
+    artifact = quick("autotrim", base="l2s", layers=(1, 2), sure=0.0).fit(model, train)
     prompts = [prompt_for(item) for item in held_out_items()]
     wanted = first_scores(model, [Row(p.without("text")) for p in prompts])
 
@@ -96,9 +94,7 @@ def test_autotrim_comes_nearer_to_the_target_alone_than_no_steering(model: Model
 
 
 def test_autotrims_own_vector_at_the_last_layer_is_the_target_alone(model: Model):
-    artifact = quick("autotrim", base="own", layers=(-1,), strengths=(0.5, 1.0), confidence=0.0, support=0.0).fit(
-        model, ()
-    )
+    artifact = quick("autotrim", base="own", layers=(-1,), strengths=(0.5, 1.0), sure=0.0).fit(model, ())
     prompts = [prompt_for(item) for item in held_out_items()]
     wanted = first_scores(model, [Row(p.without("text")) for p in prompts])
     asks = artifact.asks(model, prompts)
@@ -123,8 +119,7 @@ def test_autotrims_own_vectors_need_no_training_and_can_be_saved(model: Model, t
         ("mahalanobis", {"variance": 0.0}),
         ("autotrim", {"strengths": ()}),
         ("autotrim", {"strengths": (math.inf,)}),
-        ("autotrim", {"confidence": 2.0}),
-        ("autotrim", {"support": -1.0}),
+        ("autotrim", {"sure": 2.0}),
         ("autotrim", {"base": "magic"}),
         ("autotrim", {"positions": "first"}),
         ("few_shot", {"shots": 0}),

@@ -24,6 +24,10 @@ def test_the_registry_knows_methods_by_their_names():
     assert all(METHODS[name].name == name for name in METHODS)
 
 
+def test_a_method_has_a_strength_to_tune_exactly_if_its_artifact_has(method: str, artifact: Artifact):
+    assert artifact.has_strength == METHODS[method].has_strength
+
+
 def test_strength_zero_is_exactly_the_unsteered_model(model: Model, artifact: Artifact):
     plain = first_scores(model, [Row(p) for p in prompts()])
     assert torch.equal(first_scores(model, artifact.asks(model, prompts(), strength=0)), plain)

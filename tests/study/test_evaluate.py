@@ -58,5 +58,7 @@ def test_what_cannot_be_evaluated_is_refused(model, test_items, artifacts):
         evaluate(model, test_items, [NoSteering()])  # pyright: ignore[reportArgumentType]
     with pytest.raises(UsageError, match="`protocol` of evaluate"):
         evaluate(model, test_items, artifacts, protocol="telepathy")
+    with pytest.raises(UsageError, match="'mean' toward the image twice"):
+        evaluate(model, test_items, [artifacts[-1], artifacts[-1].with_strength(2.0)])
     with pytest.raises(ArtifactError):
         evaluate(tiny_model("llava", layers=2, seed=1), test_items, artifacts)

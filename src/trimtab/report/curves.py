@@ -49,8 +49,14 @@ def _path(panel: Axes, method: str, points: list[dict[str, Any]]) -> None:
             panel.plot(p["collapse"], p["following"], "o", color="white", markeredgecolor=colour, markersize=8)
 
 
-def attribute_figure(summary: Summary, attribute: str, heading: str) -> Figure | None:
-    """Draw following rates over a number that artifacts of one method differ in: ``layer`` or ``train_items``.
+def attribute_figure(summary: Summary, attribute: str, option: str, heading: str) -> Figure | None:
+    """Draw following rates over a number that artifacts of one method differ in, and in nothing else.
+
+    Args:
+        summary: The study's summary.
+        attribute: ``layer`` or ``train_items``.
+        option: The variants' option that sets it.
+        heading: Name of the axis.
 
     Returns:
         A panel for each model and target; None if no method has artifacts enough to make a curve.
@@ -63,7 +69,7 @@ def attribute_figure(summary: Summary, attribute: str, heading: str) -> Figure |
     curves: dict[tuple[str, str], dict[str, list[tuple[float, dict[str, Any]]]]] = {}
     for a in summary["artifacts"]:
         row = totals.get((a["model"], a["target"], a["method"]))
-        if row is not None and a[attribute] is not None:
+        if row is not None and a[attribute] is not None and a["varied"] in ("", option):
             own = curves.setdefault((a["model"], a["target"]), {})
             own.setdefault(a["kind"], []).append((a[attribute], row))
     for own in curves.values():

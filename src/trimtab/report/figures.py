@@ -14,6 +14,7 @@ from trimtab.report.style import (
     method_name,
     task_name,
 )
+from trimtab.report.tables import SIGNIFICANCE
 from trimtab.study import ALL_TASKS, SWEPT
 
 if TYPE_CHECKING:
@@ -154,11 +155,11 @@ def paired_figure(summary: Summary, method: str, baseline: str) -> Figure | None
         panel = figure.subplots()
         for place, r in enumerate(reversed(rows)):
             low, high, value = (100 * r[k] for k in ("difference_low", "difference_high", "difference"))
-            decided = low > 0 or high < 0
+            decided = r["p_holm"] < SIGNIFICANCE
             colour = method_colour(method if value > 0 else baseline) if decided else QUIET
             panel.plot([low, high], [place, place], color=colour, linewidth=2.2, solid_capstyle="round")
             panel.plot(value, place, "o", color=colour, markersize=6)
-        panel.set_yticks(range(len(rows)), [f"{r['model']}, {r['target']}" for r in reversed(rows)])
+        panel.set_yticks(range(len(rows)), [_paired_label(r) for r in reversed(rows)])
         panel.set_ylim(-0.6, len(rows) - 0.4)
         panel.axvline(0, color=INK, linewidth=0.8)
         panel.grid(axis="x")
@@ -167,6 +168,11 @@ def paired_figure(summary: Summary, method: str, baseline: str) -> Figure | None
         panel.set_xlim(-1.1 * widest, 1.1 * widest)
         panel.set_xlabel(f"following rate, {method_name(method)} minus {method_name(baseline)}, in percentage points")
     return figure
+
+
+def _paired_label(row: dict[str, Any]) -> str:
+    protocol = "" if row["protocol"] == SWEPT else f", {row['protocol']}"
+    return f"{row['model']}, {row['target']}{protocol}"
 
 
 def _tasks(rows: Sequence[dict[str, Any]]) -> list[str]:

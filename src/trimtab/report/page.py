@@ -60,8 +60,8 @@ def _figures(summary: dict[str, Any]) -> dict[str, Figure]:
     optional = {
         "paired": paired_figure(summary, *PAIR),
         "preference": preference_figure(summary),
-        "layers": attribute_figure(summary, "layer", "layer"),
-        "training-items": attribute_figure(summary, "train_items", "training items"),
+        "layers": attribute_figure(summary, "layer", "layers", "layer"),
+        "training-items": attribute_figure(summary, "train_items", "train_items", "training items"),
     }
     figures |= {f"pareto-{_slug(m)}": pareto_figure(summary, m) for m in summary["models"]}
     return figures | {name: figure for name, figure in optional.items() if figure is not None}

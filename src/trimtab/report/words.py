@@ -18,7 +18,7 @@ def headline(summary: Summary) -> str:
     """Say in one sentence how AMPS and L2S compare, over all models and targets."""
     rows = [r for r in summary["paired"] if (r["method"], r["baseline"]) == PAIR]
     if not rows:
-        return "This study does not compare AMPS with L2S."
+        return "This study does not compare AMPS with L2S at their defaults; variants are under the paired tests."
     better = sum(r["p_holm"] < SIGNIFICANCE and r["difference"] > 0 for r in rows)
     worse = sum(r["p_holm"] < SIGNIFICANCE and r["difference"] < 0 for r in rows)
     level = len(rows) - better - worse
@@ -67,9 +67,10 @@ def _ordered(rows: dict[str, dict[str, Any]]) -> list[str]:
     rates = [rows[m]["following"] for m in PAPER_ORDER]
     names = " < ".join(method_name(m) for m in PAPER_ORDER)
     if all(a < b for a, b in pairwise(rates)):
-        return [f"The paper's order, {names}, holds."]
+        return [f"The rates are in the paper's order, {names}."]
     found = sorted(PAPER_ORDER, key=lambda m: rows[m]["following"])
-    return [f"The paper's order, {names}, does not hold: here it is {' < '.join(method_name(m) for m in found)}."]
+    rising = ", ".join(f"{method_name(m)} {percent(rows[m]['following'])}" for m in found)
+    return [f"The rates are not in the paper's order, {names}: from the lowest, {rising}."]
 
 
 def _closed_loop(oracles: list[dict[str, Any]], where: dict[str, str]) -> list[str]:

@@ -74,6 +74,8 @@ class Artifact:
     @property
     def has_strength(self) -> bool:
         """Whether another strength gives other answers: not so for prompts, nor for what sets its own strengths."""
+        if self.chooser is not None and self.chooser.has_strength:
+            return True
         return self.contrast is not None or (self.direction is not None and self.layer is not None)
 
     @property

@@ -33,6 +33,8 @@ class Chooser(ABC):
     """What decides an item's edits when it is asked. Fields are tensors, or plain data that JSON can hold."""
 
     kind: ClassVar[str]
+    has_strength: ClassVar[bool] = False
+    """Whether the strength is a setting of the choice itself, and so to be tuned."""
 
     @abstractmethod
     def edits(

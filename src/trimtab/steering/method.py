@@ -79,6 +79,8 @@ class Method(ABC):
     """Whether the method adds one vector after one layer, so that a layer can be tuned."""
     has_strength: ClassVar[bool] = False
     """Whether a strength can be tuned."""
+    changes_prompt: ClassVar[bool] = False
+    """Whether the model is asked another prompt, or several, instead of being edited."""
     targets: ClassVar[tuple[Modality, ...]] = MODALITIES
     """The modalities it can make a model follow; some decoding methods know only the image."""
 

@@ -64,7 +64,7 @@ def evaluate_controls(
 
     Returns:
         A row for each control and condition: ``id, kind, model, method, target, strength, chosen, prediction, right,
-        collapsed`` and ``divergence``, KL(unsteered || steered) of the first answer token in nats.
+        collapsed`` and ``divergence``, KL(steered || unsteered) of the first answer token in nats.
     """
     from pandas import DataFrame
 
@@ -74,7 +74,8 @@ def evaluate_controls(
     for way in conditions(methods, strengths):
         asks = way.artifact.asks(model, prompts, way.strength)
         texts = answer(model, asks, max_new_tokens=max_new_tokens).texts
-        moved = answer_divergence(plain, first_scores(model, asks).clamp_min(LEAST_SCORE)).tolist()
+        steered = first_scores(model, asks).clamp_min(RULED_OUT)
+        moved = answer_divergence(steered, plain).tolist()
         for control, text, divergence in zip(controls, texts, moved, strict=True):
             judgement = judge(text, control.item)
             table.append(
@@ -97,8 +98,8 @@ def evaluate_controls(
     return DataFrame(table)
 
 
-LEAST_SCORE = -30.0
-"""Log-probability that stands for 0 in a divergence: contrastive decoding rules tokens out altogether."""
+RULED_OUT = -100.0
+"""Log-probability of what contrastive decoding rules out, low enough that it adds nothing to a divergence."""
 
 
 def control_rates(answers: Sequence[Record]) -> list[Record]:

@@ -117,15 +117,21 @@ def conditions(methods: Sequence[AnyArtifact], strengths: Sequence[float] | None
     """List the conditions that ``evaluate`` tries.
 
     Raises:
-        UsageError: No method, or one that is not fitted.
+        UsageError: No method, one that is not fitted, or two of the same name and target.
     """
     if not methods:
         raise UsageError("`methods` of evaluate must hold at least one fitted method; got none.")
-    found = []
+    found: list[Condition] = []
     for artifact in methods:
         if not isinstance(artifact, AnyArtifact):
             raise UsageError(
                 f"`methods` of evaluate must be fitted; got {type(artifact).__name__}; call its fit(model, items)."
+            )
+        if any((way.artifact.name, way.artifact.target) == (artifact.name, artifact.target) for way in found):
+            raise UsageError(
+                f"`methods` of evaluate must differ in name or target; got {artifact.name!r} toward the "
+                f"{artifact.target} twice, whose rows could not be told apart; give one a label "
+                "(dataclasses.replace(artifact, label=...)), or evaluate them one at a time."
             )
         own = artifact.strength
         swept = set(strengths or ()) if artifact.has_strength else set()

@@ -30,7 +30,8 @@ def fit_method(plan: Plan, name: str, target: Modality, train: TrainingSet, vali
     label = "" if name == spec.method else name
     known = {option.name for option in fields(kind)}
     layers = spec.options.get("layers", plan.layers(train.model.n_layers))
-    defaults: dict[str, Any] = {"seed": plan.seed, "layers": tuple(layers), "strengths": plan.strengths}
+    strengths = tuple(spec.options.get("strengths", plan.strengths))
+    defaults: dict[str, Any] = {"seed": plan.seed, "layers": tuple(layers), "strengths": strengths}
     options = {key: value for key, value in defaults.items() if key in known} | spec.own_options
     method = make_method(spec.method, {"target": target, **options})
     part = train.part(spec.options.get("train_items"), spec.options.get("train_tasks"))
@@ -42,7 +43,7 @@ def fit_method(plan: Plan, name: str, target: Modality, train: TrainingSet, vali
         part,
         validation,
         layers if kind.adds_vector else None,
-        plan.strengths,
+        strengths,
         max_new_tokens=plan.max_new_tokens,
     )
     return replace(chosen, label=label)

@@ -31,7 +31,7 @@ SIZES = (
 )
 
 
-STUDY_OPTIONS = ("layers", "train_items", "train_tasks")
+STUDY_OPTIONS = ("layers", "strengths", "train_items", "train_tasks")
 """Entries of a variant that say what to fit on and where; the others are the method's own options."""
 
 
@@ -70,12 +70,14 @@ class Plan:
     Attributes:
         name: What to call it.
         models: Bundled names, folders or Hub ids.
-        data: Name of the benchmark; its splits are ``<data>:train``, ``:validation`` and ``:test``.
+        data: The bundled benchmark's name or a file; its splits are ``<data>:train``, ``:validation`` and ``:test``.
+        images: The folder that a file's image paths start from; empty for the file's own.
         seed: Seed of fits, noise, bootstraps and of the choice of items.
         methods: Keys of ``trimtab.steering.METHODS`` or of ``variants``, in the order of the tables.
         variants: Methods with options of their own, by the name they have in tables: ``method`` is the key of
-            ``METHODS``, every other entry an option of it. Three entries are the study's own: ``layers``, candidate
-            layers; ``train_items``, so many of the training items; ``train_tasks``, those of these tasks alone.
+            ``METHODS``, every other entry an option of it. Four entries are the study's own: ``layers`` and
+            ``strengths``, candidates; ``train_items``, so many of the training items; ``train_tasks``, those of these
+            tasks alone.
         protocols: How items are put to the model: keys of ``PROTOCOLS``. Layers and strengths are chosen, and
             strengths swept, under the open one.
         targets: Modalities to follow.
@@ -97,16 +99,17 @@ class Plan:
     name: str = "demo"
     models: tuple[str, ...] = ("pocket-qwen", "pocket-llava")
     data: str = "pocket-mc2"
+    images: str = ""
     seed: int = 0
     methods: tuple[str, ...] = ("none", "instruction", "mean", "l2s", "amps")
     variants: dict[str, dict[str, Any]] = field(default_factory=dict)
     protocols: tuple[str, ...] = ("open",)
     targets: tuple[Modality, ...] = MODALITIES
-    train_items: int = 200
-    validation_items: int = 64
-    test_items: int = 640
-    sweep_items: int = 80
-    contribution_items: int = 80
+    train_items: int = 120
+    validation_items: int = 40
+    test_items: int = 240
+    sweep_items: int = 40
+    contribution_items: int = 40
     control_items: int = 0
     cost_items: int = 0
     depths: tuple[float, ...] = (0.42, 0.58)
@@ -118,8 +121,8 @@ class Plan:
     def __post_init__(self) -> None:
         known = {**dict.fromkeys(METHODS), **self.variants}
         unknown = [m for m in self.methods if m not in known]
-        if unknown or not self.methods:
-            raise UsageError(f"`methods` of Plan must be among {', '.join(known)}; got {self.methods}.")
+        if unknown or not self.methods or len(set(self.methods)) < len(self.methods):
+            raise UsageError(f"`methods` of Plan must be among {', '.join(known)}, each once; got {self.methods}.")
         for name in self.methods:
             self.spec(name).check()
         if SWEPT not in self.protocols or any(p not in PROTOCOLS for p in self.protocols):
@@ -163,11 +166,11 @@ DEMO = Plan()
 FAST = replace(
     DEMO,
     name="demo --fast",
-    train_items=48,
-    validation_items=24,
-    test_items=96,
-    sweep_items=24,
-    contribution_items=16,
+    train_items=32,
+    validation_items=16,
+    test_items=48,
+    sweep_items=8,
+    contribution_items=8,
     depths=(0.5,),
     strengths=(1.0, 2.0),
 )

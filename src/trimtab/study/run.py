@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,9 @@ from trimtab.data import Items, read_items, valid_answers
 from trimtab.data.readers.pocket import POCKET, POCKET_INTERFERENCE
 from trimtab.errors import RunFolderError
 from trimtab.models import Model, load
-from trimtab.steering import Instruction
+from trimtab.steering import METHODS, Instruction
 from trimtab.study.pictures import with_kept_images
-from trimtab.study.plan import Plan, choose_items
+from trimtab.study.plan import SWEPT, Plan, choose_items
 from trimtab.study.progress import Progress, Silent
 from trimtab.study.provenance import describe, git_commit, hardware, versions
 from trimtab.study.run_folder import CONTROLS, ITEMS, PROVENANCE, SUMMARY, RunFolder, StepResult
@@ -29,7 +30,7 @@ def run_study(
     out: str | Path,
     *,
     load: Callable[[str], Model] = load,
-    read: Callable[[str], Items] = read_items,
+    read: Callable[[str], Items] | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Run a study, or go on with one that was killed.
@@ -42,7 +43,7 @@ def run_study(
         plan: The study.
         out: The run folder, new or of the same study.
         load: Loads a model by name.
-        read: Reads a split, such as ``pocket-mc2:test``.
+        read: Reads a split, such as ``pocket-mc2:test``; left out, ``trimtab.read_items``.
         progress: Listens to what is being done.
 
     Returns:
@@ -54,7 +55,7 @@ def run_study(
         UnsupportedModelError: A model cannot be loaded.
     """
     progress = progress or Silent()
-    items = _read(plan, read, progress)
+    items = _read(plan, read or partial(read_items, images=plan.images or None), progress)
     models = {}
     with progress.task("load models", len(plan.models)) as advance:
         for name in plan.models:
@@ -67,6 +68,7 @@ def run_study(
         {
             "study": plan.resolved(),
             "models": {name: identity["fingerprint"] for name, identity in identities.items()},
+            "computed_in": {model.name: f"{model.dtype} on {model.device.type}" for model in models.values()},
             "data": items.describe(),
         },
     )
@@ -81,7 +83,7 @@ def run_study(
         counted += study.cost(artifacts)
     contributions, chosen, answers = _joined(measured), _joined(fitted), _joined(evaluated)
     controls, costs = (_joined(steps) if steps else None for steps in (controlled, counted))
-    with_scores = _with_scores(answers, contributions)
+    with_scores = _with_scores(plan, answers, contributions)
     folder.write(ITEMS, lambda part: with_scores.to_parquet(part, index=False))
     folder.write(PROVENANCE, json.dumps(_provenance(plan, folder, identities, items, models), indent=1) + "\n")
     if controls is not None:
@@ -150,13 +152,22 @@ def _joined(steps: Iterable[StepResult]) -> DataFrame:
     return concat(tables, ignore_index=True)
 
 
-def _with_scores(answers: DataFrame, contributions: DataFrame) -> DataFrame:
-    """Put beside each answer the contributions of the very prompt it answers, where they were measured."""
-    asked = answers.assign(
-        instruction=answers["target"].where(answers["method"] == Instruction.name, NEUTRAL),
-    )
+def _with_scores(plan: Plan, answers: DataFrame, contributions: DataFrame) -> DataFrame:
+    """Put beside each answer the contributions of the very prompt it answers, where they were measured.
+
+    They were measured on the open question, plain and with each instruction before it.
+    """
+    same_prompt = answers["method"].isin([name for name in plan.methods if _keeps_prompt(plan, name)])
+    instructed = answers["method"] == Instruction.name
+    asked_as = answers["target"].where(instructed, NEUTRAL)
+    asked = answers.assign(instruction=asked_as.where((same_prompt | instructed) & (answers["protocol"] == SWEPT)))
     scores = contributions.rename(columns={"item_id": "id", "image": "contribution_image", "text": "contribution_text"})
     return asked.merge(scores.drop(columns="task"), how="left", on=["model", "instruction", "id"])
+
+
+def _keeps_prompt(plan: Plan, name: str) -> bool:
+    """Whether a method of the plan edits the model and leaves the prompt as it is."""
+    return not METHODS[plan.spec(name).method].changes_prompt
 
 
 def _provenance(

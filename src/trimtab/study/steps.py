@@ -207,7 +207,7 @@ class ModelStudy:
         home = self._artifact_folder(method, target)
         shutil.rmtree(home, ignore_errors=True)  # left by a study killed just after it saved this artifact
         artifact.save(home)
-        return StepResult(artifact_table([artifact]), {})
+        return StepResult(artifact_table([artifact], sorted(self.plan.spec(method).options)), {})
 
     def _measure(self, chunk: Sequence[Item], name: str, instruction: str | None) -> StepResult:
         config = ContributionConfig(seed=self.plan.seed)
@@ -235,8 +235,11 @@ class ModelStudy:
         )
 
 
-def artifact_table(artifacts: Sequence[Artifact]) -> DataFrame:
-    """Return what was chosen: ``model, folder, method, kind, target, layer, strength, reading, train_items``."""
+def artifact_table(artifacts: Sequence[Artifact], own_options: Sequence[str]) -> DataFrame:
+    """Return what was chosen: ``model, folder, method, kind, target, layer, strength, reading, train_items, varied``.
+
+    ``varied`` names the options in which a variant differs from its method.
+    """
     from pandas import DataFrame
 
     return DataFrame(
@@ -251,6 +254,7 @@ def artifact_table(artifacts: Sequence[Artifact]) -> DataFrame:
                 "strength": a.strength,
                 "reading": a.options.get("reading"),
                 "train_items": a.metrics.get("train", {}).get("items"),
+                "varied": ", ".join(own_options),
             }
             for a in artifacts
         ]

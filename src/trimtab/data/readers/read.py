@@ -9,7 +9,11 @@ from trimtab.data.readers.jsonl import read_jsonl
 from trimtab.data.readers.mc2 import read_mc2
 from trimtab.data.readers.parquet import read_parquet
 from trimtab.data.readers.pocket import POCKET_SOURCES, read_pocket
+from trimtab.data.splits import split_items
 from trimtab.errors import DataError, UsageError
+
+SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
+"""Shares of the splits of a file that names none."""
 
 
 def read_items(
@@ -26,8 +30,10 @@ def read_items(
 
     Args:
         source: ``pocket-mc2:train``, ``:validation`` or ``:test``; or ``pocket-interference:`` with one of these;
-            or a ``.jsonl`` or ``.parquet`` file with the fields of ``Item``; or MC²'s own ``.json``.
-        split: Keep the items of this split only. MC² has no splits: see ``split_items``.
+            or a ``.jsonl`` or ``.parquet`` file with the fields of ``Item``; or MC²'s own ``.json``. ``FILE:train``
+            and so on takes one split of a file; one that names no splits, as MC²'s, is split by ``split_items``: 60,
+            20 and 20 % of its pictures.
+        split: Keep the items of this split only.
         images: The folder that image paths start from; the file's own folder if it is None. For MC² the COCO
             folder; if it is None, items load without their pictures, and opening one raises.
         skip_missing: Leave out (and list in ``.skipped``) rows whose image file is missing.
@@ -39,8 +45,14 @@ def read_items(
     """
     if str(source).split(":")[0] in POCKET_SOURCES:
         return read_pocket(str(source), split)
-    items = _read_file(Path(source), None if images is None else _folder(images), skip_missing=skip_missing)
-    return items if split is None else _only(items, split, Path(source))
+    path, _, named = str(source).rpartition(":")
+    if named not in SHARES:
+        path, named = str(source), ""
+    items = _read_file(Path(path), None if images is None else _folder(images), skip_missing=skip_missing)
+    if named and all(item.split is None for item in items):
+        return Items(split_items(items, SHARES)[named], items.skipped)
+    wanted = split or named
+    return _only(items, wanted, Path(path)) if wanted else items
 
 
 def _read_file(path: Path, images: Path | None, *, skip_missing: bool) -> Items:

@@ -61,7 +61,7 @@ class AMPS(VectorMethod):
     def learn(self, train: TrainingSet, layer: int) -> tuple[Predictor, dict[str, Any]]:
         """Train the network on the items' scaled steering vectors."""
         reading: Reading = "prose" if self.reading == "auto" else self.reading
-        ratios = train.ratios(self.contribution)
+        ratios = train.ratios(replace(self.contribution, seed=self.seed))
         tasks = [item.task for item in train.items]
         factors = scaling(ratios, tasks, self.target, reading, self.beta, self.anchor)
         if self.shuffled:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -25,21 +25,6 @@ PROMPTS_AT_ONCE = 32
 Edits = tuple[Edit, ...]
 
 
-class Tried(NamedTuple):
-    """What was tried on some prompts.
-
-    Attributes:
-        alone: Log-probabilities given the target alone, and given the other modality alone, ``(prompts, vocabulary)``.
-        steered: Those under each candidate, the first of which is the plain prompt, ``(prompts, candidates,
-            vocabulary)``.
-        candidates: Each prompt's candidates.
-    """
-
-    alone: tuple[Tensor, Tensor]
-    steered: Tensor
-    candidates: list[list[Edits]]
-
-
 @register_chooser
 @dataclass(frozen=True, eq=False)
 class AutotrimChooser(Chooser):
@@ -50,8 +35,7 @@ class AutotrimChooser(Chooser):
         layers: Candidate layers, 0-based.
         strengths: Candidate strengths.
         positions: Where vectors are added.
-        confidence: See ``sees_conflict``.
-        support: See ``sees_conflict``.
+        sure: See ``sees_conflict``.
         w_in: Of each layer's predictor, ``(layers, width, hidden)``. Without predictors, each prompt's vector is its
             own: its state when given the target alone, less its plain state.
         b_in: ``(layers, width)``.
@@ -65,54 +49,44 @@ class AutotrimChooser(Chooser):
     layers: Sequence[int]
     strengths: Sequence[float]
     positions: Positions
-    confidence: float
-    support: float
+    sure: float
     w_in: Tensor | None = None
     b_in: Tensor | None = None
     w_out: Tensor | None = None
     b_out: Tensor | None = None
 
     def edits(self, model: Model, prompts: Sequence[Prompt], artifact: Artifact, strength: float) -> list[Edits]:
-        """Try every candidate on every prompt, as rows of one run, and keep each prompt's best.
+        """Try every candidate on every prompt that is a conflict, as rows of one run, and keep each prompt's best.
 
         ``strength`` multiplies the candidates' own.
         """
         found: list[Edits] = []
         for start in range(0, len(prompts), PROMPTS_AT_ONCE):
             part = prompts[start : start + PROMPTS_AT_ONCE]
-            try_all = self._try_own if self.w_in is None else self._try_learned
-            alone, steered, candidates = try_all(model, part, strength)
-            steers = sees_conflict(steered[:, 0], *alone, self.confidence, self.support)
-            best = (nearest(alone[0], steered) * steers).tolist()
-            found += [own[k] for own, k in zip(candidates, best, strict=True)]
+            alone = [Row(p.without(left_out)) for left_out in (opposite(self.target), self.target) for p in part]
+            wanted, other = run(model, alone).logits.log_softmax(-1).split(len(part))
+            steers = sees_conflict(wanted, other, self.sure)
+            conflicts = [prompt for prompt, on in zip(part, steers.tolist(), strict=True) if on]
+            best = iter(self._best(model, conflicts, wanted[steers], strength) if conflicts else ())
+            found += [next(best) if on else () for on in steers.tolist()]
         return found
 
-    def _try_learned(self, model: Model, prompts: Sequence[Prompt], strength: float) -> Tried:
-        """Ask for each modality alone and for every candidate in one run."""
+    def _best(self, model: Model, prompts: Sequence[Prompt], wanted: Tensor, strength: float) -> list[Edits]:
+        """Return each prompt's best candidate, given what its target alone answers."""
+        candidates = [self._candidates(own, strength) for own in self._directions(model, prompts)]
+        tried = [Row(prompt, edits) for prompt, own in zip(prompts, candidates, strict=True) for edits in own]
+        steered = run(model, tried).logits.log_softmax(-1).unflatten(0, (len(prompts), -1))
+        return [own[k] for own, k in zip(candidates, nearest(wanted, steered).tolist(), strict=True)]
+
+    def _directions(self, model: Model, prompts: Sequence[Prompt]) -> list[Sequence[Tensor | Predictor]]:
+        """Return each prompt's directions, layer by layer."""
         tensors = [t for t in (self.w_in, self.b_in, self.w_out, self.b_out) if t is not None]
-        predictors = [Predictor(*parts) for parts in zip(*tensors, strict=True)]
-        candidates = self._candidates(predictors, strength)
-        tried = [Row(prompt, edits) for prompt in prompts for edits in candidates]
-        n = len(prompts)
-        scores = run(model, [*self._alone(prompts), *tried]).logits.log_softmax(-1)
-        return Tried((scores[:n], scores[n : 2 * n]), scores[2 * n :].unflatten(0, (n, -1)), [candidates] * n)
-
-    def _try_own(self, model: Model, prompts: Sequence[Prompt], strength: float) -> Tried:
-        """Ask for each modality alone and for the plain prompt, and then for what lies on the way to the target."""
-        n, read = len(prompts), Read(hidden=tuple(self.layers))
-        first = run(model, [*self._alone(prompts), *map(Row, prompts)], read)
-        wanted, other, plain = first.logits.log_softmax(-1).split(n)
-        moves = [first.hidden[layer][:n] - first.hidden[layer][2 * n :] for layer in self.layers]
-        candidates = [self._candidates([move[k] for move in moves], strength) for k in range(n)]
-        tried = [Row(prompt, e) for prompt, own in zip(prompts, candidates, strict=True) for e in own[1:]]
-        steered = run(model, tried).logits.log_softmax(-1).unflatten(0, (n, -1))
-        return Tried((wanted, other), torch.cat([plain[:, None], steered], dim=1), candidates)
-
-    def _alone(self, prompts: Sequence[Prompt]) -> list[Row]:
-        """Return the prompts with the target alone, then those with the other modality alone."""
-        return [
-            Row(prompt.without(left_out)) for left_out in (opposite(self.target), self.target) for prompt in prompts
-        ]
+        if tensors:
+            return [[Predictor(*parts) for parts in zip(*tensors, strict=True)]] * len(prompts)
+        rows = [Row(p.without(opposite(self.target))) for p in prompts] + [Row(p) for p in prompts]
+        states = run(model, rows, Read(logits=False, hidden=tuple(self.layers))).hidden
+        moves = [torch.sub(*states[layer].split(len(prompts))) for layer in self.layers]
+        return [[move[k] for move in moves] for k in range(len(prompts))]
 
     def _candidates(self, directions: Sequence[Tensor | Predictor], strength: float) -> list[Edits]:
         """List nothing, then every layer's direction at every strength, the weakest first."""
@@ -134,20 +108,18 @@ def nearest(wanted: Tensor, steered: Tensor) -> Tensor:
     return torch.stack([answer_divergence(wanted, part) for part in steered.unbind(1)], dim=1).argmin(-1)
 
 
-def sees_conflict(plain: Tensor, wanted: Tensor, other: Tensor, confidence: float, support: float) -> Tensor:
-    """Say which items are conflicts in the model's own eyes: those the target alone could answer and the other did.
+def sees_conflict(wanted: Tensor, other: Tensor, sure: float) -> Tensor:
+    """Say which items are conflicts in the model's own eyes: those that each modality alone could answer.
+
+    Where both give the same answer, steering toward it does no harm. An item that needs both modalities is one that
+    neither alone is sure of.
 
     Args:
-        plain: Log-probabilities of the first answer token of the plain prompt, ``(items, vocabulary)``.
-        wanted: Those given the target alone.
+        wanted: Log-probabilities of the first answer token given the target alone, ``(items, vocabulary)``.
         other: Those given the other modality alone.
-        confidence: The target's own best answer must be at least this share as probable as the plain prompt's best.
-        support: The other modality alone must give the plain prompt's answer at least this probability. An answer
-            that neither gives alone comes of both together, and is left as it is.
+        sure: The least probability of the best answer that counts as sure.
 
     Returns:
         True where to steer, ``(items,)``.
     """
-    sure = wanted.max(-1).values.exp() >= confidence * plain.max(-1).values.exp()
-    answered = other.gather(-1, plain.argmax(-1, keepdim=True))[:, 0].exp() >= support
-    return sure & answered
+    return torch.minimum(wanted.max(-1).values, other.max(-1).values).exp() >= sure

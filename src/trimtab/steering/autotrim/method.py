@@ -32,18 +32,15 @@ class Autotrim(Method):
 
     Asked without the other modality, a model says what the target alone supports. Autotrim tries a grid of strengths
     and layers on the full prompt, all as rows on one shared prefix, and keeps for each item the candidate whose answer
-    distribution is nearest to that. It steers only where it sees a conflict: where the target alone is sure of an
-    answer, and the other modality alone gives the answer that the plain prompt gets. So an item that needs both is left
-    as it is. No labels are used in choosing.
+    distribution is nearest to that. It steers only where it sees a conflict: where each modality alone is sure of an
+    answer. An item that needs both is left as it is, since neither alone is sure there. No labels are used in choosing.
 
     Attributes:
         target: The modality to follow.
         layers: Candidate layers, 0-based; none given, the one at half the depth.
         strengths: Candidate strengths, beside 0.
         positions: Where vectors are added; see ``AddVector``.
-        confidence: The target's own best answer must be at least this share as probable as the plain prompt's best.
-        support: The other modality alone must give the plain prompt's answer at least this probability. With both of
-            these 0, every item is steered.
+        sure: Each modality alone must give its best answer at least this probability; 0 steers every item.
         base: Whose vectors: ``own``: each item's own way from its plain state to its state when given the target
             alone, which takes no training and no instruction; or Learn-to-Steer's, AMPS's, or the mean difference.
         network: Size and training of the networks.
@@ -54,9 +51,8 @@ class Autotrim(Method):
 
     layers: tuple[int, ...] = ()
     strengths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
-    positions: Positions = "from_last_prompt"
-    confidence: float = 0.5
-    support: float = 0.1
+    positions: Positions = "last_prompt"
+    sure: float = 0.7
     base: Base = "own"
     network: NetworkConfig = field(default_factory=NetworkConfig)
     seed: int = 0
@@ -69,15 +65,13 @@ class Autotrim(Method):
             raise UsageError(f"`base` of Autotrim must be one of {', '.join(BASES)}; got {self.base!r}.")
         if self.positions not in POSITIONS:
             raise UsageError(f"`positions` of Autotrim must be one of {', '.join(POSITIONS)}; got {self.positions!r}.")
-        if not (0 <= self.confidence <= 1 and 0 <= self.support <= 1):
-            raise UsageError(
-                f"`confidence` and `support` of Autotrim must be in 0..1; got {self.confidence} and {self.support}."
-            )
+        if not 0 <= self.sure <= 1:
+            raise UsageError(f"`sure` of Autotrim must be in 0..1; got {self.sure}; the default is 0.7.")
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
         """Learn a vector's predictor at every candidate layer, or nothing for ``base="own"``; see ``Method.fit``."""
         layers = [check_layer(model, layer, "Autotrim") for layer in self.layers or (default_layer(model),)]
-        rule = (self.target, layers, sorted(self.strengths), self.positions, self.confidence, self.support)
+        rule = (self.target, layers, sorted(self.strengths), self.positions, self.sure)
         identity = (self.name, self.target, model.name, model.fingerprint)
         if self.base == "own":
             return Artifact(*identity, chooser=AutotrimChooser(*rule), options=self.options())

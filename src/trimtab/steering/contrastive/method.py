@@ -27,6 +27,7 @@ class ContrastiveMethod(Method):
     """
 
     has_strength: ClassVar[bool] = True
+    changes_prompt: ClassVar[bool] = True
 
     plausibility: float = 0.1
 

@@ -27,6 +27,7 @@ class Instruction(Method):
     """
 
     name: ClassVar[str] = "instruction"
+    changes_prompt: ClassVar[bool] = True
 
     placement: Placement = "before_question"
 

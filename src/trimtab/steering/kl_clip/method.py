@@ -62,7 +62,8 @@ class KLClip(AdaptiveMethod):
     answer token, by two. See ``AdaptiveMethod`` for the other attributes.
 
     Attributes:
-        trial: Strength of the trial run and the largest that comes out; the paper's 2.
+        trial: Strength of the trial run and the largest that comes out, before the artifact's own strength multiplies
+            it; the paper's 2.
         top_p: Share of the probability whose tokens count; the released code's 0.95.
     """
 

@@ -30,6 +30,7 @@ class PAI(Method):
     """
 
     name: ClassVar[str] = "pai"
+    changes_prompt: ClassVar[bool] = True
     has_strength: ClassVar[bool] = True
 
     guidance: float = 1.1

@@ -31,6 +31,7 @@ class ChainOfThought(Method):
     """
 
     name: ClassVar[str] = "chain_of_thought"
+    changes_prompt: ClassVar[bool] = True
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
         """Learn nothing; the items are not looked at."""
@@ -58,6 +59,7 @@ class FewShot(Method):
     """
 
     name: ClassVar[str] = "few_shot"
+    changes_prompt: ClassVar[bool] = True
 
     shots: int = 2
 
@@ -103,6 +105,7 @@ class DropModality(Method):
     """
 
     name: ClassVar[str] = "drop"
+    changes_prompt: ClassVar[bool] = True
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
         """Learn nothing; the items are not looked at."""

@@ -37,6 +37,7 @@ class SinkChooser(Chooser):
     """
 
     kind: ClassVar[str] = "sinks"
+    has_strength: ClassVar[bool] = True
 
     target: Modality
     threshold: float
