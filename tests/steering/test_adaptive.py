@@ -102,6 +102,14 @@ def test_autotrims_own_vector_at_the_last_layer_is_the_target_alone(model: Model
     assert torch.allclose(first_scores(model, asks), wanted, atol=1e-4)
 
 
+def test_autotrim_leaves_prompts_of_one_modality_alone(model: Model):
+    artifact = quick("autotrim", sure=0.0).fit(model, ())
+    item = held_out_items()[0]
+    for ask in artifact.asks(model, [prompt_for(item, context=False), prompt_for(item, image=False)]):
+        assert isinstance(ask, Row)
+        assert not ask.edits
+
+
 def test_autotrims_own_vectors_need_no_training_and_can_be_saved(model: Model, tmp_path):
     artifact = quick("autotrim", base="own", target="text", layers=(1, 2)).fit(model, ())
     again = load_artifact(artifact.save(tmp_path / "own"), model)

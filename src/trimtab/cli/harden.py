@@ -83,7 +83,7 @@ def harden(
     after = found.record.get("after")
     if after:
         print_table(
-            "Accuracy on the validation items, in percent; worst is the lowest of all conditions",
+            "Accuracy on the validation items, in percent; worst is under the condition that loses most",
             ["", "before", "after"],
             [
                 [n.replace("_", ", "), f"{100 * found.record['before'][n]:.1f}", f"{100 * v:.1f}"]

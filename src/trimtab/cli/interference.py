@@ -85,7 +85,7 @@ def print_effects(summary: dict[str, Any]) -> None:
     )
     print_table(
         "Worst case over conditions, in percent of items",
-        ["relevant", "way", "scoring", "clean", "lowest", "under", "right under all (95 %)"],
+        ["relevant", "way", "scoring", "clean", "worst", "under", "right under all (95 %)"],
         worst_cells(summary["worst"]),
         left=3,
     )

@@ -119,7 +119,7 @@ def worst_cells(worst: Rows) -> list[list[str]]:
             row["scoring"],
             percent(row["clean"]),
             percent(row["worst"]),
-            row["condition"],
+            f"{row['condition']}, n = {row['worst_n']}",
             f"{percent(row['always'])} ({percent(row['always_low'])} to {percent(row['always_high'])})",
         ]
         for row in worst

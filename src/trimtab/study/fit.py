@@ -31,7 +31,9 @@ def fit_method(plan: Plan, name: str, target: Modality, train: TrainingSet, vali
     known = {option.name for option in fields(kind)}
     layers = spec.options.get("layers", plan.layers(train.model.n_layers))
     strengths = tuple(spec.options.get("strengths", plan.strengths))
-    defaults: dict[str, Any] = {"seed": plan.seed, "layers": tuple(layers), "strengths": strengths}
+    defaults: dict[str, Any] = {"seed": plan.seed, "strengths": strengths}
+    if "layers" in spec.options:
+        defaults["layers"] = tuple(layers)
     options = {key: value for key, value in defaults.items() if key in known} | spec.own_options
     method = make_method(spec.method, {"target": target, **options})
     part = train.part(spec.options.get("train_items"), spec.options.get("train_tasks"))

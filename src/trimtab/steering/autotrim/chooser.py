@@ -58,17 +58,21 @@ class AutotrimChooser(Chooser):
     def edits(self, model: Model, prompts: Sequence[Prompt], artifact: Artifact, strength: float) -> list[Edits]:
         """Try every candidate on every prompt that is a conflict, as rows of one run, and keep each prompt's best.
 
-        ``strength`` multiplies the candidates' own.
+        A prompt without picture or without context cannot be one. ``strength`` multiplies the candidates' own.
         """
-        found: list[Edits] = []
-        for start in range(0, len(prompts), PROMPTS_AT_ONCE):
-            part = prompts[start : start + PROMPTS_AT_ONCE]
+        found: list[Edits] = [()] * len(prompts)
+        whole = [k for k, prompt in enumerate(prompts) if prompt.images and prompt.context]
+        for start in range(0, len(whole), PROMPTS_AT_ONCE):
+            places = whole[start : start + PROMPTS_AT_ONCE]
+            part = [prompts[k] for k in places]
             alone = [Row(p.without(left_out)) for left_out in (opposite(self.target), self.target) for p in part]
             wanted, other = run(model, alone).logits.log_softmax(-1).split(len(part))
             steers = sees_conflict(wanted, other, self.sure)
-            conflicts = [prompt for prompt, on in zip(part, steers.tolist(), strict=True) if on]
-            best = iter(self._best(model, conflicts, wanted[steers], strength) if conflicts else ())
-            found += [next(best) if on else () for on in steers.tolist()]
+            conflicts = [k for k, on in zip(places, steers.tolist(), strict=True) if on]
+            if conflicts:
+                best = self._best(model, [prompts[k] for k in conflicts], wanted[steers], strength)
+                for k, edits in zip(conflicts, best, strict=True):
+                    found[k] = edits
         return found
 
     def _best(self, model: Model, prompts: Sequence[Prompt], wanted: Tensor, strength: float) -> list[Edits]:

@@ -37,7 +37,8 @@ class Autotrim(Method):
 
     Attributes:
         target: The modality to follow.
-        layers: Candidate layers, 0-based; none given, the one at half the depth.
+        layers: Candidate layers, 0-based; none given, those at half and three quarters of the depth, and the last;
+            for learned vectors those that a ``TrainingSet`` has.
         strengths: Candidate strengths, beside 0.
         positions: Where vectors are added; see ``AddVector``.
         sure: Each modality alone must give its best answer at least this probability; 0 steers every item.
@@ -70,7 +71,10 @@ class Autotrim(Method):
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
         """Learn a vector's predictor at every candidate layer, or nothing for ``base="own"``; see ``Method.fit``."""
-        layers = [check_layer(model, layer, "Autotrim") for layer in self.layers or (default_layer(model),)]
+        spread = dict.fromkeys((default_layer(model), 3 * model.n_layers // 4, model.n_layers - 1))
+        if self.base != "own" and isinstance(items, TrainingSet):
+            spread = dict.fromkeys(items.layers)  # where its states were read
+        layers = [check_layer(model, layer, "Autotrim") for layer in self.layers or spread]
         rule = (self.target, layers, sorted(self.strengths), self.positions, self.sure)
         identity = (self.name, self.target, model.name, model.fingerprint)
         if self.base == "own":

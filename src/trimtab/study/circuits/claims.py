@@ -91,11 +91,11 @@ def _transfer(summary: dict[str, Any], target: str) -> tuple[str, str, int]:
     evidence = f"{target}: lowest effect {_ci(peak, 'effect')} at layer {peak['layer']} (depth {depth:.2f})"
     hurts = peak["effect_high"] < 0 and peak["effect"] < -LEAST_EFFECT
     refuted = not hurts or depth > SHALLOW
-    if control is None:
-        return "no" if refuted else "", f"{evidence}, no control of this size", peak["n"]
-    evidence += f", control {control['effect']:.3f}"
+    evidence += ", no control of this size" if control is None else f", control {control['effect']:.3f}"
+    if refuted or control is None:
+        return "no" if refuted else "", evidence, peak["n"]
     beyond = peak["effect_high"] < control["effect"]
-    return "no" if refuted else "yes" if beyond else "", evidence, min(peak["n"], control["n"])
+    return "yes" if beyond else "", evidence, min(peak["n"], control["n"])
 
 
 def no_direct_path(summary: dict[str, Any]) -> Claim:

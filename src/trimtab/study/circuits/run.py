@@ -161,14 +161,20 @@ def _baseline(rows: list[dict[str, Any]], steps: CircuitSteps) -> list[dict[str,
 
 
 def _choose(plan: CircuitsPlan, steps: CircuitSteps, scores: Mapping[str, HeadScores]) -> dict[str, Any]:
-    """Choose on validation items the score whose heads hurt following most, and how strongly to amplify them."""
+    """Choose on validation items the score whose heads carry following, and how strongly to amplify them.
+
+    It is the one whose blocked heads lower following most beyond what they lower plain abilities: a head that every
+    answer needs would lower both.
+    """
     total = steps.model.n_layers * steps.model.n_heads
     count = how_many(total, plan.share)
     tops = {name: top_heads(found.mean(), count) for name, found in scores.items()}
     blocked = [Condition(name, steps.head_set(heads, -1.0)) for name, heads in tops.items()]
-    tried = records(steps.tried("choose-score", "validation", [Condition("intact"), *blocked], MODALITIES))
-    following = _following(tried)
-    score = min(tops, key=lambda name: (round(following[name], 9), list(tops).index(name)))
+    tried = records(steps.tried("choose-score", "validation", [Condition("intact"), *blocked], MEASURES))
+    following = _share_right([row for row in tried if row["measure"] in MODALITIES])
+    abilities = _share_right([row for row in tried if row["measure"] not in MODALITIES])
+    left = {name: following[name] - abilities.get(name, 0.0) for name in tops}
+    score = min(tops, key=lambda name: (round(left[name], 9), list(tops).index(name)))
     strengths = {f"amplified x{factor:g}": factor - 1 for factor in plan.factors}
     stronger = [Condition(name, steps.head_set(tops[score], strength)) for name, strength in strengths.items()]
     amplified = records(steps.tried("choose-strength", "validation", stronger, MODALITIES))
@@ -180,14 +186,15 @@ def _choose(plan: CircuitsPlan, steps: CircuitSteps, scores: Mapping[str, HeadSc
         "heads": [list(head) for head in tops[score]],
         "roles": [scores[score].role(head) for head in tops[score]],
         "validation": following,
+        "validation_abilities": abilities,
         "amplification": best,
         "strength": strengths[best],
-        "amplifications": _following(amplified),
+        "amplifications": _share_right(amplified),
     }
 
 
-def _following(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Return the following rate of each condition."""
+def _share_right(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the share of right answers under each condition."""
     return {name: sum(row["correct"] for row in part) / len(part) for (name,), part in grouped(rows, "condition")}
 
 
