@@ -1,6 +1,6 @@
 """Validate the Modality Contribution Score and write the page about it.
 
-    python -m benchmarks.contribution.validity [--items 160] [--models pocket-qwen pocket-llava] [--out docs]
+    python -m benchmarks.contribution.validity [--items 64] [--models pocket-qwen pocket-llava] [--out docs]
 
 Measures planted and tiny models, then the trained ones, and writes ``contribution_validity.json``, the figures and
 ``contribution_validity.md``. A run that was stopped goes on where it was: what the file holds for the same items and
@@ -25,7 +25,7 @@ from trimtab.study import choose_items
 from trimtab.study.run_folder import write_whole
 
 NUMBERS, PAGE, IMAGES = "contribution_validity.json", "contribution_validity.md", "images/contribution"
-UNDER_INSTRUCTIONS = ("default", "paper", "kl limit", "ce limit", "kl context")
+UNDER_INSTRUCTIONS = ("default", "paper", "ce", "ce limit", "kl context")
 
 
 class Numbers:
@@ -93,7 +93,7 @@ def main() -> None:
     """Measure, then write numbers, figures and page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="*", default=["pocket-qwen", "pocket-llava"])
-    parser.add_argument("--items", type=int, default=160)
+    parser.add_argument("--items", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("docs"))
     parser.add_argument("--fresh", action="store_true", help="measure everything anew")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from trimtab.contribution import (
     Ablation,
     AttentionMass,
@@ -10,32 +12,37 @@ from trimtab.contribution import (
     Method,
     Shapley,
 )
+from trimtab.contribution.config import Divergence
+
+
+def _sampled(divergence: Divergence, **options: Any) -> ContributionConfig:
+    return ContributionConfig(divergence=divergence, estimator="sampled", **options)
+
 
 READINGS: dict[str, Method] = {
     "default": ContributionConfig(),
     "paper": ContributionConfig.paper(),
-    "ce": ContributionConfig(divergence="ce"),
-    "ce reversed": ContributionConfig(divergence="ce_reversed"),
-    "kl": ContributionConfig(divergence="kl"),
-    "kl reversed": ContributionConfig(divergence="kl_reversed"),
-    "js": ContributionConfig(divergence="js"),
-    "probability": ContributionConfig(divergence="probability"),
-    "kl limit": ContributionConfig(divergence="kl", estimator="limit"),
-    "ce limit": ContributionConfig(divergence="ce", estimator="limit"),
-    "kl keys": ContributionConfig(divergence="kl", estimator="limit", entries="keys"),
-    "kl values": ContributionConfig(divergence="kl", estimator="limit", entries="values"),
-    "kl context": ContributionConfig(divergence="kl", estimator="limit", text="context"),
-    "kl whole prompt": ContributionConfig(divergence="kl", estimator="limit", text="prompt"),
-    "kl full gradient": ContributionConfig(divergence="kl", estimator="limit", gradient="full"),
-    "kl by token": ContributionConfig(divergence="kl", estimator="limit", normalise="tokens"),
-    "kl half variance": ContributionConfig(divergence="kl", constant="half_variance"),
-    "kl absolute": ContributionConfig(divergence="kl", estimator="limit", scale="absolute"),
-    "kl of answers": ContributionConfig(divergence="kl", vocabulary="answers"),
-    "kl median": ContributionConfig(divergence="kl", average="median", draws=5),
-    "kl embeddings": ContributionConfig(divergence="kl", site="embeddings"),
-    "kl all steps": ContributionConfig(divergence="kl", estimator="limit", steps=8),
+    "ce": _sampled("ce"),
+    "ce reversed": _sampled("ce_reversed"),
+    "kl": _sampled("kl"),
+    "kl reversed": _sampled("kl_reversed"),
+    "js": _sampled("js"),
+    "probability": _sampled("probability"),
+    "ce limit": ContributionConfig(divergence="ce"),
+    "kl keys": ContributionConfig(entries="keys"),
+    "kl values": ContributionConfig(entries="values"),
+    "kl context": ContributionConfig(text="context"),
+    "kl whole prompt": ContributionConfig(text="prompt"),
+    "kl full gradient": ContributionConfig(gradient="full"),
+    "kl by token": ContributionConfig(normalise="tokens"),
+    "kl half variance": _sampled("kl", constant="half_variance"),
+    "kl absolute": ContributionConfig(scale="absolute"),
+    "kl of answers": _sampled("kl", vocabulary="answers"),
+    "kl median": _sampled("kl", average="median", draws=5),
+    "kl embeddings": _sampled("kl", site="embeddings"),
+    "kl all steps": ContributionConfig(steps=8),
 }
-"""Named by what differs from the default; where it says limit, draws and sigmas do not matter."""
+"""Named by what differs from the default, the exact limit of KL; ``ce``, ``kl`` and their kin are sampled."""
 
 RELATIVES: dict[str, Method] = {
     "shapley": Shapley(),

@@ -42,7 +42,7 @@ def test_an_item_without_context_counts_its_question_as_text(model: Model):
 def test_answers_that_begin_alike_are_skipped_where_they_are_chosen_among(model: Model):
     items = conflict_items(2)
     items[1] = replace(items[1], answer_image="two cats", answer_text="two dogs")
-    config = ContributionConfig(vocabulary="answers")
+    config = ContributionConfig(vocabulary="answers", estimator="sampled")
     found = contribution(model, items, config=config)
     assert [c.item_id for c in found] == ["item-0"]
     assert "different tokens" in found.skipped[0].reason

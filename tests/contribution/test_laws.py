@@ -11,7 +11,7 @@ from tests.contribution.items import conflict_items
 from trimtab.contribution import ContributionConfig, Contributions, contribution
 from trimtab.models import Model
 
-SMALL = ContributionConfig(sigmas=(0.02,), draws=4)
+SMALL = ContributionConfig(sigmas=(0.02,), draws=4, divergence="ce", estimator="sampled")
 
 
 def total(model: Model, **options) -> float:

@@ -64,7 +64,10 @@ def test_the_sampled_score_converges_to_it(exact: Model, options: dict):
         contribution(
             exact,
             items,
-            config=replace(ContributionConfig(sigmas=(1e-4,), draws=draws, seed=s), **{"divergence": "kl"} | options),
+            config=replace(
+                ContributionConfig(sigmas=(1e-4,), draws=draws, seed=s, estimator="sampled"),
+                **{"divergence": "kl"} | options,
+            ),
         )[0]
         for s in range(4)
     ]

@@ -1,6 +1,7 @@
 """The batched scores against the plain reference, for every option."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -14,11 +15,13 @@ from trimtab.engine import Prompt, encode
 from trimtab.models import Model
 from trimtab.testing import tiny_model
 
+SAMPLED: dict[str, Any] = {"divergence": "ce", "estimator": "sampled"}
+
 
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: ",".join(f"{k}={v}" for k, v in o.items()) or "default")
 def test_equals_one_perturbation_at_a_time(model: Model, options: dict):
     items = conflict_items(2)
-    config = ContributionConfig(**{"sigmas": (0.1, 0.3), "draws": 2, "seed": 3} | options)
+    config = ContributionConfig(**SAMPLED | {"sigmas": (0.1, 0.3), "draws": 2, "seed": 3} | options)
     found = contribution(model, items, config=config)
     assert [c.item_id for c in found] == [i.id for i in items]
     for item, c in zip(items, found, strict=True):
@@ -40,7 +43,7 @@ def test_two_pictures_under_padding(model: Model):
         Prompt("What is the color?", pictures, "a dog sleeps on the red sofa"),
         Prompt("one two three?", pictures[:1], "two cats play"),
     ]
-    items, config = conflict_items(2), ContributionConfig(sigmas=(0.2,), draws=1)
+    items, config = conflict_items(2), ContributionConfig(**SAMPLED, sigmas=(0.2,), draws=1)
     questions = [Question(i, p, encode(model, p)) for i, p in zip(items, prompts, strict=True)]
     assert len(questions[0].encoded) != len(questions[1].encoded)
     for question, found in zip(questions, mcs.score_questions(model, questions, config), strict=True):
@@ -92,7 +95,7 @@ def test_any_attention_implementation(model: Model, attention: str):
 def test_bfloat16_keeps_entries_noise_and_loss_in_float32(family: str):
     low, exact = (tiny_model(family, layers=2, check=False) for _ in range(2))
     low.hf.to(torch.bfloat16)
-    config = ContributionConfig(sigmas=(0.3,), draws=2)
+    config = ContributionConfig(**SAMPLED, sigmas=(0.3,), draws=2)
     for site in ("cache", "embeddings"):
         a, b = (contribution(m, conflict_items(1), config=replace(config, site=site))[0] for m in (low, exact))
         assert a.ratio == pytest.approx(b.ratio, abs=0.1)

@@ -24,9 +24,9 @@ VALUES = ContributionConfig(estimator="limit", divergence="kl", entries="values"
 METHODS = [
     ContributionConfig(),
     ContributionConfig.paper(),
-    ContributionConfig(divergence="kl"),
-    ContributionConfig(divergence="kl", estimator="limit"),
-    ContributionConfig(divergence="probability", text="prompt"),
+    ContributionConfig(divergence="ce", estimator="sampled"),
+    ContributionConfig(divergence="kl", estimator="sampled"),
+    ContributionConfig(divergence="probability", estimator="sampled", text="prompt"),
     Shapley(),
     Ablation(),
 ]

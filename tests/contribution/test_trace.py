@@ -14,7 +14,7 @@ from trimtab.models import Model
 
 
 def test_each_step_equals_the_naive_way(model: Model):
-    item, config = conflict_items(1)[0], ContributionConfig(sigmas=(0.2,), draws=1, divergence="kl")
+    item, config = conflict_items(1)[0], ContributionConfig(sigmas=(0.2,), draws=1, estimator="sampled")
     found = trace(model, item, config=config, max_new_tokens=3)
     answer = generate(model, [prompt_for(item)], max_new_tokens=3).tokens[0]
     assert found.tokens == tuple(model.tokenizer.decode([t]) for t in answer)

@@ -67,8 +67,8 @@ class ContributionConfig:
             noise. ``"js"``: the Jensen-Shannon divergence. ``"probability"``: f is the noisy probability of the clean
             answer's likeliest token (Gat et al., ICML 2022); no divergence, hence no reference to x.
         estimator: ``"sampled"``: noise, forward, backward. ``"limit"``: the exact value for ever smaller noise from
-            gradients of log p of the likeliest tokens, without noise. It is there for ``ce``, ``kl``, ``kl_reversed``
-            and ``js``.
+            gradients of log p of the likeliest tokens, without noise; sigmas and draws do not matter. It is there for
+            ``ce``, ``kl``, ``kl_reversed`` and ``js``; other readings need ``"sampled"``.
         top_tokens: For ``"limit"``: how many likeliest tokens are told apart; the others count as one.
         site: Where the noise goes: ``"cache"``: keys and values of the prompt, its last token being the query;
             ``"embeddings"``: input embeddings, with a full forward pass for each draw (Gat et al., NeurIPS 2020).
@@ -98,8 +98,8 @@ class ContributionConfig:
     sigmas: tuple[float, ...] = (0.1, 0.2)
     draws: int = 2
     seed: int = 0
-    divergence: Divergence = "ce"
-    estimator: Estimator = "sampled"
+    divergence: Divergence = "kl"
+    estimator: Estimator = "limit"
     top_tokens: int = 16
     site: Site = "cache"
     entries: Entries = "both"

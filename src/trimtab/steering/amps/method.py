@@ -31,7 +31,7 @@ class AMPS(VectorMethod):
         beta: How much the ratio matters (eq. 9).
         anchor: Whether an item's ratio is set against its task's mean or against that of all items.
         shuffled: Give the scalings to items at random instead: the control for whether their assignment matters.
-        contribution: How visual ratios are measured.
+        contribution: How visual ratios are measured; left out, by the paper's cross entropy.
         network: Size and training of the network.
     """
 
@@ -41,7 +41,9 @@ class AMPS(VectorMethod):
     beta: float = 1.0
     anchor: Anchor = "task"
     shuffled: bool = False
-    contribution: ContributionConfig = field(default_factory=ContributionConfig)
+    contribution: ContributionConfig = field(
+        default_factory=lambda: ContributionConfig(divergence="ce", estimator="sampled")
+    )
     network: NetworkConfig = field(default_factory=NetworkConfig)
 
     def __post_init__(self) -> None:
