@@ -10,8 +10,8 @@ from trimtab.steering import Autotrim, DropModality, TrainingSet
 from trimtab.study import choose_items, control_rates, evaluate_controls, joint_controls, records
 
 model = tt.load("pocket-qwen")
-layers = (model.n_layers // 3, model.n_layers // 2, 2 * model.n_layers // 3)
-train = TrainingSet(model, choose_items(tt.read_items("pocket-mc2:train"), 240, seed=0), layers)
+half = model.n_layers // 2
+train = TrainingSet(model, choose_items(tt.read_items("pocket-mc2:train"), 240, seed=0), [half])
 test = choose_items(tt.read_items("pocket-mc2:test"), 80, seed=0)
 needs_both = joint_controls([i for i in tt.read_items("pocket-interference:test") if i.relevant == "both"][:80])
 
@@ -19,8 +19,8 @@ for target in ("image", "text"):
     methods = [
         tt.NoSteering(target).fit(model),
         DropModality(target).fit(model),
-        tt.L2S(target, layer=layers[1]).fit(model, train).with_strength(2.0),
-        Autotrim(target, layers=layers).fit(model),  # no training, no labels: it listens to the model itself
+        tt.L2S(target, layer=half).fit(model, train),  # at strength 1; trimtab.steering.tune would choose
+        Autotrim(target).fit(model),  # no training, no labels: it listens to the model itself
     ]
     found = tt.evaluate(model, test, methods)
     print(found.rates.query("task == 'all'")[["method", "target", "following", "collapse"]].to_string(index=False))
