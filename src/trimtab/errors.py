@@ -28,6 +28,10 @@ class UnsupportedModelError(TrimtabError, ValueError):
     """The model's family is unknown, or its self-check at load failed."""
 
 
+class UnsupportedMethodError(UsageError):
+    """A method has nothing to work with on this model, whatever its options; others may."""
+
+
 class NothingEditedError(TrimtabError, RuntimeError):
     """An edit was applied but touched no position."""
 

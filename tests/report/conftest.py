@@ -81,7 +81,7 @@ def summary() -> dict:
         "parameters": 9e6,
         "dtype": "float32",
     }
-    return summarise(Plan(strengths=STRENGTHS), dict.fromkeys(MODELS, model), answers(), contributions, artifacts())
+    return summarise(Plan(strengths=STRENGTHS), dict.fromkeys(MODELS, model), answers(), contributions, artifacts(), [])
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ import yaml
 from pandas import read_parquet
 
 from trimtab.errors import RunFolderError, UsageError
-from trimtab.study import ALL_TASKS, Plan, choose_items, read_summary, records
+from trimtab.report import write_report
+from trimtab.study import ALL_TASKS, SCHEMA_VERSION, Plan, choose_items, read_summary, records
 
 ROW = "model method target protocol task strength n following following_low following_high opposite other collapse"
 CONTRIBUTION = "model task instruction n ratio ratio_low ratio_high"
@@ -33,7 +34,7 @@ class KilledAfter:
 
 def test_summary_has_its_schema(finished, plan):
     summary = read_summary(finished)
-    assert summary["schema_version"] == 1
+    assert summary["schema_version"] == SCHEMA_VERSION
     assert summary["seed"] == plan.seed
     assert list(summary["models"]) == ["tiny-llava"]
     assert len(summary["models"]["tiny-llava"]["fingerprint"]) == 16
@@ -104,6 +105,16 @@ def test_a_finished_study_computes_nothing(finished, run, model, monkeypatch):
     monkeypatch.setattr(type(model), "decode", lambda *_a, **_k: pytest.fail("the model ran"))
     run(finished)
     assert (finished / "summary.json").read_bytes() == before
+
+
+def test_a_method_that_a_model_cannot_take_is_left_out_and_named(run, plan, tmp_path):
+    out = run(tmp_path / "run", replace(plan, methods=("none", "var"), targets=("image",)))
+    summary = read_summary(out)
+    (refused,) = summary["refused"]
+    assert (refused["model"], refused["method"], refused["target"]) == ("tiny-llava", "var", "image")
+    assert "no token is a sink" in refused["reason"]
+    assert {row["method"] for row in summary["rows"]} == {"none"}
+    assert "no token is a sink" in write_report(out).read_text()
 
 
 def test_another_seed_needs_another_folder(finished, run, plan):

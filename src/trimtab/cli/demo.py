@@ -67,3 +67,5 @@ def print_study(summary: dict[str, Any]) -> None:
         left=3,
     )
     print_line(headline(summary))
+    for r in summary["refused"]:
+        print_line(f"Left out on {r['model']}: {r['method']} toward the {r['target']}: {r['reason']}")

@@ -108,6 +108,11 @@ def cautions(summary: Summary) -> list[str]:
         "Layer, strength and AMPS's reading were chosen on validation items, and every rate above is from test "
         "items that no method has seen. Intervals cover the choice of items, not the choice of seed or of model.",
     ]
+    found += [
+        f"{method_name(r['method'])} toward the {r['target']} is left out on {r['model']}, which cannot take it: "
+        f"{r['reason']}"
+        for r in summary["refused"]
+    ]
     bundled = [name for name in summary["models"] if name.startswith("pocket-")]
     if bundled:
         named = " and ".join(bundled)

@@ -10,9 +10,9 @@ from trimtab.data import Item, judge
 from trimtab.data.prompts import prompt_for
 from trimtab.engine import MAX_NEW_TOKENS, Row
 from trimtab.models import Model
-from trimtab.steering import Artifact, answer, first_scores
+from trimtab.steering import Artifact, Ask, answer, first_scores
 from trimtab.steering.chooser import answer_divergence
-from trimtab.study.evaluate import conditions
+from trimtab.study.evaluate import Asks, conditions
 from trimtab.study.records import Record, grouped
 from trimtab.study.statistics import wilson
 
@@ -69,15 +69,15 @@ def evaluate_controls(
     from pandas import DataFrame
 
     prompts = [prompt_for(control.item) for control in controls]
-    plain = first_scores(model, [Row(prompt) for prompt in prompts])
+    ways, asks = conditions(methods, strengths), Asks()
+    places = [[asks.place(ask) for ask in way.artifact.asks(model, prompts, way.strength)] for way in ways]
+    unsteered = [asks.place(Row(prompt)) for prompt in prompts]
+    texts = answer(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress).texts
+    moved = _divergences(model, asks.asks, places, unsteered)
     table: list[dict[str, Any]] = []
-    for way in conditions(methods, strengths):
-        asks = way.artifact.asks(model, prompts, way.strength)
-        texts = answer(model, asks, max_new_tokens=max_new_tokens).texts
-        steered = first_scores(model, asks).clamp_min(RULED_OUT)
-        moved = answer_divergence(steered, plain).tolist()
-        for control, text, divergence in zip(controls, texts, moved, strict=True):
-            judgement = judge(text, control.item)
+    for way, way_places in zip(ways, places, strict=True):
+        for control, place in zip(controls, way_places, strict=True):
+            judgement = judge(texts[place], control.item)
             table.append(
                 {
                     "id": control.item.id,
@@ -87,15 +87,29 @@ def evaluate_controls(
                     "target": way.artifact.target,
                     "strength": way.strength,
                     "chosen": way.chosen,
-                    "prediction": text,
+                    "prediction": texts[place],
                     "right": judgement.label != "other",
                     "collapsed": judgement.collapsed,
-                    "divergence": divergence,
+                    "divergence": moved[place],
                 }
             )
-        if progress:
-            progress(len(prompts))
     return DataFrame(table)
+
+
+def _divergences(
+    model: Model, asks: Sequence[Ask], places: Sequence[Sequence[int]], unsteered: Sequence[int]
+) -> dict[int, float]:
+    """Return KL(steered || unsteered) of the first answer token of everything asked, by its place.
+
+    One control at a time, under all conditions: its rows share a prefix, and few distributions are held at once.
+    """
+    found: dict[int, float] = {}
+    for own, plain in zip(zip(*places, strict=True), unsteered, strict=True):
+        wanted = sorted({*own, plain})
+        scores = first_scores(model, [asks[place] for place in wanted]).clamp_min(RULED_OUT)
+        moved = answer_divergence(scores, scores[[wanted.index(plain)]].expand_as(scores))
+        found.update(zip(wanted, moved.tolist(), strict=True))
+    return found
 
 
 RULED_OUT = -100.0

@@ -97,7 +97,7 @@ def evaluate(
         reason = skipped[0].reason if skipped else "it holds none"
         raise UsageError(f"`items` of evaluate must hold at least one item that can be asked; {reason}.")
     valid = valid_answers(item for item, _ in asked) if valid is None else valid
-    asks, prompts = _Asks(), [prompt for _, prompts in asked for prompt in prompts]
+    asks, prompts = Asks(), [prompt for _, prompts in asked for prompt in prompts]
     places = []
     for way in ways:
         found = iter([asks.place(ask) for ask in way.artifact.asks(model, prompts, way.strength)])
@@ -152,7 +152,7 @@ def _ask(how: Protocol, items: Iterable[Item]) -> tuple[list[tuple[Item, list[Pr
     return asked, skipped
 
 
-class _Asks:
+class Asks:
     """What is asked in one run, in which a prompt without edits is asked once, however many conditions want it."""
 
     def __init__(self) -> None:

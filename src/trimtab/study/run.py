@@ -18,7 +18,7 @@ from trimtab.study.plan import SWEPT, Plan, choose_items
 from trimtab.study.progress import Progress, Silent
 from trimtab.study.provenance import describe, git_commit, hardware, versions
 from trimtab.study.run_folder import CONTROLS, ITEMS, PROVENANCE, SUMMARY, RunFolder, StepResult
-from trimtab.study.steps import NEUTRAL, ModelStudy, StudyItems
+from trimtab.study.steps import NEUTRAL, REFUSED, ModelStudy, StudyItems
 from trimtab.study.summary import as_json, summarise
 
 if TYPE_CHECKING:
@@ -76,19 +76,24 @@ def run_study(
     for model in models.values():
         study = ModelStudy(plan, folder, model, items, progress)
         measured += study.measure()
-        fitted += study.fit()
-        artifacts = study.artifacts()
+        fit = study.fit()
+        fitted += fit
+        artifacts = study.artifacts(fit)
         evaluated += study.evaluate(artifacts)
         controlled += study.control(artifacts)
         counted += study.cost(artifacts)
-    contributions, chosen, answers = _joined(measured), _joined(fitted), _joined(evaluated)
+    refused = [step.notes[REFUSED] for step in fitted if REFUSED in step.notes]
+    chosen = _joined(step for step in fitted if REFUSED not in step.notes)
+    contributions, answers = _joined(measured), _joined(evaluated)
     controls, costs = (_joined(steps) if steps else None for steps in (controlled, counted))
     with_scores = _with_scores(plan, answers, contributions)
     folder.write(ITEMS, lambda part: with_scores.to_parquet(part, index=False))
     folder.write(PROVENANCE, json.dumps(_provenance(plan, folder, identities, items, models), indent=1) + "\n")
     if controls is not None:
         folder.write(CONTROLS, lambda part: controls.to_parquet(part, index=False))
-    folder.write(SUMMARY, as_json(summarise(plan, identities, answers, contributions, chosen, controls, costs)))
+    folder.write(
+        SUMMARY, as_json(summarise(plan, identities, answers, contributions, chosen, refused, controls, costs))
+    )
     return folder.path
 
 

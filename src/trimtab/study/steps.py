@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from trimtab.contribution import ContributionConfig, contribution
 from trimtab.data import Item, Items, items_fingerprint
 from trimtab.data.prompts import INSTRUCTIONS, Modality
+from trimtab.errors import UnsupportedMethodError
 from trimtab.models import Model
 from trimtab.steering import Artifact, TrainingSet, load_artifact
 from trimtab.study.controls import Control, evaluate_controls, joint_controls, unimodal_controls
@@ -33,6 +34,9 @@ logger = logging.getLogger(__name__)
 
 NEUTRAL = "none"
 """Name of the prompt without an instruction in tables."""
+
+REFUSED = "refused"
+"""Note of a step whose method the model cannot take: why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +103,10 @@ class ModelStudy:
         return done
 
     def fit(self) -> list[StepResult]:
-        """Fit every method for every target, and save the artifacts."""
+        """Fit every method for every target, and save the artifacts.
+
+        A method that cannot work on this model is left out: its step has the reason as ``refused`` in its notes.
+        """
         wanted = self.plan.wanted()
         done = []
         with self.progress.task(f"{self.model.name}: fit and tune", len(wanted)) as advance:
@@ -112,10 +119,13 @@ class ModelStudy:
                 advance(1)
         return done
 
-    def artifacts(self) -> list[Artifact]:
-        """Load the saved artifacts, target by target in the order of the plan's methods."""
-        wanted = self.plan.wanted()
-        return [load_artifact(self._artifact_folder(method, target), self.model) for method, target in wanted]
+    def artifacts(self, fitted: Sequence[StepResult]) -> list[Artifact]:
+        """Load the saved artifacts of what ``fit`` returned, target by target in the order of the plan's methods."""
+        return [
+            load_artifact(self._artifact_folder(method, target), self.model)
+            for (method, target), step in zip(self.plan.wanted(), fitted, strict=True)
+            if REFUSED not in step.notes
+        ]
 
     def evaluate(self, artifacts: Sequence[Artifact]) -> list[StepResult]:
         """Evaluate the artifacts at their own strengths, and openly at every strength on the first test items."""
@@ -203,11 +213,16 @@ class ModelStudy:
         return self.folder.path / "artifacts" / folder_name(self.model.name) / f"{method}-{target}"
 
     def _fit(self, method: str, target: Modality) -> StepResult:
-        artifact = fit_method(self.plan, method, target, self._training_set, self.items.validation)
-        home = self._artifact_folder(method, target)
+        home, options = self._artifact_folder(method, target), sorted(self.plan.spec(method).options)
         shutil.rmtree(home, ignore_errors=True)  # left by a study killed just after it saved this artifact
+        try:
+            artifact = fit_method(self.plan, method, target, self._training_set, self.items.validation)
+        except UnsupportedMethodError as error:
+            logger.warning("%s leaves out %s toward the %s: %s", self.model.name, method, target, error)
+            refusal = {"model": self.model.name, "method": method, "target": target, "reason": str(error)}
+            return StepResult(artifact_table([], options), {REFUSED: refusal})
         artifact.save(home)
-        return StepResult(artifact_table([artifact], sorted(self.plan.spec(method).options)), {})
+        return StepResult(artifact_table([artifact], options), {})
 
     def _measure(self, chunk: Sequence[Item], name: str, instruction: str | None) -> StepResult:
         config = ContributionConfig(seed=self.plan.seed)

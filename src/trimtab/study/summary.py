@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from trimtab.study.plan import Plan
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DIGITS = 6
 """Decimals kept: far below any interval's width."""
 P_VALUES = ("p", "p_holm")
@@ -29,6 +29,7 @@ def summarise(
     answers: DataFrame,
     contributions: DataFrame,
     artifacts: DataFrame,
+    refused: list[Record],
     controls: DataFrame | None = None,
     costs: DataFrame | None = None,
 ) -> dict[str, Any]:
@@ -40,6 +41,7 @@ def summarise(
         answers: Judged answers of all models; the rows of ``Evaluation.answers``.
         contributions: ``model, instruction, item_id, task, image, text, ratio`` of each item.
         artifacts: What was chosen for each method; see ``artifact_table``.
+        refused: ``model, method, target, reason`` of methods that a model cannot take.
         controls: Judged answers to items without a conflict; the rows of ``evaluate_controls``.
         costs: Work of single answers; the rows of ``costs``, whose seconds are left out.
     """
@@ -56,6 +58,7 @@ def summarise(
         "study": plan.name,
         "models": models,
         "artifacts": _plain(artifacts),
+        "refused": refused,
         "rows": [_rounded(row) for row in rows],
         "contribution": [_rounded(row) for row in _contribution_rows(records(contributions), plan.seed)],
         "paired": [_rounded(row) for row in _corrected(_paired_rows(plan, list(models), chosen))],

@@ -11,7 +11,7 @@ from torch import Tensor
 from trimtab.data import Item
 from trimtab.data.prompts import Modality, prompt_for
 from trimtab.engine import Edit, Prompt, Read, RedistributeAttention, run
-from trimtab.errors import UsageError
+from trimtab.errors import UnsupportedMethodError, UsageError
 from trimtab.models import Model
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import Chooser, register_chooser
@@ -130,7 +130,7 @@ class VAR(Method):
         shown = list(items.items if isinstance(items, TrainingSet) else items)[:LOOKED_AT]
         found = chooser.sinks(model, [prompt_for(item) for item in shown])
         if shown and not any(found):
-            raise UsageError(
+            raise UnsupportedMethodError(
                 f"`threshold` of VAR must be one that some state of {model.name} exceeds: no token is a sink in "
                 f"{len(shown)} prompts at {self.threshold:g} (scaled to {threshold:.2f} for a width of "
                 f"{model.hidden_size}); lower it, or leave VAR out for this model."
