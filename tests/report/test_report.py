@@ -6,7 +6,7 @@ import pytest
 
 from trimtab.errors import RunFolderError
 from trimtab.report import following_tables, headline, paired_table, verdicts, write_report
-from trimtab.report.tables import p_value, points, receipt_table
+from trimtab.report.tables import equal_strength_table, p_value, points, receipt_table
 
 
 class Page(HTMLParser):
@@ -86,6 +86,14 @@ def test_a_study_without_amps_says_so(summary):
 def test_paired_lines(summary):
     first = paired_table(summary, [("amps", "l2s")])[0]
     assert (first.difference, first.split, first.p, first.decided) == ("+30.0", "18 : 0", "< 0.001", True)
+
+
+def test_differences_at_equal_strength(summary):
+    strengths, lines = equal_strength_table(summary)
+    assert strengths == [f"{r['strength']:g}" for r in summary["equal_strength"][: len(strengths)]]
+    first, cells = summary["equal_strength"][0], lines[0].cells
+    assert (lines[0].pair, cells[0].text) == ("AMPS − L2S", points(first["difference"]))
+    assert len(cells) == len(strengths)
 
 
 def test_numbers_are_written_for_readers():

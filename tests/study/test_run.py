@@ -10,6 +10,7 @@ from pandas import read_parquet
 from trimtab.errors import RunFolderError, UsageError
 from trimtab.report import write_report
 from trimtab.study import ALL_TASKS, SCHEMA_VERSION, Plan, choose_items, read_summary, records
+from trimtab.study.summary import _scaled_pairs
 
 ROW = "model method target protocol task strength n following following_low following_high opposite other collapse"
 CONTRIBUTION = "model task instruction n ratio ratio_low ratio_high"
@@ -66,6 +67,25 @@ def test_paired_compares_amps_with_l2s(finished):
     pairs = [p for p in read_summary(finished)["paired"] if (p["method"], p["baseline"]) == ("amps", "l2s")]
     assert [p["target"] for p in pairs] == ["image", "text"]
     assert all(p["n"] == 8 and 0 <= p["p"] <= 1 for p in pairs)
+
+
+def test_scalings_are_compared_at_equal_strength(finished):
+    rows = read_summary(finished)["equal_strength"]
+    assert [(r["method"], r["baseline"], r["target"], r["strength"]) for r in rows] == [
+        ("amps", "l2s", target, strength) for target in ("image", "text") for strength in (1.0, 4.0)
+    ]
+    assert all(r["n"] in (4, 8) and r["p"] <= r["p_holm"] <= 1 for r in rows)
+
+
+def test_a_shuffled_scaling_is_compared_with_its_like_alone():
+    variants = {
+        "l2s_more": {"method": "l2s", "seed": 1},
+        "prose": {"method": "amps", "reading": "prose"},
+        "shuffled": {"method": "amps", "reading": "prose", "shuffled": True},
+        "other": {"method": "amps", "reading": "literal", "seed": 1},
+    }
+    plan = Plan(methods=("none", "l2s", *variants), variants=variants)
+    assert _scaled_pairs(plan) == [("prose", "l2s"), ("prose", "shuffled"), ("shuffled", "l2s"), ("other", "l2s_more")]
 
 
 def test_items_hold_answers_and_scores(finished):

@@ -11,7 +11,7 @@ from trimtab.errors import RunFolderError
 from trimtab.report.checks import KINDS, control_kinds, control_table, cost_table, oracle_table, paper_table
 from trimtab.report.curves import attribute_figure, pareto_figure, preference_figure
 from trimtab.report.figures import contribution_figure, paired_figure, strength_figure
-from trimtab.report.tables import following_tables, paired_table, receipt_table
+from trimtab.report.tables import equal_strength_table, following_tables, paired_table, receipt_table
 from trimtab.report.words import PAIR, cautions, headline, verdicts
 from trimtab.study import ALL_TASKS, SCHEMA_VERSION, read_provenance, read_summary
 from trimtab.study.run_folder import write_whole
@@ -93,6 +93,7 @@ def _render(summary: dict[str, Any], provenance: dict[str, Any], images: dict[st
         tables=tables,
         items=items,
         paired=paired_table(summary, shown_pairs(summary)),
+        equal_strength=equal_strength_table(summary),
         images=images,
         pareto_figures=[{"model": m, "image": images[f"pareto-{_slug(m)}"]} for m in summary["models"]],
         controls=control_table(summary),

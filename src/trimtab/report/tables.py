@@ -12,7 +12,7 @@ SIGNIFICANCE = 0.05
 
 
 class Cell(NamedTuple):
-    """A number of a table, as text; ``best`` if it is the highest of its model's column."""
+    """A number of a table, as text; ``best`` if it is to stand out."""
 
     text: str
     best: bool = False
@@ -138,6 +138,34 @@ def paired_table(summary: Summary, pairs: list[tuple[str, str]]) -> list[PairedL
         for r in summary["paired"]
         if (r["method"], r["baseline"]) == pair
     ]
+
+
+class EqualLine(NamedTuple):
+    """A pair of methods at equal strengths: the difference at each, decided or not."""
+
+    model: str
+    target: str
+    pair: str
+    cells: list[Cell]
+
+
+def equal_strength_table(summary: Summary) -> tuple[list[str], list[EqualLine]]:
+    """Lay out the comparisons at equal strength: the strengths, and a line for each model, target and pair."""
+    rows = summary["equal_strength"]
+    strengths = sorted({r["strength"] for r in rows})
+    found: dict[tuple[str, str, str], dict[float, dict[str, Any]]] = {}
+    for r in rows:
+        pair = f"{method_name(r['method'])} − {method_name(r['baseline'])}"
+        found.setdefault((r["model"], r["target"], pair), {})[r["strength"]] = r
+    lines = [EqualLine(*key, [_equal_cell(own.get(strength)) for strength in strengths]) for key, own in found.items()]
+    return [f"{strength:g}" for strength in strengths], lines
+
+
+def _equal_cell(row: dict[str, Any] | None) -> Cell:
+    if row is None:
+        return Cell("")
+    bounds = f"{points(row['difference_low'])} to {points(row['difference_high'])}, p {p_value(row['p_holm'])} (Holm)"
+    return Cell(points(row["difference"]), row["p_holm"] < SIGNIFICANCE, bounds)
 
 
 def receipt_table(provenance: dict[str, Any], summary: Summary) -> list[dict[str, Any]]:

@@ -21,6 +21,8 @@ SCHEMA_VERSION = 2
 DIGITS = 6
 """Decimals kept: far below any interval's width."""
 P_VALUES = ("p", "p_holm")
+SCALING_OPTIONS = ("reading", "beta", "anchor", "shuffled", "contribution")
+"""What AMPS has beside L2S."""
 
 
 def summarise(
@@ -62,6 +64,7 @@ def summarise(
         "rows": [_rounded(row) for row in rows],
         "contribution": [_rounded(row) for row in _contribution_rows(records(contributions), plan.seed)],
         "paired": [_rounded(row) for row in _corrected(_paired_rows(plan, list(models), chosen))],
+        "equal_strength": [_rounded(row) for row in _corrected(_equal_strength_rows(plan, records(artifacts), judged))],
         "oracle": [_rounded(row) for row in oracle_rates([r for r in judged if r["protocol"] == SWEPT])],
         "preference": [_rounded(row) for row in preference_rates([r for r in judged if r["protocol"] == SWEPT])],
         "controls": [] if controls is None else [_rounded(row) for row in control_rates(records(controls))],
@@ -91,29 +94,69 @@ def _paired_rows(plan: Plan, models: list[str], chosen: list[Record]) -> list[Re
         methods = [m for m in plan.methods if any(row["method"] == m for row in part)]
         for place, method in enumerate(methods):
             for baseline in methods[:place]:
-                found = compare(part, {"method": method}, {"method": baseline}, plan.seed)
-                rows.append(
-                    {
-                        "model": model,
-                        "protocol": protocol,
-                        "target": target,
-                        "method": method,
-                        "baseline": baseline,
-                        "n": found.n,
-                        "difference": found.difference,
-                        "difference_low": found.low,
-                        "difference_high": found.high,
-                        "p": found.p,
-                        "effect": found.effect,
-                        "method_only": found.first_only,
-                        "baseline_only": found.second_only,
-                    }
-                )
+                rows.append({**where, **_difference(part, method, baseline, plan.seed)})
     return rows
 
 
+def _equal_strength_rows(plan: Plan, artifacts: list[Record], judged: list[Record]) -> list[Record]:
+    """Compare AMPS with L2S, and with its own shuffled scalings, at the same layer and each strength of the sweep.
+
+    At the strengths chosen for each, a difference may come of the strength alone. Readings whose scaling is 1 on
+    average (``trimtab.steering.amps.scaling``) have the same mean strength as L2S here; the others have twice that.
+    """
+    layers = {(a["model"], a["target"], a["method"]): a["layer"] for a in artifacts}
+    rows = []
+    for model, target in product(dict.fromkeys(a["model"] for a in artifacts), plan.targets):
+        where = {"model": model, "protocol": SWEPT, "target": target}
+        swept = [row for row in judged if where.items() <= row.items()]
+        for method, baseline in _scaled_pairs(plan):
+            same_layer = layers.get((model, target, method), -1) == layers.get((model, target, baseline), -2)
+            for strength in plan.strengths if same_layer else ():
+                part = [row for row in swept if row["strength"] == strength]
+                if {method, baseline} <= {row["method"] for row in part}:
+                    found = _difference(part, method, baseline, plan.seed)
+                    rows.append({**where, "strength": strength, **found})
+    return rows
+
+
+def _scaled_pairs(plan: Plan) -> list[tuple[str, str]]:
+    """Return each AMPS with each L2S of the same training, and each shuffled one with its like."""
+    specs = {name: plan.spec(name) for name in plan.methods}
+    own = {name: {k: v for k, v in s.options.items() if k not in SCALING_OPTIONS} for name, s in specs.items()}
+    shuffled = {name for name, spec in specs.items() if spec.options.get("shuffled")}
+    return [
+        (first, second)
+        for first, second in product(specs, specs)
+        if specs[first].method == "amps"
+        and (
+            (specs[second].method == "l2s" and own[first] == own[second])
+            or (
+                first not in shuffled
+                and second in shuffled
+                and {**specs[first].options, "shuffled": True} == specs[second].options
+            )
+        )
+    ]
+
+
+def _difference(part: list[Record], method: str, baseline: str, seed: int) -> Record:
+    found = compare(part, {"method": method}, {"method": baseline}, seed)
+    return {
+        "method": method,
+        "baseline": baseline,
+        "n": found.n,
+        "difference": found.difference,
+        "difference_low": found.low,
+        "difference_high": found.high,
+        "p": found.p,
+        "effect": found.effect,
+        "method_only": found.first_only,
+        "baseline_only": found.second_only,
+    }
+
+
 def _corrected(rows: list[Record]) -> list[Record]:
-    """Add Holm's correction over one family: one pair of methods, on all models, targets and protocols."""
+    """Add Holm's correction over one family: a pair of methods, everywhere that it is compared."""
     for _, family in grouped(rows, "method", "baseline"):
         for row, p in zip(family, holm([row["p"] for row in family]), strict=True):
             row["p_holm"] = p
