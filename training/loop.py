@@ -45,10 +45,14 @@ class Run:
         rates: Peak learning rate of each module part, by a piece of its parameters' names ("" for all).
         steps: Number of steps of the whole stage.
         warmup: Steps of linear warm-up; a cosine to a tenth follows.
+
+    Raises:
+        ValueError: The folder's state is of a run with other settings.
     """
 
     def __init__(self, folder: Path, modules: dict[str, nn.Module], rates: dict[str, float], steps: int, warmup: int):
         self.folder, self.modules, self.steps, self.warmup = folder, modules, steps, warmup
+        self.settings = {"rates": rates, "steps": steps, "warmup": warmup}
         folder.mkdir(parents=True, exist_ok=True)
         self.optimizers = _optimizers(modules, rates)
         self.peaks = [group["lr"] for optimizer in self.optimizers for group in optimizer.param_groups]
@@ -112,6 +116,7 @@ class Run:
             {
                 "step": self.step,
                 "ended": self.ended,
+                "settings": self.settings,
                 "modules": state,
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             },
@@ -121,6 +126,11 @@ class Run:
 
     def _load(self) -> None:
         state = torch.load(self.state_file, weights_only=True)
+        if state.get("settings") != self.settings:
+            raise ValueError(
+                f"`folder` of Run must be new or hold a state of the same settings, {self.settings}; {self.state_file} "
+                f"has {state.get('settings')}; take another folder, or delete that file to start the stage again."
+            )
         self.step, self.ended = state["step"], state.get("ended", False)
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)

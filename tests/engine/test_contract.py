@@ -56,6 +56,16 @@ def test_fast_path_equals_plain_reference(model):
     assert fast.cost.tokens < plain.cost.tokens
 
 
+def test_counterfactual_pictures_equal_the_plain_reference_and_share_nothing_with_the_plain_ones(model):
+    prompts = [p for p in varied_prompts() if p.images]
+    rows = [*prompts, *[p.with_image_counterfactual("shuffle") for p in prompts]]
+    fast, plain = run(model, rows), run(model, rows, reuse=False)
+    assert_same(fast.logits, plain.logits)
+    before, after = fast.logits.chunk(2)
+    assert ((before - after).abs().amax(-1) > 1e-3).all()
+    assert generate(model, rows, max_new_tokens=4).tokens == generate(model, rows, max_new_tokens=4, reuse=False).tokens
+
+
 def test_receipts_of_both_paths_agree(model):
     rows = rows_with_every_edit(model)
     fast, plain = generate(model, rows, max_new_tokens=3), generate(model, rows, max_new_tokens=3, reuse=False)

@@ -80,3 +80,18 @@ def test_an_empty_question_is_refused():
 def test_a_wrong_placement_is_refused():
     with pytest.raises(UsageError, match="before_question"):
         Prompt("What?", placement="somewhere")  # pyright: ignore[reportArgumentType]
+
+
+def test_an_unknown_counterfactual_is_refused():
+    with pytest.raises(UsageError, match="`image_counterfactual` of Prompt.*'uniform'"):
+        Prompt("What?", image_counterfactual="uniform")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_counterfactual_changes_the_pictures_and_no_token(model):
+    prompt = Prompt("What is it?", (picture(0, (84, 56)), picture(1)), "red sofa")
+    plain, changed = encode(model, prompt), encode(model, prompt.with_image_counterfactual("shuffle"))
+    assert torch.equal(plain.ids, changed.ids)
+    assert torch.equal(plain.positions, changed.positions)
+    assert all(p.weights is None for p in plain.pixels)
+    assert all(p.weights is not None for p in changed.pixels)
+    assert not {p.key for p in plain.pixels} & {p.key for p in changed.pixels}

@@ -9,6 +9,7 @@ import sys
 import pytest
 import torch
 from training.batch import Reader
+from training.loop import Run
 from training.measure import Share
 from training.pixels import normalised, qwen_patches
 from training.prompts import Mixture, example, step_examples
@@ -88,3 +89,32 @@ def test_share_interval():
     share = Share(90, 100)
     low, high = share.interval
     assert (round(low, 1), round(high, 1)) == (82.6, 94.5)
+
+
+def _stage(folder, rate=1e-2):
+    torch.manual_seed(0)
+    layers = torch.nn.ModuleDict({"layers": torch.nn.ModuleList([torch.nn.Linear(2, 2)])})
+    return Run(folder, {"model": layers}, {"": rate}, steps=4, warmup=1)
+
+
+def _loss(run, until):
+    def loss(step):
+        if step == until:
+            raise KeyboardInterrupt
+        return run.modules["model"]["layers"][0](torch.full((1, 2), 1.0 + step)).square().sum(), {}
+
+    return loss
+
+
+def test_a_killed_stage_resumes_to_the_same_weights_and_a_changed_one_is_refused(tmp_path):
+    whole = _stage(tmp_path / "whole")
+    whole.train(_loss(whole, None), save_every=1)
+    killed = _stage(tmp_path / "killed")
+    with pytest.raises(KeyboardInterrupt):
+        killed.train(_loss(killed, 2), save_every=1)
+    with pytest.raises(ValueError, match="same settings"):
+        _stage(tmp_path / "killed", rate=1e-3)
+    resumed = _stage(tmp_path / "killed")
+    assert resumed.step == 2
+    resumed.train(_loss(resumed, None), save_every=1)
+    torch.testing.assert_close(resumed.modules["model"].state_dict(), whole.modules["model"].state_dict())

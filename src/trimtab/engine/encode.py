@@ -64,7 +64,7 @@ def encode(model: Model, prompt: Prompt) -> Encoded:
     Raises:
         UsageError: The text contains the model's own image token.
     """
-    pixels = tuple(model.pixels(image) for image in prompt.images)
+    pixels = tuple(model.pixels(image, prompt.image_counterfactual) for image in prompt.images)
     text, ranges = _render(model, prompt, pixels)
     bos = model.tokenizer.bos_token
     encoding = model.tokenizer(text, add_special_tokens=not (bos and text.startswith(bos)), return_offsets_mapping=True)

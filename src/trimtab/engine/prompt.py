@@ -8,6 +8,7 @@ from typing import Literal
 from PIL.Image import Image
 
 from trimtab.errors import UsageError
+from trimtab.models import COUNTERFACTUALS, Counterfactual
 
 SPANS = ("image", "context", "question", "instruction", "last")
 """Names of the token positions a prompt knows; ``last`` is the final prompt token."""
@@ -33,6 +34,8 @@ class Prompt:
         placement: Where the instruction stands.
         choices: Answer options, lettered A, B, ...; the model is asked for a letter.
         request: Closing sentence of an open question.
+        image_counterfactual: Show the pictures with their patches weighted by a changed map of the vision tower's
+            attention (CausalMM, arXiv 2410.04780); None shows them as they are.
     """
 
     question: str
@@ -42,6 +45,7 @@ class Prompt:
     placement: Placement = "before_question"
     choices: tuple[str, ...] = ()
     request: str = field(default=OPEN_REQUEST, kw_only=True)
+    image_counterfactual: Counterfactual | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.question.strip():
@@ -49,6 +53,11 @@ class Prompt:
         if self.placement not in ("before_question", "after_question"):
             raise UsageError(
                 f"`placement` of Prompt must be 'before_question' or 'after_question'; got {self.placement!r}."
+            )
+        if self.image_counterfactual not in (None, *COUNTERFACTUALS):
+            raise UsageError(
+                f"`image_counterfactual` of Prompt must be None or one of {', '.join(COUNTERFACTUALS)}; got "
+                f"{self.image_counterfactual!r}."
             )
 
     def with_instruction(self, instruction: str | None, placement: Placement = "before_question") -> Prompt:
@@ -62,6 +71,10 @@ class Prompt:
     def with_images(self, images: tuple[Image, ...]) -> Prompt:
         """Return the same prompt about other pictures."""
         return replace(self, images=images)
+
+    def with_image_counterfactual(self, counterfactual: Counterfactual) -> Prompt:
+        """Return the same prompt with its pictures' patches weighted otherwise."""
+        return replace(self, image_counterfactual=counterfactual)
 
     def body(self) -> tuple[str, dict[str, tuple[int, int]]]:
         """Return the text of the turn and the character range of each named part in it."""

@@ -13,7 +13,7 @@ from trimtab.engine.applied import Scope, engine_drives, follow
 from trimtab.engine.generate import Answers, finish
 from trimtab.engine.read import Cost, Read, Readings, StopForward, reading
 from trimtab.engine.receipt import Receipt
-from trimtab.models import Model
+from trimtab.models import Model, weighted_patches
 
 if TYPE_CHECKING:
     from trimtab.engine.run import Work
@@ -70,10 +70,11 @@ def generate_plainly(
 
 @contextmanager
 def _edited(model: Model, row: Work, receipt: Receipt) -> Iterator[None]:
-    """Hook the surrounding blocks' edits and then the row's own, each with its own receipt."""
+    """Weight the row's pictures, and hook the surrounding blocks' edits and then its own, each with its receipt."""
     own = row.edits[sum(len(scope.edits) for scope in model.ambient) :]
     with ExitStack() as stack:
         stack.enter_context(engine_drives(model))
+        stack.enter_context(weighted_patches(model.family.projector(model.hf), row.prompt.pixels))
         for scope in [*model.ambient, Scope(own, receipt)]:
             stack.enter_context(follow(model, scope, row.prompt))
         yield

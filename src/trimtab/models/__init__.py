@@ -3,5 +3,15 @@
 from trimtab.models.family import FAMILIES, Family, Pixels
 from trimtab.models.load import load
 from trimtab.models.model import Model
+from trimtab.models.patches import COUNTERFACTUALS, Counterfactual, weighted_patches
 
-__all__ = ["FAMILIES", "Family", "Model", "Pixels", "load"]
+__all__ = [
+    "COUNTERFACTUALS",
+    "FAMILIES",
+    "Counterfactual",
+    "Family",
+    "Model",
+    "Pixels",
+    "load",
+    "weighted_patches",
+]

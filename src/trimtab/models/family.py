@@ -22,11 +22,14 @@ class Pixels:
         tensors: Keyword tensors of the image processor, for one image.
         n_tokens: Number of positions the picture takes in the prompt.
         key: Digest of the picture's pixels; equal pictures share one encoding.
+        weights: Factors of the patches' features, ``(patches,)``, in the order in which the projector takes them; None
+            leaves the features as they are. A weighted picture has a key of its own.
     """
 
     tensors: dict[str, Tensor]
     n_tokens: int
     key: str
+    weights: Tensor | None = None
 
 
 class Family(Protocol):
@@ -65,6 +68,20 @@ class Family(Protocol):
 
     def embed_images(self, hf: nn.Module, pixels: list[Pixels]) -> list[Tensor]:
         """Encode pictures to decoder embeddings, each ``(n_tokens, hidden)``."""
+        ...
+
+    def projector(self, hf: nn.Module) -> nn.Module:
+        """What maps the patches' features to decoder embeddings, behind any norm that would undo a factor of theirs.
+
+        Its input, reshaped to ``(patches, width)``, is a row for each patch, picture after picture.
+        """
+        ...
+
+    def patch_attention(self, hf: nn.Module, pixels: Pixels) -> Tensor:
+        """The attention that a picture's patches get where the projector's features come from, ``(heads, patches)``.
+
+        The patches are in the projector's order.
+        """
         ...
 
     def positions(self, hf: nn.Module, ids: Tensor, pixels: list[Pixels]) -> Tensor:

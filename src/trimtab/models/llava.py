@@ -9,6 +9,7 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from trimtab.models.family import Pixels, register, text_positions
+from trimtab.models.patches import inputs_of
 
 
 class Llava:
@@ -56,6 +57,30 @@ class Llava:
         dtype = next(model.vision_tower.parameters()).dtype
         batch = torch.cat([p.tensors["pixel_values"] for p in pixels]).to(device, dtype)
         return list(model.get_image_features(batch, return_dict=True).pooler_output)
+
+    def projector(self, hf: nn.Module) -> nn.Module:
+        """The two-layer projector."""
+        return cast(Any, hf).model.multi_modal_projector
+
+    def patch_attention(self, hf: nn.Module, pixels: Pixels) -> Tensor:
+        """The class token's attention to the patches, at the layer whose output the projector takes.
+
+        What CLIP says of the whole picture is read at the class token, so its attention is the tower's map of the
+        picture. Where the class token is kept as a feature, its attention to itself comes first.
+        """
+        model, config = cast(Any, hf).model, cast(Any, hf).config
+        layers = getattr(model.vision_tower, "vision_model", model.vision_tower).encoder.layers
+        chosen = config.vision_feature_layer
+        # The tower's hidden states begin with its embeddings, so layer k makes the one numbered k + 1.
+        attention = [layers[0], *layers][chosen if isinstance(chosen, int) else chosen[-1]].self_attn
+        states, _ = inputs_of(attention, lambda: self.embed_images(hf, [pixels]))
+        query, keys = (
+            projection(part).unflatten(-1, (-1, attention.head_dim)).transpose(0, 1)
+            for projection, part in ((attention.q_proj, states[0, :1]), (attention.k_proj, states[0]))
+        )
+        scores = query @ keys.transpose(-1, -2) * attention.head_dim**-0.5
+        first = 1 if config.vision_feature_select_strategy == "default" else 0
+        return scores.float().softmax(-1)[:, 0, first:]
 
     def positions(self, hf: nn.Module, ids: Tensor, pixels: list[Pixels]) -> Tensor:
         """Plain positions: an image token counts like any other."""

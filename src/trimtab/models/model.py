@@ -6,6 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from trimtab.errors import UnsupportedModelError
 from trimtab.models.family import Family, Pixels
 from trimtab.models.fingerprint import weights_fingerprint
+from trimtab.models.patches import Counterfactual, patch_weights, weighted_patches
 
 if TYPE_CHECKING:
     from transformers import DynamicCache
@@ -161,12 +163,28 @@ class Model:
         """Digest of the configuration and of a sample of every weight; equal for equal models."""
         return weights_fingerprint(self.hf)
 
-    def pixels(self, image: Image) -> Pixels:
-        """Preprocess a picture; equal pictures are preprocessed once."""
+    def pixels(self, image: Image, counterfactual: Counterfactual | None = None) -> Pixels:
+        """Preprocess a picture; equal pictures are preprocessed once.
+
+        Args:
+            image: The picture.
+            counterfactual: Weight its patches by a changed map of the vision tower's attention; see ``patch_weights``.
+                Equal pictures get equal weights.
+        """
         image = image.convert("RGB")
         key = hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()[:32]
         if key not in self._pixels:
             _remember(self._pixels, key, self.family.pixels(self.hf, self.image_processor, image, key))
+        pixels = self._pixels[key]
+        return pixels if counterfactual is None else self._weighted(pixels, counterfactual)
+
+    def _weighted(self, pixels: Pixels, counterfactual: Counterfactual) -> Pixels:
+        key = f"{pixels.key}-{counterfactual}"
+        if key not in self._pixels:
+            with torch.no_grad():
+                attention = self.family.patch_attention(self.hf, pixels).cpu()
+            weights = patch_weights(attention, counterfactual, seed=int(pixels.key[:15], 16))
+            _remember(self._pixels, key, replace(pixels, weights=weights, key=key))
         return self._pixels[key]
 
     def forget_images(self) -> None:
@@ -184,9 +202,11 @@ class Model:
             One ``(n_tokens, hidden)`` tensor for each, without gradient.
         """
         found = {p.key: self._embeddings[p.key] for p in pixels if p.key in self._embeddings}
-        missing = list({p.key: p for p in pixels if p.key not in found}.values())
-        for together in _few_positions(missing):
-            with torch.no_grad():
+        missing = {p.key: p for p in pixels if p.key not in found}.values()
+        plain = [p for p in missing if p.weights is None]
+        weighted = [p for p in missing if p.weights is not None]
+        for together in _few_positions(plain) + _few_positions(weighted):
+            with torch.no_grad(), weighted_patches(self.family.projector(self.hf), together):
                 embeddings = self.family.embed_images(self.hf, together)
             for p, embedding in zip(together, embeddings, strict=True):
                 found[p.key] = embedding

@@ -9,6 +9,7 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from trimtab.models.family import Pixels, register
+from trimtab.models.patches import inputs_of
 
 
 class Qwen25VL:
@@ -54,6 +55,28 @@ class Qwen25VL:
         patches = torch.cat([p.tensors["pixel_values"] for p in pixels]).to(device)
         grids = torch.cat([p.tensors["image_grid_thw"] for p in pixels]).to(device)
         return list(model.get_image_features(patches, grids, return_dict=True).pooler_output)
+
+    def projector(self, hf: nn.Module) -> nn.Module:
+        """The merger's two linear maps: its norm, which comes before them, would undo any factor of a patch."""
+        return cast(Any, hf).model.visual.merger.mlp
+
+    def patch_attention(self, hf: nn.Module, pixels: Pixels) -> Tensor:
+        """The attention that each patch gets in the last block, averaged over the picture's patches as queries.
+
+        There is no class token. The tower has its patches in the order of its windows, and so does the merger. In a
+        block with windows, patches of other windows look at a patch not at all, which counts as 0; the last block of
+        the released checkpoints attends to the whole picture.
+        """
+        from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_rotary_pos_emb_vision
+
+        attention = cast(Any, hf).model.visual.blocks[-1].attn
+        states, given = inputs_of(attention, lambda: self.embed_images(hf, [pixels]))
+        queries, keys, _ = attention.qkv(states).unflatten(-1, (3, attention.num_heads, -1)).unbind(1)
+        queries, keys = apply_rotary_pos_emb_vision(queries, keys, *given["position_embeddings"])
+        lengths = given["cu_seqlens"].diff().tolist()
+        windows = zip(queries.split(lengths), keys.split(lengths), strict=True)
+        received = [_received(q.transpose(0, 1), k.transpose(0, 1), attention.scaling) for q, k in windows]
+        return torch.cat(received, dim=1) / len(states)
 
     def positions(self, hf: nn.Module, ids: Tensor, pixels: list[Pixels]) -> Tensor:
         """Three-axis positions (time, height, width) by the model's own rule."""
@@ -106,6 +129,15 @@ class Qwen25VL:
 
     def _token_types(self, hf: nn.Module, ids: Tensor) -> Tensor:
         return (ids == self.image_token(hf)).int()
+
+
+def _received(queries: Tensor, keys: Tensor, scale: float) -> Tensor:
+    """Return the attention that each key gets, summed over queries, ``(heads, patches)``, float32.
+
+    Inputs are ``(heads, patches, width)``. One head at a time: the table of a large picture's patches is large.
+    """
+    tables = ((q @ k.T * scale).float().softmax(-1) for q, k in zip(queries, keys, strict=True))
+    return torch.stack([table.sum(0) for table in tables])
 
 
 register(Qwen25VL())

@@ -12,10 +12,13 @@ from PIL import Image
 from trimtab.data.prompts import Modality
 from trimtab.engine import BoostAttention, Contrast, FlattenAttention, Prompt, Row
 from trimtab.errors import UsageError
+from trimtab.models import Counterfactual
 
 Against = Literal["dropped", "noise"]
 Form = Literal["difference", "ratio"]
 FORMS: tuple[Form, ...] = ("difference", "ratio")
+Halves = Literal["both", "vision", "language"]
+HALVES: tuple[Halves, ...] = ("both", "vision", "language")
 
 STEPS = 1000
 """Steps of VCD's diffusion; the last one leaves noise alone."""
@@ -89,25 +92,35 @@ class BoostRule:
 
 
 @dataclass(frozen=True)
-class FlattenRule:
-    """Decode against the same prompt with all attention made uniform (CausalMM, arXiv 2410.04780).
+class CausalRule:
+    """Decode against counterfactual attention, the vision tower's and the decoder's (CausalMM, arXiv 2410.04780).
 
     Attributes:
-        layers: The model's number of layers; all are made uniform.
+        layers: The model's number of layers; the attention of all is made uniform.
+        halves: ``vision``: the picture's patches are weighted by a changed map of attention; ``language``: all
+            attention of the decoder is uniform; ``both``: a row for each.
+        image_counterfactual: How the vision tower's map is changed.
         plausibility: See ``Contrast``.
     """
 
     layers: int
+    halves: Halves = "both"
+    image_counterfactual: Counterfactual = "shuffle"
     plausibility: float = 0.1
 
     def ask(self, prompt: Prompt, strength: float) -> Contrast:
-        """Return the contrast of a prompt; ``strength`` is the paper's gamma."""
-        flat = FlattenAttention(("all",), ("all",), tuple(range(self.layers)), 1.0)
-        return Contrast((Row(prompt), Row(prompt, (flat,))), (1 + strength, -strength), self.plausibility)
+        """Return ``(1 + n g) log p`` minus ``g log p'`` of each of the n halves; ``strength`` is the paper's g."""
+        halves = []
+        if self.halves != "language":
+            halves.append(Row(prompt.with_image_counterfactual(self.image_counterfactual)))
+        if self.halves != "vision":
+            halves.append(Row(prompt, (FlattenAttention(("all",), ("all",), tuple(range(self.layers)), 1.0),)))
+        weights = (1 + len(halves) * strength, *[-strength] * len(halves))
+        return Contrast((Row(prompt), *halves), weights, self.plausibility)
 
 
-Rule = ContrastRule | BoostRule | FlattenRule
-RULES: dict[str, type[Rule]] = {"contrast": ContrastRule, "boost": BoostRule, "flatten": FlattenRule}
+Rule = ContrastRule | BoostRule | CausalRule
+RULES: dict[str, type[Rule]] = {"contrast": ContrastRule, "boost": BoostRule, "causal": CausalRule}
 """Rules by the name under which artifacts keep them."""
 
 

@@ -1,4 +1,4 @@
-"""Contrastive decoding: VCD, CausalMM's language half, and VDD with a text-ward mirror."""
+"""Contrastive decoding: VCD, CausalMM, and VDD with a text-ward mirror."""
 
 from trimtab.steering.contrastive.method import VCD, VDD, CausalMM
 

@@ -10,9 +10,9 @@ from typing import ClassVar
 from trimtab.data import Item
 from trimtab.data.prompts import Modality
 from trimtab.errors import UsageError
-from trimtab.models import Model
+from trimtab.models import COUNTERFACTUALS, Counterfactual, Model
 from trimtab.steering.artifact import Artifact
-from trimtab.steering.contrasting import FORMS, STEPS, ContrastRule, FlattenRule, Form, Rule
+from trimtab.steering.contrasting import FORMS, HALVES, STEPS, CausalRule, ContrastRule, Form, Halves, Rule
 from trimtab.steering.method import Method, Progress, register
 from trimtab.steering.training_set import TrainingSet
 
@@ -104,16 +104,38 @@ class VDD(ContrastiveMethod):
 @register
 @dataclass(frozen=True)
 class CausalMM(ContrastiveMethod):
-    """The language half of CausalMM (arXiv 2410.04780): against the same prompt under uniform attention.
+    """CausalMM (arXiv 2410.04780): against counterfactual attention of the vision tower and of the decoder.
 
-    It takes away what the decoder says without looking, and so favours what it looks at; the paper means the image. The
-    vision half, which edits the attention of the vision tower, is left out: towers differ, and the decoder is what all
-    families share. See ``ContrastiveMethod`` for the attributes; the strength is the paper's gamma.
+    It takes away what the model says whatever it looks at, and so favours what it looks at; the paper means the image.
+    In the language half all attention of the decoder is uniform. In the vision half the tower's map of attention is
+    changed and multiplied onto the patches' features before the projector: of CLIP the class token's attention, of
+    Qwen2.5-VL's tower the mean over queries, behind the merger's norm, which would undo it.
+
+    One thing is our reading. The released code resizes a head's whole table of queries by keys to the grid of patches,
+    as if it were a picture; here each patch has its own attention. Either is about 1/n, which leaves next to nothing of
+    the picture. See ``ContrastiveMethod`` for the other attributes; the strength is the paper's gamma.
+
+    Attributes:
+        halves: ``both``, the paper's; ``vision`` or ``language`` alone.
+        image_counterfactual: How the vision tower's map is changed; ``shuffle`` is the paper's.
     """
 
     name: ClassVar[str] = "causalmm"
     targets: ClassVar[tuple[Modality, ...]] = ("image",)
 
-    def rule(self, model: Model) -> FlattenRule:
-        """Return the contrast against uniform attention at all layers."""
-        return FlattenRule(model.n_layers, self.plausibility)
+    halves: Halves = "both"
+    image_counterfactual: Counterfactual = "shuffle"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.halves not in HALVES:
+            raise UsageError(f"`halves` of CausalMM must be one of {', '.join(HALVES)}; got {self.halves!r}.")
+        if self.image_counterfactual not in COUNTERFACTUALS:
+            raise UsageError(
+                f"`image_counterfactual` of CausalMM must be one of {', '.join(COUNTERFACTUALS)}; got "
+                f"{self.image_counterfactual!r}."
+            )
+
+    def rule(self, model: Model) -> CausalRule:
+        """Return the contrast against the halves chosen; uniform attention is at all layers."""
+        return CausalRule(model.n_layers, self.halves, self.image_counterfactual, self.plausibility)
