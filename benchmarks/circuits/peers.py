@@ -6,8 +6,8 @@ Every head of every decoder layer is silenced at the last prompt token, and the 
 no dependencies of trimtab; one that is not installed is skipped. Each works as its users would use it: on its own copy
 of the Hugging Face model, with that model's native inputs, at the input of the attention's output projection; once
 with a pass a head (``x1``) and once with a batch of copies a layer (``x8`` for eight heads). Peers compute the last
-token's logits only, the plain loop all. All take turns on each case, in processor seconds unless on a GPU, and each one's
-largest difference from the plain loop's logits is printed, so that a fast wrong answer cannot win.
+token's logits only, the plain loop all. All take turns on each case; times are processor seconds, on a GPU wall clock.
+Each one's largest difference from the plain loop's logits is printed, so that a fast wrong answer cannot win.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from benchmarks.circuits.sweeps import ROUNDS, head_sweep
@@ -67,12 +67,10 @@ def with_pyvene(model: Model, repair: bool = False) -> Silence:
     """
     pyvene: Any = importlib.import_module("pyvene")
     mask = torch.ones(())
-
-    def masked(base: Tensor, _source: Tensor | None) -> Tensor:
-        return base * mask
-
     tools = [
-        pyvene.IntervenableModel({"component": f"{path}.input", "intervention": masked}, model=model.hf)
+        pyvene.IntervenableModel(
+            {"component": f"{path}.input", "intervention": lambda base, _source: base * mask.to(base)}, model=model.hf
+        )
         for path in head_paths(model)
     ]
 
@@ -81,7 +79,7 @@ def with_pyvene(model: Model, repair: bool = False) -> Silence:
         kept = torch.ones(len(heads), 1, model.n_heads, model.head_dim, device=model.device)
         kept[range(len(heads)), :, [head for _, head in heads]] = 0
         mask = kept.flatten(2)
-        for module in model.hf.modules() if repair else ():
+        for module in cast(Any, model.hf).modules() if repair else ():
             if hasattr(module, "_output_capturing_hooks_installed"):
                 module._output_capturing_hooks_installed = False
         with torch.no_grad():
