@@ -17,27 +17,15 @@ from trimtab.interference import HardenConfig
 from trimtab.interference.harden import VARIANTS
 from trimtab.study.interference import AblationPlan, read_ablation, run_ablation
 
-CUTS = (
-    ("image", "clean"),
-    ("image", "mean seen"),
-    ("image", "mean unseen"),
-    ("image", "worst seen"),
-    ("image", "worst unseen"),
-    ("text", "clean"),
-    ("text", "mean seen"),
-    ("text", "mean unseen"),
-    ("text", "worst seen"),
-    ("text", "worst unseen"),
-    ("both", "clean"),
-)
+CUTS = ("clean", "worst seen", "mean seen", "worst unseen", "mean unseen")
 
 
-def accuracy_lines(summary: dict[str, Any]) -> list[list[str]]:
-    """Lay out a line for each variant: accuracy with its 95 % interval over items."""
-    found = {(r["variant"], r["relevant"], r["condition"]): r for r in summary["accuracy"]}
+def accuracy_lines(summary: dict[str, Any], family: str) -> list[list[str]]:
+    """Lay out a family's line for each variant: accuracy with its 95 % interval over items."""
+    found = {(r["variant"], r["condition"]): r for r in summary["accuracy"] if r["relevant"] == family}
     lines = []
     for name in dict.fromkeys(r["variant"] for r in summary["accuracy"]):
-        cells = [found.get((name, *cut)) for cut in CUTS]
+        cells = [found.get((name, cut)) for cut in CUTS]
         lines.append([name, *("" if c is None else f"{100 * c['accuracy']:.1f} ({_interval(c)})" for c in cells)])
     return lines
 
@@ -112,12 +100,13 @@ def main() -> None:
     with progress_bars() as bars:
         run_ablation(plan, options.out, progress=bars)
     summary = read_ablation(options.out)
-    print_table(
-        f"{options.model}: accuracy in percent (95 % over items), mean of {len(plan.seeds)} seeds",
-        ["variant", *(f"{family}: {condition}" for family, condition in CUTS)],
-        accuracy_lines(summary),
-        gap=1,
-    )
+    for family in dict.fromkeys(r["relevant"] for r in summary["accuracy"]):
+        print_table(
+            f"{options.model}, {family} relevant: percent right (95 % over items), mean of {len(plan.seeds)} seeds",
+            ["variant", *CUTS],
+            accuracy_lines(summary, family),
+            gap=1,
+        )
     print_line(f"seen: {', '.join(summary['seen'])}; unseen: {', '.join(summary['unseen'])}")
     print_table(
         "Work of each run",
