@@ -164,7 +164,7 @@ def equal_strength_table(summary: Summary) -> tuple[list[str], list[EqualLine]]:
 def _equal_cell(row: dict[str, Any] | None) -> Cell:
     if row is None:
         return Cell("")
-    bounds = f"{points(row['difference_low'])} to {points(row['difference_high'])}, p {p_value(row['p_holm'])} (Holm)"
+    bounds = f"{points(row['difference_low'])} to {points(row['difference_high'])}"
     return Cell(points(row["difference"]), row["p_holm"] < SIGNIFICANCE, bounds)
 
 
