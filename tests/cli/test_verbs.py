@@ -6,7 +6,7 @@ from pandas import read_parquet
 
 import trimtab.study
 from trimtab.data import Items
-from trimtab.study import Plan, run_study
+from trimtab.study import SCHEMA_VERSION, Plan, run_study
 from trimtab.testing import picture
 
 from .conftest import make_items
@@ -149,7 +149,7 @@ def test_demo_and_report(invoke, small_demo, tmp_path):
     assert "AMPS minus L2S" in shown.stdout
     assert str(tmp_path / "run" / "report.html") in str(tmp_path / shown.stdout.split("Report: ")[1].strip())
     again = answer(invoke("demo", "--fast", "--out", "run", "--json"))
-    assert again["summary"]["schema_version"] == 1
+    assert again["summary"]["schema_version"] == SCHEMA_VERSION
     assert answer(invoke("report", "run", "--json"))["report"].endswith("report.html")
     refused = invoke("demo", "--fast", "--out", "run", "--seed", 7)
     assert refused.exit_code == 1

@@ -83,8 +83,8 @@ def test_a_wrong_placement_is_refused():
 
 
 def test_an_unknown_counterfactual_is_refused():
-    with pytest.raises(UsageError, match="`image_counterfactual` of Prompt.*'uniform'"):
-        Prompt("What?", image_counterfactual="uniform")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(UsageError, match="`image_counterfactual` of Prompt.*'flat'"):
+        Prompt("What?", image_counterfactual="flat")  # pyright: ignore[reportArgumentType]
 
 
 def test_a_counterfactual_changes_the_pictures_and_no_token(model):
