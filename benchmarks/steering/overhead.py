@@ -21,6 +21,7 @@ import torch
 from trimtab import Model, Row, generate, load, read_items
 from trimtab.data.prompts import prompt_for
 from trimtab.engine import Prompt
+from trimtab.errors import UnsupportedMethodError
 from trimtab.steering import METHODS, Artifact, TrainingSet, answer, default_layer
 from trimtab.study import choose_items, counted
 
@@ -29,12 +30,16 @@ TRAIN_ITEMS = 64
 
 
 def fitted(model: Model, train: TrainingSet, target: str) -> list[Artifact]:
-    """Fit every method that knows the target, at the layer of half the depth."""
-    return [
-        kind(target=target).fit(model, train)  # pyright: ignore[reportArgumentType]
-        for kind in METHODS.values()
-        if target in kind.targets
-    ]
+    """Fit every method that knows the target and that the model can take, at the layer of half the depth."""
+    found = []
+    for kind in METHODS.values():
+        if target not in kind.targets:
+            continue
+        try:
+            found.append(kind(target=target).fit(model, train))  # pyright: ignore[reportArgumentType]
+        except UnsupportedMethodError as error:
+            print(f"{kind.name}: left out, {error}")
+    return found
 
 
 def with_plain_hook(model: Model, prompts: list[Prompt], layer: int, vector: torch.Tensor) -> None:
