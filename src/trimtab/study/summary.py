@@ -15,7 +15,7 @@ from trimtab.study.statistics import holm
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from trimtab.study.plan import Plan
+    from trimtab.study.plan import MethodSpec, Plan
 
 SCHEMA_VERSION = 2
 DIGITS = 6
@@ -120,23 +120,21 @@ def _equal_strength_rows(plan: Plan, artifacts: list[Record], judged: list[Recor
 
 
 def _scaled_pairs(plan: Plan) -> list[tuple[str, str]]:
-    """Return each AMPS with each L2S of the same training, and each shuffled one with its like."""
-    specs = {name: plan.spec(name) for name in plan.methods}
-    own = {name: {k: v for k, v in s.options.items() if k not in SCALING_OPTIONS} for name, s in specs.items()}
-    shuffled = {name for name, spec in specs.items() if spec.options.get("shuffled")}
+    """Return each AMPS with each L2S of the same training, and with its own scalings shuffled."""
     return [
         (first, second)
-        for first, second in product(specs, specs)
-        if specs[first].method == "amps"
-        and (
-            (specs[second].method == "l2s" and own[first] == own[second])
-            or (
-                first not in shuffled
-                and second in shuffled
-                and {**specs[first].options, "shuffled": True} == specs[second].options
-            )
-        )
+        for first, second in product(plan.methods, plan.methods)
+        if _differ_in_scaling(plan.spec(first), plan.spec(second))
     ]
+
+
+def _differ_in_scaling(first: MethodSpec, second: MethodSpec) -> bool:
+    if first.method != "amps":
+        return False
+    if second.method == "l2s":
+        return second.options == {k: v for k, v in first.options.items() if k not in SCALING_OPTIONS}
+    shuffled = {**first.options, "shuffled": True}
+    return second.method == "amps" and not first.options.get("shuffled") and second.options == shuffled
 
 
 def _difference(part: list[Record], method: str, baseline: str, seed: int) -> Record:
