@@ -2,8 +2,11 @@
 
 import json
 import logging
+import tracemalloc
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from trimtab.data import ImageBytes, ImageSource, Item, read_items
@@ -46,6 +49,14 @@ def test_image_paths_start_at_the_file_or_at_images(write_rows, row, tmp_path, j
         ({"answer_text": "?!"}, "field 'answer_text' must contain a word"),
         ({"id": "good"}, "id 'good' must be unique; row 1 has it too"),
         ({"image": 3}, "field 'image' must be text"),
+        ({"image": "https://example.org/a.png"}, "field 'image' must be the path of a file"),
+        ({"image": "data:image/png;base64,iVBORw0KGgo="}, "field 'image' must be the path of a file"),
+        ({"id": True}, "field 'id' must be text or a whole number; it is True"),
+        ({"id": 1.5}, "field 'id' must be text or a whole number; it is 1.5"),
+        ({"context": float("nan")}, "field 'context' must be text; it is nan"),
+        ({"question": "\ud800 q"}, "field 'question' must be Unicode text; character 1"),
+        ({"tags": ["\udfff"]}, "field 'tags' must be Unicode text"),
+        ({"context": "x" * 1_000_001}, "must have at most 1,000,000 characters; it has 1,000,001"),
     ],
 )
 def test_a_bad_row_is_recorded_and_the_rest_loads(write_rows, row, change, reason, caplog):
@@ -63,10 +74,64 @@ def test_fields_of_ones_own_are_left_alone(write_rows, row):
     assert (len(items), items.skipped) == (1, [])
 
 
-@pytest.mark.parametrize("line", ["{not json", "[1, 2]", '"text"', "[" * 100_000])
+@pytest.mark.parametrize(
+    "line", ["{not json", "[1, 2]", '"text"', "[" * 100_000, "\0" * 9, '{"id": ' + "1" * 5000 + "}", '{"a": 1, "a": 2}']
+)
 def test_a_broken_line_is_recorded(write_rows, row, line):
     items = read_items(write_rows(line, row))
     assert (len(items), items.skipped[0].row) == (1, 1)
+
+
+def test_a_repeated_key_is_recorded_and_not_decided(write_rows, row):
+    line = json.dumps(row | {"id": "2"})
+    items = read_items(write_rows(row, line.replace('"task"', '"answer_image": "green", "task"')))
+    assert len(items) == 1
+    assert items.skipped[0].reason == "the line must give each key once; it has 'answer_image' twice."
+
+
+def test_a_byte_that_is_no_utf8_spoils_its_line_alone(tmp_path, row):
+    path = tmp_path / "items.jsonl"
+    good, bad = json.dumps(row).encode(), json.dumps(row | {"id": "2", "context": "#"}).encode()
+    path.write_bytes(bad.replace(b"#", b"\xff") + b"\r\n\n" + good)
+    items = read_items(path)
+    assert [item.id for item in items] == ["u1"]
+    assert items.skipped[0].row == 1
+    assert "byte 0xff at character" in items.skipped[0].reason
+
+
+def test_files_put_together_keep_their_byte_order_marks(tmp_path, row):
+    path = tmp_path / "items.jsonl"
+    path.write_text("".join(f"\ufeff{json.dumps(row | {'id': n})}\n" for n in (1, 2)), encoding="utf-8")
+    assert [item.id for item in read_items(path)] == ["1", "2"]
+
+
+def test_reasons_can_be_printed_whatever_the_row_holds(write_rows, row):
+    items = read_items(
+        write_rows(row, {**row, "answer_\ud800image\x1b[31m": row["answer_image"], "answer_image": None})
+    )
+    assert items.skipped[0].reason.isprintable()
+    assert items.skipped[0].reason.encode()
+
+
+def test_lines_are_read_as_they_are_needed(tmp_path, row):
+    path = tmp_path / "items.jsonl"
+    text = "word " * 40_000
+    with path.open("w") as file:
+        file.writelines(json.dumps(row | {"id": n, "own": text}) + "\n" for n in range(100))
+    tracemalloc.start()
+    assert len(read_items(path)) == 100
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < path.stat().st_size / 4
+
+
+def test_a_line_without_end_is_skipped(tmp_path, row, monkeypatch):
+    monkeypatch.setattr("trimtab.data.readers.jsonl.LONGEST_LINE", 400)
+    path = tmp_path / "items.jsonl"
+    path.write_text("\n".join([json.dumps(row), "x" * 2000, json.dumps(row | {"id": "2"}), "y" * 400]))
+    items = read_items(path)
+    assert [item.id for item in items] == ["u1", "2"]
+    assert [skipped.row for skipped in items.skipped] == [2, 4]
 
 
 def test_nothing_usable_is_an_error_with_the_first_reasons(write_rows, row):
@@ -142,6 +207,45 @@ def test_parquet_images(tmp_path, row, jpeg, stored):
     (item,) = read_items(path)
     assert item.aliases_text == ("hound",)
     assert image_of(item).encoded() == jpeg("blue")
+
+
+def test_a_parquet_string_that_is_no_utf8_spoils_its_row_alone(tmp_path, row):
+    raw = pa.array([b"What?", b"\xff\xfe", b"What?"])
+    questions = pa.Array.from_buffers(pa.string(), 3, raw.buffers())
+    columns = {name: [value] * 3 for name, value in row.items()}
+    path = tmp_path / "items.parquet"
+    pq.write_table(pa.table(columns | {"id": [1.0, 2.0, 3.0], "question": questions}), path)
+    items = read_items(path)
+    assert [item.id for item in items] == ["1", "3"]
+    assert items.skipped[0].row == 2
+    assert "field 'question' cannot be read" in items.skipped[0].reason
+
+
+def test_columns_that_no_item_has_are_not_decoded(tmp_path, row):
+    columns = {name: [value] for name, value in row.items()}
+    path = tmp_path / "items.parquet"
+    pq.write_table(pa.table(columns | {"when": pa.array([2**62], pa.timestamp("us"))}), path)
+    assert len(read_items(path)) == 1
+
+
+def test_a_damaged_part_of_a_parquet_file_costs_its_rows_alone(tmp_path, row):
+    columns = {name: [f"{value}-{n}" for n in range(40)] for name, value in row.items()}
+    path = tmp_path / "items.parquet"
+    pq.write_table(pa.table(columns), path, row_group_size=10, compression="gzip")
+    data, column = bytearray(path.read_bytes()), pq.ParquetFile(path).metadata.row_group(1).column(3)
+    start = column.dictionary_page_offset or column.data_page_offset
+    data[start : start + 60] = b"\xff" * 60
+    path.write_bytes(data)
+    items = read_items(path)
+    assert (len(items), len(items.skipped)) == (30, 10)
+    assert [skipped.row for skipped in items.skipped] == list(range(11, 21))
+
+
+def test_a_repeated_column_is_an_error(tmp_path):
+    path = tmp_path / "items.parquet"
+    pq.write_table(pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["id", "id"]), path)
+    with pytest.raises(DataError, match="it has 'id' twice"):
+        read_items(path)
 
 
 def test_parquet_with_a_wrong_column(tmp_path, row):

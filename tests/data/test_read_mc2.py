@@ -119,6 +119,24 @@ def test_bad_records_are_recorded(records, write_json, change, reason):
     assert reason in items.skipped[0].reason
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (b'"task"', b'"question": "twice", "task"', "must give each key once"),
+        (b'"task": "', b'"task": 1' + b"1" * 5000 + b', "was": "', "it is a number of 5001 digits"),
+        (b'"question": "', b'"question": "\xff', "field 'question' must be Unicode text"),
+        (b'"question": "', b'"question": "\\ud800', "field 'question' must be Unicode text"),
+    ],
+)
+def test_what_spoils_one_record_leaves_the_others(records, tmp_path, old, new, reason):
+    path = tmp_path / "mc2.json"
+    path.write_bytes(json.dumps(records).encode().replace(old, new, 1))
+    items = read_items(path)
+    assert len(items) == 7
+    assert items.skipped[0].row == 1
+    assert reason in items.skipped[0].reason
+
+
 @pytest.mark.parametrize("record", [None, 3, [], "text"])
 def test_records_that_are_no_objects_are_recorded(records, write_json, record):
     assert read_items(write_json([record, *records])).skipped[0].row == 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from trimtab.data.items import Item, Items, Skipped
 from trimtab.errors import DataError, MissingImageError
@@ -19,7 +20,7 @@ class ImageNotFound(Exception):
 
 
 class Row(NamedTuple):
-    """A row as its file has it; ``content`` is an error if the row could not even be parsed."""
+    """A row as its file has it; ``content`` is a DataError if it could not even be read."""
 
     number: int
     content: Any
@@ -39,12 +40,14 @@ def collect_items(rows: Iterable[Row], parse: Callable[[Row], Item], source: Pat
     for row in rows:
         total += 1
         try:
+            if isinstance(row.content, DataError):
+                raise row.content
             item = parse(row)
             _check_unique(item, row, row_of_id)
         except DataError as error:
-            items.skipped.append(Skipped(row.number, str(error)))
+            items.skipped.append(Skipped(row.number, printable(str(error))))
         except ImageNotFound as error:
-            missing.append(Skipped(row.number, f"image {error} is missing."))
+            missing.append(Skipped(row.number, printable(f"image {error} is missing.")))
         else:
             items.append(item)
     if missing and (not skip_missing or not items):
@@ -63,19 +66,32 @@ def image_in(folder: Path, name: str) -> Path:
 
 
 def is_there(path: Path) -> bool:
-    """Whether a file exists; a name that no file can have (too long, say) does not."""
+    """Whether a file exists; a name that no file can have (too long, or with a NUL) does not."""
     try:
         return path.is_file()
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
-def open_text(source: Path) -> str:
-    """A file's text. Raises DataError if it is not UTF-8 or cannot be read."""
+@contextmanager
+def open_text(source: Path) -> Iterator[TextIO]:
+    """A file as text, read as it is asked for; bytes that are no UTF-8 come as lone surrogates, for the row to refuse.
+
+    Raises:
+        DataError: It cannot be read, now or later.
+    """
     try:
-        return source.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"source {source} cannot be read as UTF-8 text ({error}); check the file.") from error
+        with source.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+            yield file
+    except MissingImageError:
+        raise
+    except OSError as error:
+        raise DataError(f"source {source} cannot be read ({error.strerror or error}); check the file.") from error
+
+
+def printable(text: str) -> str:
+    """A reason as it can be printed and stored anywhere, whatever the row put into it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _check_unique(item: Item, row: Row, row_of_id: dict[str, int]) -> None:

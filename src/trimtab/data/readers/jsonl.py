@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from trimtab.data.images import ImageFile
 from trimtab.data.items import Item, Items
 from trimtab.data.readers.collect import Row, collect_items, image_in, open_text
-from trimtab.data.readers.rows import item_from_row, text_field
+from trimtab.data.readers.json_text import as_object, parse_json
+from trimtab.data.readers.rows import item_from_row, path_field
 from trimtab.errors import DataError
+
+LONGEST_LINE = 2**26
+"""Characters of a line; a file without line breaks must not be taken into memory as one row."""
 
 
 def read_jsonl(source: Path, images: Path, *, skip_missing: bool) -> Items:
-    """Items of a JSON Lines file; see ``read_items``."""
+    """Items of a JSON Lines file; see ``read_items``. One line is held at a time."""
 
     def parse(row: Row) -> Item:
-        content = _object(row.content)
+        try:
+            content = parse_json(row.content)
+        except DataError as error:
+            raise DataError(f"the line is not valid JSON ({error}).") from error
+        content = as_object(content, "the line")
         has_image = content.get("image") is not None
-        path = image_in(images, text_field(content, "image")) if has_image else None
+        path = image_in(images, path_field(content, "image")) if has_image else None
         return item_from_row(content, ImageFile(path) if path else None)
 
-    return collect_items(_lines(source), parse, source, skip_missing=skip_missing)
+    with open_text(source) as file:
+        return collect_items(_rows(file), parse, source, skip_missing=skip_missing)
 
 
-def _lines(source: Path) -> Iterator[Row]:
-    for number, line in enumerate(open_text(source).split("\n"), start=1):
-        if line.strip():
-            yield Row(number, line)
+def _rows(file: TextIO) -> Iterator[Row]:
+    number = 0
+    while line := file.readline(LONGEST_LINE):
+        number += 1
+        if len(line) == LONGEST_LINE and not line.endswith("\n"):
+            while (rest := file.readline(LONGEST_LINE)) and not rest.endswith("\n"):
+                pass
+            yield Row(number, DataError(f"the line must have fewer than {LONGEST_LINE} characters; it has more."))
+            continue
+        line = line.strip().strip("\ufeff")  # files that were put together have byte order marks inside
+        if line:
+            yield Row(number, _decoded(line))
 
 
-def _object(line: str) -> dict:
+def _decoded(line: str) -> str | DataError:
+    """Return the line, or what is wrong with its bytes, which ``open_text`` let through as lone surrogates."""
+    if line.isascii():
+        return line
     try:
-        content = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise DataError(f"the line is not valid JSON ({error}).") from error
-    if not isinstance(content, dict):
-        raise DataError(f"the line must be a JSON object; it is {content!r:.60}.")
-    return content
+        line.encode()
+    except UnicodeEncodeError as error:
+        byte = ord(line[error.start]) & 0xFF
+        return DataError(f"the line is not UTF-8 text: byte 0x{byte:02x} at character {error.start + 1}.")
+    return line

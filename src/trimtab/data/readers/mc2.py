@@ -5,7 +5,6 @@ MC² names COCO 2014 pictures and ships none, so the user says where COCO is.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from trimtab.data.images import ImageFile, ImageSource, ImageUnlocated
 from trimtab.data.items import Item, Items
 from trimtab.data.readers.collect import ImageNotFound, Row, collect_items, is_there, open_text
+from trimtab.data.readers.json_text import as_object, parse_json
 from trimtab.data.readers.rows import check_conflict, check_fields, text_field
 from trimtab.errors import DataError
 
@@ -53,9 +53,11 @@ def read_mc2(source: Path, images: Path | None, *, skip_missing: bool) -> Items:
 
 
 def _rows(source: Path) -> Iterator[Row]:
+    with open_text(source) as file:
+        text = file.read()
     try:
-        content = json.loads(open_text(source))
-    except (json.JSONDecodeError, RecursionError) as error:
+        content = parse_json(text)
+    except DataError as error:
         raise DataError(
             f"source {source} of read_items must be valid JSON; it is not ({error}); "
             "save one item a line as .jsonl if it is data of your own."
@@ -63,15 +65,13 @@ def _rows(source: Path) -> Iterator[Row]:
     if not isinstance(content, list):
         raise DataError(
             f"source {source} of read_items must hold a JSON list, as MC²'s file does; it holds "
-            f"a {type(content).__name__}; save data of your own as .jsonl."
+            f"{content!r:.40}; save data of your own as .jsonl."
         )
     return (Row(number, record) for number, record in enumerate(content, start=1))
 
 
 def _item(row: Row, images: Path | None) -> Item:
-    if not isinstance(row.content, dict):
-        raise DataError(f"the record must be a JSON object; it is {row.content!r:.60}.")
-    record: dict[str, Any] = row.content
+    record = as_object(row.content, "the record")
     check_fields(record, _FIELDS)
     texts = {name: text_field(record, _spelling(record, name)) for name in _FIELDS if name != "context"}
     if texts["task"] not in MC2_TASKS:
@@ -97,6 +97,7 @@ def _context(record: Mapping[str, Any]) -> str:
     """The conflicting context: a text, or under "icc" as the published scripts want it."""
     context = record["context"]
     if isinstance(context, dict):
+        as_object(context, "field 'context'")
         if "icc" not in context:
             raise DataError(f"field 'context' must have the key 'icc'; it has {sorted(context)}.")
         return text_field(context, "icc")

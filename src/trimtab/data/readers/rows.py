@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -17,6 +18,9 @@ _MAY_BE_EMPTY = frozenset({"context"})
 _IRRELEVANT = {"image": frozenset({"answer_text"}), "text": frozenset({"answer_image"})}
 # A typing slip keeps at least this share of the letters: "answer_txt" does, "image_id" for "image" does not.
 _SLIP_SIMILARITY = 0.8
+_ADDRESS = re.compile(r"(https?|ftp|s3|gs|file)://|data:\S*,", re.IGNORECASE)
+LONGEST_TEXT = 1_000_000
+"""Characters of a field: more than any model has positions for, and enough to hold a tokenizer up for minutes."""
 
 
 def item_from_row(row: Mapping[str, Any], image: ImageSource | None) -> Item:
@@ -32,8 +36,7 @@ def item_from_row(row: Mapping[str, Any], image: ImageSource | None) -> Item:
     if relevant is not None:
         _fill_answers(present, relevant)
     check_fields(present, {name: (name,) for name in REQUIRED}, OPTIONAL)
-    if isinstance(present["id"], int):
-        present["id"] = str(present["id"])
+    present["id"] = _id(present["id"])
     may_be_empty = _MAY_BE_EMPTY | (frozenset() if relevant is None else _IRRELEVANT.get(relevant, frozenset()))
     texts = {name: text_field(present, name, may_be_empty=name in may_be_empty) for name in REQUIRED}
     choices = _text_list(present, "choices")
@@ -81,13 +84,43 @@ def check_fields(
 
 
 def text_field(row: Mapping[str, Any], name: str, *, may_be_empty: bool = False) -> str:
-    """A field's trimmed text. Raises DataError if it is no text, or empty where it must not be."""
+    """A field's trimmed text. Raises DataError if it is no sound text, or empty where it must not be."""
     value = row[name]
     if not isinstance(value, str):
         raise DataError(f"field '{name}' must be text; it is {value!r:.60}.")
     if not value.strip() and not may_be_empty:
         raise DataError(f"field '{name}' must not be empty; fill it in.")
-    return value.strip()
+    return _sound(value.strip(), name)
+
+
+def path_field(row: Mapping[str, Any], name: str) -> str:
+    """A field's text as the path of a file. Raises DataError if it is an address on the web, or data in itself."""
+    path = text_field(row, name)
+    if _ADDRESS.match(path):
+        raise DataError(f"field '{name}' must be the path of a file; it is {path!r:.60}; save the picture as a file.")
+    return path
+
+
+def _sound(text: str, name: str) -> str:
+    if len(text) > LONGEST_TEXT:
+        raise DataError(f"field '{name}' must have at most {LONGEST_TEXT:,} characters; it has {len(text):,}.")
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"field '{name}' must be Unicode text; character {error.start + 1}, {text[error.start]!r}, is none."
+            ) from error
+    return text
+
+
+def _id(value: Any) -> Any:
+    """An id as text; whole numbers are taken, also those that pandas made fractions of, and nothing else is."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise DataError(f"field 'id' must be text or a whole number; it is {value!r:.60}.")
+    return str(value)
 
 
 def check_conflict(answer_image: str, answer_text: str) -> None:
@@ -135,4 +168,4 @@ def _text_list(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
     values = row.get(name, ())
     if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
         raise DataError(f"field '{name}' must be a list of texts; it is {values!r:.60}.")
-    return tuple(value.strip() for value in values)
+    return tuple(_sound(value.strip(), name) for value in values)
