@@ -2,6 +2,9 @@
 
 import os
 import socket
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -10,7 +13,7 @@ import pytest
 import torch
 
 from trimtab.models import Model
-from trimtab.testing import TINY_FAMILIES, tiny_model
+from trimtab.testing import SMALL, TINY_FAMILIES, realistic_checkpoint, tiny_model
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,6 +38,17 @@ def _seed():
 def model(request: pytest.FixtureRequest) -> Model:
     """A tiny random model of each family in turn."""
     return tiny_model(request.param)
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Folders as released ones are, at small sizes; each is written once. Nothing may be changed in them."""
+
+    @cache
+    def folder(release: str, dtype: str | None = None) -> Path:
+        return realistic_checkpoint(tmp_path_factory.mktemp(release), release, dtype=dtype, sizes=SMALL)
+
+    return folder
 
 
 @pytest.fixture(autouse=True)
