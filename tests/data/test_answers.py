@@ -109,6 +109,20 @@ def test_a_longer_valid_answer_is_not_the_shorter_one():
     assert judge("eating leaves", activity, frozenset({"eating", "resting", "eating leaves"})).label == "image"
 
 
+def test_on_open_data_an_unexpected_whole_answer_is_not_collapsed():
+    items = [make_item(task="color", answer_image="red", answer_text="blue")]
+    open_answers = valid_answers(items)["color"]
+    closed_answers = valid_answers([replace(item, closed=True) for item in items])["color"]
+    assert judge("It is square.", items[0], open_answers) == ("other", False, "mentions neither answer")
+    assert judge("It is square.", items[0], closed_answers).collapsed
+    assert judge("red red red red red", items[0], open_answers).collapsed
+
+
+def test_a_task_is_closed_only_if_all_its_items_are():
+    mixed = valid_answers([make_item(closed=True), make_item(closed=False)])
+    assert not judge("a horse", make_item(), mixed["animal"]).collapsed
+
+
 def test_valid_answers_are_collected_by_task():
     items = [
         make_item(aliases_image=("kitty",)),

@@ -25,6 +25,7 @@ ITEMS = st.lists(
         choices=LISTS,
         split=st.none() | st.just("test"),
         tags=LISTS,
+        closed=st.booleans(),
     ),
     min_size=1,
     max_size=4,

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from trimtab.data.denials import without_idioms
 from trimtab.data.mentions import find_mentions, fold_that_tells_apart, phrase_of
 from trimtab.data.replies import final_reply
 from trimtab.data.words import words
 
+# "B? No, A", "B, no, A", "B. Wait, A" and "B, I mean A".
+_TAKEN_BACK = re.compile(
+    r"[^.!?\n]*\?\s*(?:no\b\W*)?|(?<=[\w)])[.,;!\s]+(?:(?:no|sorry)\s*[,.]|wait\b|I mean\b)[,.\s]*(?=\S)", re.IGNORECASE
+)
 _NOT_DENIED = r"(?<!\bnot )(?<!\bnor )(?<!\bneither )"
 
 
@@ -22,12 +27,18 @@ def judge_choice(answer: str, options: Sequence[tuple[str, str]]) -> str | None:
         answer: The reply as the model gave it.
         options: Pairs of letter and text, such as ``("A", "cat"), ("B", "dog")``.
     """
-    reply = final_reply(answer)
+    reply = _last_said(final_reply(answer))
     letters = [letter for letter, _ in options]
     picked = _letters_in(reply, letters)
     if picked:
         return picked[0] if len(set(picked)) == 1 or not _undecided(reply, letters) else None
     return _option_by_text(reply, options)
+
+
+def _last_said(reply: str) -> str:
+    """A reply without what it asks or takes back: "B? No, A" says A. The whole of it, if nothing else is left."""
+    parts = [part for part in _TAKEN_BACK.split(reply) if part.strip()]
+    return parts[-1] if parts else reply
 
 
 def _letters_in(reply: str, letters: Sequence[str]) -> list[str]:
@@ -53,12 +64,13 @@ def _is_letter(reply: str, hit: re.Match[str]) -> bool:
 def _undecided(reply: str, letters: Sequence[str]) -> bool:
     """Whether a reply joins two options: "A or B"."""
     one_of = "|".join(re.escape(letter) for letter in letters)
-    return re.search(rf"\b({one_of})\W*(?:\bor\b|\band\b|/)\W*({one_of})\b", reply, re.IGNORECASE) is not None
+    return re.search(rf"\b({one_of})\W*(?:\bor\b|\band\b|\bas well as\b|[/&+])\W*({one_of})\b", reply, re.IGNORECASE) is not None
 
 
 def _option_by_text(reply: str, options: Sequence[tuple[str, str]]) -> str | None:
     fold = fold_that_tells_apart(text for _, text in options)
     letter_of = {phrase_of(text, fold): letter for letter, text in options}
-    mentions = find_mentions(words(reply), {phrase.key for phrase in letter_of}, fold)
+    keys = {phrase.key for phrase in letter_of}
+    mentions = find_mentions(without_idioms(words(reply), keys), keys, fold)
     asserted = {letter_of[mention.phrase] for mention in mentions if mention.phrase in letter_of}
     return asserted.pop() if len(asserted) == 1 else None

@@ -36,6 +36,8 @@ class Item:
         split: ``train``, ``validation``, ``test`` or a name of your own.
         tags: Free labels to select items by.
         relevant: What the right answer needs: ``image``, ``text`` or ``both``; None for a conflict item.
+        closed: Whether the answers of the task's items are all that can be answered, as in the bundled benchmark; a
+            reply without any of them then counts as broken. On other data it is just another answer.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Item:
     split: str | None = None
     tags: tuple[str, ...] = ()
     relevant: Relevant | None = None
+    closed: bool = False
 
     @property
     def answer(self) -> str:

@@ -1,28 +1,16 @@
-"""Where a reply mentions known answers, word by word, and whether a mention is denied."""
+"""Where a reply mentions known answers, word by word."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from trimtab.data.words import Word, normalise, singular
+from trimtab.data.denials import NEGATORS, denied_after, denied_before
+from trimtab.data.words import Word, singular, words
 
 Fold = Callable[[str], str]
 Key = tuple[str, ...]
 
-# fmt: off
-NEGATORS = frozenset({
-    "not", "no", "never", "neither", "nor", "without", "cannot", "cant", "isnt", "arent", "wasnt",
-    "werent", "dont", "doesnt", "didnt", "wont", "wouldnt", "couldnt", "hasnt", "havent", "aint",
-    "than",
-})
-# fmt: on
-# "not only a cat", "no doubt a cat" and "not just a cat" do not deny the cat.
-_NO_DENIAL_BEFORE = frozenset({"only", "doubt", "just", "merely"})
-# A denial does not reach past these: "not a dog but a cat".
-_DENIAL_ENDS = frozenset({"but", "and", "instead", "rather", "so", "because", "although", "while", "whereas"})
-# How many words before a mention may stand between it and its denial: "does not look like a happy ...".
-DENIAL_REACH = 4
 # Verbs that add nothing to what is done: "playing tennis" answers "tennis".
 _LIGHT_VERBS = frozenset({"playing", "practicing", "performing", "doing"})
 
@@ -35,11 +23,12 @@ class Phrase(NamedTuple):
 
 
 class Mention(NamedTuple):
-    """A phrase found in words ``start`` to ``end`` (exclusive) of a reply."""
+    """A phrase found in words ``start`` to ``end`` (exclusive) of a reply; ``asked`` if it stands in a question."""
 
     phrase: Phrase
     start: int
     end: int
+    asked: bool = False
 
 
 def fold_that_tells_apart(answers: Iterable[str]) -> Fold:
@@ -50,7 +39,7 @@ def fold_that_tells_apart(answers: Iterable[str]) -> Fold:
 
 def phrase_of(answer: str, fold: Fold) -> Phrase:
     """The phrase that an answer looks for; a leading "not" makes it a denial. Empty if it has no words."""
-    spoken = normalise(answer).split()
+    spoken = [word.text for word in words(answer)]
     denied = len(spoken) > 1 and spoken[0] in NEGATORS
     return Phrase(tuple(fold(word) for word in spoken[denied:]), denied)
 
@@ -65,31 +54,24 @@ def find_mentions(spoken: Sequence[Word], keys: Collection[Key], fold: Fold) -> 
     """All mentions of known phrases in a reply, in its order, none overlapping; longer phrases win."""
     folded = tuple(fold(word.text) for word in spoken)
     taken: set[int] = set()
-    found: list[Mention] = []
+    spans: list[tuple[int, int]] = []
     for length in sorted({len(key) for key in keys if key}, reverse=True):
         for start in range(len(folded) - length + 1):
             span = range(start, start + length)
             if folded[start : start + length] in keys and taken.isdisjoint(span):
                 taken.update(span)
-                phrase = Phrase(folded[start : start + length], _is_denied(spoken, start))
-                found.append(Mention(phrase, start, start + length))
-    return sorted(found, key=lambda mention: mention.start)
+                spans.append((start, start + length))
+    spans.sort()
+    following = [*(start for start, _ in spans[1:]), len(folded)]
+    return [
+        Mention(Phrase(folded[start:end], _is_denied(spoken, start, end, after)), start, end, spoken[start].asked)
+        for (start, end), after in zip(spans, following, strict=False)
+    ]
 
 
 def _as_written(word: str) -> str:
     return word
 
 
-def _is_denied(spoken: Sequence[Word], start: int) -> bool:
-    """Whether a word shortly before ``start``, in the same clause, denies what starts there."""
-    for index in range(start - 1, max(start - 2 - DENIAL_REACH, -1), -1):
-        word = spoken[index]
-        if word.clause != spoken[start].clause:
-            return False
-        if word.text in NEGATORS and spoken[index + 1].text not in _NO_DENIAL_BEFORE:
-            return True
-        if word.text == "of" and index > 0 and spoken[index - 1].text == "instead":
-            return True
-        if word.text in _DENIAL_ENDS:
-            return False
-    return False
+def _is_denied(spoken: Sequence[Word], start: int, end: int, following: int) -> bool:
+    return denied_before(spoken, start) or denied_after(spoken, end, following)

@@ -81,6 +81,7 @@ def _write_parquet(items: Sequence[Item], part: Path, folder: Path) -> None:
         [
             *((name, pa.string()) for name in _TEXTS),
             *((name, pa.list_(pa.string())) for name in _LISTS),
+            ("closed", pa.bool_()),
             ("image", pa.binary()),
         ]
     )
@@ -92,4 +93,4 @@ def _write_parquet(items: Sequence[Item], part: Path, folder: Path) -> None:
 
 
 def _fields(item: Item) -> dict[str, Any]:
-    return {name: getattr(item, name) for name in (*_TEXTS, *_LISTS)}
+    return {name: getattr(item, name) for name in (*_TEXTS, *_LISTS, "closed")}

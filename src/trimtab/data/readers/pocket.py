@@ -46,4 +46,5 @@ def item_from_pocket(record: PocketItem) -> Item:
         choices=tuple(record.choices),
         split=record.split,
         relevant=None if record.relevant == "conflict" else cast(Relevant, record.relevant),
+        closed=True,
     )

@@ -13,7 +13,7 @@ from trimtab.data.words import normalise
 from trimtab.errors import DataError
 
 REQUIRED = ("id", "task", "question", "context", "answer_image", "answer_text")
-OPTIONAL = ("image", "split", "aliases_image", "aliases_text", "choices", "tags", "relevant", "answer")
+OPTIONAL = ("image", "split", "aliases_image", "aliases_text", "choices", "tags", "relevant", "answer", "closed")
 _MAY_BE_EMPTY = frozenset({"context"})
 _IRRELEVANT = {"image": frozenset({"answer_text"}), "text": frozenset({"answer_image"})}
 # A typing slip keeps at least this share of the letters: "answer_txt" does, "image_id" for "image" does not.
@@ -59,6 +59,7 @@ def item_from_row(row: Mapping[str, Any], image: ImageSource | None) -> Item:
         choices=choices,
         tags=_text_list(present, "tags"),
         relevant=relevant,
+        closed=_true_or_false(present, "closed"),
     )
 
 
@@ -162,6 +163,13 @@ def _check_relevant(
         raise DataError(f"field 'image' must be there where '{relevant}' is relevant; it is missing.")
     if choices and (answer not in choices or len(set(choices)) != len(choices)):
         raise DataError(f"field 'choices' must hold the answer {answer!r} and no option twice; it is {list(choices)}.")
+
+
+def _true_or_false(row: Mapping[str, Any], name: str) -> bool:
+    value = row.get(name, False)
+    if not isinstance(value, bool):
+        raise DataError(f"field '{name}' must be true or false; it is {value!r:.60}.")
+    return value
 
 
 def _text_list(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
