@@ -64,7 +64,8 @@ def _is_letter(reply: str, hit: re.Match[str]) -> bool:
 def _undecided(reply: str, letters: Sequence[str]) -> bool:
     """Whether a reply joins two options: "A or B"."""
     one_of = "|".join(re.escape(letter) for letter in letters)
-    return re.search(rf"\b({one_of})\W*(?:\bor\b|\band\b|\bas well as\b|[/&+])\W*({one_of})\b", reply, re.IGNORECASE) is not None
+    joined = rf"\b({one_of})\W*(?:\bor\b|\band\b|\bas well as\b|[/&+])\W*({one_of})\b"
+    return re.search(joined, reply, re.IGNORECASE) is not None
 
 
 def _option_by_text(reply: str, options: Sequence[tuple[str, str]]) -> str | None:
