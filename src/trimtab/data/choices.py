@@ -58,7 +58,7 @@ def _is_letter(reply: str, hit: re.Match[str]) -> bool:
         return True
     if hit[1].isupper() and hit[1] not in "AI":
         return True
-    return hit[1].isupper() and re.match(r"\s*(?:is|was|because|since|or|and)\b", after) is not None
+    return hit[1].isupper() and re.match(r"\s*(?:is|was|because|since|or|and|as well as)\b", after) is not None
 
 
 def _undecided(reply: str, letters: Sequence[str]) -> bool:
