@@ -78,7 +78,7 @@ def harden(
         found = harden_model(loaded, items, out, config, validation=held_out, progress=advance)
     say_skipped(found.record["skipped"], data)
     if json:
-        print_json({"model": str(found.folder), **{k: v for k, v in found.record.items() if k != "log"}})
+        print_json({"folder": str(found.folder), **{k: v for k, v in found.record.items() if k != "log"}})
         return
     after = found.record.get("after")
     if after:

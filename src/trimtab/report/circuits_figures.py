@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style
+from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style, legend_entries
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,8 +93,7 @@ def knockout_figure(summary: Summary) -> Figure:
             panel.set_title(f"the {target} is named")
             panel.set_xlabel(f"layer at the centre of a window of {summary['plan']['window']}")
         figure.axes[0].set_ylabel("effect on following, nats")
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
+        figure.legend(*legend_entries(figure.axes), loc="outside lower center", ncols=4, fontsize=8)
     return figure
 
 
@@ -117,8 +116,7 @@ def lens_figure(summary: Summary) -> Figure:
             panels[1, column].set_ylim(-0.02, 1.02)
         panels[0, 0].set_ylabel("margin, logits")
         panels[1, 0].set_ylabel("agreement")
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
+        figure.legend(*legend_entries(figure.axes), loc="outside lower center", ncols=4, fontsize=8)
     return figure
 
 
@@ -137,7 +135,7 @@ def layers_figure(summary: Summary) -> Figure:
             panel.set_xlabel(f"layer ({rows[0]['n'] if rows else 0} cases)")
             panel.xaxis.get_major_locator().set_params(integer=True)
         figure.axes[0].set_ylabel("adds to the margin, logits")
-        figure.axes[0].legend(fontsize=8)
+        figure.axes[0].legend(*legend_entries(figure.axes), fontsize=8)
     return figure
 
 

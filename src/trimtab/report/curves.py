@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trimtab.report.style import INSTRUCTION_COLOURS, figure_style, method_colour, method_name
+from trimtab.report.style import INSTRUCTION_COLOURS, figure_style, legend_entries, method_colour, method_name
 from trimtab.study import ALL_TASKS, SWEPT
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def preference_figure(summary: Summary, method: str = "mean") -> Figure | None:
             for j, target in enumerate(targets):
                 _preferences(panels[i, j], [r for r in rows if (r["model"], r["target"]) == (model, target)])
                 panels[i, j].set_title(f"{model}, target: {target}")
-        panels[0, 0].legend(fontsize=8)
+        panels[0, 0].legend(*legend_entries(figure.axes), fontsize=8)
     return figure
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -91,3 +91,12 @@ def figure_style() -> Iterator[Any]:
     }
     with rc_context(settings):  # pyright: ignore[reportArgumentType]
         yield Figure
+
+
+def legend_entries(panels: Iterable[Any]) -> tuple[list[Any], list[str]]:
+    """Return the handles and labels of all curves in some panels, each label once; a panel may lack some, or all."""
+    found: dict[str, Any] = {}
+    for panel in panels:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    return list(found.values()), list(found)
