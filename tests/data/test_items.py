@@ -2,11 +2,12 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from trimtab.data import ImageBytes, ImageFile, ImageScene, Item, items_fingerprint
-from trimtab.errors import DataError
+from trimtab.errors import DataError, MissingImageError, UsageError
 
 ITEM = Item("1", "animal", "What?", "A dog.", "cat", "dog")
 
@@ -94,3 +95,38 @@ def test_fingerprint_is_the_same_in_another_process():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == items_fingerprint([ITEM])
+
+
+def test_an_item_takes_a_picture_in_any_form(tmp_path, jpeg):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg())
+    pixels = np.asarray(ImageFile(path).open())
+    forms = [path, str(path), jpeg(), Image.open(path), pixels, ImageFile(path)]
+    items = [replace(ITEM, image=form) for form in forms]
+    assert all(item.image and np.array_equal(np.asarray(item.image.open()), pixels) for item in items)
+    assert items[0] == items[1] == items[5]
+    assert items[3] == items[4]
+    assert hash(items[3]) == hash(items[4])
+    assert ITEM.image is None
+    assert len({items_fingerprint([item]) for item in items}) == 2  # by the file's bytes, or by pixels
+
+
+def test_pixels_of_an_item_are_its_own():
+    pixels = np.zeros((4, 5, 3), np.uint8)
+    (item,) = [replace(ITEM, image=pixels)]
+    pixels[:] = 255
+    assert item.image is not None
+    assert item.image.open().getpixel((0, 0)) == (0, 0, 0)
+    assert ImageBytes(item.image.encoded()).open().size == (5, 4)
+
+
+def test_a_picture_of_no_kind_is_refused():
+    with pytest.raises(UsageError, match="must be a path, bytes, a PIL image or a numpy array; got int"):
+        replace(ITEM, image=3)
+
+
+def test_a_file_that_is_not_there_is_said_when_it_is_opened():
+    item = replace(ITEM, image="missing.png")
+    assert item.image is not None
+    with pytest.raises(MissingImageError, match=r"image missing.png is not there; check the path"):
+        item.image.open()

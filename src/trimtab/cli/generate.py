@@ -29,7 +29,6 @@ def generate(
     json: Json = False,
 ) -> None:
     """Answer one question about a picture and a text context."""
-    from trimtab.data import ImageFile
     from trimtab.data.prompts import INSTRUCTIONS
     from trimtab.engine import Prompt, Row
     from trimtab.errors import UsageError
@@ -41,7 +40,7 @@ def generate(
     named = {modality: sentence for modality, sentence in INSTRUCTIONS.items() if modality == instruction}
     prompt = Prompt(
         question=question,
-        images=() if image is None else (ImageFile(image).open(),),
+        images=image,
         context=context,
         instruction=next(iter(named.values()), instruction),
     )

@@ -2,7 +2,7 @@
 
 from trimtab.data.answers import Judgement, Label, judge, valid_answers
 from trimtab.data.choices import judge_choice
-from trimtab.data.images import ImageBytes, ImageFile, ImageScene, ImageSource, ImageUnlocated
+from trimtab.data.images import ImageBytes, ImageFile, ImagePixels, ImageScene, ImageSource, ImageUnlocated
 from trimtab.data.items import RELEVANT, Item, Items, Relevant, Skipped, items_fingerprint
 from trimtab.data.readers import item_from_pocket, read_items
 from trimtab.data.splits import split_items
@@ -13,6 +13,7 @@ __all__ = [
     "RELEVANT",
     "ImageBytes",
     "ImageFile",
+    "ImagePixels",
     "ImageScene",
     "ImageSource",
     "ImageUnlocated",

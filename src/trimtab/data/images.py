@@ -1,6 +1,7 @@
-"""Where an item's picture comes from: a file, bytes in memory, or a scene that draws itself.
+"""Where an item's picture comes from: a file, bytes or pixels in memory, or a scene that draws itself.
 
-Every source can be opened, fingerprinted and encoded the same way, so nothing else asks which kind it is.
+Every source can be opened, fingerprinted and encoded the same way, so nothing else asks which kind it is. All of them
+open through ``trimtab.media``, so a picture looks the same wherever it comes from.
 """
 
 from __future__ import annotations
@@ -8,17 +9,19 @@ from __future__ import annotations
 import hashlib
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from trimtab.errors import DataError, MissingImageError
+from trimtab.errors import MissingImageError
 
+# PIL and numpy are loaded when a picture is opened, not when items are read.
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from trimtab.media import Picture, PictureSource
 
 
 class ImageSource(ABC):
@@ -58,16 +61,19 @@ class ImageFile(ImageSource):
 
     def open(self) -> Image:
         """The picture in RGB. Raises MissingImageError if it is not there, DataError if it is corrupt."""
-        return _decode(self.encoded(), str(self.path))
+        from trimtab.media import open_picture
+
+        return open_picture(self.path)
 
     def encoded(self) -> bytes:
         """The file's bytes. Raises MissingImageError if it is not there."""
+        from trimtab.media import check_file, unreadable
+
+        check_file(self.path, str(self.path))
         try:
             return self.path.read_bytes()
-        except FileNotFoundError:
-            raise MissingImageError(f"image {self.path} is not there any more; restore it.") from None
         except OSError as error:
-            raise DataError(f"image {self.path} cannot be read ({error.strerror}); check the file.") from error
+            raise unreadable(error, str(self.path)) from error
 
 
 @dataclass(frozen=True)
@@ -79,11 +85,50 @@ class ImageBytes(ImageSource):
 
     def open(self) -> Image:
         """The picture in RGB. Raises DataError if the bytes are corrupt."""
-        return _decode(self.data, self.name)
+        from trimtab.media import open_picture
+
+        return open_picture(self.data, self.name)
 
     def encoded(self) -> bytes:
         """The bytes."""
         return self.data
+
+
+class ImagePixels(ImageSource):
+    """A picture in memory: its pixels are copied, so that what becomes of the original does not matter.
+
+    Args:
+        picture: A PIL image, or an array as ``open_picture`` takes it.
+
+    Raises:
+        DataError: It cannot be shown.
+    """
+
+    def __init__(self, picture: PictureSource) -> None:
+        from trimtab.media import open_picture
+
+        self._picture: Picture = open_picture(picture)
+
+    def __repr__(self) -> str:
+        width, height = self._picture.size
+        return f"ImagePixels({width} x {height})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ImagePixels) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def open(self) -> Image:
+        """The picture in RGB."""
+        return self._picture
+
+    def encoded(self) -> bytes:
+        """The picture as PNG, which loses nothing."""
+        return _as_png(self._picture)
+
+    def _identity(self) -> bytes:
+        return _pixels(self._picture)
 
 
 @dataclass(frozen=True)
@@ -94,20 +139,19 @@ class ImageScene(ImageSource):
 
     def open(self) -> Image:
         """The drawing in RGB."""
-        return self.scene.render().convert("RGB")
+        from trimtab.media import open_picture
+
+        return open_picture(self.scene.render(), "drawn by a scene")
 
     def encoded(self) -> bytes:
         """The drawing as PNG, which loses nothing."""
-        buffer = io.BytesIO()
-        self.open().save(buffer, format="PNG")
-        return buffer.getvalue()
+        return _as_png(self.open())
 
     def _identity(self) -> bytes:
         """A dataclass says all that it draws, so thousands of scenes need no drawing; others need theirs."""
         if is_dataclass(self.scene):
             return repr(self.scene).encode()
-        picture = self.open()
-        return f"{picture.size}".encode() + picture.tobytes()
+        return _pixels(self.open())
 
 
 @dataclass(frozen=True)
@@ -137,24 +181,40 @@ class ImageUnlocated(ImageSource):
         )
 
 
-def file_suffix(data: bytes, name: str) -> str:
-    """The file suffix for encoded image bytes, such as ``.png``. Raises DataError if they are corrupt."""
-    with _opened(data, name) as picture:
-        return f".{(picture.format or 'img').lower()}"
+class ItemImage:
+    """The ``image`` of an item: set to a picture in any form, read as its source."""
+
+    def __get__(self, owner: Any, kind: type) -> ImageSource | None:
+        """The source; that of the class is the field's default."""
+        return None if owner is None else owner.__dict__["image"]
+
+    def __set__(self, owner: Any, value: ImageSource | PictureSource | None) -> None:
+        """Make a source of what is given."""
+        # A frozen dataclass sets its fields past its own __setattr__, and so does this.
+        owner.__dict__["image"] = as_source(value)
 
 
-def _decode(data: bytes, name: str) -> Image:
-    with _opened(data, name) as picture:
-        return picture.convert("RGB")
+def as_source(image: ImageSource | PictureSource | None) -> ImageSource | None:
+    """Return the source of a picture in any form: files and bytes are opened later, pixels are copied now.
+
+    Raises:
+        DataError: Pixels that cannot be shown.
+        UsageError: It is nothing that holds a picture.
+    """
+    if image is None or isinstance(image, ImageSource):
+        return image
+    if isinstance(image, str | PathLike):
+        return ImageFile(Path(image))
+    if isinstance(image, bytes | bytearray | memoryview):
+        return ImageBytes(bytes(image))
+    return ImagePixels(image)
 
 
-@contextmanager
-def _opened(data: bytes, name: str) -> Iterator[Image]:
-    """The picture in encoded bytes; whatever its decoder raises becomes one DataError."""
-    from PIL import Image
+def _as_png(picture: Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return buffer.getvalue()
 
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            yield picture
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"image {name} is corrupt or no image ({error}); replace it or remove the item.") from error
+
+def _pixels(picture: Image) -> bytes:
+    return f"{picture.size}".encode() + picture.tobytes()

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from trimtab.data.images import ImageSource
+from trimtab.data.images import ItemImage
 from trimtab.errors import DataError
 
 Relevant = Literal["image", "text", "both"]
@@ -29,7 +29,8 @@ class Item:
         context: The text context; empty for an item that has none.
         answer_image: What the image says.
         answer_text: What the context says.
-        image: Where the picture comes from; None for a text-only item.
+        image: The picture: a path, bytes, a PIL image, a numpy array or an ``ImageSource``, which all of them
+            become; None for a text-only item.
         aliases_image: Other wordings of ``answer_image``.
         aliases_text: Other wordings of ``answer_text``.
         choices: Answers to choose from, where the question is asked with options.
@@ -46,7 +47,7 @@ class Item:
     context: str
     answer_image: str
     answer_text: str
-    image: ImageSource | None = None
+    image: ItemImage = ItemImage()
     aliases_image: tuple[str, ...] = ()
     aliases_text: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from trimtab.data.images import ImageSource, file_suffix
+from trimtab.data.images import ImageSource
 from trimtab.data.items import Item
 from trimtab.errors import DataError, TrimtabError, UsageError
 
@@ -63,8 +63,10 @@ def _write_jsonl(items: Sequence[Item], part: Path, folder: Path) -> None:
 
 def _save_image(image: ImageSource, item_id: str, folder: Path) -> str:
     """Save a picture, once however many items share it; the path is relative to the items' file."""
+    from trimtab.media import suffix_of
+
     data = image.encoded()
-    path = folder / f"{image.fingerprint[:32]}{file_suffix(data, f'of item {item_id}')}"
+    path = folder / f"{image.fingerprint[:32]}{suffix_of(data, f'of item {item_id}')}"
     if not path.exists():
         folder.mkdir(exist_ok=True)
         part = path.with_name(f"{path.name}.part")

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from trimtab.engine.applied import engine_drives
-from trimtab.engine.encode import Encoded
 from trimtab.engine.hooks import EditSession
-from trimtab.engine.prompt import Prompt
 from trimtab.engine.read import Cost
 from trimtab.engine.receipt import Receipt
-from trimtab.engine.run import Progress, Row, RowBatch, Tails, account, forward_tails, over_batches, prepare
+from trimtab.engine.run import Progress, RowBatch, Rows, Tails, account, forward_tails, over_batches, prepare
 from trimtab.errors import UsageError
 from trimtab.models import Model
 
@@ -43,7 +40,7 @@ class Answers:
 @torch.no_grad()
 def generate(
     model: Model,
-    rows: Sequence[Row | Prompt | Encoded],
+    rows: Rows,
     *,
     max_new_tokens: int = MAX_NEW_TOKENS,
     reuse: bool = True,
@@ -54,7 +51,7 @@ def generate(
 
     Args:
         model: The model.
-        rows: Prompts with their edits; edits go on acting on generated tokens by their own rule.
+        rows: Prompts with their edits, or one alone; edits go on acting on generated tokens by their own rule.
         max_new_tokens: Longest answer in tokens.
         reuse: False answers every row alone through the model's own ``generate``.
         batch_size: Rows of a batch; left out, as many as fit in memory.

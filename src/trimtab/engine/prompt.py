@@ -8,6 +8,7 @@ from typing import Literal
 from PIL.Image import Image
 
 from trimtab.errors import UsageError
+from trimtab.media import Pictures
 from trimtab.models import COUNTERFACTUALS, Counterfactual
 
 SPANS = ("image", "context", "question", "instruction", "last")
@@ -28,7 +29,8 @@ class Prompt:
 
     Attributes:
         question: The question.
-        images: Pictures, in order.
+        images: Pictures, in order: one or several of a path, bytes, a PIL image, a numpy array or the ``image`` of an
+            item. They are opened at once, and held as upright RGB pictures (see ``trimtab.media``).
         context: A text passage, introduced by ``Text context:``.
         instruction: A sentence that names the modality to follow.
         placement: Where the instruction stands.
@@ -39,7 +41,7 @@ class Prompt:
     """
 
     question: str
-    images: tuple[Image, ...] = ()
+    images: Pictures = Pictures()
     context: str | None = None
     instruction: str | None = None
     placement: Placement = "before_question"

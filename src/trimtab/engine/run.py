@@ -41,10 +41,14 @@ class Row:
     edits: tuple[Edit, ...] = ()
 
 
+Rows = Sequence[Row | Prompt | Encoded] | Row | Prompt | Encoded
+"""What is run: many rows, or one alone."""
+
+
 @torch.no_grad()
 def run(
     model: Model,
-    rows: Sequence[Row | Prompt | Encoded],
+    rows: Rows,
     read: Read | None = None,
     *,
     reuse: bool = True,
@@ -55,7 +59,7 @@ def run(
 
     Args:
         model: The model.
-        rows: Prompts with their edits.
+        rows: Prompts with their edits; one alone needs no list.
         read: What to read; left out, the next-token logits at the last prompt token.
         reuse: False runs every row alone through the model's own forward pass: the plain reference that the
             fast path is held equal to.
@@ -95,8 +99,10 @@ class Work:
     edits: tuple[Edit, ...]
 
 
-def prepare(model: Model, rows: Sequence[Row | Prompt | Encoded]) -> list[Work]:
+def prepare(model: Model, rows: Rows) -> list[Work]:
     """Check and encode rows; prompts given twice are encoded once."""
+    if isinstance(rows, Row | Prompt | Encoded):
+        rows = [rows]
     if not rows:
         raise UsageError("`rows` must hold at least one row; got none.")
     ambient = tuple(edit for scope in model.ambient for edit in scope.edits)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedModelError
+from trimtab.media import open_picture, picture_key
 from trimtab.models.family import Family, Pixels
 from trimtab.models.fingerprint import weights_fingerprint
 from trimtab.models.patches import Counterfactual, patch_weights, weighted_patches
@@ -171,8 +171,8 @@ class Model:
             counterfactual: Weight its patches by a changed map of the vision tower's attention; see ``patch_weights``.
                 Equal pictures get equal weights.
         """
-        image = image.convert("RGB")
-        key = hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()[:32]
+        image = open_picture(image)
+        key = picture_key(image)
         if key not in self._pixels:
             _remember(self._pixels, key, self.family.pixels(self.hf, self.image_processor, image, key))
         pixels = self._pixels[key]

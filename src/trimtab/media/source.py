@@ -1,0 +1,107 @@
+"""``open_picture``: whatever holds a picture, by the same rules."""
+
+from __future__ import annotations
+
+import io
+from os import PathLike
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from PIL import Image
+
+from trimtab.errors import DataError, MissingImageError, UsageError
+from trimtab.media.arrays import image_of
+from trimtab.media.decode import decoding, opened
+from trimtab.media.picture import Picture
+from trimtab.media.rgb import to_picture
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Anything that opens a picture when it is asked to, such as the ``image`` of an item."""
+
+    def open(self) -> Image.Image:
+        """Open the picture."""
+        ...
+
+
+PictureSource = str | PathLike[str] | bytes | bytearray | memoryview | Image.Image | np.ndarray | Source
+"""What ``open_picture`` takes."""
+
+
+def open_picture(source: PictureSource, name: str | None = None) -> Picture:
+    """Open a picture: turned upright, on white where it is transparent, in 8-bit RGB.
+
+    The first frame of a file is taken, and the frame that a PIL image stands at. A PIL image is not changed, closed
+    or kept: what is returned has pixels of its own.
+
+    Args:
+        source: A path, the bytes of an image file, a PIL image, a numpy array (see ``docs/pictures.md``), or an
+            object with ``open()``.
+        name: What an error calls it; left out, its path or kind.
+
+    Raises:
+        MissingImageError: There is no file of that path.
+        DataError: It is corrupt, too large, or of a kind that cannot be shown.
+        UsageError: It is nothing that holds a picture.
+    """
+    if isinstance(source, Picture) and source.untouched:
+        return source
+    if isinstance(source, Image.Image):
+        name = name or "given as PIL image"
+        with decoding(name):
+            return to_picture(source, name)
+    if isinstance(source, str | PathLike):
+        return _open_file(Path(source), name or str(source))
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _open_encoded(bytes(source), name or "given as bytes")
+    if isinstance(source, np.ndarray):
+        name = name or "given as array"
+        return to_picture(image_of(source, name), name)
+    if isinstance(source, Source):
+        return open_picture(source.open(), name)
+    raise UsageError(
+        f"image {name or 'of a prompt'} must be a path, bytes, a PIL image or a numpy array; got "
+        f"{type(source).__name__}; convert it to one of these."
+    )
+
+
+def _open_encoded(data: bytes, name: str) -> Picture:
+    with opened(io.BytesIO(data), name) as image:
+        return to_picture(image, name)
+
+
+def _open_file(path: Path, name: str) -> Picture:
+    check_file(path, name)
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise unreadable(error, name) from error
+    with file, opened(file, name) as image:
+        return to_picture(image, name)
+
+
+def check_file(path: Path, name: str) -> None:
+    """Refuse a path that leads to no file; a pipe or a device could be read for ever.
+
+    Raises:
+        MissingImageError: There is nothing.
+        DataError: It is something else.
+    """
+    try:
+        if path.is_file():
+            return
+        there = path.exists()
+    except OSError as error:
+        raise unreadable(error, name) from error
+    if there:
+        raise DataError(f"image {name} must be a file; it is a {'folder' if path.is_dir() else 'device'}.")
+    raise MissingImageError(f"image {name} is not there; check the path, or put the file back.")
+
+
+def unreadable(error: OSError, name: str) -> DataError | MissingImageError:
+    """The error for a file that the system does not give out."""
+    if isinstance(error, FileNotFoundError):
+        return MissingImageError(f"image {name} is not there; check the path, or put the file back.")
+    return DataError(f"image {name} cannot be read ({error.strerror}); check the file.")
