@@ -7,12 +7,15 @@ from tests.steering.conftest import quick
 from tests.steering.items import held_out_items, train_items
 from trimtab.data.prompts import INSTRUCTIONS, prompt_for
 from trimtab.engine import AddVector, Contrast, Predictor, Prompt, Read, Row, encode, generate, run
+from trimtab.engine.contrast import combine
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.models import Model
 from trimtab.steering import METHODS, Artifact, TrainingSet, answer, first_scores, load_artifact
 from trimtab.testing import tiny_model
 
 TOLERANCE = 1e-5
+IDLE = {"none"}
+"""Methods that leave the model as it is, by design; every other one must act on the test model."""
 
 
 def prompts() -> list[Prompt]:
@@ -41,15 +44,31 @@ def test_a_row_alone_equals_the_row_in_a_padded_batch(model: Model, artifact: Ar
     assert (together - alone)[finite].abs().max() < 10 * TOLERANCE * alone[finite].abs().max()
 
 
+def test_a_method_acts(model: Model, method: str, artifact: Artifact):
+    """Without this, whatever follows could compare the unsteered model with itself."""
+    steered = first_scores(model, artifact.asks(model, prompts(), 2.0))
+    plain = first_scores(model, [Row(p) for p in prompts()])
+    moved = (steered != plain).any(-1)
+    assert bool(moved.any()) == (method not in IDLE)
+
+
 def test_cached_equals_uncached(model: Model, artifact: Artifact):
     asks = [ask for s in (0.5, 2.0) for ask in artifact.asks(model, prompts(), s)]
-    rows = [ask for ask in asks if isinstance(ask, Row)]
-    if not rows:  # tests/engine/test_contrast.py holds contrasts equal to their plain reference
-        return
-    fast, slow = run(model, rows).logits, run(model, rows, reuse=False).logits
-    assert (fast - slow).abs().max() < TOLERANCE * slow.abs().max()
-    cached, uncached = (generate(model, rows[::2], max_new_tokens=3, reuse=reuse).tokens for reuse in (True, False))
-    assert cached == uncached
+    fast, slow = first_scores(model, asks), torch.cat([plain_scores(model, ask) for ask in asks])
+    seen = slow.isfinite()
+    assert torch.equal(fast.isfinite(), seen)
+    assert (fast - slow)[seen].abs().max() < TOLERANCE * slow[seen].abs().max()
+    rows = [ask for ask in asks if isinstance(ask, Row)]  # tests/engine/test_contrast.py has contrasts' tokens
+    if rows:
+        cached, uncached = (generate(model, rows[::2], max_new_tokens=3, reuse=r).tokens for r in (True, False))
+        assert cached == uncached
+
+
+def plain_scores(model: Model, ask: Row | Contrast) -> torch.Tensor:
+    """The first answer token's log-probabilities, each branch alone by the model's own forward pass."""
+    if isinstance(ask, Row):
+        return run(model, [ask], reuse=False).logits.log_softmax(-1)
+    return combine(run(model, ask.rows, reuse=False).logits, [ask]).log_softmax(-1)
 
 
 def test_a_saved_artifact_is_the_same_artifact(model: Model, artifact: Artifact, tmp_path):
@@ -125,12 +144,13 @@ def test_receipts_count_the_last_prompt_token_and_every_decoding_step(model: Mod
         assert bool(answer(model, asks, max_new_tokens=3).receipt.entries) == edited
         return
     answers = generate(model, rows, max_new_tokens=3)
-    (entry,) = answers.receipt.entries.values()
+    entries = answers.receipt.entries.values()
     fed = [min(len(t) + f, 3) - 1 for t, f in zip(answers.tokens, answers.finished, strict=True)]
-    assert artifact.layer in (None, entry.layer)
-    assert entry.rows == entry.prompt_positions == len(rows)
-    assert entry.generated_positions == sum(fed)
-    assert entry.relative_change > 0
+    goes_on = [getattr(row.edits[0], "positions", None) != "last_prompt" for row in rows]
+    assert all(artifact.layer in (None, entry.layer) for entry in entries)
+    assert sum(entry.rows for entry in entries) == sum(entry.prompt_positions for entry in entries) == len(rows)
+    assert sum(e.generated_positions for e in entries) == sum(n for n, on in zip(fed, goes_on, strict=True) if on)
+    assert all(entry.relative_change > 0 for entry in entries)
 
 
 def test_applied_steers_the_models_own_generate(model: Model, artifact: Artifact):
@@ -155,17 +175,25 @@ def test_applied_steers_the_models_own_generate(model: Model, artifact: Artifact
 
 
 def test_hooks_come_off_after_an_exception(model: Model, artifact: Artifact):
-    if not artifact.is_fixed:
-        return
+    asks = artifact.asks(model, prompts(), 2.0)
+    before = hooks(model)
 
-    def fail() -> None:
-        with artifact.applied(model):
-            run(model, [prompt_for(held_out_items()[0])])
-            raise ZeroDivisionError
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    assert not any(layer._forward_hooks for layer in model.layers)
+    breaking = model.layers[-1].register_forward_hook(fail)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            answer(model, asks)
+    finally:
+        breaking.remove()
+    assert hooks(model) == before
+
+
+def hooks(model: Model) -> dict[str, int]:
+    """How many hooks each module has."""
+    counts = {n: len(m._forward_hooks) + len(m._forward_pre_hooks) for n, m in model.hf.named_modules()}
+    return {name: count for name, count in counts.items() if count}
 
 
 def test_each_row_of_a_padded_batch_gets_its_own_predicted_vector(model: Model, train: TrainingSet):
