@@ -2,32 +2,70 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 from typing import Any, cast
 
-from trimtab.errors import MissingDependencyError, UnsupportedModelError
+from trimtab import pocket
+from trimtab.errors import MissingDependencyError, UnsupportedModelError, UsageError
 from trimtab.models.model import Model
+from trimtab.models.source import Source, find, read_json
 
 ADAPTER = "adapter_config.json"
 
 
-def base_of(path: str | Path) -> str | None:
-    """Return the model that a folder's adapters belong to; None if it is not a folder of adapters.
+def resolve(source: Source) -> tuple[Source, list[str]]:
+    """Follow adapters to the model they belong to.
+
+    Args:
+        source: What was asked for.
+
+    Returns:
+        The model, and the folders of adapters to merge into it, first to last; none for a model.
 
     Raises:
-        UnsupportedModelError: The adapters do not say which model they belong to.
+        UsageError: The adapters' model is nowhere, or a file is broken.
+        UnsupportedModelError: The adapters do not say which model they belong to, or belong to themselves.
     """
-    found = Path(path) / ADAPTER
-    if not found.is_file():
-        return None
-    base = json.loads(found.read_text()).get("base_model_name_or_path")
-    if not base:
+    folders: list[str] = []
+    while (config := _config(source)) is not None:
+        folder = str(config.parent.resolve())
+        if folder in folders:
+            raise UnsupportedModelError(
+                f"`base_model_name_or_path` in {config} must lead to a model; it leads back to {folder}; name the "
+                "model that the adapters were trained on."
+            )
+        folders.append(folder)
+        source = _base(config, source)
+    return source, folders[::-1]
+
+
+def _config(source: Source) -> Path | None:
+    return source.file(ADAPTER)
+
+
+def _base(config: Path, source: Source) -> Source:
+    """Find the model that adapters belong to; a relative folder is looked for beside the adapters first."""
+    name = read_json(config).get("base_model_name_or_path")
+    if not isinstance(name, str) or not name:
         raise UnsupportedModelError(
-            f"`base_model_name_or_path` in {found} must name the adapters' model; it is {base!r}."
+            f"`base_model_name_or_path` in {config} must name the adapters' model; it is {name!r}; write it there."
         )
-    return base
+    if name in pocket.CHECKPOINTS:
+        return find(name)
+    around = (config.parent / name, config.parent.parent / name, Path(name))
+    for folder in around:
+        if folder.is_dir():
+            return find(folder)
+    try:
+        options = source.options
+        return find(name, token=options.get("token"), local_files_only=bool(options.get("local_files_only")))
+    except UsageError as error:
+        places = " or ".join(dict.fromkeys(str(folder.parent.resolve()) for folder in around))
+        raise UsageError(
+            f"`base_model_name_or_path` in {config} must name a bundled model, a folder or a Hub id; there is no "
+            f"{name!r} in {places}, nor on the Hub; write there where the adapters' model is now."
+        ) from error
 
 
 def merge(model: Model, path: str | Path) -> None:

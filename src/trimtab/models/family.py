@@ -37,6 +37,8 @@ class Family(Protocol):
 
     name: str
     """The family's ``model_type`` in ``config.json``."""
+    image_processor: str
+    """Class of its image processor, where a checkpoint does not name one."""
 
     def decoder(self, hf: nn.Module) -> nn.Module:
         """The text decoder: embeddings in, normalised hidden states out."""
@@ -60,6 +62,23 @@ class Family(Protocol):
 
     def image_token(self, hf: nn.Module) -> int:
         """Id of the token that stands for one image position."""
+        ...
+
+    def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:
+        """Have the image processor scale down pictures of more pixels than ``most``; None leaves its own limit.
+
+        Args:
+            image_processor: The image processor, changed in place.
+            most: The limit.
+            at_most_own: Keep the processor's own limit where that is lower.
+
+        Returns:
+            The limit in force; None where every picture takes the same number of positions.
+        """
+        ...
+
+    def count_positions(self, hf: nn.Module, image_processor: Any, width: int, height: int) -> int:
+        """Number of positions that a picture of this size takes."""
         ...
 
     def pixels(self, hf: nn.Module, image_processor: Any, image: Image, key: str) -> Pixels:

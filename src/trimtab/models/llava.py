@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import torch
-from PIL.Image import Image
+from PIL import Image
 from torch import Tensor, nn
 
 from trimtab.models.family import Pixels, register, text_positions
@@ -16,6 +16,7 @@ class Llava:
     """Parts of ``LlavaForConditionalGeneration``."""
 
     name = "llava"
+    image_processor = "CLIPImageProcessor"
 
     def decoder(self, hf: nn.Module) -> nn.Module:
         """The text decoder."""
@@ -41,7 +42,15 @@ class Llava:
         """Id of ``<image>``."""
         return cast(Any, hf).config.image_token_id
 
-    def pixels(self, hf: nn.Module, image_processor: Any, image: Image, key: str) -> Pixels:
+    def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:
+        """None: every picture is scaled to one size."""
+        return None
+
+    def count_positions(self, hf: nn.Module, image_processor: Any, width: int, height: int) -> int:
+        """The same for every picture."""
+        return self.pixels(hf, image_processor, Image.new("RGB", (64, 64)), "").n_tokens
+
+    def pixels(self, hf: nn.Module, image_processor: Any, image: Image.Image, key: str) -> Pixels:
         """Normalised pixels; one position a patch, and one more where the class token is kept."""
         pixel_values = image_processor(images=[image], return_tensors="pt")["pixel_values"]
         config = cast(Any, hf).config

@@ -18,6 +18,7 @@ from trimtab.media import open_picture, picture_key
 from trimtab.models.family import Family, Pixels
 from trimtab.models.fingerprint import weights_fingerprint
 from trimtab.models.patches import Counterfactual, patch_weights, weighted_patches
+from trimtab.models.report import LoadReport
 
 if TYPE_CHECKING:
     from transformers import DynamicCache
@@ -38,6 +39,7 @@ class Model:
         chat_template: The Jinja chat template that renders a turn.
         family: Where the model's parts are.
         name: The name or path it was loaded from.
+        report: What loading found: types, limits, overridden settings.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Model:
         self.chat_template = chat_template
         self.family = family
         self.name = name
+        self.report = LoadReport(str(self.dtype).removeprefix("torch."))
         self.ambient: list[Any] = []
         """The open ``with applied(...)`` blocks, innermost last; the engine keeps them."""
         self.engine_drives = False

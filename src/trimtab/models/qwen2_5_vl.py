@@ -8,6 +8,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
+from trimtab.errors import UsageError
 from trimtab.models.family import Pixels, register
 from trimtab.models.patches import inputs_of
 
@@ -16,6 +17,7 @@ class Qwen25VL:
     """Parts and traps of ``Qwen2_5_VLForConditionalGeneration``."""
 
     name = "qwen2_5_vl"
+    image_processor = "Qwen2VLImageProcessor"
 
     def decoder(self, hf: nn.Module) -> nn.Module:
         """The text decoder."""
@@ -40,6 +42,24 @@ class Qwen25VL:
     def image_token(self, hf: nn.Module) -> int:
         """Id of ``<|image_pad|>``."""
         return cast(Any, hf).config.image_token_id
+
+    def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:
+        """Set the processor's ``longest_edge``, which is its name for the most pixels."""
+        own = int(image_processor.size["longest_edge"])
+        if most is None or (at_most_own and own <= most):
+            return own
+        least = (image_processor.patch_size * image_processor.merge_size) ** 2
+        if most < least:
+            raise UsageError(
+                f"`max_pixels` of load must be at least {least} for {self.name}, the pixels of one position; got {most}."
+            )
+        shortest = min(int(image_processor.size["shortest_edge"]), most)
+        image_processor.size = {"shortest_edge": shortest, "longest_edge": most}
+        return most
+
+    def count_positions(self, hf: nn.Module, image_processor: Any, width: int, height: int) -> int:
+        """Patches of the scaled picture; the merger joins ``merge_size ** 2`` of them."""
+        return image_processor.get_number_of_image_patches(height, width) // image_processor.merge_size**2
 
     def pixels(self, hf: nn.Module, image_processor: Any, image: Image, key: str) -> Pixels:
         """Patches and grid of one picture; the merger joins ``merge_size ** 2`` patches to one position."""

@@ -1,0 +1,222 @@
+"""Read a checkpoint's configuration and weights, and prove that every tensor found its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trimtab.errors import UnsupportedModelError, UsageError
+from trimtab.models.family import FAMILIES, Family
+from trimtab.models.source import Source, reading, refuse_gguf
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+STORED = {"F64": "float64", "F32": "float32", "BF16": "bfloat16", "F16": "float16", "F8_E4M3": "fp8"}
+DEQUANTIZED = ("fp8",)
+"""Ways of quantising whose weights are turned back into plain ones while loading."""
+NAMED = 3
+"""Tensors that a message names."""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The type of the weights, stored and used, and why these differ."""
+
+    stored: str | None
+    used: torch.dtype | str
+    why: str = ""
+
+
+def read_config(source: Source) -> Any:
+    """Read the configuration, and refuse what cannot be loaded before any weight is read.
+
+    Raises:
+        UsageError: ``config.json`` is missing or broken.
+        UnsupportedModelError: The family is unknown, or the weights are quantised in a way that is not read.
+    """
+    with reading(source):
+        held = source.json("config.json")
+    if held is None:
+        if source.local and any(Path(source.path).glob("*.gguf")):
+            refuse_gguf(source.path)
+        raise UsageError(
+            f"`name_or_path` of load must be a model's folder; {source.path} cannot be loaded (it has no config.json); "
+            "check the name, or that the folder is complete."
+        )
+    family_of(held, source.path)
+    method = quantization(held)
+    if method is not None and method not in DEQUANTIZED:
+        raise UnsupportedModelError(
+            f"`name_or_path` of load must be a checkpoint of plain weights (float32, bfloat16, float16) or fp8; "
+            f"{source.path} is quantised by {method}; load the checkpoint it was made from, with dtype='bfloat16' and, "
+            "if it is large, device_map='auto'."
+        )
+    from transformers import AutoConfig
+
+    with reading(source):
+        config = AutoConfig.from_pretrained(source.path, trust_remote_code=False, **source.options)
+        if method is not None:
+            config.quantization_config["dequantize"] = True
+    return config
+
+
+def family_of(config: Any, path: str) -> Family:
+    """Return the family of a configuration, an object or what ``config.json`` holds.
+
+    Raises:
+        UnsupportedModelError: It is unknown.
+    """
+    held = config if isinstance(config, dict) else config.to_dict()
+    kind = held.get("model_type")
+    if isinstance(kind, str) and kind in FAMILIES:
+        return FAMILIES[kind]
+    said = f"has model_type {kind!r}" if kind else "names no model_type"
+    if isinstance(kind, str) and _is_text_only(kind):
+        said += ", a model of text alone"
+    if held.get("auto_map"):
+        said += ", and code of its own, which trimtab never runs"
+    raise UnsupportedModelError(
+        f"`name_or_path` of load must be a model of a known family ({', '.join(sorted(FAMILIES))}); {path} {said}; "
+        "load a model of a known family, or add one: a new family is one file in trimtab/models."
+    )
+
+
+def _is_text_only(kind: str) -> bool:
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+    )
+
+    return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+
+def quantization(config: dict[str, Any]) -> str | None:
+    """Return how a configuration's weights are quantised; None for plain weights."""
+    text = config.get("text_config")
+    for part in (config, text if isinstance(text, dict) else {}):
+        said = part.get("quantization_config") or part.get("compression_config")
+        if said:
+            said = said if isinstance(said, dict) else {}
+            bits = said.get("load_in_4bit") or said.get("load_in_8bit")
+            return str(said.get("quant_method") or ("bitsandbytes" if bits else "a method it does not name"))
+    return None
+
+
+def precision(source: Source, config: Any, dtype: str | torch.dtype | None, on_cpu: bool) -> Precision:
+    """Choose the type that the weights run in.
+
+    A type that was given is obeyed. Left out, it is float32 for bundled models and the checkpoint's own for others,
+    but on a CPU bfloat16 in place of float16: a CPU computes float16 many times as slowly, and it overflows sooner.
+
+    Raises:
+        UsageError: ``dtype`` is none that a model can run in.
+    """
+    stored = stored_dtype(source, config)
+    if dtype is None:
+        if source.bundled:
+            return Precision(stored, torch.float32, "" if stored == "float32" else "bundled models run in float32")
+        if stored == "float16" and on_cpu:
+            return Precision(stored, torch.bfloat16, "on a CPU bfloat16 is many times as fast as float16")
+        return Precision(stored, "auto")
+    used = dtype if isinstance(dtype, torch.dtype) else DTYPES.get(dtype) if isinstance(dtype, str) else None
+    if used is None or not used.is_floating_point or used.itemsize < 2:
+        raise UsageError(f"`dtype` of load must be one of {', '.join(DTYPES)}; got {dtype!r}.")
+    return Precision(stored, used, "" if str(used).removeprefix("torch.") == stored else "as `dtype` of load says")
+
+
+def stored_dtype(source: Source, config: Any) -> str | None:
+    """Return the type that the configuration states, or that most stored values have; None if neither says."""
+    stated = config.dtype or config.get_text_config().dtype
+    if stated is not None:
+        return str(stated).removeprefix("torch.")
+    with reading(source):
+        sizes: dict[str, int] = {}
+        for file in weight_files(source)[:1]:
+            for kind, size in _header(file):
+                sizes[kind] = sizes.get(kind, 0) + size
+    return STORED.get(max(sizes, key=lambda kind: sizes[kind])) if sizes else None
+
+
+def weight_files(source: Source) -> list[Path]:
+    """Return the files of safetensors that hold the weights, as the index or the one file's name says."""
+    index = source.json("model.safetensors.index.json")
+    names = sorted(set(index.get("weight_map", {}).values())) if index else ["model.safetensors"]
+    return [found for found in map(source.file, names) if found is not None]
+
+
+def _header(file: Path) -> list[tuple[str, int]]:
+    """Return each stored tensor's type and size in bytes, read off the file's head alone."""
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not 0 < length <= file.stat().st_size:
+            return []  # reading the weights will say that the file is broken
+        head = json.loads(stream.read(length))
+    head.pop("__metadata__", None)
+    return [(t["dtype"], t["data_offsets"][1] - t["data_offsets"][0]) for t in head.values()]
+
+
+def load_weights(source: Source, config: Any, used: torch.dtype | str, **placing: Any) -> Any:
+    """Build the model and fill it with the checkpoint's weights.
+
+    Args:
+        source: Where the checkpoint is.
+        config: Its configuration.
+        used: Type of the weights.
+        **placing: ``device_map`` and ``attn_implementation``.
+
+    Returns:
+        The Hugging Face model.
+
+    Raises:
+        UsageError: A file is missing or broken.
+        UnsupportedModelError: A tensor is missing, is left over, or has another shape; transformers would fill its
+            place with random numbers and go on.
+    """
+    from transformers import AutoModelForImageTextToText
+
+    with reading(source):
+        hf, info = AutoModelForImageTextToText.from_pretrained(
+            source.path,
+            config=config,
+            dtype=used,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # reported below, with all names, instead of raised at the first
+            output_loading_info=True,
+            **placing,
+            **source.options,
+        )
+    check_keys(
+        source.path,
+        "the checkpoint",
+        missing=info["missing_keys"],
+        unexpected=info["unexpected_keys"],
+        mismatched=info["mismatched_keys"],
+    )
+    return hf
+
+
+def check_keys(
+    path: str, what: str, missing: Iterable[str], unexpected: Iterable[str], mismatched: Iterable[Any]
+) -> None:
+    """Refuse tensors without a place, places without a tensor, and tensors of another shape.
+
+    Raises:
+        UnsupportedModelError: There are some; the message names them.
+    """
+    shapes = [f"{name} is {tuple(found)} where {tuple(needed)} is needed" for name, found, needed in mismatched]
+    wrong = {"lacks": sorted(missing), "has no place for": sorted(unexpected), "has other shapes": sorted(shapes)}
+    found = [f"{verb} {_some(names)}" for verb, names in wrong.items() if names]
+    if found:
+        raise UnsupportedModelError(
+            f"`name_or_path` of load must hold exactly the tensors that its configuration needs; in {path} {what} "
+            f"{' and '.join(found)}; fetch it again, or mend its names or its configuration."
+        )
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:NAMED])
+    return f"{len(names)} tensors ({shown}{', ...' if len(names) > NAMED else ''})" if len(names) > 1 else shown

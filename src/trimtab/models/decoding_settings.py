@@ -1,0 +1,72 @@
+"""A checkpoint's ``generation_config``: its end tokens are followed, its ways of decoding are not."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from torch import nn
+
+from trimtab.errors import UsageError
+from trimtab.models.source import Source
+
+SETTINGS = frozenset(
+    {
+        "do_sample",
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "typical_p",
+        "epsilon_cutoff",
+        "eta_cutoff",
+        "repetition_penalty",
+        "encoder_repetition_penalty",
+        "length_penalty",
+        "no_repeat_ngram_size",
+        "num_beams",
+        "num_beam_groups",
+        "diversity_penalty",
+        "penalty_alpha",
+        "guidance_scale",
+        "bad_words_ids",
+        "suppress_tokens",
+        "begin_suppress_tokens",
+        "forced_bos_token_id",
+        "forced_eos_token_id",
+        "sequence_bias",
+        "min_length",
+        "min_new_tokens",
+        "max_length",
+        "max_new_tokens",
+        "prompt_lookup_num_tokens",
+        "cache_implementation",
+    }
+)
+"""What a checkpoint may say of decoding that would change an answer."""
+
+
+def overridden(hf: nn.Module) -> dict[str, Any]:
+    """Return the decoding settings that a model's ``generation_config`` states and trimtab does not follow."""
+    config = getattr(hf, "generation_config", None)
+    if config is None:
+        return {}
+    return {name: value for name, value in sorted(config.to_diff_dict().items()) if name in SETTINGS}
+
+
+def read_generation_config(source: Source, config: Any) -> tuple[Any, tuple[str, ...]]:
+    """Read the checkpoint's ``generation_config.json``, or make one of the configuration where that is broken.
+
+    Returns:
+        None where transformers can read the file or there is none, otherwise what to use in its place; and a note on
+        what was wrong.
+    """
+    from transformers import GenerationConfig
+
+    try:
+        held = source.json("generation_config.json")
+        if held is not None:
+            GenerationConfig.from_dict(held)
+        return None, ()
+    except (UsageError, ValueError, TypeError, AttributeError) as error:
+        note = f"generation_config.json is broken and was left out ({error}); end tokens are those of config.json."
+        return GenerationConfig.from_model_config(cast(Any, config)), (note,)

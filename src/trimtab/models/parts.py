@@ -1,0 +1,148 @@
+"""A checkpoint's tokenizer, image processor and chat template: each is found, opened and tried before it is used."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from trimtab.errors import UnsupportedModelError
+from trimtab.models.family import Family
+from trimtab.models.source import Source, reading
+
+SENTENCE = "What is the color of the 2 cats?"
+"""Any tokenizer of a language model can write and read it."""
+
+
+def open_tokenizer(source: Source) -> Any:
+    """Open the tokenizer.
+
+    Raises:
+        UsageError: Its files are missing or broken.
+    """
+    from transformers import AutoTokenizer
+
+    with reading(source):
+        return AutoTokenizer.from_pretrained(source.path, trust_remote_code=False, **source.options)
+
+
+def open_image_processor(source: Source, family: Family) -> Any:
+    """Open the image processor; checkpoints have kept it in two files and under several names.
+
+    Raises:
+        UnsupportedModelError: The checkpoint has none.
+        UsageError: Its file is broken.
+    """
+    from transformers import AutoImageProcessor
+
+    with reading(source):
+        settings = (source.json("processor_config.json") or {}).get("image_processor")
+        settings = settings or source.json("preprocessor_config.json")
+        if settings is None:
+            raise UnsupportedModelError(
+                f"`name_or_path` of load must be a model with an image processor; {source.path} has no "
+                "preprocessor_config.json; copy it from the model that it was made from."
+            )
+        kind = settings.get("image_processor_type") or settings.get("feature_extractor_type") or family.image_processor
+        kind = kind.removesuffix("Fast").removesuffix("FeatureExtractor").removesuffix("Pil")
+        kind = kind if kind.endswith("ImageProcessor") else f"{kind}ImageProcessor"
+        kind = {"Qwen2_5_VLImageProcessor": "Qwen2VLImageProcessor"}.get(kind, kind)
+        settings = {k: v for k, v in settings.items() if k != "auto_map"} | {"image_processor_type": kind}
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "preprocessor_config.json").write_text(json.dumps(settings))
+            # The PIL back end gives the same pixels on every machine and needs no torchvision.
+            return AutoImageProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
+
+
+def choose_template(source: Source, tokenizer: Any, image_token: str) -> str | None:
+    """Return the first template that takes pictures: the processor's, or else the tokenizer's.
+
+    Fine-tuning tools write a template of text alone into the tokenizer's files, beside the processor's own. Where none
+    takes pictures, the first is returned, and ``check_template`` says what it lacks.
+    """
+    with reading(source):
+        found = [t for t in [*_processor_templates(source), _plain(tokenizer.chat_template)] if t]
+    good = (t for t in found if template_fault(tokenizer, t, image_token) is None)
+    return next(good, found[0] if found else None)
+
+
+def _processor_templates(source: Source) -> Iterator[str | None]:
+    jinja = source.file("chat_template.jinja")
+    yield jinja.read_text(encoding="utf-8") if jinja else None
+    for name in ("chat_template.json", "processor_config.json"):
+        yield _plain((source.json(name) or {}).get("chat_template"))
+
+
+def _plain(template: Any) -> str | None:
+    """The template itself, of one that has a name: a mapping, or a list of pairs as old files keep it."""
+    if isinstance(template, list):
+        template = {
+            t["name"]: t["template"] for t in template if isinstance(t, dict) and {"name", "template"} <= t.keys()
+        }
+    if isinstance(template, dict):
+        template = template.get("default") or next(iter(template.values()), None)
+    return template if isinstance(template, str) and template else None
+
+
+def template_fault(tokenizer: Any, template: str, image_token: str) -> str | None:
+    """Return what is wrong with a template for one picture and a sentence; None if nothing is."""
+    content = [{"type": "image"}, {"type": "text", "text": SENTENCE}]
+    try:
+        rendered = tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}],
+            chat_template=template,
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+    except Exception as error:  # a template is a program, and may fail in any way
+        return f"fails with {type(error).__name__} ({str(error).splitlines()[0] if str(error) else ''})"
+    if rendered.count(image_token) != 1 or SENTENCE not in rendered:
+        return f"renders {rendered[:200]!r}"
+    return None
+
+
+def check_parts(hf: nn.Module, tokenizer: Any, template: str, image_token: int, name: str) -> None:
+    """Try the tokenizer and the template on a sentence and a picture.
+
+    Raises:
+        UnsupportedModelError: The tokenizer lacks its vocabulary, has tokens that the model does not, or does not write
+            a picture's position as one token; or the template gives a picture no place.
+    """
+    rows = hf.get_input_embeddings().weight.shape[0]  # pyright: ignore
+    if not 0 <= image_token < rows:
+        raise _refused(name, "image_token_id", f"a row of the {rows} token embeddings", image_token, "mend config.json")
+    ids = _encode(tokenizer, SENTENCE, name)
+    if not ids or tokenizer.decode(ids).strip() != SENTENCE:
+        got = f"{SENTENCE!r} to {tokenizer.decode(ids)!r}"
+        raise _refused(name, "tokenizer", "write and read any text", got, "complete its files (tokenizer.json)")
+    highest = max(tokenizer.get_vocab().values())
+    if highest >= rows:
+        rule = f"have no token beyond the model's {rows} embeddings"
+        raise _refused(name, "tokenizer", rule, f"token {highest}", "use the tokenizer that the model was trained with")
+    token = tokenizer.convert_ids_to_tokens(image_token)
+    written = _encode(tokenizer, f"{token}{token}", name) if token else []
+    if written != [image_token, image_token]:
+        rule = f"write a picture's position, {token!r}, as its one token {image_token}"
+        raise _refused(name, "tokenizer", rule, written, "complete its files (added_tokens of tokenizer.json)")
+    fault = template_fault(tokenizer, template, token)
+    if fault is not None:
+        raise UnsupportedModelError(
+            f"`chat_template` of {name} must keep the text as it is and give each picture one {token!r}; for one "
+            f"picture and {SENTENCE!r} it {fault}; give a template that takes pictures (chat_template.jinja)."
+        )
+
+
+def _encode(tokenizer: Any, text: str, name: str) -> list[int]:
+    try:
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+    except Exception as error:
+        got = f"{type(error).__name__} ({str(error)[:100]})"
+        raise _refused(name, "tokenizer", "write any text", got, "complete its files (tokenizer.json)") from error
+
+
+def _refused(name: str, what: str, rule: str, got: Any, remedy: str) -> UnsupportedModelError:
+    return UnsupportedModelError(f"`{what}` of {name} must {rule}; got {got}; {remedy}.")
