@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -179,7 +179,7 @@ def load_weights(source: Source, config: Any, used: torch.dtype | str, **placing
     from transformers import AutoModelForImageTextToText
 
     with reading(source):
-        hf, info = AutoModelForImageTextToText.from_pretrained(
+        hf, info = cast(Any, AutoModelForImageTextToText).from_pretrained(
             source.path,
             config=config,
             dtype=used,

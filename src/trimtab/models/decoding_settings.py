@@ -36,8 +36,6 @@ SETTINGS = frozenset(
         "sequence_bias",
         "min_length",
         "min_new_tokens",
-        "max_length",
-        "max_new_tokens",
         "prompt_lookup_num_tokens",
         "cache_implementation",
     }
@@ -50,7 +48,8 @@ def overridden(hf: nn.Module) -> dict[str, Any]:
     config = getattr(hf, "generation_config", None)
     if config is None:
         return {}
-    return {name: value for name, value in sorted(config.to_diff_dict().items()) if name in SETTINGS}
+    stated = sorted(config.to_diff_dict().items())
+    return {name: value for name, value in stated if name in SETTINGS and value is not None and value is not False}
 
 
 def read_generation_config(source: Source, config: Any) -> tuple[Any, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from torch import nn
 
 from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.models import adapters, llava, qwen2_5_vl  # noqa: F401  (each registers its family)
+from trimtab.models.checkpoint import DTYPES as DTYPES
 from trimtab.models.checkpoint import family_of, load_weights, precision, quantization, read_config, weight_files
 from trimtab.models.decoding_settings import overridden, read_generation_config
 from trimtab.models.family import Family
@@ -18,7 +19,7 @@ from trimtab.models.model import Model
 from trimtab.models.parts import check_parts, choose_template, open_image_processor, open_tokenizer
 from trimtab.models.report import PHOTO, LoadReport
 from trimtab.models.self_check import self_check
-from trimtab.models.source import Source, find, reading
+from trimtab.models.source import find, reading
 
 MAX_PIXELS = 1280 * 28 * 28
 """Most pixels of a picture, unless told otherwise: what Qwen2.5-VL's model card suggests, 1,280 positions."""

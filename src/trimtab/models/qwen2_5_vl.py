@@ -51,7 +51,7 @@ class Qwen25VL:
         least = (image_processor.patch_size * image_processor.merge_size) ** 2
         if most < least:
             raise UsageError(
-                f"`max_pixels` of load must be at least {least} for {self.name}, the pixels of one position; got {most}."
+                f"`max_pixels` of load must be at least {least} for {self.name}, the size of one position; got {most}."
             )
         shortest = min(int(image_processor.size["shortest_edge"]), most)
         image_processor.size = {"shortest_edge": shortest, "longest_edge": most}
