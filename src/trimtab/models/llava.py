@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from trimtab.models.family import Pixels, register, text_positions
 from trimtab.models.patches import inputs_of
+from trimtab.models.processing import processed
 
 
 class Llava:
@@ -52,7 +53,7 @@ class Llava:
 
     def pixels(self, hf: nn.Module, image_processor: Any, image: Image.Image, key: str) -> Pixels:
         """Normalised pixels; one position a patch, and one more where the class token is kept."""
-        pixel_values = image_processor(images=[image], return_tensors="pt")["pixel_values"]
+        pixel_values = processed(image_processor, image)["pixel_values"]
         config = cast(Any, hf).config
         height, width = pixel_values.shape[-2:]
         patch = config.vision_config.patch_size

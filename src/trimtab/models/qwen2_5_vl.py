@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from trimtab.errors import UsageError
 from trimtab.models.family import Pixels, register
 from trimtab.models.patches import inputs_of
+from trimtab.models.processing import processed
 
 
 class Qwen25VL:
@@ -63,7 +64,7 @@ class Qwen25VL:
 
     def pixels(self, hf: nn.Module, image_processor: Any, image: Image, key: str) -> Pixels:
         """Patches and grid of one picture; the merger joins ``merge_size ** 2`` patches to one position."""
-        batch = image_processor(images=[image], return_tensors="pt")
+        batch = processed(image_processor, image)
         grid = batch["image_grid_thw"]
         n_tokens = int(grid.prod()) // image_processor.merge_size**2
         return Pixels({"pixel_values": batch["pixel_values"], "image_grid_thw": grid}, n_tokens, key)
