@@ -61,7 +61,7 @@ def test_items_that_the_first_token_cannot_tell_apart_are_counted(model):
     assert len(cases) == 6
     assert [s.row for s in cases.skipped] == [4]
     assert "begin with different tokens" in cases.skipped[0].reason
-    with pytest.raises(UsageError, match="at least one usable item of 1"):
+    with pytest.raises(UsageError, match="at least one item that can be asked; none of 1"):
         build_cases(model, [same])
     with pytest.raises(DataError, match="one token"):
         answer_tokens(model, same, "single")

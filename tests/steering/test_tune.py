@@ -57,7 +57,7 @@ def test_methods_without_edits_have_one_candidate(model: Model, name: str):
 
 
 def test_corrupt_pictures_are_left_out_and_counted(model: Model, train: TrainingSet):
-    broken = replace(held_out_items()[0], image=ImageBytes(b"no picture"))
+    broken = replace(held_out_items()[0], id="broken", image=ImageBytes(b"no picture"))
     tuned = tune(quick("mean"), model, train, [*held_out_items(), broken], [1], [1.0])
     assert (tuned.metrics["validation"]["items"], tuned.metrics["validation"]["skipped"]) == (3, 1)
     again = quick("mean").fit(model, [*train.given, broken])

@@ -141,9 +141,11 @@ class HeadSet:
     def row(self, prompt: Prompt, strength: float | None = None) -> Row:
         """Return the row of a prompt, with the instruction put in; strength 0 is the plain prompt."""
         strength = self.strength if strength is None else strength
-        if strength != 0 and self.instruction is not None:
-            prompt = prompt.with_instruction(self.instruction, self.placement)
-        return Row(prompt, self.edits(strength))
+        return Row(prompt if strength == 0 else self.asked(prompt), self.edits(strength))
+
+    def asked(self, prompt: Prompt) -> Prompt:
+        """Return the prompt with the instruction put in; the same object if there is none."""
+        return prompt if self.instruction is None else prompt.with_instruction(self.instruction, self.placement)
 
     def asks(self, model: Model, prompts: Sequence[Prompt], strength: float | None = None) -> list[Row]:
         """Return the row of each prompt.

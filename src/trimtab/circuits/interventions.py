@@ -13,8 +13,9 @@ from trimtab.circuits.head_set import HeadSet
 from trimtab.circuits.readouts import Progress
 from trimtab.circuits.task import TaskConfig
 from trimtab.data import Item, judge
+from trimtab.data.admission import admit_items
 from trimtab.data.prompts import MODALITIES, prompt_for
-from trimtab.engine import MAX_NEW_TOKENS, Prompt, Read, Row, encode, generate, run
+from trimtab.engine import MAX_NEW_TOKENS, Encoded, Prompt, Read, Row, encode, generate, run
 from trimtab.engine.edits import Edit
 from trimtab.models import Model
 
@@ -95,7 +96,7 @@ def try_conditions(
 
     Args:
         model: The model.
-        items: Conflict items.
+        items: Conflict items; those that the model cannot take (see ``trimtab.engine.admit``) are left out.
         conditions: What to do to the heads.
         config: The instructions.
         valid: Valid answers of each task, by which collapsed answers are told from wrong ones.
@@ -109,12 +110,19 @@ def try_conditions(
     """
     from pandas import DataFrame
 
-    asked = [q for q in questions(items, config or TaskConfig()) if q.measure in measures]
-    encoded = [encode(model, q.prompt) for q in asked]
-    rows = [Row(prompt, condition.edits()) for prompt in encoded for condition in conditions]
+    made: dict[str, list[tuple[Question, Encoded]]] = {}
+
+    def ask(item: Item) -> list[Encoded]:
+        own = [q for q in questions([item], config or TaskConfig()) if q.measure in measures]
+        made[item.id] = [(question, encode(model, question.prompt)) for question in own]
+        return [prompt for _, prompt in made[item.id]]
+
+    found = admit_items(model, items, ask, "`items` of try_conditions")
+    asked = [pair for item in found.items for pair in made[item.id]]
+    rows = [Row(prompt, condition.edits()) for _, prompt in asked for condition in conditions]
     answers = iter(generate(model, rows, max_new_tokens=max_new_tokens, progress=progress).texts)
     table: list[dict[str, Any]] = []
-    for question in asked:
+    for question, _ in asked:
         for condition in conditions:
             text = next(answers)
             judged = judge(text, question.item, (valid or {}).get(question.item.task))
@@ -147,10 +155,11 @@ def perplexity(
     from pandas import DataFrame
 
     table = []
-    for item in items:
-        if not item.context:
-            continue
-        prompt = encode(model, prompt_for(item, image=False))
+    told = [item for item in items if item.context]
+    found = admit_items(
+        model, told, lambda item: [encode(model, prompt_for(item, image=False))], "`items` of perplexity"
+    )
+    for item, (prompt,) in zip(found.items, found.prompts, strict=True):
         rows = [Row(prompt, _everywhere(condition)) for condition in conditions]
         logits = run(model, rows, Read(at="context"), progress=progress).logits
         expected = prompt.ids[prompt.span("context")][1:].cpu()

@@ -6,20 +6,19 @@ prefers by itself, or by the sound of a word, cancels between the two.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from trimtab.data import Item, Skipped
+from trimtab.data.admission import admit_items
 from trimtab.data.prompts import INSTRUCTIONS, MODALITIES, Modality, opposite, prompt_for
 from trimtab.engine import Encoded, Placement, encode
-from trimtab.errors import DataError, MissingImageError, UsageError
+from trimtab.errors import DataError, UsageError
 from trimtab.models import Model
 
-logger = logging.getLogger(__name__)
-
 AnswerTokens = Literal["distinct", "single"]
+ITEMS = "`items` of build_cases"
 ANSWER_TOKENS: tuple[AnswerTokens, ...] = ("distinct", "single")
 
 
@@ -85,8 +84,8 @@ class Cases(list[Case]):
 def build_cases(model: Model, items: Sequence[Item], config: TaskConfig | None = None) -> Cases:
     """Ask each item under both instructions.
 
-    Items whose picture cannot be read, or whose answers the first token does not tell apart, are left out, logged
-    and listed with their number, counted from 1.
+    Items that the model cannot take (see ``trimtab.engine.admit``), or whose answers the first token does not tell
+    apart, are left out, logged and listed with their number, counted from 1.
 
     Args:
         model: The model, whose tokenizer says how answers begin.
@@ -94,21 +93,16 @@ def build_cases(model: Model, items: Sequence[Item], config: TaskConfig | None =
         config: How items become cases.
 
     Raises:
-        UsageError: No item can be used.
+        UsageError: No item can be used, or two have the same id.
     """
-    config = config or TaskConfig()
-    cases, skipped = [], []
-    for number, item in enumerate(items, 1):
-        try:
-            cases += _cases_of(model, item, config)
-        except (DataError, MissingImageError) as error:
-            skipped.append(Skipped(number, f"item {item.id}: {error}"))
-    if not cases:
-        reason = skipped[0].reason if skipped else "there is none"
-        raise UsageError(f"`items` of build_cases must hold at least one usable item of {len(items)}; {reason}.")
-    if skipped:
-        logger.warning("Skipped %d of %d items; the first: %s", len(skipped), len(items), skipped[0].reason)
-    return Cases(cases, skipped)
+    config, made = config or TaskConfig(), {}
+
+    def ask(item: Item) -> list[Encoded]:
+        made[item.id] = _cases_of(model, item, config)
+        return [case.prompt for case in made[item.id]]
+
+    found = admit_items(model, items, ask, ITEMS).require(ITEMS)
+    return Cases([case for item in found.items for case in made[item.id]], found.skipped)
 
 
 def _cases_of(model: Model, item: Item, config: TaskConfig) -> list[Case]:

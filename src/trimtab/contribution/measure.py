@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import math
 from collections.abc import Callable, Sequence
 
 from trimtab.contribution.config import ContributionConfig
@@ -11,12 +11,13 @@ from trimtab.contribution.scores import Contribution, Contributions
 from trimtab.contribution.spans import segment
 from trimtab.contribution.vocabulary import answer_tokens
 from trimtab.data import Item, Skipped
+from trimtab.data.admission import admit_items, check_items
 from trimtab.data.prompts import MODALITIES, prompt_for
-from trimtab.engine import encode
-from trimtab.errors import DataError, MissingImageError, UsageError
+from trimtab.engine import Encoded, encode
+from trimtab.errors import DataError, UsageError
 from trimtab.models import Model
 
-logger = logging.getLogger(__name__)
+ITEMS = "`items` of contribution"
 
 
 def contribution(
@@ -34,9 +35,10 @@ def contribution(
     over the modality's entries and averaged over sigmas and draws. The image is its positions in the prompt; the text
     is the context and the question with its options. Other methods are in ``METHODS``.
 
-    Items that cannot be measured, because their image is missing, corrupt or not given, because they have no context
-    where the text is the context alone, or because their answers begin with the same token where the answer is chosen
-    among these, are left out, logged, and listed in ``.skipped`` of the result with their number, counted from 1.
+    Items that cannot be measured, because the model cannot take them (see ``trimtab.engine.admit``), because their
+    image is missing, corrupt or not given, because they have no context where the text is the context alone, because
+    their answers begin with the same token where the answer is chosen among these, or because their scores are not
+    finite, are left out, logged, and listed in ``.skipped`` of the result with their number, counted from 1.
 
     Args:
         model: The model.
@@ -51,16 +53,23 @@ def contribution(
     Raises:
         UsageError: There is no item, an option does not fit the model, or a block ``with ...applied(model)`` is open.
     """
-    method = config or ContributionConfig()
-    if not items:
+    method, every = config or ContributionConfig(), check_items(items, ITEMS)
+    if not every:
         raise UsageError("`items` of contribution must hold at least one item; got none.")
-    questions, skipped = ask(model, items, method, instruction)
+    questions, skipped = ask(model, every, method, instruction)
     if skipped and progress:
         progress(len(skipped))
     found = method.scores(model, questions, progress) if questions else []
-    return Contributions(
-        (Contribution(q.item.id, q.item.task, *s) for q, s in zip(questions, found, strict=True)), skipped
-    )
+    measured = Contributions((), skipped)
+    for question, scores in zip(questions, found, strict=True):
+        item = question.item
+        if math.isfinite(scores.image) and math.isfinite(scores.text):
+            measured.append(Contribution(item.id, item.task, *scores))
+        else:
+            place = next(k for k, given in enumerate(every, start=1) if given is item)
+            measured.skipped.append(Skipped(place, f"item {item.id}: its scores are not finite in {model.dtype}."))
+    measured.skipped.sort()
+    return measured
 
 
 def ask(
@@ -76,22 +85,23 @@ def ask(
             f"`model` of contribution must have no edits applied, since it measures the unedited model; "
             f"{len(model.ambient)} blocks of applied edits are open; call it outside of them."
         )
-    questions, skipped = [], []
-    for number, item in enumerate(items, start=1):
-        try:
-            prompt = prompt_for(item, instruction=instruction)
-            question = Question(item, prompt, encode(model, prompt))
-            if isinstance(method, ContributionConfig) and method.vocabulary == "answers":
-                answer_tokens(model, question)  # refuses answers that their first tokens do not tell apart
-        except (DataError, MissingImageError) as error:
-            skipped.append(Skipped(number, f"item {item.id}: {error}"))
-            continue
-        missing = [m for m in MODALITIES if not len(segment(question.encoded, m, method.text))]
-        if missing:
-            what = "image" if missing[0] == "image" else "context"
-            skipped.append(Skipped(number, f"item {item.id} has no {what}, so it has no visual ratio"))
-        else:
-            questions.append(question)
-    if skipped:
-        logger.warning("Skipped %d of %d items; the first: %s", len(skipped), len(items), skipped[0].reason)
-    return questions, skipped
+    made: dict[str, Question] = {}
+
+    def encoded(item: Item) -> list[Encoded]:
+        made[item.id] = question = _question(model, item, method, instruction)
+        return [question.encoded]
+
+    found = admit_items(model, items, encoded, ITEMS)
+    return [made[item.id] for item in found.items], found.skipped
+
+
+def _question(model: Model, item: Item, method: Method, instruction: str | None) -> Question:
+    """Make an item's question. Raises DataError if it cannot be measured."""
+    prompt = prompt_for(item, instruction=instruction)
+    question = Question(item, prompt, encode(model, prompt))
+    if isinstance(method, ContributionConfig) and method.vocabulary == "answers":
+        answer_tokens(model, question)  # refuses answers that their first tokens do not tell apart
+    missing = [m for m in MODALITIES if not len(segment(question.encoded, m, method.text))]
+    if missing:
+        raise DataError(f"it has no {'image' if missing[0] == 'image' else 'context'}, so it has no visual ratio.")
+    return question

@@ -1,5 +1,6 @@
 """One prefill, many questions: prompts with named spans, edits with receipts, batches on shared prefixes."""
 
+from trimtab.engine.admit import admit
 from trimtab.engine.applied import applied
 from trimtab.engine.batch import Piece
 from trimtab.engine.contrast import Contrast, contrasted_logits, generate_contrasted
@@ -55,6 +56,7 @@ __all__ = [
     "ReplaceHeads",
     "Row",
     "ScaleHeads",
+    "admit",
     "applied",
     "check_layer",
     "contrasted_logits",

@@ -103,7 +103,7 @@ class Artifact:
         strength = self.strength if strength is None else strength
         if strength == 0:
             return [Row(prompt) for prompt in prompts]
-        asked = [self._asked(prompt) for prompt in prompts]
+        asked = [self.asked(prompt) for prompt in prompts]
         if self.contrast is not None:
             return [self.contrast.ask(prompt, strength) for prompt in asked]
         if self.chooser is not None:
@@ -124,7 +124,7 @@ class Artifact:
                 "looks at the model first; use asks(model, prompts)."
             )
         strength = self.strength if strength is None else strength
-        return Row(prompt if strength == 0 else self._asked(prompt), self.edits(strength))
+        return Row(prompt if strength == 0 else self.asked(prompt), self.edits(strength))
 
     def rows(self, model: Model, items: Sequence[Item], strength: float | None = None) -> list[Row]:
         """Return the steered row of each item, for ``run`` and ``generate``.
@@ -142,8 +142,8 @@ class Artifact:
             )
         return [row for row in rows if isinstance(row, Row)]
 
-    def _asked(self, prompt: Prompt) -> Prompt:
-        """Return the prompt as the method puts it."""
+    def asked(self, prompt: Prompt) -> Prompt:
+        """Return the prompt as the method puts it; the same object if it leaves prompts as they are."""
         if self.without is not None:
             prompt = prompt.without(self.without)
         if self.instruction is not None:

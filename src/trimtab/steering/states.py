@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from trimtab.data import Item, Skipped
+from trimtab.data.admission import admit_items, say_left_out
 from trimtab.data.prompts import INSTRUCTIONS, MODALITIES, Modality, opposite, prompt_for
 from trimtab.engine import Prompt, Read, Row, run
-from trimtab.errors import DataError, MissingImageError, UsageError
+from trimtab.errors import UsageError
 from trimtab.models import Model
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +24,7 @@ class States:
         items: The items that could be asked.
         plain: States without an instruction: h_[I,T] of AMPS (arXiv 2602.12533, eq. 13).
         instructed: States under the instruction to follow a modality: h_[I,T,P].
-        skipped: Items left out because their image is missing or corrupt.
+        skipped: Items left out, with the reason.
     """
 
     items: tuple[Item, ...]
@@ -57,52 +55,59 @@ def collect_states(
     items: Sequence[Item],
     layers: Sequence[int],
     progress: Callable[[int], None] | None = None,
+    *,
+    what: str = "`items` of collect_states",
 ) -> States:
     """Read the states of all items at all layers in one run: three prompts an item.
 
     Args:
         model: The model.
-        items: Items; those whose image is missing or corrupt are left out, logged and listed.
+        items: Items; those that the model cannot take (see ``trimtab.engine.admit``), whose image is missing or corrupt
+            or whose states are not finite are left out, logged and listed.
         layers: Decoder blocks, 0-based, whose outputs to read.
         progress: Called with the number of prompts just finished, three for each item.
+        what: What errors call the items.
 
     Returns:
         The states.
 
     Raises:
-        UsageError: No item can be asked, a layer does not exist, or the states are not finite.
+        UsageError: No item can be asked, two have the same id, a layer does not exist, or no states are finite.
     """
-    prompts, usable, skipped = readable(items)
-    if not usable:
-        raise UsageError(
-            f"`items` of collect_states must hold at least one item whose image can be read; got {len(items)} items, "
-            f"{len(skipped)} unreadable; check the images."
-        )
+    admitted = admit_items(model, items, lambda item: [prompt_for(item)], what, also=instructed).require(what)
+    prompts, usable, skipped = [own[0] for own in admitted.prompts], admitted.items, admitted.skipped
     if progress and skipped:
         progress(3 * len(skipped))
-    asked = [p.with_instruction(i) for p in prompts for i in (None, *(INSTRUCTIONS[m] for m in MODALITIES))]
+    asked = [prompt for plain in prompts for prompt in (plain, *instructed(plain))]
     read = run(model, [Row(p) for p in asked], Read(logits=False, hidden=tuple(layers)), progress=progress)
-    for layer in layers:
-        if not torch.isfinite(read.hidden[layer]).all():
-            raise UsageError(
-                f"`model` of collect_states must have finite states; layer {layer} of {model.name} in {model.dtype} "
-                "gives NaN or infinity; load it with dtype='bfloat16' or 'float32'."
-            )
-    plain, *instructed = ({layer: read.hidden[layer][k::3] for layer in layers} for k in range(3))
-    return States(tuple(usable), plain, dict(zip(MODALITIES, instructed, strict=True)), tuple(skipped))
+    kept = _finite(model, read.hidden, usable, layers)
+    if len(kept) < len(usable):
+        places = {item.id: place for place, item in enumerate(items, start=1)}
+        lost = [item for k, item in enumerate(usable) if k not in kept]
+        skipped += [Skipped(places[i.id], f"item {i.id}: its states are not finite in {model.dtype}.") for i in lost]
+        say_left_out(skipped, len(places))
+    plain, *told = ({layer: read.hidden[layer][k::3] for layer in layers} for k in range(3))
+    states = States(tuple(usable), plain, dict(zip(MODALITIES, told, strict=True)), tuple(sorted(skipped)))
+    return states if len(kept) == len(usable) else states.at(kept)
 
 
-def readable(items: Sequence[Item]) -> tuple[list[Prompt], list[Item], list[Skipped]]:
-    """Return the plain prompts of the items whose image can be read, these items, and the others, logged."""
-    prompts: list[Prompt] = []
-    usable: list[Item] = []
-    skipped: list[Skipped] = []
-    for number, item in enumerate(items, 1):
-        try:
-            prompts.append(prompt_for(item))
-            usable.append(item)
-        except (DataError, MissingImageError) as error:
-            skipped.append(Skipped(number, f"item {item.id}: {error}"))
-    if skipped:
-        logger.warning("Skipped %d of %d items; the first: %s", len(skipped), len(items), skipped[0].reason)
-    return prompts, usable, skipped
+def instructed(prompt: Prompt) -> list[Prompt]:
+    """Return a prompt under each instruction."""
+    return [prompt.with_instruction(INSTRUCTIONS[modality]) for modality in MODALITIES]
+
+
+def _finite(model: Model, hidden: Mapping[int, Tensor], items: Sequence[Item], layers: Sequence[int]) -> list[int]:
+    """Return the places of the items whose states are finite at every layer.
+
+    Raises:
+        UsageError: None are.
+    """
+    fine = torch.stack([torch.isfinite(hidden[layer]).all(-1).view(len(items), 3).all(-1) for layer in layers])
+    kept = fine.all(0).nonzero().flatten().tolist()
+    if not kept:
+        bad = next(layer for layer, own in zip(layers, fine, strict=True) if not own.all())
+        raise UsageError(
+            f"`model` of collect_states must have finite states; layer {bad} of {model.name} in {model.dtype} gives "
+            "NaN or infinity; load it with dtype='bfloat16' or 'float32'."
+        )
+    return kept

@@ -11,11 +11,14 @@ from torch import Tensor
 
 from trimtab.contribution import ContributionConfig, contribution
 from trimtab.data import Item, Label, items_fingerprint, judge
+from trimtab.data.admission import check_items
 from trimtab.data.prompts import prompt_for
 from trimtab.engine import check_layer, generate
 from trimtab.errors import UsageError
 from trimtab.models import Model
 from trimtab.steering.states import States, collect_states
+
+ITEMS = "`items` of fit"
 
 
 class TrainingSet:
@@ -41,13 +44,13 @@ class TrainingSet:
         self.model = model
         self.layers = tuple(sorted({check_layer(model, layer, "TrainingSet") for layer in wanted}))
         self.progress = progress
-        self.given = tuple(items)
+        self.given = tuple(check_items(items, ITEMS))
         self._ratios: dict[ContributionConfig, Tensor] = {}
 
     @cached_property
     def states(self) -> States:
         """The items' states at all layers."""
-        return collect_states(self.model, self.given, self.layers, self.progress)
+        return collect_states(self.model, self.given, self.layers, self.progress, what=ITEMS)
 
     @property
     def items(self) -> tuple[Item, ...]:

@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from trimtab.data import Item, Judgement, items_fingerprint, judge, valid_answers
-from trimtab.data.prompts import Modality, opposite
+from trimtab.data.admission import admit_items
+from trimtab.data.prompts import Modality, opposite, prompt_for
 from trimtab.engine import MAX_NEW_TOKENS
 from trimtab.errors import UsageError
 from trimtab.models import Model
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.asks import answer
 from trimtab.steering.method import Method, Progress, VectorMethod, default_layer
-from trimtab.steering.states import readable
+from trimtab.steering.states import instructed
 from trimtab.steering.training_set import TrainingSet
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
@@ -51,7 +52,7 @@ def tune(
         method: The method; for AMPS with ``reading="auto"`` the reading is chosen, too.
         model: The model.
         train: Items to fit on, or a ``TrainingSet`` that other ``tune`` calls share.
-        validation: Items to choose by; unreadable ones are left out and logged.
+        validation: Items to choose by; those that the model cannot take are left out and logged.
         layers: Candidate layers. Left out, the method's own, or else that at half the depth.
         strengths: Candidate strengths. Neither they nor the layers matter to a method that edits nothing.
         progress: Called with the number of prompts, items or answers just finished.
@@ -68,11 +69,9 @@ def tune(
             f"`strengths` of tune must be one or more finite numbers; got {list(strengths)}; leave them "
             f"out for {STRENGTHS}."
         )
-    prompts, items, skipped = readable(validation)
-    if not items:
-        raise UsageError(
-            f"`validation` of tune must hold at least one item whose image can be read; got {len(validation)} items."
-        )
+    what = "`validation` of tune"
+    asked = admit_items(model, validation, lambda item: [prompt_for(item)], what, also=instructed).require(what)
+    prompts, items = [own[0] for own in asked.prompts], asked.items
     candidates = _candidates(method, model, train, layers, strengths, progress)
     asks = [ask for c in candidates for ask in c.artifact.asks(model, prompts)]
     texts = answer(model, asks, max_new_tokens=max_new_tokens, progress=progress).texts
@@ -84,7 +83,7 @@ def tune(
         grid.append(_describe(candidate) | _rates(judged, method.target))
     best = max(range(len(grid)), key=lambda k: _merit(grid[k]))
     chosen = candidates[best].artifact
-    about = {"skipped": len(skipped), "data_fingerprint": items_fingerprint(items)}
+    about = {"skipped": len(asked.skipped), "data_fingerprint": items_fingerprint(items)}
     found = {"validation": {**grid[best], **about}, "grid": grid}
     return replace(chosen, metrics={**chosen.metrics, **found})
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from trimtab.data import Item, Skipped, valid_answers
+from trimtab.data.admission import admit_items
 from trimtab.engine import MAX_NEW_TOKENS, Cost, Prompt, Receipt, Row
-from trimtab.errors import DataError, MissingImageError, UsageError
+from trimtab.errors import UsageError
 from trimtab.models import Model
 from trimtab.steering import Ask, answer
 from trimtab.study.artifacts import AnyArtifact
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from trimtab.study.progress import Advance
-
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +41,7 @@ class Evaluation:
             chosen, prediction, label, collapsed, reason``.
         receipt: What the edits touched.
         cost: Work done.
-        skipped: Items left out because their picture could not be read.
+        skipped: Items left out, with the reason.
     """
 
     answers: DataFrame
@@ -73,7 +70,7 @@ def evaluate(
 
     Args:
         model: The model.
-        items: Conflict items.
+        items: Conflict items; those that the model cannot take (see ``trimtab.engine.admit``) are left out.
         methods: Fitted methods.
         strengths: Further strengths at which to try the methods that have one; each is always tried at its own.
         protocol: How items are put to the model; a key of ``PROTOCOLS``.
@@ -86,22 +83,21 @@ def evaluate(
         The judged answers, with rates, receipt and cost.
 
     Raises:
-        UsageError: No item that can be asked, no method, or one that is not fitted.
+        UsageError: No item that can be asked, two of the same id, no method, or one that is not fitted.
         ArtifactError: A method was fitted on another model.
     """
     how, ways = protocol_named(protocol), conditions(methods, strengths)
     for way in ways:
         way.artifact.check(model)
-    asked, skipped = _ask(how, items)
-    if not asked:
-        reason = skipped[0].reason if skipped else "it holds none"
-        raise UsageError(f"`items` of evaluate must hold at least one item that can be asked; {reason}.")
-    valid = valid_answers(item for item, _ in asked) if valid is None else valid
+    what = "`items` of evaluate"
+    found = admit_items(model, items, how.prompts, what, also=partial(_as_asked, ways)).require(what)
+    asked, skipped = list(zip(found.items, found.prompts, strict=True)), found.skipped
+    valid = valid_answers(found.items) if valid is None else valid
     asks, prompts = Asks(), [prompt for _, prompts in asked for prompt in prompts]
     places = []
     for way in ways:
-        found = iter([asks.place(ask) for ask in way.artifact.asks(model, prompts, way.strength)])
-        places.append([[next(found) for _ in item_prompts] for _, item_prompts in asked])
+        own = iter([asks.place(ask) for ask in way.artifact.asks(model, prompts, way.strength)])
+        places.append([[next(own) for _ in item_prompts] for _, item_prompts in asked])
     answers = answer(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress)
     table = [
         _judged(model, how, way, item, [answers.texts[place] for place in item_places], valid)
@@ -139,17 +135,10 @@ def conditions(methods: Sequence[AnyArtifact], strengths: Sequence[float] | None
     return found
 
 
-def _ask(how: Protocol, items: Iterable[Item]) -> tuple[list[tuple[Item, list[Prompt]]], list[Skipped]]:
-    """Make each item's prompts, which all conditions share, and list the items whose picture cannot be read."""
-    asked, skipped = [], []
-    for number, item in enumerate(items, start=1):
-        try:
-            asked.append((item, how.prompts(item)))
-        except (DataError, MissingImageError) as error:
-            skipped.append(Skipped(number, f"item {item.id}: {error}"))
-    if skipped:
-        logger.warning("Skipped %d items; the first: %s", len(skipped), skipped[0].reason)
-    return asked, skipped
+def _as_asked(ways: Sequence[Condition], prompt: Prompt) -> list[Prompt]:
+    """Return a prompt as the methods put it, where they change it."""
+    artifacts = {id(way.artifact): way.artifact for way in ways}
+    return [changed for a in artifacts.values() if (changed := a.asked(prompt)) is not prompt]
 
 
 class Asks:
