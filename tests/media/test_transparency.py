@@ -1,5 +1,8 @@
 """Transparency: what is drawn on nothing is seen on white."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -74,3 +77,18 @@ def test_half_transparent_is_half_white():
 
 def test_a_wholly_transparent_picture_is_white_whatever_it_hides():
     assert (seen(open_picture(Image.new("RGBA", (3, 3), (255, 0, 0, 0)))) == 255).all()
+
+
+def test_a_transparent_colour_of_16_bits_is_found_in_8():
+    pixels = np.zeros((4, 4, 3), ">u2")
+    pixels[:2] = (40_000, 300, 5)
+    data = chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0))
+    data += chunk(b"tRNS", struct.pack(">HHH", 40_000, 300, 5))
+    data += chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in pixels))) + chunk(b"IEND", b"")
+    shown = seen(open_picture(b"\x89PNG\r\n\x1a\n" + data))
+    assert (shown[:2] == 255).all()
+    assert (shown[2:] == 0).all()
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -14,13 +14,14 @@ UNSEEN = 4
 
 
 def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """An RGB copy of an image in L, RGB or CMYK, converted by its profile where that makes a visible difference.
+    """An image in L, RGB or CMYK as RGB, converted by its profile where that makes a visible difference.
 
-    A broken profile, or one for another kind of image, counts as none.
+    An RGB image that needs no conversion is returned itself. A broken profile, or one for another kind of image,
+    counts as none.
     """
     transform = _transform(profile, image.mode) if isinstance(profile, bytes) and profile else None
     if transform is None:
-        return image.copy() if image.mode == "RGB" else image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     return _applied(image, transform)
 
 

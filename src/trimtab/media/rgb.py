@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 from trimtab.media.depth import to_8_bits
 from trimtab.media.picture import Picture, as_picture, check_size
@@ -25,6 +25,7 @@ _UPRIGHT = {
 }
 """What undoes each orientation of EXIF."""
 _PHOTOMETRIC, _SAMPLE_FORMAT = 262, 339
+_UNSIGNED, _SIGNED = 1, 2
 _DEEP = ("I", "F")
 
 
@@ -51,13 +52,15 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _opaque(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile")
     if not image.has_transparency_data:
-        return _colours(image, image)
+        rgb = _colours(image, profile)
+        return rgb.copy() if rgb is image else rgb
     whole = image.convert("LA") if image.mode == "La" else image  # PIL takes this one in two steps
-    rgba = _with_keyed_out(whole).convert("RGBA")
-    ground = Image.new("RGB", image.size, GROUND)
-    ground.paste(_colours(rgba.convert("RGB"), image), mask=rgba.getchannel("A"))
-    return ground
+    rgba = whole if whole.mode == "RGBA" else _with_keyed_out(whole).convert("RGBA")
+    rgb = _colours(rgba.convert("RGB"), profile)
+    rgb.paste(GROUND, mask=ImageChops.invert(rgba.getchannel("A")))
+    return rgb
 
 
 def _with_keyed_out(image: Image.Image) -> Image.Image:
@@ -69,18 +72,15 @@ def _with_keyed_out(image: Image.Image) -> Image.Image:
     return image
 
 
-def _colours(image: Image.Image, tagged: Image.Image) -> Image.Image:
+def _colours(image: Image.Image, profile: Any) -> Image.Image:
     if image.mode == "LAB":
         return lab_in_srgb(image)
-    profile = tagged.info.get("icc_profile")
-    if image.mode in ("L", "RGB", "CMYK"):
-        return in_srgb(image, profile)
-    return in_srgb(image.convert("RGB"), profile)
+    return in_srgb(image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB"), profile)
 
 
 def _deep(image: Image.Image, name: str) -> Image.Image:
-    values, tags = np.asarray(image), getattr(image, "tag_v2", {})
-    if image.mode == "I" and _first(tags.get(_SAMPLE_FORMAT, 2)) == 1:
+    values, tags = np.asarray(image), getattr(image, "tag_v2", {_SAMPLE_FORMAT: _SIGNED})
+    if image.mode == "I" and _first(tags.get(_SAMPLE_FORMAT, _UNSIGNED)) == _UNSIGNED:
         values = values.view(np.uint32)  # PIL reads unsigned numbers as signed ones
     levels = to_8_bits(values, name)
     if tags.get(_PHOTOMETRIC) == 0:  # white is zero, which PIL heeds for 8 bits only
