@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from trimtab.errors import RunFolderError
-from trimtab.report import following_tables, headline, paired_table, verdicts, write_report
+from trimtab.report import amps_against_l2s, following_tables, headline, paired_table, verdicts, write_report
 from trimtab.report.tables import equal_strength_table, p_value, points, receipt_table
 
 
@@ -70,17 +70,37 @@ def test_a_table_row_is_what_was_counted(summary):
 
 
 def test_verdicts_follow_the_paired_test(summary):
-    assert headline(summary) == "Against L2S, AMPS is better in 2 and not distinguishable in 2 of 4 comparisons."
+    against = amps_against_l2s(summary)
+    assert against == "Against L2S, AMPS is better in 2 and not distinguishable in 2 of 4 comparisons."
     image, text = verdicts(summary)[:2]
     assert "20.0 % of answers follow the image without steering" in image
     assert "80.0 % with AMPS" in image
     assert "AMPS minus L2S is +30.0 points" in image
     assert image.endswith("AMPS is better here.")
-    assert text.endswith("no difference is shown.")
+    assert text.endswith("no difference is shown; one below 13.3 points could not have been.")
+
+
+def test_the_headline_says_what_moves_the_answers_furthest(summary):
+    first, second = headline(summary).split(". Furthest on these items: ")
+    assert first == "Answers move toward the target beyond chance in 4 of 4 cases"
+    assert "pocket-qwen, image: AMPS 80.0 % (20.0 % without; 1.7 % collapse)" in second
+    assert "compares no method" in headline({**summary, "rows": []})
 
 
 def test_a_study_without_amps_says_so(summary):
-    assert "does not compare" in headline({**summary, "paired": []})
+    assert "does not compare" in amps_against_l2s({**summary, "paired": []})
+
+
+def test_curves_hold_points_of_the_same_items(summary):
+    sizes = {(r["model"], r["target"], r["n"]) for r in summary["sweep"]}
+    assert len(sizes) == 4
+    assert {r["strength"] for r in summary["sweep"] if r["method"] == "amps"} == {1.0, 2.0}
+
+
+def test_a_shared_best_rate_does_not_stand_out(summary):
+    rows = [{**r, "following": 0.5} for r in summary["rows"]]
+    tables = following_tables({**summary, "rows": rows})
+    assert not any(cell.best for table in tables for line in table.lines for cell in (*line.cells, line.total))
 
 
 def test_paired_lines(summary):
@@ -98,7 +118,7 @@ def test_differences_at_equal_strength(summary):
 
 def test_numbers_are_written_for_readers():
     assert (points(0.051), points(-0.02), points(-0.0001)) == ("+5.1", "−2.0", "0.0")
-    assert (p_value(0.0004), p_value(0.04)) == ("< 0.001", "0.040")
+    assert (p_value(0.0004), p_value(0.04), p_value(1.0)) == ("< 0.001", "0.040", "1")
 
 
 def test_receipts_are_added_up_and_name_their_methods(provenance, summary):

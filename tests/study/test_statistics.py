@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from trimtab.errors import UsageError
 from trimtab.study import bootstrap_mean, holm, paired_difference, wilson
+from trimtab.study.statistics import fewest_flips, smallest_shown
 
 
 def test_wilson_is_the_published_interval():
@@ -45,7 +46,28 @@ def test_mcnemar_is_exact():
 
 def test_equal_conditions_do_not_differ():
     found = paired_difference([True, False] * 10, [True, False] * 10)
-    assert (found.difference, found.low, found.high, found.p) == (0, 0, 0, 1)
+    assert (found.difference, found.p) == (0, 1)
+    # Of 20 items none flipped: Clopper and Pearson's upper bound for 0 of 20, not an interval without width.
+    assert (found.low, found.high) == pytest.approx((-0.168433, 0.168433), abs=1e-6)
+
+
+def test_a_sample_without_spread_has_no_interval_without_width():
+    found = paired_difference([True] * 6, [False] * 6)
+    assert (found.difference, found.high) == (1, 1)
+    assert found.low == pytest.approx(0.540742, abs=1e-6)
+
+
+@pytest.mark.parametrize("comparisons", [1, 2, 5, 40])
+def test_the_fewest_flips_that_decide(comparisons: int):
+    flips = fewest_flips(comparisons)
+    for count, decides in ((flips, True), (flips - 1, False)):
+        found = paired_difference([True] * count + [False], [False] * (count + 1))
+        assert (comparisons * found.p < 0.05) == decides
+
+
+def test_the_smallest_difference_that_can_be_shown():
+    assert smallest_shown(5) is None
+    assert smallest_shown(60) == pytest.approx(0.1)
 
 
 def test_paired_interval_turns_with_its_sides():

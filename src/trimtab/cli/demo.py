@@ -44,7 +44,7 @@ TASK_LETTERS = 4
 
 def print_study(summary: dict[str, Any]) -> None:
     """Print a study's tables and its verdict."""
-    from trimtab.report import following_tables, headline, paired_table
+    from trimtab.report import amps_against_l2s, following_tables, headline, paired_table
 
     for table in following_tables(summary):
         rows: list[list[str]] = []
@@ -60,12 +60,14 @@ def print_study(summary: dict[str, Any]) -> None:
             gap=1,
         )
     lines = paired_table(summary, [("amps", "l2s")])
-    print_table(
-        "AMPS minus L2S on the same items, in percentage points",
-        ["model", "protocol", "target", "difference", "95 % interval", "McNemar p", "Holm"],
-        [[r.model, r.protocol, r.target, r.difference, r.interval, r.p, r.p_holm] for r in lines],
-        left=3,
-    )
+    if lines:
+        print_table(
+            "AMPS minus L2S on the same items, in percentage points",
+            ["model", "protocol", "target", "difference", "95 % interval", "McNemar p", "Holm"],
+            [[r.model, r.protocol, r.target, r.difference, r.interval, r.p, r.p_holm] for r in lines],
+            left=3,
+        )
+        print_line(amps_against_l2s(summary))
     print_line(headline(summary))
     for r in summary["refused"]:
         print_line(f"Left out on {r['model']}: {r['method']} toward the {r['target']}: {r['reason']}")

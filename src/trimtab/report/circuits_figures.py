@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style, legend_entries
+from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style, legend_entries, percent_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -188,7 +188,7 @@ def interventions_figure(summary: Summary) -> Figure:
                     _dot(panel, row, len(conditions) - 1 - conditions.index(row["condition"]))
             panel.set_title(f"{measure} named" if measure in NAMED else measure, fontsize=9)
             panel.set_xlim(0, 1.02)
-            panel.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+            percent_axis(panel.xaxis)
             panel.grid(visible=False, axis="y")
         panels[0].set_yticks(range(len(conditions)), list(reversed(conditions)))
     return figure

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from trimtab.report.style import INSTRUCTION_COLOURS, figure_style, legend_entries, method_colour, method_name
+from trimtab.report.style import (
+    INSTRUCTION_COLOURS,
+    figure_style,
+    legend_entries,
+    method_colour,
+    method_name,
+    percent_axis,
+)
 from trimtab.study import ALL_TASKS, SWEPT
 
 if TYPE_CHECKING:
@@ -19,7 +26,7 @@ FEWEST_POINTS = 3
 
 def pareto_figure(summary: Summary, model: str) -> Figure:
     """Draw following against collapse, a point for each method and strength, a panel for each target."""
-    rows = [r for r in summary["rows"] if (r["model"], r["task"], r["protocol"]) == (model, ALL_TASKS, SWEPT)]
+    rows = [r for r in summary["sweep"] if r["model"] == model]
     targets = list(dict.fromkeys(r["target"] for r in rows))
     with figure_style() as new_figure:
         figure = new_figure(figsize=(WIDTH, 4.4), layout="constrained")
@@ -30,8 +37,8 @@ def pareto_figure(summary: Summary, model: str) -> Figure:
                 _path(panel, method, sorted(points, key=lambda r: r["strength"]))
             panel.set_title(f"target: {target}")
             panel.set_xlabel("collapse rate")
-            for axis in (panel.xaxis, panel.yaxis):
-                axis.set_major_formatter(lambda value, _: f"{value:.0%}")
+            percent_axis(panel.xaxis)
+            percent_axis(panel.yaxis)
         panels[0].set_ylabel("following rate")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right upper", fontsize=8)
@@ -89,7 +96,7 @@ def attribute_figure(summary: Summary, attribute: str, option: str, heading: str
                 panel.plot(x, [p[1]["collapse"] for p in ordered], "o:", color=colour, markersize=3)
             panel.set_title(f"{model}, target: {target}")
             panel.set_xlabel(heading)
-            panel.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+            percent_axis(panel.yaxis)
             panel.legend(fontsize=8)
     return figure
 
@@ -124,4 +131,4 @@ def _preferences(panel: Axes, rows: list[dict[str, Any]]) -> None:
             y = [p[rate] for p in points]
             panel.plot(x, y, style, color=colour, markersize=3, label=f"answers {preference} by itself: {rate}")
     panel.set_xlabel("strength")
-    panel.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    percent_axis(panel.yaxis)

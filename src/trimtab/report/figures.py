@@ -12,6 +12,7 @@ from trimtab.report.style import (
     figure_style,
     method_colour,
     method_name,
+    percent_axis,
     task_name,
 )
 from trimtab.report.tables import SIGNIFICANCE
@@ -74,7 +75,7 @@ def _contribution_panel(panel: Axes, model: str, rows: Sequence[dict[str, Any]])
 
 def strength_figure(summary: Summary, model: str) -> Figure:
     """Draw following and collapse rate against strength for each target (Figures 1 and 6 of AMPS)."""
-    rows = [r for r in summary["rows"] if (r["model"], r["task"], r["protocol"]) == (model, ALL_TASKS, SWEPT)]
+    rows = [r for r in summary["sweep"] if r["model"] == model]
     targets = list(dict.fromkeys(r["target"] for r in rows))
     with figure_style() as new_figure:
         figure = new_figure(figsize=(WIDTH, 4.6), layout="constrained")
@@ -111,7 +112,7 @@ def _curves(panel: Axes, rows: Sequence[dict[str, Any]], rate: str) -> None:
         labels.append((points[-1][rate], method_name(method), colour))
     panel.set_ylim(0, 1)
     panel.set_xlim(left=0)
-    panel.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    percent_axis(panel.yaxis)
     if rate == "following":
         _label_ends(panel, labels)
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.interference import CLEAN
 from trimtab.report.page import PAGE, save_figure
-from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style
+from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style, percent_axis
 from trimtab.report.tables import p_value, percent, points
 from trimtab.study import read_provenance
 from trimtab.study.interference import ALL, read_interference
 from trimtab.study.run_folder import write_whole
+from trimtab.study.statistics import fewest_flips, smallest_shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,7 +86,7 @@ def interference_verdicts(summary: dict[str, Any]) -> list[str]:
         other = "text" if row["relevant"] == "image" else "picture"
         start = f"Where the {row['relevant']} is relevant (by {row['scoring']}, {row['n']} items)"
         if not harmed:
-            sentences.append(f"{start}, no {other} that was tried lowers accuracy beyond chance.")
+            sentences.append(f"{start}, {_not_shown(other, [r for r in table if r['difference'] is not None])}")
             continue
         worst = harmed[0]
         sentences.append(
@@ -95,6 +96,23 @@ def interference_verdicts(summary: dict[str, Any]) -> list[str]:
             f"and {percent(row['always'])} % of the items are right under all."
         )
     return sentences
+
+
+def _not_shown(other: str, tried: list[dict[str, Any]]) -> str:
+    """Say that no harm was shown, and what harm the items could have shown at all."""
+    most = max((r["n"] for r in tried), default=0)
+    least = smallest_shown(most, len(tried)) if most else None
+    lost = min((r["difference"] for r in tried), default=0.0)
+    seen = f"the largest loss seen is {points(-lost).lstrip('+')} points" if lost < 0 else "no loss was seen"
+    if least is None:
+        return (
+            f"there are too few items to tell: {seen}, and with {len(tried)} conditions at least "
+            f"{fewest_flips(len(tried))} items must flip before any loss is shown."
+        )
+    return (
+        f"no {other} that was tried is shown to lower accuracy; {seen}, and a loss below {percent(least)} points "
+        "could not have been shown."
+    )
 
 
 def _decided(row: dict[str, Any]) -> bool:
@@ -203,6 +221,6 @@ def accuracy_figure(effects: Rows) -> Figure:
             panel.grid(axis="x")
             panel.grid(visible=False, axis="y")
         panels[-1].set_xlim(0, 1)
-        panels[-1].xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        percent_axis(panels[-1].xaxis)
         panels[-1].set_xlabel("accuracy")
     return figure

@@ -12,7 +12,7 @@ from trimtab.report.checks import KINDS, control_kinds, control_table, cost_tabl
 from trimtab.report.curves import attribute_figure, pareto_figure, preference_figure
 from trimtab.report.figures import contribution_figure, paired_figure, strength_figure
 from trimtab.report.tables import equal_strength_table, following_tables, paired_table, receipt_table
-from trimtab.report.words import PAIR, cautions, headline, verdicts
+from trimtab.report.words import PAIR, amps_against_l2s, cautions, headline, verdicts
 from trimtab.study import ALL_TASKS, SCHEMA_VERSION, read_provenance, read_summary
 from trimtab.study.run_folder import write_whole
 
@@ -89,7 +89,7 @@ def _render(summary: dict[str, Any], provenance: dict[str, Any], images: dict[st
         seed=summary["seed"],
         version=provenance["versions"]["trimtab"],
         headline=headline(summary),
-        verdicts=verdicts(summary),
+        verdicts=[*([amps_against_l2s(summary)] if _compares_pair(summary) else []), *verdicts(summary)],
         tables=tables,
         items=items,
         paired=paired_table(summary, shown_pairs(summary)),
@@ -108,6 +108,10 @@ def _render(summary: dict[str, Any], provenance: dict[str, Any], images: dict[st
         receipts=receipt_table(provenance, summary),
         provenance=_provenance_lines(provenance),
     )
+
+
+def _compares_pair(summary: dict[str, Any]) -> bool:
+    return any((r["method"], r["baseline"]) == PAIR for r in summary["paired"])
 
 
 def shown_pairs(summary: dict[str, Any]) -> list[tuple[str, str]]:
@@ -142,7 +146,7 @@ def _provenance_lines(provenance: dict[str, Any]) -> list[tuple[str, str]]:
         for split, d in provenance["data"].items()
     ]
     lines.append(("machine", ", ".join(f"{k} {v}" for k, v in hardware.items() if v)))
-    lines.append(("time", f"{provenance['seconds']:.0f} s of computing"))
+    lines.append(("time", f"{provenance['seconds']:.0f} s by the clock, all steps added up"))
     if cost:
         lines.append(
             (

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axis import Axis
 
 # Okabe and Ito's palette, which people with any common colour blindness can tell apart.
 METHOD_COLOURS = {
@@ -56,6 +59,13 @@ def task_name(task: str) -> str:
     """Return a task's name as a heading, short enough for a column."""
     words = task.removesuffix("_recognition").removesuffix("_reasoning").removesuffix("_understanding")
     return words.replace("_", " ")
+
+
+def percent_axis(axis: Axis) -> None:
+    """Write an axis's ticks in percent, with as many decimals as tell them apart."""
+    from matplotlib.ticker import PercentFormatter
+
+    axis.set_major_formatter(PercentFormatter(1.0))
 
 
 @contextmanager

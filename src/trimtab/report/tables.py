@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from trimtab.report.style import method_name, task_name
@@ -60,7 +61,7 @@ def _table(summary: Summary, rows: list[dict[str, Any]]) -> Table:
     lines = []
     for model in [m for m in summary["models"] if any(r["model"] == m for r in rows)]:
         methods = _ordered([r for r in rows if r["model"] == model], "method")
-        best = {t: max(found[model, m, t]["following"] for m in methods) for t in [*tasks, ALL_TASKS]}
+        best = {t: _best(found[model, m, t]["following"] for m in methods) for t in [*tasks, ALL_TASKS]}
         for method in methods:
             by_task = {t: found[model, method, t] for t in [*tasks, ALL_TASKS]}
             lines.append(_line(model, method, by_task, best, swept, first=method == methods[0], size=len(methods)))
@@ -68,11 +69,17 @@ def _table(summary: Summary, rows: list[dict[str, Any]]) -> Table:
     return Table(rows[0]["target"], rows[0]["protocol"], [task_name(t) for t in tasks], lines, items)
 
 
+def _best(rates: Iterable[float]) -> float | None:
+    """Return the highest rate; None where several share it, for then none of them stands out."""
+    first, *others = sorted(rates, reverse=True)
+    return None if others and others[0] == first else first
+
+
 def _line(
     model: str,
     method: str,
     by_task: dict[str, Any],
-    best: dict[str, float],
+    best: dict[str, float | None],
     swept: set[str],
     *,
     first: bool,
@@ -216,7 +223,7 @@ def interval(row: dict[str, Any]) -> str:
 
 def p_value(p: float) -> str:
     """Write a p-value as readers expect it."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return "< 0.001" if p < 0.001 else "1" if p > 0.9995 else f"{p:.3f}"
 
 
 def _ordered(rows: list[dict[str, Any]], key: str) -> list[str]:

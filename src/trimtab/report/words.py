@@ -8,6 +8,7 @@ from typing import Any
 from trimtab.report.style import method_name
 from trimtab.report.tables import SIGNIFICANCE, p_value, percent, points
 from trimtab.study import ALL_TASKS, SWEPT
+from trimtab.study.statistics import smallest_shown
 
 Summary = dict[str, Any]
 PAIR = ("amps", "l2s")
@@ -15,6 +16,39 @@ PAIR = ("amps", "l2s")
 
 
 def headline(summary: Summary) -> str:
+    """Say whether the answers can be moved toward the target, and what moves them furthest, case by case.
+
+    What is furthest is the highest following rate less collapse, as on validation items.
+    """
+    totals = [r for r in summary["rows"] if r["chosen"] and r["task"] == ALL_TASKS and r["protocol"] == SWEPT]
+    cases, moved = [], 0
+    for model, target in dict.fromkeys((r["model"], r["target"]) for r in totals):
+        rows = {r["method"]: r for r in totals if (r["model"], r["target"]) == (model, target)}
+        start = rows.pop("none", None)
+        if start is None or not rows:
+            continue
+        best = max(rows.values(), key=lambda r: r["following"] - r["collapse"])
+        moved += _beats_no_steering(summary, best)
+        cases.append(
+            f"{model}, {target}: {method_name(best['method'])} {percent(best['following'])} % "
+            f"({percent(start['following'])} % without; {percent(best['collapse'])} % collapse)"
+        )
+    if not cases:
+        return "This study compares no method with no steering."
+    return (
+        f"Answers move toward the target beyond chance in {moved} of {len(cases)} cases. Furthest on these items: "
+        f"{'; '.join(cases)}."
+    )
+
+
+def _beats_no_steering(summary: Summary, row: dict[str, Any]) -> bool:
+    where = {key: row[key] for key in ("model", "protocol", "target", "method")} | {"baseline": "none"}
+    return any(
+        r["p_holm"] < SIGNIFICANCE and r["difference"] > 0 for r in summary["paired"] if where.items() <= r.items()
+    )
+
+
+def amps_against_l2s(summary: Summary) -> str:
     """Say in one sentence how AMPS and L2S compare, over all models and targets."""
     rows = [r for r in summary["paired"] if (r["method"], r["baseline"]) == PAIR]
     if not rows:
@@ -40,6 +74,7 @@ def headline(summary: Summary) -> str:
 def verdicts(summary: Summary) -> list[str]:
     """Say, for each model and target, what each method did, and whether AMPS and L2S differ."""
     totals = [r for r in summary["rows"] if r["chosen"] and r["task"] == ALL_TASKS]
+    pairs = [r for r in summary["paired"] if (r["method"], r["baseline"]) == PAIR]
     sentences = []
     for protocol, model, target in dict.fromkeys((r["protocol"], r["model"], r["target"]) for r in totals):
         where = {"protocol": protocol, "model": model, "target": target}
@@ -50,7 +85,7 @@ def verdicts(summary: Summary) -> list[str]:
             *_ordered(rows),
             *_closed_loop(summary["oracle"], where),
             *_broken(summary["controls"], model, target),
-            _paired(next((r for r in summary["paired"] if pair.items() <= r.items()), None)),
+            _paired(next((r for r in pairs if pair.items() <= r.items()), None), len(pairs)),
         ]
         sentences.append(" ".join(parts).strip())
     return sentences
@@ -103,8 +138,8 @@ def cautions(summary: Summary) -> list[str]:
     """Say what results on these models can and cannot show."""
     found = [
         "A following rate counts only if it is read beside its collapse rate: a model that answers nonsense follows "
-        "nothing. Collapse here is the share of replies that are empty, unreadable, looping, or none of the answers "
-        "known for the task; it is part of the other rate.",
+        "nothing. Collapse here is the share of replies that are empty, unreadable or looping, and, on the bundled "
+        "benchmark, whose answers are all known, of those that are none of them; it is part of the other rate.",
         "Layer, strength and AMPS's reading were chosen on validation items, and every rate above is from test "
         "items that no method has seen. Intervals cover the choice of items, not the choice of seed or of model.",
     ]
@@ -147,19 +182,28 @@ def _with_article(method: str) -> str:
     return {"instruction": "an instruction", "mean": "the mean vector"}.get(method, method_name(method))
 
 
-def _paired(pair: dict[str, Any] | None) -> str:
+def _paired(pair: dict[str, Any] | None, comparisons: int) -> str:
     if pair is None:
         return ""
     name, baseline = method_name(pair["method"]), method_name(pair["baseline"])
     difference = (
         f"{name} minus {baseline} is {points(pair['difference'])} points (95 % interval "
-        f"{points(pair['difference_low'])} to {points(pair['difference_high'])}, McNemar p {_equals(pair['p'])}, "
-        f"{_equals(pair['p_holm'])} with Holm's correction, Cohen's g {pair['effect']:+.2f}, "
-        f"n = {pair['n']})"
+        f"{points(pair['difference_low'])} to {points(pair['difference_high'])}, McNemar p {_p_values(pair)}, "
+        f"Cohen's g {pair['effect']:+.2f}, n = {pair['n']})"
     )
     if pair["p_holm"] >= SIGNIFICANCE:
-        return f"{difference}: no difference is shown."
+        least = smallest_shown(pair["n"], comparisons)
+        if least is None:
+            return f"{difference}: too few items to tell."
+        return f"{difference}: no difference is shown; one below {percent(least)} points could not have been."
     return f"{difference}: {name if pair['difference'] > 0 else baseline} is better here."
+
+
+def _p_values(pair: dict[str, Any]) -> str:
+    plain, corrected = (_equals(pair[key]) for key in ("p", "p_holm"))
+    if plain == corrected:
+        return f"{plain} with and without Holm's correction"
+    return f"{plain}, {corrected} with Holm's correction"
 
 
 def _equals(p: float) -> str:

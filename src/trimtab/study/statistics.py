@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ class PairedDifference(NamedTuple):
 
     Attributes:
         difference: Rate of the first minus rate of the second.
-        low: Lower end of its 95 % bootstrap interval over items.
+        low: Lower end of its 95 % interval over items.
         high: Upper end.
         p: Two-sided p of the exact McNemar test.
         n: Items.
@@ -109,7 +110,8 @@ def paired_difference(first: Sequence[bool], second: Sequence[bool], seed: int =
 
     Returns:
         The difference of their rates with its interval, and the exact McNemar test, which asks whether the items
-        where only one of them holds split evenly.
+        where only one of them holds split evenly. The interval is a bootstrap over items; where all items agree, a
+        resample cannot differ from the sample, and the exact bound on the share of other items takes its place.
 
     Raises:
         UsageError: The two do not cover the same number of items, or there is none.
@@ -128,8 +130,34 @@ def paired_difference(first: Sequence[bool], second: Sequence[bool], seed: int =
     shares = [only_a / n, only_b / n, (n - only_a - only_b) / n]
     drawn = np.random.default_rng(seed).multinomial(n, shares, size=DRAWS)
     low, high = _percentiles((drawn[:, 0] - drawn[:, 1]) / n)
+    if max(shares) == 1:
+        unseen = unseen_share(n)
+        low, high = max(-1.0, (only_a - only_b) / n - unseen), min(1.0, (only_a - only_b) / n + unseen)
     p = float(binomtest(only_a, only_a + only_b, 0.5).pvalue) if only_a + only_b else 1.0
     return PairedDifference((only_a - only_b) / n, low, high, p, n, only_a, only_b)
+
+
+def unseen_share(n: int) -> float:
+    """Return the largest share, at 95 % confidence, of a kind of item that none of ``n`` items is (Clopper-Pearson)."""
+    return 1 - ((1 - CONFIDENCE) / 2) ** (1 / n)
+
+
+def fewest_flips(comparisons: int = 1) -> int:
+    """Return how many items must flip, all the same way, before McNemar's exact test can decide.
+
+    Args:
+        comparisons: How many comparisons Holm's correction counts.
+    """
+    return math.ceil(math.log2(2 * max(comparisons, 1) / (1 - CONFIDENCE)))
+
+
+def smallest_shown(n: int, comparisons: int = 1) -> float | None:
+    """Return the smallest difference that a paired comparison on ``n`` items can show, as a share; None if none can.
+
+    It is a floor: items that flip the other way raise it.
+    """
+    flips = fewest_flips(comparisons)
+    return flips / n if flips <= n else None
 
 
 def _percentiles(samples: np.ndarray) -> tuple[float, float]:

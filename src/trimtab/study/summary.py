@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trimtab.study.controls import control_rates
 from trimtab.study.metrics import compare, contribution_rates, oracle_rates, preference_rates, rates
 from trimtab.study.plan import SWEPT
-from trimtab.study.records import Record, grouped, records
+from trimtab.study.records import ALL_TASKS, Record, grouped, records
 from trimtab.study.statistics import holm
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from trimtab.study.plan import MethodSpec, Plan
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 DIGITS = 6
 """Decimals kept: far below any interval's width."""
 P_VALUES = ("p", "p_holm")
@@ -54,6 +54,7 @@ def summarise(
         {**row, "chosen": row["strength"] == at[row["model"], row["method"], row["target"]]}
         for row in records(rates(answers))
     ]
+    swept = [row for row in judged if row["protocol"] == SWEPT]
     return {
         "schema_version": SCHEMA_VERSION,
         "seed": plan.seed,
@@ -65,8 +66,9 @@ def summarise(
         "contribution": [_rounded(row) for row in _contribution_rows(records(contributions), plan.seed)],
         "paired": [_rounded(row) for row in _corrected(_paired_rows(plan, list(models), chosen))],
         "equal_strength": [_rounded(row) for row in _corrected(_equal_strength_rows(plan, records(artifacts), judged))],
-        "oracle": [_rounded(row) for row in oracle_rates([r for r in judged if r["protocol"] == SWEPT])],
-        "preference": [_rounded(row) for row in preference_rates([r for r in judged if r["protocol"] == SWEPT])],
+        "sweep": [_rounded(row) for row in _sweep_rows(swept, at)],
+        "oracle": [_rounded(row) for row in oracle_rates(swept)],
+        "preference": [_rounded(row) for row in preference_rates(_on_swept_items(swept))],
         "controls": [] if controls is None else [_rounded(row) for row in control_rates(records(controls))],
         "costs": [] if costs is None else [_rounded(row) for row in records(costs.drop(columns="seconds"))],
     }
@@ -75,6 +77,26 @@ def summarise(
 def as_json(summary: dict[str, Any]) -> str:
     """Return the summary as text, the same bytes for the same content."""
     return json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _sweep_rows(swept: list[Record], chosen: dict[tuple[str, str, str], float]) -> list[Record]:
+    """Count rates at every strength on the same items, so that points of one curve can be compared."""
+    from pandas import DataFrame
+
+    return [
+        {**row, "chosen": row["strength"] == chosen[row["model"], row["method"], row["target"]]}
+        for row in records(rates(DataFrame(_on_swept_items(swept))))
+        if row["task"] == ALL_TASKS
+    ]
+
+
+def _on_swept_items(swept: list[Record]) -> list[Record]:
+    """Keep the items that were asked at every strength; all, if only chosen strengths were asked."""
+    items: dict[tuple[str, str], set[str]] = {}
+    for row in swept:
+        if not row["chosen"]:
+            items.setdefault((row["model"], row["target"]), set()).add(row["id"])
+    return [row for row in swept if row["id"] in items.get((row["model"], row["target"]), {row["id"]})]
 
 
 def _contribution_rows(contributions: list[Record], seed: int) -> list[Record]:
