@@ -87,6 +87,8 @@ def measure(
         ["task", "items", "ratio", "95 % interval"],
         [[r["task"], str(r["n"]), f"{r['ratio']:.3f}", f"{r['ratio_low']:.3f} to {r['ratio_high']:.3f}"] for r in rows],
     )
+    if method == "mcs":
+        print_line(SENSITIVITY)
     if out is not None:
         print_line(f"Report: {out / 'report.html'}" if out.is_dir() else f"Items: {out}")
 
@@ -142,6 +144,10 @@ def _write_rows(found: Contributions, path: Path) -> None:
     write_whole(path, lambda part: found.table().to_parquet(part, index=False))
 
 
+SENSITIVITY = (
+    "The ratio says how sensitive the answer is to image and text, not which of them it comes from; for that use "
+    "--method shapley."
+)
 CHUNK = 64
 """Items of a step that is stored when done and not measured again."""
 
