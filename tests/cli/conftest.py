@@ -52,6 +52,7 @@ def invoke(model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cal
     import trimtab
 
     load = trimtab.load
-    monkeypatch.setattr(trimtab, "load", lambda name: model if name == "tiny" else load(name))
+    monkeypatch.setattr(trimtab, "load", lambda name, **options: model if name == "tiny" else load(name, **options))
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").mkdir()  # what is checked before work begins is that such a folder is there
     return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])

@@ -125,6 +125,7 @@ def invoke(monkeypatch, tmp_path):
     model = tiny_model("llava", layers=2)
     monkeypatch.setattr(trimtab, "load", lambda name: model)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").mkdir()
     write_items(mixed(4), tmp_path / "items.jsonl")
     return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
 

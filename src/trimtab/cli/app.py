@@ -1,12 +1,8 @@
-"""The application: its verbs, and how errors become exit codes."""
+"""The application: its verbs."""
 
 from __future__ import annotations
 
-import sys
-from typing import Any
-
 import typer
-from typer.core import TyperGroup
 
 from trimtab.cli.circuits import circuits
 from trimtab.cli.data import data_app
@@ -15,47 +11,13 @@ from trimtab.cli.doctor import doctor
 from trimtab.cli.evaluate import evaluate
 from trimtab.cli.fit import fit
 from trimtab.cli.generate import generate
+from trimtab.cli.guard import GuardedGroup
 from trimtab.cli.harden import harden
 from trimtab.cli.interference import interference
 from trimtab.cli.measure import measure
 from trimtab.cli.models import models_app
 from trimtab.cli.report import report
 from trimtab.cli.study import study
-from trimtab.errors import MissingDependencyError, TrimtabError, UsageError
-
-FAILURE, USAGE, MISSING_DEPENDENCY, INTERRUPTED = 1, 2, 3, 130
-
-
-class GuardedGroup(TyperGroup):
-    """Turns errors that trimtab raises on purpose into one sentence and an exit code; others keep their traceback."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run a verb."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            _say("Interrupted.")
-            raise typer.Exit(INTERRUPTED) from None
-        except TrimtabError as error:
-            _say(f"Error: {error}")
-            raise typer.Exit(_exit_code(error)) from None
-        except ModuleNotFoundError as error:
-            package = (error.name or "").partition(".")[0]
-            if package == "trimtab":
-                raise
-            _say(f"Error: package {package!r} is needed and not installed; run: pip install {package}")
-            raise typer.Exit(MISSING_DEPENDENCY) from None
-
-
-def _exit_code(error: TrimtabError) -> int:
-    if isinstance(error, MissingDependencyError):
-        return MISSING_DEPENDENCY
-    return USAGE if isinstance(error, UsageError) else FAILURE
-
-
-def _say(message: str) -> None:
-    sys.stderr.write(f"{message}\n")
-
 
 app = typer.Typer(
     name="trimtab",
@@ -67,16 +29,22 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def trimtab(
-    version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
-) -> None:
-    """Measure and adjust how much a multimodal LLM trusts the image and how much the text."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    """Print the version and stop; typer calls this before it asks for a verb."""
+    if wanted:
         from trimtab import __version__
 
         typer.echo(__version__)
         raise typer.Exit
+
+
+@app.callback()
+def trimtab(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and stop.", is_eager=True, callback=_print_version
+    ),
+) -> None:
+    """Measure and adjust how much a multimodal LLM trusts the image and how much the text."""
 
 
 app.command(epilog="Example: trimtab demo --out runs/demo")(demo)

@@ -9,8 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
+from trimtab.cli.early import CONFIG, check_model, check_out_folder
 from trimtab.cli.inputs import load_items, load_model
-from trimtab.cli.options import DataSource, Images, Json, ModelName, Seed, SkipMissing, Split
+from trimtab.cli.loading import Loading, loads
+from trimtab.cli.options import DataSource, Images, Json, MaxNewTokens, ModelName, Seed, SkipMissing, Split
 
 
 class Scope(StrEnum):
@@ -21,14 +23,18 @@ class Scope(StrEnum):
     all = "all"
 
 
+@loads
 def circuits(
     model: ModelName,
     data: DataSource,
     out: Annotated[Path, typer.Option(help="Run folder; a killed run goes on in it.")] = Path("runs/circuits"),
-    items: Annotated[
+    limit: Annotated[
         int | None,
-        typer.Option(min=8, help="Items in all, for a quicker study: of 10, 3 to score, 2 to choose, 5 to test."),
+        typer.Option(
+            "--limit", min=8, help="Use so many items, for a quicker study: of 10, 3 to score, 2 to choose, 5 to test."
+        ),
     ] = None,
+    items: Annotated[int | None, typer.Option("--items", min=8, hidden=True, help="The old name of --limit.")] = None,
     flow_items: Annotated[int, typer.Option(min=1, help="Items to cut attention on.")] = 24,
     window: Annotated[int, typer.Option(min=1, help="Layers of a knockout window.")] = 3,
     share: Annotated[float, typer.Option(help="Share of all heads to choose.")] = 0.05,
@@ -39,20 +45,16 @@ def circuits(
     split: Split = None,
     images: Images = None,
     skip_missing: SkipMissing = False,
+    max_new_tokens: MaxNewTokens = None,
     seed: Seed = 0,
     json: Json = False,
+    *,
+    loading: Loading,
 ) -> None:
     """Explain how a model follows an instruction: knockout curves, lens, head scores, blocking and amplifying."""
     from trimtab.report.circuits import write_circuits_report
     from trimtab.study.circuits import CircuitsPlan, read_circuits, run_circuits
 
-    sizes: dict[str, Any] = {}
-    if items is not None:
-        sizes = {
-            "score_items": max(2, 3 * items // 10),
-            "validation_items": max(1, 2 * items // 10),
-            "test_items": max(1, 5 * items // 10),
-        }
     plan = CircuitsPlan(
         model=model,
         data=data,
@@ -62,10 +64,14 @@ def circuits(
         share=share,
         scope=scope.value,
         answer_tokens="single" if single else "distinct",
-        **sizes,
+        max_new_tokens=max_new_tokens,
+        load=loading,
+        **_sizes(limit or items),
     )
+    check_out_folder(out, own=CONFIG)
+    check_model(model, loading)
     found = load_items(data, split=split, images=images, skip_missing=skip_missing, seed=seed)
-    loaded = load_model(model)
+    loaded = load_model(model, loading)
     with progress_bars() as bars:
         folder = run_circuits(plan, out, loaded, found, progress=bars)
     page = write_circuits_report(folder)
@@ -83,8 +89,19 @@ def circuits(
     print_line(f"Report: {page}")
 
 
+def _sizes(items: int | None) -> dict[str, Any]:
+    """Share items among the three parts of the study; None leaves the plan's own sizes."""
+    if items is None:
+        return {}
+    return {
+        "score_items": max(2, 3 * items // 10),
+        "validation_items": max(1, 2 * items // 10),
+        "test_items": max(1, 5 * items // 10),
+    }
+
+
 def _heads(summary: dict[str, Any]) -> str:
     choice = summary["choice"]
     pairs = zip(choice["heads"], choice["roles"], strict=True)
-    heads = ", ".join(f"{layer}.{head} ({role})" for (layer, head), role in pairs)
+    heads = ", ".join(f"{layer}.{head} ({role})" if role else f"{layer}.{head}" for (layer, head), role in pairs)
     return f"Heads by the {choice['score']} score, layer.head: {heads}"

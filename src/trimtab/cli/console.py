@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from trimtab.cli.safe_text import safe, safe_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -18,17 +22,19 @@ PIPE_WIDTH = 140
 
 def print_json(value: Any) -> None:
     """Print a value as one JSON document; what is no number becomes null."""
-    sys.stdout.write(json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    unicode = "utf" in (sys.stdout.encoding or "").lower()
+    document = json.dumps(_plain(value), indent=1, ensure_ascii=not unicode, allow_nan=False)
+    sys.stdout.write(f"{safe_json(document)}\n")
 
 
 def remark(message: str) -> None:
-    """Print a remark on stderr."""
-    sys.stderr.write(f"{message}\n")
+    """Print a remark on stderr, as one line."""
+    sys.stderr.write(f"{safe(message)}\n")
 
 
 def print_line(message: str) -> None:
-    """Print a line on stdout."""
-    sys.stdout.write(f"{message}\n")
+    """Print text on stdout; its line breaks stay."""
+    sys.stdout.write("".join(f"{safe(line)}\n" for line in message.split("\n")))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, gap: int = 2) -> None:
@@ -37,30 +43,35 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     Args:
         title: Its title.
         columns: Headings.
-        rows: Cells; an empty row draws a line.
+        rows: Cells, shown letter by letter: nothing in them is markup; an empty row draws a line.
         left: How many columns, from the first, hold words rather than numbers.
         gap: Blanks between columns.
     """
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, emoji=False)
     table = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0)
+        title=Text(safe(title)),
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, gap - 1, 0, 0),
     )
     for place, heading in enumerate(columns):
-        table.add_column(heading, justify="left" if place < left else "right", no_wrap=place >= left)
+        table.add_column(Text(safe(heading)), justify="left" if place < left else "right", no_wrap=place >= left)
     for row in rows:
         if row:
-            table.add_row(*row)
+            table.add_row(*(Text(safe(cell)) for cell in row))
         else:
             table.add_section()
     console.print(table)
 
 
 class BarProgress:
-    """Shows each task of a study as a progress bar."""
+    """Shows each task of a study as a progress bar, for people at a terminal."""
 
     def __init__(self, bars: Progress) -> None:
         self.bars = bars
@@ -68,27 +79,97 @@ class BarProgress:
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
         """Show a bar while the block runs."""
-        bar = self.bars.add_task(title, total=total)
+        bar = self.bars.add_task(safe(title), total=total)
         yield lambda n: self.bars.advance(bar, n)
         self.bars.update(bar, completed=total)
 
 
+EVERY_SECONDS = 5.0
+"""Least time between two lines about one task."""
+
+
+class LineProgress:
+    """Says in lines how each task gets on, for logs and files, where a bar would show nothing before it ends."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self.now = now
+
+    @contextmanager
+    def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Say that a task begins, how far it is at most every few seconds, and, if it took as long, that it is done."""
+        started = said = self.now()
+        done = 0
+        remark(f"{title}: {total} to do")
+
+        def advance(n: int) -> None:
+            nonlocal done, said
+            done += n
+            now = self.now()
+            if now - said >= EVERY_SECONDS and done < total:
+                said = now
+                spent = now - started
+                left = f", about {_seconds(spent * (total - done) / done)} left" if done else ""
+                remark(f"{title}: {done} of {total} in {_seconds(spent)}{left}")
+
+        yield advance
+        spent = self.now() - started
+        if spent >= EVERY_SECONDS:
+            remark(f"{title}: done in {_seconds(spent)}")
+
+
+def _seconds(seconds: float) -> str:
+    minutes = round(seconds) // 60
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min {round(seconds) % 60} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 @contextmanager
-def progress_bars() -> Iterator[BarProgress]:
-    """Show progress bars on stderr while the block runs, and no others."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+def progress_bars() -> Iterator[BarProgress | LineProgress]:
+    """Show progress on stderr while the block runs: bars on a terminal, lines elsewhere; and nobody else's bars."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # its bars of single files would break ours
+    if not at_a_terminal():
+        yield LineProgress()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as bars:
         yield BarProgress(bars)
+
+
+@contextmanager
+def loading_shown(name: str) -> Iterator[None]:
+    """Say on stderr that a model is being loaded; files of a download still show their own bars on a terminal."""
+    from huggingface_hub.utils import are_progress_bars_disabled, enable_progress_bars
+    from transformers.utils import logging
+
+    hub = not are_progress_bars_disabled()
+    logging.disable_progress_bar()
+    if not at_a_terminal():
+        remark(f"Loading {name}")
+        yield
+        return
+    if hub:
+        enable_progress_bars()
+    from rich.console import Console
+    from rich.text import Text
+
+    with Console(stderr=True).status(Text(f"Loading {safe(name)}")):
+        yield
+
+
+def at_a_terminal() -> bool:
+    """Whether stderr is a terminal that can draw a line anew."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _plain(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table
+from trimtab.cli.early import check_out_file
 from trimtab.cli.inputs import load_items
 from trimtab.cli.options import DataSource, Images, Json, Limit, Seed, SkipMissing, Split
 from trimtab.errors import UsageError
@@ -83,6 +84,7 @@ def export_data(
     """Write items to a file, with their pictures; or a page of samples to look at."""
     if path.suffix.lower() not in (".png", ".jsonl", ".parquet"):
         raise UsageError(f"`PATH` of data export must end in .png, .jsonl or .parquet; got {str(path)!r}.")
+    check_out_file(path, "PATH")
     sheet = path.suffix.lower() == ".png"
     limit = SHEET_ITEMS if sheet and limit is None else limit
     items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)

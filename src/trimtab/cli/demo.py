@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
+from trimtab.cli.early import CONFIG, check_out_folder
 from trimtab.cli.options import Json, Seed
 
 
@@ -27,8 +28,10 @@ def demo(
     from trimtab.study import DEMO, FAST, read_summary, run_study
 
     plan = replace(FAST if fast else DEMO, seed=seed)
+    home = out or Path("runs", "demo-fast" if fast else "demo")
+    check_out_folder(home, own=CONFIG)
     with progress_bars() as bars:
-        run = run_study(plan, out or Path("runs", "demo-fast" if fast else "demo"), progress=bars)
+        run = run_study(plan, home, progress=bars)
         page = write_report(run)
     summary = read_summary(run)
     if json:

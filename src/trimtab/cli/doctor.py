@@ -34,7 +34,7 @@ def check_model(name: str) -> dict[str, Any]:
     from trimtab.errors import TrimtabError
 
     try:
-        model = load_model(name)
+        model = load_model(name, {})
     except TrimtabError as error:
         return {"check": name, "ok": False, "found": str(error)}
     return {

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
+from trimtab.cli.early import check_artifacts, check_model, check_out_file
 from trimtab.cli.inputs import load_items, load_model, say_skipped
+from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import (
     DataSource,
     Images,
     Json,
     Limit,
+    MaxNewTokens,
     ModelName,
     Seed,
     SkipMissing,
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from trimtab.study.artifacts import AnyArtifact
 
 
+@loads
 def evaluate(
     model: ModelName,
     data: DataSource,
@@ -42,20 +46,37 @@ def evaluate(
     images: Images = None,
     skip_missing: SkipMissing = False,
     out: Annotated[Path | None, typer.Option(help="Write a row for each answer to this .parquet file.")] = None,
+    max_new_tokens: MaxNewTokens = None,
     seed: Seed = 0,
     json: Json = False,
+    *,
+    loading: Loading,
 ) -> None:
     """Evaluate artifacts on conflict items, beside the unsteered model and the plain instruction."""
     from trimtab.study import evaluate as evaluate_methods
     from trimtab.study import records
+    from trimtab.study.evaluate import conditions
+    from trimtab.study.length import answer_length
+    from trimtab.study.protocols import protocol_named
     from trimtab.study.run_folder import write_whole
 
+    protocol_named(protocol)
+    check_out_file(out)
+    check_artifacts(artifact or [])
+    check_model(model, loading)
     items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
-    loaded = load_model(model)
+    loaded = load_model(model, loading)
     methods = with_baselines(loaded, artifact or [])
-    with progress_bars() as bars, bars.task("evaluate", len(items)) as advance:
-        found = evaluate_methods(loaded, items, methods, strengths=strength, protocol=protocol)
-        advance(len(items))
+    with progress_bars() as bars, bars.task("evaluate", len(items) * len(conditions(methods, strength))) as advance:
+        found = evaluate_methods(
+            loaded,
+            items,
+            methods,
+            strengths=strength,
+            protocol=protocol,
+            max_new_tokens=max_new_tokens or answer_length([model]),
+            progress=advance,
+        )
     say_skipped(len(found.skipped), data)
     if out is not None:
         write_whole(out, lambda part: found.answers.to_parquet(part, index=False))

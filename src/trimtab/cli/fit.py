@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trimtab.cli.console import print_json, print_line, progress_bars
-from trimtab.cli.inputs import load_items, load_model
+from trimtab.cli.early import check_model, check_out_folder
+from trimtab.cli.inputs import load_items, load_model, read_options
+from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import (
     DataSource,
     Images,
     Json,
     Limit,
+    MethodOptions,
     ModelName,
     Seed,
     SkipMissing,
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from trimtab.steering import Method
 
 
+@loads
 def fit(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="A steering method; docs/steering.md lists them.")],
     model: ModelName,
@@ -44,12 +48,11 @@ def fit(
     split: Split = None,
     images: Images = None,
     skip_missing: SkipMissing = False,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="An option of the method; repeatable."),
-    ] = None,
+    option: MethodOptions = None,
     seed: Seed = 0,
     json: Json = False,
+    *,
+    loading: Loading,
 ) -> None:
     """Fit a steering method on conflict items and save it as an artifact."""
     from trimtab.errors import UsageError
@@ -61,17 +64,22 @@ def fit(
         raise UsageError(
             "`--layer` and `--strength` of fit must be chosen on items if several are given; add --validation."
         )
+    home = out or Path(f"{method}-{target.value}")
+    check_out_folder(home, own="config.json")
+    check_model(model, loading)
     items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
-    loaded = load_model(model)
+    chosen_by = None
+    if validation is not None:
+        chosen_by = load_items(validation, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
+    loaded = load_model(model, loading)
     with progress_bars() as bars, bars.task(f"fit {method} for {target.value}", len(items)) as advance:
-        if validation is None:
+        if chosen_by is None:
             artifact = prepared.fit(loaded, items)
         else:
-            chosen_by = load_items(validation, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
             choices: dict[str, Any] = {"strengths": strength} if strength else {}
             artifact = tune(prepared, loaded, items, chosen_by, layers or None, **choices)
         advance(len(items))
-    folder = artifact.save(out or Path(f"{method}-{target.value}"))
+    folder = artifact.save(home)
     if json:
         print_json(
             {
@@ -92,8 +100,6 @@ def _method(name: str, target: Target, layers: list[int], seed: int, options: li
     """Make a method of its name and options; layer and seed go to the methods that have them."""
     import dataclasses
 
-    import yaml
-
     from trimtab.errors import UsageError
     from trimtab.steering import METHODS, make_method
 
@@ -102,9 +108,4 @@ def _method(name: str, target: Target, layers: list[int], seed: int, options: li
     if layers and known and not known & set(given_layers):
         raise UsageError(f"`--layer` of fit must be left out for {name!r}, which works at no layer; got {layers}.")
     chosen: dict[str, Any] = {key: value for key, value in {**given_layers, "seed": seed}.items() if key in known}
-    for given in options:
-        key, equals, value = given.partition("=")
-        if not equals:
-            raise UsageError(f"`--option` of fit must be NAME=VALUE; got {given!r}.")
-        chosen[key] = yaml.safe_load(value)
-    return make_method(name, {"target": target.value, **chosen})
+    return make_method(name, {"target": target.value, **chosen, **read_options(options)})

@@ -9,46 +9,51 @@ from typing import Annotated
 import typer
 
 from trimtab.cli.console import print_json, print_line, remark
-from trimtab.cli.inputs import load_model
-from trimtab.cli.options import Json, ModelName
+from trimtab.cli.early import check_artifacts, check_model
+from trimtab.cli.inputs import instruction_text, load_model
+from trimtab.cli.loading import Loading, loads
+from trimtab.cli.options import InstructionText, Json, MaxNewTokens, ModelName
 
 
+@loads
 def generate(
     model: ModelName,
     question: Annotated[str, typer.Option(help="What to ask.")],
     image: Annotated[Path | None, typer.Option(help="Picture file.")] = None,
     context: Annotated[str | None, typer.Option(help="Text context.")] = None,
-    instruction: Annotated[
-        str | None, typer.Option(help="image, text, or a sentence of your own that names the modality to follow.")
-    ] = None,
+    instruction: InstructionText = None,
     artifact: Annotated[Path | None, typer.Option(help="Artifact folder to steer with.")] = None,
     strength: Annotated[
         float | None, typer.Option(help="Strength; the artifact's own if left out, 0 for none.")
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 16,
+    max_new_tokens: MaxNewTokens = None,
     json: Json = False,
+    *,
+    loading: Loading,
 ) -> None:
     """Answer one question about a picture and a text context."""
-    from trimtab.data.prompts import INSTRUCTIONS
     from trimtab.engine import Prompt, Row
     from trimtab.errors import UsageError
     from trimtab.steering import Ask, answer
     from trimtab.study.artifacts import load_any_artifact
+    from trimtab.study.length import answer_length
 
     if artifact is None and strength is not None:
         raise UsageError("`--strength` of generate must come with an artifact to steer with; add --artifact.")
-    named = {modality: sentence for modality, sentence in INSTRUCTIONS.items() if modality == instruction}
     prompt = Prompt(
         question=question,
         images=image,
         context=context,
-        instruction=next(iter(named.values()), instruction),
+        instruction=instruction_text(instruction),
     )
-    loaded = load_model(model)
+    check_artifacts([] if artifact is None else [artifact])
+    check_model(model, loading)
+    loaded = load_model(model, loading)
     asks: Sequence[Ask] = [Row(prompt)]
     if artifact is not None:
         asks = load_any_artifact(artifact, loaded).asks(loaded, [prompt], strength)
-    found = answer(loaded, asks, max_new_tokens=max_new_tokens)
+    longest = max_new_tokens or answer_length([model])
+    found = answer(loaded, asks, max_new_tokens=longest)
     if json:
         print_json(
             {
@@ -61,5 +66,7 @@ def generate(
         )
         return
     print_line(found.texts[0])
+    if not found.finished[0]:
+        remark(f"The answer was cut at {longest} tokens; --max-new-tokens allows more.")
     if artifact is not None:
         remark(f"Receipt: {found.receipt}")

@@ -8,11 +8,23 @@ from typing import Annotated, Any
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
+from trimtab.cli.early import check_model, check_out_folder, check_package
 from trimtab.cli.inputs import load_items, load_model, say_skipped
-from trimtab.cli.interference import Relevant
-from trimtab.cli.options import DataSource, Images, Json, Limit, ModelName, Seed, SkipMissing, Split
+from trimtab.cli.loading import Loading, loads
+from trimtab.cli.options import (
+    DataSource,
+    Images,
+    Json,
+    Limit,
+    ModelName,
+    RelevantTo,
+    Seed,
+    SkipMissing,
+    Split,
+)
 
 
+@loads
 def harden(
     model: ModelName,
     data: DataSource,
@@ -20,9 +32,7 @@ def harden(
     validation: Annotated[
         str | None, typer.Option(metavar="DATA", help="Items to evaluate on; the best checkpoint is kept.")
     ] = None,
-    relevant: Annotated[
-        Relevant | None, typer.Option(help="What is relevant for items that do not say it, such as conflict items.")
-    ] = None,
+    relevant: RelevantTo = None,
     perturbation: Annotated[list[str] | None, typer.Option(help="Kinds of views; several may be given.")] = None,
     consistency: Annotated[str, typer.Option(help="kl, js or none.")] = "kl",
     weight: Annotated[float, typer.Option(help="Weight of the consistency.")] = 1.0,
@@ -46,6 +56,8 @@ def harden(
     skip_missing: SkipMissing = False,
     seed: Seed = 0,
     json: Json = False,
+    *,
+    loading: Loading,
 ) -> None:
     """Harden a model on views of items that differ in what does not matter; `trimtab.load` takes the result."""
     from trimtab.interference import AttackConfig, HardenConfig, LoraConfig, with_relevant
@@ -69,11 +81,15 @@ def harden(
         seed=seed,
         **chosen,
     )
+    if method == "lora":
+        check_package("peft", "train")
+    check_out_folder(out, own="harden.json")
+    check_model(model, loading)
     items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
     held_out = load_items(validation, images=images, skip_missing=skip_missing, seed=seed) if validation else []
     if relevant is not None:
         items, held_out = with_relevant(items, relevant.value), with_relevant(held_out, relevant.value)
-    loaded = load_model(model)
+    loaded = load_model(model, loading)
     with progress_bars() as bars, bars.task(f"harden {loaded.name}", config.steps) as advance:
         found = harden_model(loaded, items, out, config, validation=held_out, progress=advance)
     say_skipped(found.record["skipped"], data)

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from trimtab.cli.console import remark
+from trimtab.cli.console import loading_shown, remark
+from trimtab.cli.loading import Loading
+from trimtab.errors import UsageError
 
 if TYPE_CHECKING:
     from trimtab.data import Items
     from trimtab.models import Model
 
 
-def load_model(name: str) -> Model:
-    """Load a model.
+def load_model(name: str, loading: Loading) -> Model:
+    """Load a model, and say so: a large one takes a while.
+
+    Args:
+        name: Bundled name, folder or Hub id.
+        loading: What else ``trimtab.load`` is told.
 
     Raises:
-        UsageError: There is none of that name.
+        UsageError: There is none of that name, or it cannot be loaded like this.
         UnsupportedModelError: It is of an unknown family, or failed its self-check.
     """
     import trimtab
 
-    return trimtab.load(name)
+    with loading_shown(name):
+        return trimtab.load(name, **loading)
 
 
 def load_items(
@@ -46,6 +54,33 @@ def load_items(
     items = trimtab.read_items(source, split, images, skip_missing=skip_missing)
     say_skipped(len(items.skipped), source)
     return items if limit is None else choose_items(items, limit, seed)
+
+
+def read_options(given: Sequence[str]) -> dict[str, Any]:
+    """Read options given as ``NAME=VALUE``, values written as in YAML.
+
+    Raises:
+        UsageError: One is not of that form, cannot be read, or is given twice.
+    """
+    from trimtab.study.plain_yaml import read_yaml
+
+    found: dict[str, Any] = {}
+    for option in given:
+        name, equals, value = option.partition("=")
+        if not equals or name in found:
+            raise UsageError(f"`--option` must be NAME=VALUE, each name once; got {option!r}.")
+        try:
+            found[name] = read_yaml(value)
+        except ValueError as error:
+            raise UsageError(f"`--option` must be NAME=VALUE, VALUE as in YAML; got {option!r} ({error}).") from error
+    return found
+
+
+def instruction_text(given: str | None) -> str | None:
+    """Return the sentence that a name of a modality stands for; any other sentence stands for itself."""
+    from trimtab.data.prompts import INSTRUCTIONS
+
+    return next((sentence for modality, sentence in INSTRUCTIONS.items() if modality == given), given)
 
 
 def say_skipped(count: int, where: str) -> None:

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
+from trimtab.cli.early import CONFIG, check_model, check_out_folder
 from trimtab.cli.inputs import load_items, load_model, say_skipped
-from trimtab.cli.options import DataSource, Images, Json, Limit, ModelName, Seed, SkipMissing, Split
+from trimtab.cli.loading import Loading, loads
+from trimtab.cli.options import (
+    DataSource,
+    Images,
+    Json,
+    Limit,
+    MaxNewTokens,
+    ModelName,
+    RelevantTo,
+    Seed,
+    SkipMissing,
+    Split,
+)
 
 
-class Relevant(StrEnum):
-    """What the right answer needs."""
-
-    image = "image"
-    text = "text"
-    both = "both"
-
-
+@loads
 def interference(
     model: ModelName,
     data: DataSource,
     out: Annotated[Path, typer.Option(help="Run folder; a killed run goes on in it.")] = Path("runs/interference"),
-    relevant: Annotated[
-        Relevant | None, typer.Option(help="What is relevant for items that do not say it, such as conflict items.")
-    ] = None,
+    relevant: RelevantTo = None,
     condition: Annotated[
         list[str] | None, typer.Option(help="Perturbation, or several joined by +; all kinds if left out.")
     ] = None,
@@ -38,29 +41,36 @@ def interference(
     spectrum: Annotated[
         bool, typer.Option("--spectrum/--no-spectrum", help="Also exchange pictures and questions between items.")
     ] = True,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest generated reply in tokens.")] = 16,
+    max_new_tokens: MaxNewTokens = None,
     limit: Limit = None,
     split: Split = None,
     images: Images = None,
     skip_missing: SkipMissing = False,
     seed: Seed = 0,
     json: Json = False,
+    *,
+    loading: Loading,
 ) -> None:
     """Perturb what does not matter, item by item, and report how answers change; writes a run folder and a report."""
     from trimtab.interference import DiagnosisConfig, with_relevant
     from trimtab.report.interference import write_interference_report
     from trimtab.study.interference import InterferencePlan, read_interference, run_interference
+    from trimtab.study.length import answer_length
 
     given: dict[str, Any] = {"conditions": condition, "ways": way, "scoring": scoring}
     config = DiagnosisConfig(
-        **{name: tuple(values) for name, values in given.items() if values}, max_new_tokens=max_new_tokens, seed=seed
+        **{name: tuple(values) for name, values in given.items() if values},
+        max_new_tokens=max_new_tokens or answer_length([model]),
+        seed=seed,
     )
+    check_out_folder(out, own=CONFIG)
+    check_model(model, loading)
     items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
     if relevant is not None:
         items = with_relevant(items, relevant.value)
-    loaded = load_model(model)
+    loaded = load_model(model, loading)
     with progress_bars() as bars:
-        plan = InterferencePlan(model, data, config, spectrum)
+        plan = InterferencePlan(model, data, config, spectrum, loading)
         folder = run_interference(plan, out, loaded, items, progress=bars)
     page = write_interference_report(folder)
     summary = read_interference(folder)

@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
-from trimtab.cli.inputs import load_items, load_model, say_skipped
+from trimtab.cli.early import CONFIG, check_model, check_out_file, check_out_folder
+from trimtab.cli.inputs import instruction_text, load_items, load_model, read_options, say_skipped
+from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import (
     DataSource,
     Images,
+    InstructionText,
     Json,
     Limit,
+    MethodOptions,
     ModelName,
     Seed,
     SkipMissing,
     Split,
-    Target,
 )
 from trimtab.errors import UsageError
 
@@ -30,17 +33,14 @@ if TYPE_CHECKING:
     from trimtab.models import Model
 
 
+@loads
 def measure(
     model: ModelName,
     data: DataSource,
     method: Annotated[str, typer.Option(help="mcs, shapley, ablation, attention or gradient.")] = "mcs",
     paper: Annotated[bool, typer.Option("--paper", help="Start from AMPS's Algorithm 1 as it stands.")] = False,
-    option: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Set an option of the method; give it several times.")
-    ] = None,
-    instruction: Annotated[
-        Target | None, typer.Option(help="Measure under the instruction to follow this modality.")
-    ] = None,
+    option: MethodOptions = None,
+    instruction: InstructionText = None,
     trace: Annotated[
         str | None, typer.Option(metavar="ITEM", help="Follow one item's answer token by token; give the item's id.")
     ] = None,
@@ -57,16 +57,18 @@ def measure(
     ] = None,
     seed: Seed = 0,
     json: Json = False,
+    *,
+    loading: Loading,
 ) -> None:
     """Measure, for each item, how much image and text contribute to the answer; items need not be in conflict."""
-    from trimtab.data.prompts import INSTRUCTIONS
-
     how = chosen_method(method, paper, option or [], seed)
+    _check_out(out, trace is not None)
+    check_model(model, loading)
     items = load_items(
         data, split=split, images=images, skip_missing=skip_missing, limit=None if trace else limit, seed=seed
     )
-    loaded = load_model(model)
-    sentence = None if instruction is None else INSTRUCTIONS[instruction.value]
+    loaded = load_model(model, loading)
+    sentence = instruction_text(instruction)
     if trace is not None:
         _trace(loaded, items, trace, sentence, how, out, json)
         return
@@ -99,8 +101,6 @@ def chosen_method(name: str, paper: bool, options: Sequence[str], seed: int) -> 
     Raises:
         UsageError: There is no such method, or it has no such option.
     """
-    import yaml
-
     from trimtab.contribution import METHODS, ContributionConfig
 
     if name not in METHODS:
@@ -110,18 +110,11 @@ def chosen_method(name: str, paper: bool, options: Sequence[str], seed: int) -> 
     make: Any = METHODS[name]
     known = [field.name for field in fields(make)]
     values: dict[str, Any] = {"seed": seed} if "seed" in known else {}
-    for option in options:
-        key, equals, value = option.partition("=")
-        if not equals or key not in known:
-            raise UsageError(
-                f"`--option` of method {name} must be NAME=VALUE with NAME among {', '.join(known)}; got {option!r}."
-            )
-        read = yaml.safe_load(value)
-        values[key] = tuple(read) if isinstance(read, list) else read
-    try:
-        return make.paper(**values) if paper else make(**values)
-    except TypeError as error:
-        raise UsageError(f"`--option` of method {name} must be of the option's type; {options}: {error}.") from error
+    for key, value in read_options(options).items():
+        if key not in known:
+            raise UsageError(f"`--option` of method {name} must have a NAME among {', '.join(known)}; got {key!r}.")
+        values[key] = tuple(value) if isinstance(value, list) else value
+    return make.paper(**values) if paper else make(**values)
 
 
 def ratios(found: Contributions, seed: int) -> list[dict[str, Any]]:
@@ -210,13 +203,20 @@ def _trace(
     )
 
 
+def _check_out(out: Path | None, traced: bool) -> None:
+    if traced and out is not None and out.suffix not in (".parquet", ".png"):
+        raise UsageError(f"`--out` with --trace must end in .parquet or .png; got '{out}'.")
+    if traced or (out is not None and out.suffix == ".parquet"):
+        check_out_file(out)
+    else:
+        check_out_folder(out, own=CONFIG)
+
+
 def _write_trace(found: AnswerTrace, out: Path) -> None:
     from trimtab.report import trace_figure
     from trimtab.study.run_folder import write_whole
 
     if out.suffix == ".png":
         write_whole(out, lambda part: trace_figure(found).savefig(part, format="png"))
-    elif out.suffix == ".parquet":
-        write_whole(out, lambda part: found.table().to_parquet(part, index=False))
     else:
-        raise UsageError(f"`--out` with --trace must end in .parquet or .png; got '{out}'.")
+        write_whole(out, lambda part: found.table().to_parquet(part, index=False))

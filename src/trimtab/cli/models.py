@@ -5,7 +5,9 @@ from __future__ import annotations
 import typer
 
 from trimtab.cli.console import print_json, print_table, remark
+from trimtab.cli.early import check_model
 from trimtab.cli.inputs import load_model
+from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json, ModelName
 
 models_app = typer.Typer(no_args_is_help=True, help="List the bundled models, or show what a model is.")
@@ -33,11 +35,13 @@ def list_models(json: Json = False) -> None:
 
 
 @models_app.command("show", epilog="Example: trimtab models show pocket-qwen")
-def show_model(model: ModelName, json: Json = False) -> None:
+@loads
+def show_model(model: ModelName, loading: Loading, json: Json = False) -> None:
     """Load a model, run its self-check, and show its layers, heads, sizes and fingerprint."""
     from trimtab.study import describe
 
-    loaded = load_model(model)  # loading refuses a model whose self-check fails
+    check_model(model, loading)
+    loaded = load_model(model, loading)  # loading refuses a model whose self-check fails
     facts = {"name": loaded.name, **describe(loaded), "device": str(loaded.device), "self_check": "passed"}
     if json:
         print_json(facts)

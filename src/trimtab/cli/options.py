@@ -16,18 +16,45 @@ class Target(StrEnum):
     text = "text"
 
 
+class Relevant(StrEnum):
+    """What the right answer needs."""
+
+    image = "image"
+    text = "text"
+    both = "both"
+
+
 ModelName = Annotated[
     str, typer.Argument(metavar="MODEL", help="pocket-qwen, pocket-llava, a folder, or a Hugging Face id.")
 ]
 DataSource = Annotated[
     str,
     typer.Argument(
-        metavar="DATA", help="pocket-mc2:SPLIT, pocket-interference:SPLIT, or a .jsonl, .parquet or MC² .json file."
+        metavar="DATA",
+        help="pocket-mc2:SPLIT, pocket-interference:SPLIT, or a .jsonl, .parquet or MC² .json file; "
+        "FILE:SPLIT for a split of it.",
     ),
 ]
 Split = Annotated[str | None, typer.Option(help="Use the items of this split of the file only.")]
 Images = Annotated[Path | None, typer.Option(help="Folder that image paths start from; for MC², the COCO folder.")]
 SkipMissing = Annotated[bool, typer.Option("--skip-missing", help="Leave out items whose image is missing.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Use so many items, balanced over tasks; all if left out.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")]
+MaxNewTokens = Annotated[
+    int | None,
+    typer.Option(min=1, help="Longest answer in tokens; if left out, 16 for the bundled models and 32 for others."),
+]
+MethodOptions = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="NAME=VALUE", help="An option of the method, as in YAML; repeatable."),
+]
+InstructionText = Annotated[
+    str | None,
+    typer.Option(help="image, text, or a sentence of your own that names the modality to follow."),
+]
+RelevantTo = Annotated[
+    Relevant | None,
+    typer.Option(help="What is relevant for items that do not say it, such as conflict items."),
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]

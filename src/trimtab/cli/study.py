@@ -9,6 +9,7 @@ import typer
 
 from trimtab.cli.console import print_json, print_line, progress_bars
 from trimtab.cli.demo import print_study
+from trimtab.cli.early import CONFIG, check_model, check_out_folder
 from trimtab.cli.options import Json
 
 
@@ -25,8 +26,12 @@ def study(
     from trimtab.study import read_plan, read_summary, run_study
 
     plan = read_plan(config)
+    home = out or Path("runs", plan.name)
+    check_out_folder(home, own=CONFIG)
+    for name in plan.models:
+        check_model(name, plan.load)
     with progress_bars() as bars:
-        run = run_study(plan, out or Path("runs", plan.name), progress=bars)
+        run = run_study(plan, home, progress=bars)
         page = write_report(run)
     summary = read_summary(run)
     if json:

@@ -19,6 +19,7 @@ from trimtab.contribution.spans import TextSpan
 from trimtab.data.prompts import MODALITIES, Modality
 from trimtab.engine import Prompt
 from trimtab.errors import UsageError
+from trimtab.fields import check_fields
 from trimtab.models import Model
 
 Ablate = Literal["blank", "shuffle", "noise"]
@@ -47,6 +48,7 @@ class Ablation:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.kind not in get_args(Ablate):
             raise UsageError(f"`kind` of Ablation must be one of {', '.join(get_args(Ablate))}; got {self.kind!r}.")
         if self.draws < 1:

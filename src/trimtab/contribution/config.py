@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from trimtab.contribution.spans import TEXT_SPANS, TextSpan
 from trimtab.errors import UsageError
+from trimtab.fields import check_fields
 
 if TYPE_CHECKING:
     from trimtab.contribution.method import Question, Scores
@@ -128,6 +129,7 @@ class ContributionConfig:
         return cls(**(literal | options))
 
     def __post_init__(self) -> None:
+        check_fields(self)
         object.__setattr__(self, "sigmas", tuple(float(s) for s in self.sigmas))
         if self.layers is not None:
             object.__setattr__(self, "layers", tuple(int(layer) for layer in self.layers))

@@ -12,6 +12,7 @@ from trimtab.contribution.ablation import without
 from trimtab.contribution.method import Question, Scores, answers_in_chunks
 from trimtab.contribution.spans import TextSpan
 from trimtab.errors import UsageError
+from trimtab.fields import check_fields
 from trimtab.models import Model
 
 Value = Literal["probability", "log_probability"]
@@ -36,6 +37,7 @@ class Shapley:
     value: Value = "probability"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.value not in get_args(Value):
             raise UsageError(f"`value` of Shapley must be one of {', '.join(get_args(Value))}; got {self.value!r}.")
 

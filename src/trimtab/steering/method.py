@@ -14,6 +14,7 @@ from trimtab.data import Item
 from trimtab.data.prompts import MODALITIES, Modality
 from trimtab.engine import POSITIONS, Positions, Predictor, check_layer
 from trimtab.errors import UsageError
+from trimtab.fields import check_fields
 from trimtab.models import Model
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import Chooser
@@ -87,6 +88,7 @@ class Method(ABC):
     target: Modality = "image"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.target not in MODALITIES:
             raise UsageError(f"`target` of {type(self).__name__} must be 'image' or 'text'; got {self.target!r}.")
         if self.target not in self.targets:

@@ -6,13 +6,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from trimtab.errors import UsageError
+from trimtab.fields import shown
+from trimtab.study.plain_yaml import read_yaml
 from trimtab.study.plan import Plan
-
-LISTS = ("models", "methods", "protocols", "targets", "depths", "strengths")
-"""Fields that hold several values."""
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -26,22 +23,28 @@ def read_plan(path: str | Path) -> Plan:
     """
     path = Path(path)
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise UsageError(f"`CONFIG` of study must be a readable YAML file; {path} is not ({error}).") from error
+        found = read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"`CONFIG` of study must be a readable YAML file; {path} is not ({reason}).") from error
     if not isinstance(found, dict):
-        raise UsageError(f"`CONFIG` of study must hold fields and values; {path} holds {type(found).__name__}.")
-    known = {field.name: field for field in fields(Plan)}
-    for key, value in found.items():
+        raise UsageError(f"`CONFIG` of study must hold fields and values; {path} holds {_kind(found)}.")
+    known = [field.name for field in fields(Plan)]
+    for key in found:
         if key not in known:
-            raise UsageError(f"`CONFIG` of study must hold fields among {', '.join(known)}; {path} has {key!r}.")
-        _check_type(path, key, value, getattr(Plan(), key))
-    lists = {key: tuple(found[key]) for key in LISTS if key in found}
-    return Plan(**{"name": path.stem, **found, **lists})
+            raise UsageError(f"`CONFIG` of study must hold fields among {', '.join(known)}; {path} has {shown(key)}.")
+    try:
+        return Plan(**{"name": path.stem, **found, **_lists(found)})
+    except UsageError as error:
+        raise UsageError(f"{str(error).rstrip('.')}, in {path}.") from error
 
 
-def _check_type(path: Path, key: str, value: Any, default: Any) -> None:
-    wanted = {tuple: list, float: (int, float)}.get(type(default), type(default))
-    if not isinstance(value, wanted) or isinstance(value, bool):
-        kind = "a list" if key in LISTS else f"like {default!r}"
-        raise UsageError(f"`{key}` of {path} must be {kind}; got {value!r}.")
+def _lists(found: dict[str, Any]) -> dict[str, Any]:
+    """Return as tuples what a plan keeps as tuples; what is no list is left for the plan to refuse."""
+    return {key: tuple(value) for key, value in found.items() if isinstance(value, list)}
+
+
+def _kind(found: Any) -> str:
+    if found is None:
+        return "nothing"
+    return "a list" if isinstance(found, list) else f"one value, {shown(found)}"

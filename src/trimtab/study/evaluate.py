@@ -15,6 +15,7 @@ from trimtab.models import Model
 from trimtab.steering import Ask, answer
 from trimtab.study.artifacts import AnyArtifact
 from trimtab.study.metrics import rates
+from trimtab.study.progress import rescaled
 from trimtab.study.protocols import Protocol, protocol_named
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def evaluate(
         valid: Valid answers of each task, by which a collapsed answer is told from a wrong one; left out, all
             answers that the items give to either modality.
         max_new_tokens: Longest answer in tokens.
-        progress: Called with the number of rows just finished.
+        progress: Called with the number of answers just finished, of as many as there are items and conditions.
 
     Returns:
         The judged answers, with rates, receipt and cost.
@@ -98,6 +99,8 @@ def evaluate(
     for way in ways:
         own = iter([asks.place(ask) for ask in way.artifact.asks(model, prompts, way.strength)])
         places.append([[next(own) for _ in item_prompts] for _, item_prompts in asked])
+    if progress is not None:
+        progress = rescaled(progress, len(asks.asks), len(asked) * len(ways))
     answers = answer(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress)
     table = [
         _judged(model, how, way, item, [answers.texts[place] for place in item_places], valid)

@@ -46,7 +46,7 @@ def fit_method(plan: Plan, name: str, target: Modality, train: TrainingSet, vali
         validation,
         layers if kind.adds_vector else None,
         strengths,
-        max_new_tokens=plan.max_new_tokens,
+        max_new_tokens=plan.longest_answer,
     )
     return replace(chosen, label=label)
 

@@ -12,7 +12,10 @@ from typing import Any
 from trimtab.data import Item, Items
 from trimtab.data.prompts import MODALITIES, Modality
 from trimtab.errors import UsageError
+from trimtab.fields import check_fields, check_value
 from trimtab.steering import METHODS, make_method
+from trimtab.study.length import BUNDLED_TOKENS, answer_length
+from trimtab.study.loading import check_loading, loading_identity
 from trimtab.study.protocols import PROTOCOLS
 
 SWEPT = "open"
@@ -27,7 +30,6 @@ SIZES = (
     "contribution_items",
     "chunk",
     "batch_size",
-    "max_new_tokens",
 )
 
 
@@ -54,6 +56,7 @@ class MethodSpec:
         Raises:
             UsageError: Naming what is wrong.
         """
+        check_value("method", f"the variant {self.name!r} in `variants` of Plan", str, self.method)
         try:
             found = METHODS[self.method].targets[0] if self.method in METHODS else MODALITIES[0]
             make_method(self.method, {"target": found, **self.own_options})
@@ -93,7 +96,9 @@ class Plan:
         strengths: Strengths of the sweep, and the candidates on validation.
         chunk: Items of a resumable step.
         batch_size: Rows of a batch, fixed so that a run can be repeated to the last bit on one machine.
-        max_new_tokens: Longest answer in tokens; the bundled benchmark's longest has 7.
+        max_new_tokens: Longest answer in tokens; left out, 8 if all models are bundled, whose longest answer has 7,
+            and 32 otherwise.
+        load: How each model is loaded: arguments of ``trimtab.load``, such as ``dtype``; see ``LOADING``.
     """
 
     name: str = "demo"
@@ -116,9 +121,16 @@ class Plan:
     strengths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
     chunk: int = 80
     batch_size: int = 96
-    max_new_tokens: int = 8
+    max_new_tokens: int | None = None
+    load: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        check_loading("Plan", self.load)
+        if not self.models or len(set(self.models)) < len(self.models):
+            raise UsageError(f"`models` of Plan must name at least one model, each once; got {list(self.models)}.")
+        if not self.targets or len(set(self.targets)) < len(self.targets):
+            raise UsageError(f"`targets` of Plan must be among {', '.join(MODALITIES)}, each once; got {self.targets}.")
         known = {**dict.fromkeys(METHODS), **self.variants}
         unknown = [m for m in self.methods if m not in known]
         if unknown or not self.methods or len(set(self.methods)) < len(self.methods):
@@ -133,13 +145,18 @@ class Plan:
         for size in OPTIONAL_SIZES:
             if getattr(self, size) < 0:
                 raise UsageError(f"`{size}` of Plan must be 0 or more; got {getattr(self, size)}.")
-        for size in SIZES:
+        for size in (*SIZES, *(["max_new_tokens"] if self.max_new_tokens is not None else [])):
             if getattr(self, size) < 1:
                 raise UsageError(f"`{size}` of Plan must be at least 1; got {getattr(self, size)}.")
         if not all(0 <= depth < 1 for depth in self.depths) or not self.depths:
             raise UsageError(f"`depths` of Plan must be in 0..1, 1 left out; got {self.depths}.")
         if not self.strengths or any(s <= 0 for s in self.strengths):
             raise UsageError(f"`strengths` of Plan must be above 0; got {self.strengths}.")
+
+    @property
+    def longest_answer(self) -> int:
+        """The longest answer in tokens."""
+        return answer_length(self.models, BUNDLED_TOKENS) if self.max_new_tokens is None else self.max_new_tokens
 
     def spec(self, name: str) -> MethodSpec:
         """Return what a name among the methods stands for."""
@@ -159,6 +176,7 @@ class Plan:
     def resolved(self) -> dict[str, Any]:
         """Return the plan as plain data."""
         found = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        found |= {"max_new_tokens": self.longest_answer, "load": loading_identity(self.load)}
         return json.loads(json.dumps(found))
 
 

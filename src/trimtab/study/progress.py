@@ -18,6 +18,20 @@ class Progress(Protocol):
         ...
 
 
+def rescaled(advance: Advance, rows: int, units: int) -> Advance:
+    """Return what tells ``advance`` of ``units`` in all while it is itself told of ``rows`` in all."""
+    done = told = 0
+
+    def in_units(n: int) -> None:
+        nonlocal done, told
+        done += n
+        now = units * done // rows
+        advance(now - told)
+        told = now
+
+    return in_units
+
+
 class Silent:
     """Listens and shows nothing."""
 

@@ -29,7 +29,7 @@ def run_study(
     plan: Plan,
     out: str | Path,
     *,
-    load: Callable[[str], Model] = load,
+    load: Callable[..., Model] = load,
     read: Callable[[str], Items] | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -42,7 +42,7 @@ def run_study(
     Args:
         plan: The study.
         out: The run folder, new or of the same study.
-        load: Loads a model by name.
+        load: Loads a model by name, with the plan's ``load`` as keyword arguments.
         read: Reads a split, such as ``pocket-mc2:test``; left out, ``trimtab.read_items``.
         progress: Listens to what is being done.
 
@@ -59,7 +59,7 @@ def run_study(
     models = {}
     with progress.task("load models", len(plan.models)) as advance:
         for name in plan.models:
-            models[name] = load(name)
+            models[name] = load(name, **plan.load)
             models[name].batch_size = plan.batch_size
             advance(1)
     identities = {model.name: describe(model) for model in models.values()}
@@ -129,13 +129,13 @@ def _read(plan: Plan, read: Callable[[str], Items], progress: Progress) -> Study
     sizes = {"train": plan.train_items, "validation": plan.validation_items, "test": plan.test_items}
     found: dict[str, Items] = {}
     valid: dict[str, frozenset[str]] = {}
-    with progress.task("read items", sum(sizes.values())) as advance:
+    with progress.task("read splits", len(sizes)) as advance:
         for split, size in sizes.items():
             every = read(f"{plan.data}:{split}")
             if split == "test":
                 valid = valid_answers(every)
             found[split] = with_kept_images(choose_items(every, size, plan.seed))
-            advance(size)
+            advance(1)
     return StudyItems(found["train"], found["validation"], found["test"], valid, _joint(plan))
 
 

@@ -171,7 +171,7 @@ class ModelStudy:
                         chunk,
                         artifacts,
                         strengths=self.plan.strengths,
-                        max_new_tokens=self.plan.max_new_tokens,
+                        max_new_tokens=self.plan.longest_answer,
                     )
                     return StepResult(found, {})
 
@@ -187,7 +187,7 @@ class ModelStudy:
         with self.progress.task(f"{self.model.name}: cost", len(artifacts)) as advance:
 
             def compute() -> StepResult:
-                return StepResult(costs(self.model, items, artifacts, self.plan.max_new_tokens), {})
+                return StepResult(costs(self.model, items, artifacts, self.plan.longest_answer), {})
 
             done = self._step("cost", compute)
             advance(len(artifacts))
@@ -242,7 +242,7 @@ class ModelStudy:
             strengths=strengths,
             protocol=protocol,
             valid=self.items.valid,
-            max_new_tokens=self.plan.max_new_tokens,
+            max_new_tokens=self.plan.longest_answer,
         )
         receipt = [asdict(entry) for entry in found.receipt.entries.values()]
         return StepResult(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from trimtab.errors import UsageError
+from trimtab.fields import check_fields
 from trimtab.interference.diagnose.ways import WAYS
 from trimtab.interference.perturbations import PERTURBATIONS, perturbation
 
@@ -36,6 +37,7 @@ class DiagnosisConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for condition in self.conditions:
             for name in condition.split("+"):
                 perturbation(name)

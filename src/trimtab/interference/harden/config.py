@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from trimtab.data import RELEVANT, Relevant
 from trimtab.errors import UsageError
+from trimtab.fields import check_fields
 from trimtab.interference.perturbations import perturbation
 
 Consistency = Literal["none", "kl", "js"]
@@ -39,6 +40,7 @@ class AttackConfig:
     text: Span = "context"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _positive("AttackConfig", size=self.size, step=self.step)
         if self.steps < 0:
             raise UsageError(f"`steps` of AttackConfig must be at least 0; got {self.steps}; 0 adds noise.")
@@ -58,6 +60,7 @@ class LoraConfig:
     alpha: float = 32.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.rank < 1:
             raise UsageError(f"`rank` of LoraConfig must be at least 1; got {self.rank}.")
         _positive("LoraConfig", alpha=self.alpha)
@@ -120,6 +123,7 @@ class HardenConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in self.perturbations:
             if perturbation(name).kind != "irrelevant":
                 raise UsageError(

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from trimtab.engine import Predictor
 from trimtab.errors import UsageError
+from trimtab.fields import check_fields
 
 Loss = Literal["released", "paper"]
 LOSSES: tuple[Loss, ...] = ("released", "paper")
@@ -45,6 +46,7 @@ class NetworkConfig:
     held_out: float = 0.1
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("width", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise UsageError(f"`{name}` of NetworkConfig must be at least 1; got {getattr(self, name)}.")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from trimtab.circuits import SCOPES
 from trimtab.circuits.task import ANSWER_TOKENS, AnswerTokens
 from trimtab.errors import UsageError
+from trimtab.fields import check_fields
+from trimtab.study.length import BUNDLED_TOKENS, answer_length
+from trimtab.study.loading import check_loading, loading_identity
 
 SIZES = (
     "score_items",
@@ -18,7 +21,6 @@ SIZES = (
     "random_sets",
     "chunk",
     "batch_size",
-    "max_new_tokens",
 )
 SCORES = ("direct", "gradient", "causal", "patching")
 
@@ -48,7 +50,8 @@ class CircuitsPlan:
         answer_tokens: Which items the first answer token can decide; see ``TaskConfig``.
         chunk: Items of a resumable step.
         batch_size: Rows of a batch, fixed so that a run can be repeated to the last bit on one machine.
-        max_new_tokens: Longest answer in tokens.
+        max_new_tokens: Longest answer in tokens; left out, 8 for a bundled model and 32 for others.
+        load: How the model was loaded: arguments of ``trimtab.load``.
     """
 
     model: str
@@ -67,10 +70,13 @@ class CircuitsPlan:
     answer_tokens: AnswerTokens = "distinct"
     chunk: int = 40
     batch_size: int = 64
-    max_new_tokens: int = 8
+    max_new_tokens: int | None = None
+    load: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for size in SIZES:
+        check_fields(self)
+        check_loading("CircuitsPlan", self.load)
+        for size in (*SIZES, *(["max_new_tokens"] if self.max_new_tokens is not None else [])):
             if getattr(self, size) < 1:
                 raise UsageError(f"`{size}` of CircuitsPlan must be at least 1; got {getattr(self, size)}.")
         if self.scope not in SCOPES:
@@ -87,6 +93,12 @@ class CircuitsPlan:
         if not self.factors or any(factor <= 1 for factor in self.factors):
             raise UsageError(f"`factors` of CircuitsPlan must be above 1, which is no change; got {self.factors}.")
 
+    @property
+    def longest_answer(self) -> int:
+        """The longest answer in tokens."""
+        return answer_length([self.model], BUNDLED_TOKENS) if self.max_new_tokens is None else self.max_new_tokens
+
     def resolved(self) -> dict[str, Any]:
         """Return the plan as plain data."""
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        found = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        return found | {"max_new_tokens": self.longest_answer, "load": loading_identity(self.load)}

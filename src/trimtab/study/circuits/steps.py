@@ -194,7 +194,7 @@ class CircuitSteps:
                     self.task,
                     valid=self.valid,
                     measures=measures,
-                    max_new_tokens=self.plan.max_new_tokens,
+                    max_new_tokens=self.plan.longest_answer,
                     progress=advance,
                 )
                 return StepResult(found, {})

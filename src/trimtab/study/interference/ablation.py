@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.data import Item, items_fingerprint
 from trimtab.errors import UsageError
+from trimtab.fields import check_fields
 from trimtab.interference import CLEAN, DiagnosisConfig, Donors, HardenConfig, diagnose, harden, variant
 from trimtab.interference.diagnose import IRRELEVANT
 from trimtab.interference.harden import VARIANTS, StepCost
@@ -64,6 +65,7 @@ class AblationPlan:
     conflict_items: int = 160
 
     def __post_init__(self) -> None:
+        check_fields(self)
         unknown = [name for name in self.variants if name not in VARIANTS]
         if unknown or not self.seeds:
             raise UsageError(

@@ -10,10 +10,12 @@ from typing import Any
 
 from trimtab.data import Item, items_fingerprint
 from trimtab.errors import RunFolderError, UsageError
+from trimtab.fields import check_fields
 from trimtab.interference import DiagnosisConfig, diagnose, spectrum
 from trimtab.interference.diagnose import Diagnosis
 from trimtab.models import Model
 from trimtab.study.interference.effects import effects, worst_cases
+from trimtab.study.loading import check_loading, loading_identity
 from trimtab.study.progress import Progress, Silent
 from trimtab.study.provenance import describe, git_commit, hardware, versions
 from trimtab.study.records import records
@@ -33,12 +35,22 @@ class InterferencePlan:
         data: The source of the items.
         diagnosis: What is tried.
         spectrum: Whether items with a picture are also asked with another's picture, question, or both.
+        load: How the model was loaded: arguments of ``trimtab.load``.
     """
 
     model: str
     data: str
     diagnosis: DiagnosisConfig = field(default_factory=DiagnosisConfig)
     spectrum: bool = True
+    load: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_loading("InterferencePlan", self.load)
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the plan as plain data."""
+        return asdict(self) | {"load": loading_identity(self.load)}
 
 
 def run_interference(
@@ -67,7 +79,7 @@ def run_interference(
         "items": items_fingerprint(items),
         "n": len(items),
     }
-    folder = RunFolder(out, {"study": STUDY, **asdict(plan), **identity})
+    folder = RunFolder(out, {"study": STUDY, **plan.resolved(), **identity})
     with progress.task("diagnose", len(items)) as advance:
         asked = folder.step("diagnosis", lambda: _result(diagnose(model, items, plan.diagnosis, progress=advance)))
     shuffled = None
@@ -81,7 +93,7 @@ def run_interference(
         "schema_version": SCHEMA_VERSION,
         "study": STUDY,
         "model": {"name": model.name, **describe(model)},
-        "plan": asdict(plan),
+        "plan": plan.resolved(),
         "items": {"asked": len({r["id"] for r in answers}), "skipped": asked.notes["skipped"]},
         "effects": effects(answers, seed),
         "worst": worst_cases(answers),

@@ -1,0 +1,110 @@
+"""Checks of configuration fields by their annotations, so that what a file or a command line holds is refused early."""
+
+from __future__ import annotations
+
+import functools
+import math
+import numbers
+import reprlib
+import types
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from trimtab.errors import UsageError
+
+LARGEST_SEED = 2**32 - 1
+"""The largest seed that every generator of random numbers takes."""
+
+LARGEST = 2**31 - 1
+"""The largest size of anything."""
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 80
+_short.maxlist = _short.maxtuple = _short.maxdict = 8
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error message shows it: whole if it is short."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return "a number of more than 38 digits"  # Python refuses to write very large ones
+    return _short.repr(value)
+
+
+def check_fields(config: Any) -> None:
+    """Refuse a configuration some field of which is not of its declared type; call it first in ``__post_init__``.
+
+    A whole number suits a field of type ``float``; true and false are no numbers; numbers are finite; a list suits a
+    field of type ``tuple``. A field called ``seed`` or ``seeds`` takes what every generator of random numbers takes.
+
+    Args:
+        config: A dataclass.
+
+    Raises:
+        UsageError: Naming the field, what it takes and what it got.
+    """
+    kind = type(config)
+    hints = _hints(kind)
+    for field in fields(config):
+        check_value(field.name, kind.__name__, hints[field.name], getattr(config, field.name))
+
+
+def check_value(name: str, owner: str, hint: Any, value: Any) -> None:
+    """Refuse a value that is not of a type.
+
+    Args:
+        name: The field.
+        owner: Whose field it is.
+        hint: The type.
+        value: The value.
+
+    Raises:
+        UsageError: Naming the field, what it takes and what it got.
+    """
+    if not _suits(hint, value):
+        raise UsageError(f"`{name}` of {owner} must be {_words(hint)}; got {shown(value)}.")
+    largest = LARGEST_SEED if name in ("seed", "seeds") else LARGEST
+    least = 0 if name in ("seed", "seeds") else -LARGEST
+    for number in value if isinstance(value, (list, tuple)) else [value]:
+        if isinstance(number, int) and not least <= number <= largest:
+            raise UsageError(f"`{name}` of {owner} must be in {least}..{largest}; got {shown(number)}.")
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _suits(hint: Any, value: Any) -> bool:
+    origin, inside = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, types.UnionType):
+        return any(_suits(one, value) for one in inside)
+    if origin is Literal:
+        return any(type(one) is type(value) and one == value for one in inside)
+    if origin is tuple:
+        return isinstance(value, (tuple, list)) and all(_suits(inside[0], one) for one in value)
+    if origin is not None and issubclass(origin, Mapping):
+        return isinstance(value, Mapping) and all(
+            _suits(inside[0], key) and _suits(inside[1], one) for key, one in value.items()
+        )
+    if hint is float:
+        return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    if hint is int:
+        return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return isinstance(value, origin or hint) if isinstance(origin or hint, type) else True
+
+
+def _words(hint: Any) -> str:
+    origin, inside = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_words(one) for one in inside)
+    if origin is Literal:
+        return f"one of {', '.join(map(str, inside))}"
+    if origin is tuple:
+        return f"a list, each {_words(inside[0])}"
+    if origin is not None and issubclass(origin, Mapping):
+        return "names and values"
+    simple = {int: "a whole number", float: "a finite number", str: "text", bool: "true or false", type(None): "none"}
+    return simple.get(hint) or f"a {getattr(hint, '__name__', hint)}"
