@@ -38,7 +38,14 @@ class ImageSource(ABC):
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 that tells two pictures apart, the same in every process."""
-        return hashlib.sha256(self._identity()).hexdigest()
+        return hashlib.sha256(self._identity_or_name()).hexdigest()
+
+    def _identity_or_name(self) -> bytes:
+        """One picture that cannot be read must not keep a data set from being told apart, split or shuffled."""
+        try:
+            return self._identity()
+        except Exception:  # whatever a file or a drawing comes up with; opening it says what is wrong
+            return f"unreadable {self!r}".encode("utf-8", "backslashreplace")
 
     def _identity(self) -> bytes:
         """What makes the picture this one: its encoded bytes, which need not be decoded or be sound."""

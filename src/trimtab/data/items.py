@@ -86,10 +86,8 @@ class Items(list[Item]):
 def items_fingerprint(items: Iterable[Item]) -> str:
     """SHA-256 over the ids, texts and pictures of items, in their order.
 
-    Split and tags do not count: they say how items are used, not what they are. Equal in every process.
-
-    Raises:
-        MissingImageError: An image file is gone.
+    Split and tags do not count: they say how items are used, not what they are. Equal in every process. A picture that
+    cannot be read counts by its name.
     """
     digest = hashlib.sha256()
     for item in items:
@@ -100,5 +98,5 @@ def items_fingerprint(items: Iterable[Item]) -> str:
         ]
         if item.relevant is not None:
             content.append(item.relevant)
-        digest.update(json.dumps(content).encode() + b"\n")
+        digest.update(json.dumps(content, default=repr).encode() + b"\n")
     return digest.hexdigest()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from trimtab.data import Item, judge
+from trimtab.data.admission import admit_items
 from trimtab.data.prompts import prompt_for
-from trimtab.engine import MAX_NEW_TOKENS, Row
+from trimtab.engine import MAX_NEW_TOKENS, Prompt, Row
 from trimtab.models import Model
 from trimtab.steering import Artifact, Ask, answer, first_scores
 from trimtab.steering.chooser import answer_divergence
-from trimtab.study.evaluate import Asks, conditions
+from trimtab.study.evaluate import Asks, Condition, as_asked, conditions
 from trimtab.study.records import Record, grouped
 from trimtab.study.statistics import wilson
 
@@ -68,8 +70,8 @@ def evaluate_controls(
     """
     from pandas import DataFrame
 
-    prompts = [prompt_for(control.item) for control in controls]
     ways, asks = conditions(methods, strengths), Asks()
+    controls, prompts = _admitted(model, controls, ways)
     places = [[asks.place(ask) for ask in way.artifact.asks(model, prompts, way.strength)] for way in ways]
     unsteered = [asks.place(Row(prompt)) for prompt in prompts]
     texts = answer(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress).texts
@@ -94,6 +96,20 @@ def evaluate_controls(
                 }
             )
     return DataFrame(table)
+
+
+def _admitted(
+    model: Model, controls: Sequence[Control], ways: Sequence[Condition]
+) -> tuple[list[Control], list[Prompt]]:
+    """Return the controls that the model can take, with their prompts; the controls of one item share its id."""
+    by_kind = {kind: [control for control in controls if control.kind == kind] for kind in get_args(Kind)}
+    prompts: dict[tuple[Kind, str], Prompt] = {}
+    for kind, own in by_kind.items():
+        items = [control.item for control in own]
+        found = admit_items(model, items, lambda item: [prompt_for(item)], "`controls`", also=partial(as_asked, ways))
+        prompts |= {(kind, item.id): prompt for item, (prompt,) in zip(found.items, found.prompts, strict=True)}
+    kept = [control for control in controls if (control.kind, control.item.id) in prompts]
+    return kept, [prompts[control.kind, control.item.id] for control in kept]
 
 
 def _divergences(

@@ -91,7 +91,7 @@ def evaluate(
     for way in ways:
         way.artifact.check(model)
     what = "`items` of evaluate"
-    found = admit_items(model, items, how.prompts, what, also=partial(_as_asked, ways)).require(what)
+    found = admit_items(model, items, how.prompts, what, also=partial(as_asked, ways)).require(what)
     asked, skipped = list(zip(found.items, found.prompts, strict=True)), found.skipped
     valid = valid_answers(found.items) if valid is None else valid
     asks, prompts = Asks(), [prompt for _, prompts in asked for prompt in prompts]
@@ -138,7 +138,7 @@ def conditions(methods: Sequence[AnyArtifact], strengths: Sequence[float] | None
     return found
 
 
-def _as_asked(ways: Sequence[Condition], prompt: Prompt) -> list[Prompt]:
+def as_asked(ways: Sequence[Condition], prompt: Prompt) -> list[Prompt]:
     """Return a prompt as the methods put it, where they change it."""
     artifacts = {id(way.artifact): way.artifact for way in ways}
     return [changed for a in artifacts.values() if (changed := a.asked(prompt)) is not prompt]

@@ -7,7 +7,6 @@ distances between the option distributions, which see what a flip hides.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,10 +15,11 @@ import numpy as np
 from torch import Tensor
 
 from trimtab.data import Item, Skipped
-from trimtab.engine import Contrast, Cost, Row, generate, generate_contrasted, run
+from trimtab.data.admission import admit_each, check_items, say_left_out
+from trimtab.engine import Contrast, Cost, Encoded, Prompt, Row, generate, generate_contrasted, run
 from trimtab.engine.contrast import combine
 from trimtab.engine.run import Progress
-from trimtab.errors import DataError, MissingImageError, UsageError
+from trimtab.errors import UsageError
 from trimtab.interference.diagnose.config import DiagnosisConfig, Scoring
 from trimtab.interference.diagnose.distances import js, kl, total_variation
 from trimtab.interference.diagnose.ways import WAYS
@@ -30,8 +30,6 @@ from trimtab.models import Model
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-logger = logging.getLogger(__name__)
 
 CHUNK = 128
 """Items whose pictures and prompts are held at a time."""
@@ -67,7 +65,8 @@ def diagnose(
 
     Args:
         model: The model.
-        items: Items that say what is relevant and have options; others are skipped and counted.
+        items: Items that say what is relevant and have options; others, and those that the model cannot take (see
+            ``trimtab.engine.admit``), are skipped and counted.
         config: What to try.
         donors: Items to borrow pictures and texts from; left out, the items themselves.
         progress: Called with the number of items just finished.
@@ -76,15 +75,15 @@ def diagnose(
         The answers, compared with the same item's clean ones.
 
     Raises:
-        UsageError: No item can be asked.
+        UsageError: No item can be asked, or two have the same id.
     """
-    config, items = config or DiagnosisConfig(), list(items)
+    config, items = config or DiagnosisConfig(), check_items(items, "`items` of diagnose")
     donors = donors or Donors(items, config.seed)
     rows: list[dict[str, Any]] = []
     cost, skipped = Cost(), []
     for start in range(0, len(items), CHUNK):
         chunk = items[start : start + CHUNK]
-        asked = list(_prepared(chunk, start, config, donors, skipped))
+        asked = _prepared(model, chunk, start, config, donors, skipped)
         for scoring in config.scoring if asked else ():
             rows += _compared(
                 [_judged(model, a, r, scoring) for a, r in _answered(model, asked, scoring, config, cost)]
@@ -94,8 +93,7 @@ def diagnose(
     if not rows:
         reason = skipped[0].reason if skipped else "there is none"
         raise UsageError(f"`items` of diagnose must hold at least one that can be asked; {reason}")
-    if skipped:
-        logger.warning("Skipped %d of %d items; the first: %s", len(skipped), len(items), skipped[0].reason)
+    say_left_out(skipped, len(items))
     from pandas import DataFrame
 
     return Diagnosis(DataFrame(rows), cost, skipped)
@@ -119,17 +117,24 @@ class _Reply(NamedTuple):
 
 
 def _prepared(
-    items: Sequence[Item], start: int, config: DiagnosisConfig, donors: Donors, skipped: list[Skipped]
-) -> Iterator[_Asked]:
+    model: Model, items: Sequence[Item], start: int, config: DiagnosisConfig, donors: Donors, skipped: list[Skipped]
+) -> list[_Asked]:
     pictures = Pictures()
-    for number, item in enumerate(items, start=start + 1):
-        try:
-            views = [perturb(item, _names(c), donors, config.seed) for c in (CLEAN, *config.conditions)]
-            prompts = [(view, view.prompt(pictures)) for view in views if view is not None]
-        except (DataError, MissingImageError) as error:
-            skipped.append(Skipped(number, f"item {item.id}: {error}"))
-            continue
-        yield from (_Asked(view, way, WAYS[way](prompt, item)) for view, prompt in prompts for way in config.ways)
+    made: dict[str, list[_Asked]] = {}
+
+    def ask(item: Item) -> list[Prompt | Encoded]:
+        views = [perturb(item, _names(c), donors, config.seed) for c in (CLEAN, *config.conditions)]
+        prompts = [(view, view.prompt(pictures)) for view in views if view is not None]
+        made[item.id] = [_Asked(view, way, WAYS[way](prompt, item)) for view, prompt in prompts for way in config.ways]
+        return [row.prompt for asked in made[item.id] for row in _rows_of(asked.row)]
+
+    found = admit_each(model, items, ask)
+    skipped += [Skipped(start + row, reason) for row, reason in found.skipped]
+    return [asked for item in found.items for asked in made[item.id]]
+
+
+def _rows_of(ask: Row | Contrast) -> Sequence[Row]:
+    return (ask,) if isinstance(ask, Row) else ask.rows
 
 
 def _names(condition: str) -> list[str]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.data import Item, items_fingerprint
+from trimtab.data.admission import admit_items
+from trimtab.engine import admit
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.interference.harden.card import model_card
 from trimtab.interference.harden.config import HardenConfig
@@ -24,6 +26,7 @@ from trimtab.interference.harden.rows import written_letters
 from trimtab.interference.harden.schedule import Schedule
 from trimtab.interference.harden.weights import trainable
 from trimtab.interference.perturbations import Donors
+from trimtab.interference.views import Pictures, clean_view
 from trimtab.models import Model
 
 logger = logging.getLogger(__name__)
@@ -81,7 +84,7 @@ def harden(
     """
     config, out, items, held_out = config or HardenConfig(), Path(out), list(train), list(validation)
     _refuse_several_processes()
-    schedule = Schedule(items, config)
+    schedule = _schedule(model, items, config)
     counts = counted(schedule)
     record = _started(out, _identity(model, schedule.items, held_out, config))
     if record["finished"]:
@@ -122,6 +125,21 @@ def harden(
         first, reason = next(iter(record["skipped_items"].items()))
         logger.warning("Skipped %d items; the first: %s, %s", record["skipped"], first, reason)
     return Hardened(out, record | {"finished": True})
+
+
+def _schedule(model: Model, items: list[Item], config: HardenConfig) -> Schedule:
+    """Plan the run; what the model cannot take gives way when its turn comes.
+
+    Processes that prepare the data have no model to ask, so with them every item is looked at before, by its clean
+    view.
+    """
+    if not config.workers:
+        return Schedule(items, config, lambda prompts: next(iter(admit(model, prompts).values()), None))
+    what = "`items` of harden"
+    found = admit_items(model, items, lambda item: [clean_view(item).prompt(Pictures())], what).require(what)
+    schedule = Schedule(found.items, config)
+    schedule.skipped |= {items[row - 1].id: reason for row, reason in found.skipped}
+    return schedule
 
 
 def _trained(

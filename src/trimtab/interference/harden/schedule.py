@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch.utils.data import Dataset
 
 from trimtab.data import RELEVANT, Item, Relevant
+from trimtab.data.admission import check_items
 from trimtab.data.prompts import Modality
 from trimtab.engine import Prompt
-from trimtab.errors import DataError, MissingImageError, UsageError
+from trimtab.engine.admit import reason_of
+from trimtab.errors import DataError, UsageError
 from trimtab.interference.harden.config import HardenConfig
 from trimtab.interference.perturbations import Donors, perturb
 from trimtab.interference.views import Pictures, clean_view, irrelevant_modality
@@ -47,20 +49,24 @@ class Schedule(Dataset[Group]):
         skipped: Items without ``relevant`` or usable options, with the reason.
     """
 
-    def __init__(self, items: Iterable[Item], config: HardenConfig) -> None:
+    def __init__(
+        self, items: Iterable[Item], config: HardenConfig, fault: Callable[[Sequence[Prompt]], str | None] | None = None
+    ) -> None:
         """Plan the run.
 
         Args:
             items: Items that say what is relevant and have options.
             config: The run.
+            fault: Says why prompts cannot be taken, or None; asked when a group is made.
 
         Raises:
-            UsageError: There is no such item, or the mixture asks for a family that has none.
+            UsageError: There is no such item, two have the same id, or the mixture asks for a family that has none.
         """
         self.config = config
+        self.fault = fault
         self.items: list[Item] = []
         self.skipped: dict[str, str] = {}
-        for item in items:
+        for item in check_items(items, "`items` of harden"):
             try:
                 clean_view(item)
                 self.items.append(item)
@@ -88,7 +94,7 @@ class Schedule(Dataset[Group]):
         return self.config.steps * self.config.batch
 
     def __getitem__(self, place: int) -> Group:
-        """Return the group at a place; an item whose picture cannot be read gives way to the next of its family."""
+        """Return the group at a place; an item that the model cannot take gives way to the next of its family."""
         family = self.turns[place % len(self.turns)]
         members = self.families[family]
         turn = place // len(self.turns) * self.turns.count(family) + self.turns[: place % len(self.turns)].count(family)
@@ -97,8 +103,8 @@ class Schedule(Dataset[Group]):
             item = self._member(family, turn + attempt)
             try:
                 return self._group(place, item, skipped)
-            except (DataError, MissingImageError) as error:
-                skipped[item.id] = str(error)
+            except Exception as error:  # whatever a picture's decoder or drawing makes of it
+                skipped[item.id] = reason_of(error)
         reason = next(iter(skipped.values()))
         raise DataError(f"`items` of harden must hold usable ones whose relevant is {family}; none is: {reason}")
 
@@ -112,6 +118,9 @@ class Schedule(Dataset[Group]):
         pictures, seed = Pictures(), f"{self.config.seed}:{place}"
         views = [perturb(item, names, self.donors, seed) for names in ((), *((n,) for n in self.config.perturbations))]
         prompts = tuple(view.prompt(pictures) for view in views if view is not None)
+        reason = self.fault(prompts) if self.fault else None
+        if reason is not None:
+            raise DataError(reason)
         return Group(place, prompts, item.choices.index(item.answer), irrelevant_modality(item), skipped)
 
 
