@@ -1,5 +1,7 @@
 """The public root: light to import, complete, and honest about what it offers."""
 
+import inspect
+import pydoc
 import subprocess
 import sys
 
@@ -18,6 +20,27 @@ def test_importing_the_root_loads_nothing_heavy(heavy):
 def test_every_public_name_can_be_used_and_is_documented(name):
     value = getattr(trimtab, name)
     assert name == "__version__" or value.__doc__
+
+
+@pytest.mark.parametrize("name", [n for n in trimtab.__all__ if n != "__version__"])
+def test_every_public_name_says_how_it_is_called(name):
+    value = getattr(trimtab, name)
+    parameters = inspect.signature(value).parameters.values()
+    assert not any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    shown = pydoc.plain(pydoc.render_doc(value))
+    assert all(p.name in shown for p in parameters)
+    doc = inspect.getdoc(value)
+    assert doc
+    assert doc.splitlines()[0] in shown
+
+
+def test_help_of_contribution_is_that_of_the_function():
+    from trimtab.contribution import contribution  # noqa: PLC0415
+
+    shown = pydoc.plain(pydoc.render_doc(trimtab.contribution))
+    assert f"contribution{inspect.signature(contribution)}" in shown
+    assert "Raises:" in shown
+    assert inspect.signature(trimtab.contribution) == inspect.signature(contribution)
 
 
 def test_contribution_can_be_called_whatever_was_imported_first():

@@ -12,7 +12,7 @@ from trimtab.cli.console import print_json, print_line, print_table, progress_ba
 from trimtab.cli.early import CONFIG, check_model, check_out_folder
 from trimtab.cli.inputs import load_items, load_model
 from trimtab.cli.loading import Loading, loads
-from trimtab.cli.options import DataSource, Images, Json, MaxNewTokens, ModelName, Seed, SkipMissing, Split
+from trimtab.cli.options import DataSource, Images, Json, ModelName, Seed, SkipMissing, Split
 
 
 class Scope(StrEnum):
@@ -45,7 +45,10 @@ def circuits(
     split: Split = None,
     images: Images = None,
     skip_missing: SkipMissing = False,
-    max_new_tokens: MaxNewTokens = None,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Longest answer in tokens; if left out, 8 for the bundled models and 32 for others."),
+    ] = None,
     seed: Seed = 0,
     json: Json = False,
     *,

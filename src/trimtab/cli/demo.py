@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
-from trimtab.cli.early import CONFIG, check_out_folder
+from trimtab.cli.early import CONFIG, check_model, check_out_folder
+from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json, Seed
 
+if TYPE_CHECKING:
+    from trimtab.study import Plan
 
+
+@loads
 def demo(
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/demo, or runs/demo-fast, if left out.")] = None,
     seed: Seed = 0,
     fast: Annotated[bool, typer.Option("--fast", help="Fewer items and strengths: wide intervals, soon done.")] = False,
     json: Json = False,
+    *,
+    loading: Loading,
 ) -> None:
     """Measure both bundled models, fit and evaluate every method, and write a report.
 
@@ -27,9 +34,11 @@ def demo(
     from trimtab.report import write_report
     from trimtab.study import DEMO, FAST, read_summary, run_study
 
-    plan = replace(FAST if fast else DEMO, seed=seed)
+    plan = loaded_as(replace(FAST if fast else DEMO, seed=seed), loading)
     home = out or Path("runs", "demo-fast" if fast else "demo")
     check_out_folder(home, own=CONFIG)
+    for name in plan.models:
+        check_model(name, plan.load)
     with progress_bars() as bars:
         run = run_study(plan, home, progress=bars)
         page = write_report(run)
@@ -39,6 +48,15 @@ def demo(
         return
     print_study(summary)
     print_line(f"Report: {page}")
+
+
+def loaded_as(plan: Plan, loading: Loading) -> Plan:
+    """Return a study whose models are loaded as the command line says, or else as the plan does."""
+    from dataclasses import replace
+
+    places = {"device", "device_map"}
+    kept = {k: v for k, v in plan.load.items() if k not in places or not places & set(loading)}
+    return replace(plan, load={**kept, **loading})
 
 
 TASK_LETTERS = 4

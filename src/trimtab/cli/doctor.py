@@ -7,16 +7,18 @@ from typing import Any
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table
+from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json
 
 
-def doctor(json: Json = False) -> None:
+@loads
+def doctor(json: Json = False, *, loading: Loading) -> None:
     """Check versions, device and memory, and that the bundled models load and pass their self-check."""
     from trimtab.pocket import CHECKPOINTS
     from trimtab.study import hardware, versions
 
     checks = [{"check": name, "ok": True, "found": found} for name, found in {**versions(), **hardware()}.items()]
-    checks += [check_model(name) for name in CHECKPOINTS]
+    checks += [check_model(name, loading) for name in CHECKPOINTS]
     healthy = all(check["ok"] for check in checks)
     if json:
         print_json({"ok": healthy, "checks": checks})
@@ -28,13 +30,13 @@ def doctor(json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def check_model(name: str) -> dict[str, Any]:
+def check_model(name: str, loading: Loading) -> dict[str, Any]:
     """Load a bundled model, which runs its self-check."""
     from trimtab.cli.inputs import load_model
     from trimtab.errors import TrimtabError
 
     try:
-        model = load_model(name, {})
+        model = load_model(name, loading)
     except TrimtabError as error:
         return {"check": name, "ok": False, "found": str(error)}
     return {

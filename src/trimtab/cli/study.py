@@ -8,24 +8,33 @@ from typing import Annotated
 import typer
 
 from trimtab.cli.console import print_json, print_line, progress_bars
-from trimtab.cli.demo import print_study
+from trimtab.cli.demo import loaded_as, print_study
 from trimtab.cli.early import CONFIG, check_model, check_out_folder
+from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json
 
 
+@loads
 def study(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file; recipes/ has some to copy.")],
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME if left out.")] = None,
     json: Json = False,
+    *,
+    loading: Loading,
 ) -> None:
-    """Run a study from its configuration and write a report.
+    """Run a study from its configuration and write a report; options here go before its `load`.
 
     A study that was stopped goes on where it was when the same command is run again.
     """
+    from trimtab.errors import UsageError
     from trimtab.report import write_report
     from trimtab.study import read_plan, read_summary, run_study
 
-    plan = read_plan(config)
+    plan = loaded_as(read_plan(config), loading)
+    if out is None and not plan.name.replace(" ", "").replace("-", "").isalnum():
+        raise UsageError(
+            f"`name` of {config} must be letters and digits to name a folder; got {plan.name!r}; add --out."
+        )
     home = out or Path("runs", plan.name)
     check_out_folder(home, own=CONFIG)
     for name in plan.models:

@@ -1,5 +1,6 @@
 """How much each modality contributes to a model's answer: the Modality Contribution Score and its relatives."""
 
+import inspect
 import sys
 from types import ModuleType
 from typing import Any
@@ -37,10 +38,16 @@ __all__ = [
 
 
 class _CallablePackage(ModuleType):
-    """Makes ``trimtab.contribution(model, items)`` work although importing this package binds that name to it."""
+    """Makes ``trimtab.contribution(model, items)`` work although importing this package binds that name to it.
+
+    Tools that show what can be called find the function's signature and its description.
+    """
+
+    __signature__ = inspect.signature(contribution)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Contributions:
         return contribution(*args, **kwargs)
 
 
 sys.modules[__name__].__class__ = _CallablePackage
+__doc__ = f"{__doc__}\n\ncontribution{inspect.signature(contribution)}\n\n{inspect.getdoc(contribution)}"

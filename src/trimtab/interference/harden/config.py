@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from trimtab.data import RELEVANT, Relevant
-from trimtab.errors import UsageError
+from trimtab.errors import MissingDependencyError, UsageError
 from trimtab.fields import check_fields
 from trimtab.interference.perturbations import perturbation
 
@@ -139,6 +139,12 @@ class HardenConfig:
             raise UsageError(
                 f"`micro_batch` of HardenConfig must be in 1..{self.batch}, the batch; got {self.micro_batch}."
             )
+        if not 0 <= self.warmup <= 1:
+            raise UsageError(f"`warmup` of HardenConfig must be in 0..1, a share of the steps; got {self.warmup}.")
+        for name in ("weight_decay", "patience", "workers"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"`{name}` of HardenConfig must be at least 0; got {getattr(self, name)}.")
+        _check_report_to(self.report_to)
         _positive("HardenConfig", weight=self.weight, learning_rate=self.learning_rate, clip=self.clip)
         if self.mixture is not None and not (
             set(self.mixture) <= set(RELEVANT) and self.mixture and min(self.mixture.values()) >= 1
@@ -153,6 +159,21 @@ def _positive(owner: str, **values: float) -> None:
     for name, value in values.items():
         if not 0 < value < float("inf"):
             raise UsageError(f"`{name}` of {owner} must be above 0; got {value}.")
+
+
+def _check_report_to(names: tuple[str, ...]) -> None:
+    """Refuse back ends that training cannot be logged to, before there is anything to log."""
+    if not names or set(names) <= {"none"}:
+        return
+    from transformers.integrations import get_available_reporting_integrations
+    from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+
+    for name in names:
+        _one_of("HardenConfig", "report_to", name, (*INTEGRATION_TO_CALLBACK, "all", "none"))
+        if name not in ("all", "none", *get_available_reporting_integrations()):
+            raise MissingDependencyError(
+                f"`report_to` of HardenConfig must name installed packages; {name} is not; run: pip install {name}."
+            )
 
 
 def _one_of(owner: str, name: str, value: str, known: tuple[str, ...]) -> None:
