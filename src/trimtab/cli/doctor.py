@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from trimtab.cli import early
 from trimtab.cli.console import print_json, print_line, print_table
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json
@@ -17,6 +18,8 @@ def doctor(json: Json = False, *, loading: Loading) -> None:
     from trimtab.pocket import CHECKPOINTS
     from trimtab.study import hardware, versions
 
+    for name in CHECKPOINTS:
+        early.check_model(name, loading)
     checks = [{"check": name, "ok": True, "found": found} for name, found in {**versions(), **hardware()}.items()]
     checks += [check_model(name, loading) for name in CHECKPOINTS]
     healthy = all(check["ok"] for check in checks)

@@ -53,6 +53,7 @@ def evaluate(
     loading: Loading,
 ) -> None:
     """Evaluate artifacts on conflict items, beside the unsteered model and the plain instruction."""
+    from trimtab.fields import check_value
     from trimtab.study import evaluate as evaluate_methods
     from trimtab.study import records
     from trimtab.study.evaluate import conditions
@@ -61,6 +62,8 @@ def evaluate(
     from trimtab.study.run_folder import write_whole
 
     protocol_named(protocol)
+    for one in strength or []:
+        check_value("--strength", "evaluate", float, one)
     check_out_file(out)
     check_artifacts(artifact or [])
     check_model(model, loading)

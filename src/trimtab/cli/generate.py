@@ -34,12 +34,15 @@ def generate(
     """Answer one question about a picture and a text context."""
     from trimtab.engine import Prompt, Row
     from trimtab.errors import UsageError
+    from trimtab.fields import check_value
     from trimtab.steering import Ask, answer
     from trimtab.study.artifacts import load_any_artifact
     from trimtab.study.length import answer_length
 
     if artifact is None and strength is not None:
         raise UsageError("`--strength` of generate must come with an artifact to steer with; add --artifact.")
+    if strength is not None:
+        check_value("--strength", "generate", float, strength)
     prompt = Prompt(
         question=question,
         images=image,

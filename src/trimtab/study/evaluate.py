@@ -11,6 +11,7 @@ from trimtab.data import Item, Skipped, valid_answers
 from trimtab.data.admission import admit_items
 from trimtab.engine import MAX_NEW_TOKENS, Cost, Prompt, Receipt, Row
 from trimtab.errors import UsageError
+from trimtab.fields import check_value
 from trimtab.models import Model
 from trimtab.steering import Ask, answer
 from trimtab.study.artifacts import AnyArtifact
@@ -120,6 +121,8 @@ def conditions(methods: Sequence[AnyArtifact], strengths: Sequence[float] | None
     """
     if not methods:
         raise UsageError("`methods` of evaluate must hold at least one fitted method; got none.")
+    for strength in strengths or ():
+        check_value("strengths", "evaluate", float, strength)
     found: list[Condition] = []
     for artifact in methods:
         if not isinstance(artifact, AnyArtifact):
