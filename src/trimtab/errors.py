@@ -20,6 +20,10 @@ class DataError(TrimtabError, ValueError):
     """A data file, row or image cannot be used."""
 
 
+class PromptTooLongError(DataError):
+    """A prompt and its answer take more tokens than the model has positions for."""
+
+
 class MissingImageError(TrimtabError, FileNotFoundError):
     """Images that the items name are not where they should be."""
 
@@ -30,6 +34,10 @@ class UnsupportedModelError(TrimtabError, ValueError):
 
 class UnsupportedMethodError(UsageError):
     """A method has nothing to work with on this model, whatever its options; others may."""
+
+
+class NotEnoughMemoryError(TrimtabError, MemoryError):
+    """A single row does not fit into memory, after everything that can be given up has been."""
 
 
 class NothingEditedError(TrimtabError, RuntimeError):

@@ -61,12 +61,6 @@ def test_positions_equal_the_models_own(model):
     assert torch.equal(encoded.positions, native)
 
 
-def test_the_image_token_in_the_text_is_refused(model):
-    token = model.tokenizer.convert_ids_to_tokens(model.image_token)
-    with pytest.raises(UsageError, match="image token"):
-        encode(model, Prompt(f"What is {token}?", (picture(),)))
-
-
 def test_a_missing_span_is_named(model):
     with pytest.raises(UsageError, match="got 'context'"):
         encode(model, Prompt("What is it?")).span("context")

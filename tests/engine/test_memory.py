@@ -1,16 +1,107 @@
-"""Out of memory halves the batch and loses nothing."""
+"""Out of memory gives up remembered pictures, then halves the batch, and loses nothing."""
 
 import logging
 
 import pytest
 import torch
 
-from trimtab.engine.memory import first_guess, halving
+from tests.engine.prompts import varied_prompts
+from trimtab.engine import Contrast, Row, generate, generate_contrasted, run
+from trimtab.engine.memory import first_guess, halving, out_of_memory
+from trimtab.errors import NotEnoughMemoryError
+from trimtab.models import Model
+
+FORMS = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("CUDA error: out of memory"),
+    RuntimeError("HIP out of memory. Tried to allocate 1.00 GiB"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 17.9 GB)"),
+    RuntimeError("Invalid buffer size: 20.00 GB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:119] err == 0. DefaultCPUAllocator: can't allocate memory: error 12"),
+    RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes."),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("GET was unable to find an engine to execute this computation"),
+    RuntimeError("std::bad_alloc"),
+    RuntimeError("bad allocation"),
+    RuntimeError("could not create a primitive"),
+    OSError(12, "Cannot allocate memory"),
+    MemoryError(),
+]
+
+
+@pytest.fixture(autouse=True)
+def _forget(model: Model):
+    model.forget_images()
+    model.batch_size = None
+    yield
+    model.batch_size = None
+
+
+@pytest.fixture
+def with_room_for(model: Model, monkeypatch: pytest.MonkeyPatch):
+    """Let the decoder take so many rows at once and raise an error for more."""
+    decode = model.decode
+
+    def limit(rows: int, error: BaseException) -> None:
+        def decode_few(embeds: torch.Tensor, *args, **kwargs):
+            if len(embeds) > rows:
+                raise error
+            return decode(embeds, *args, **kwargs)
+
+        monkeypatch.setattr(model, "decode", decode_few)
+
+    return limit
+
+
+@pytest.mark.parametrize("error", FORMS, ids=lambda e: f"{type(e).__name__} {e}"[:50])
+def test_every_form_halves_the_batch_and_changes_nothing(model, with_room_for, error):
+    prompts = varied_prompts()[:3]
+    expected = generate(model, prompts, max_new_tokens=2).tokens
+    with_room_for(1, error)
+    assert generate(model, prompts, max_new_tokens=2).tokens == expected
+    assert model.batch_size == 1
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("shape mismatch"), OSError(28, "No space left on device"), ValueError("out of memory")]
+)
+def test_other_errors_are_not_taken_for_it(error):
+    assert not out_of_memory(error)
+
+
+def test_an_error_raised_from_one_counts():
+    outer = RuntimeError("the layer failed")
+    outer.__cause__ = torch.OutOfMemoryError("CUDA out of memory")
+    assert out_of_memory(outer)
+
+
+def test_contrasts_are_halved_too(model, with_room_for):
+    one, two = (Row(p) for p in varied_prompts()[:2])
+    contrasts = [Contrast((one, two), (1.5, -0.5)), Contrast((two, one), (1.5, -0.5))]
+    expected = generate_contrasted(model, contrasts, max_new_tokens=2).tokens
+    with_room_for(2, torch.OutOfMemoryError("CUDA out of memory"))
+    assert generate_contrasted(model, contrasts, max_new_tokens=2).tokens == expected
+
+
+def test_remembered_pictures_are_given_up_before_the_batch_is_halved(model, caplog):
+    prompts = varied_prompts()
+    run(model, prompts)
+    assert model.remembered_bytes > 0
+
+    def work(start: int, end: int) -> list[int]:
+        if model.remembered_bytes:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return list(range(start, end))
+
+    with caplog.at_level(logging.WARNING):
+        assert [(start, end) for start, end, _ in halving(model, 4, 7, work)] == [(0, 4), (4, 7)]
+    assert model.batch_size is None
+    assert not caplog.records
 
 
 def test_halving_goes_on_with_smaller_batches(model, caplog):
-    model.batch_size = None
-
     def work(start: int, end: int) -> list[int]:
         if end - start > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -22,30 +113,39 @@ def test_halving_goes_on_with_smaller_batches(model, caplog):
     assert model.batch_size is not None
     assert model.batch_size <= 3
     assert "going on with batches of" in caplog.text
-    model.batch_size = None
 
 
-def test_cpu_allocation_failure_counts_as_out_of_memory(model):
+def test_a_failed_batch_holds_no_tensor_when_the_next_one_begins(model):
+    alive: list[bool] = []
+
+    class Large(torch.Tensor):
+        def __del__(self):
+            alive.remove(True)
+
     def work(start: int, end: int) -> int:
+        assert not alive, "the failed batch still holds its tensors"
         if end - start > 1:
-            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+            held = torch.zeros(3).as_subclass(Large)
+            alive.append(True)
+            raise torch.OutOfMemoryError(f"CUDA out of memory {len(held)}")
         return start
 
-    assert [r for _, _, r in halving(model, 4, 3, work)] == [0, 1, 2]
-    model.batch_size = None
+    assert [r for _, _, r in halving(model, 4, 4, work)] == [0, 1, 2, 3]
 
 
-def test_other_errors_and_single_rows_are_not_swallowed(model):
+def test_a_row_that_does_not_fit_is_named_with_numbers_and_remedies(model, with_room_for):
+    with_room_for(0, torch.OutOfMemoryError("CUDA out of memory"))
+    message = r"`rows` must fit .* a row of \d+ tokens, \d+ of them of pictures.* GB free on cpu.*smaller max_pixels"
+    with pytest.raises(NotEnoughMemoryError, match=message):
+        generate(model, varied_prompts()[:2])
+
+
+def test_other_errors_pass_through_halving(model):
     def wrong(_start: int, _end: int) -> None:
         raise RuntimeError("shape mismatch")
 
-    def too_big(_start: int, _end: int) -> None:
-        raise torch.OutOfMemoryError("out of memory")
-
     with pytest.raises(RuntimeError, match="shape"):
         list(halving(model, 4, 4, wrong))
-    with pytest.raises(torch.OutOfMemoryError):
-        list(halving(model, 1, 4, too_big))
 
 
 def test_guess_shrinks_with_length(model):

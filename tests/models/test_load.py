@@ -122,7 +122,7 @@ def test_equal_pictures_are_encoded_once(model):
 
     family, model.family = model.family, Counting()
     try:
-        model._embeddings.clear()
+        model.forget_images()
         run(model, [Prompt(q, (picture(7),)) for q in ("What is it?", "How many?", "Who?")])
         run(model, [Prompt("Where?", (picture(7),))])
     finally:

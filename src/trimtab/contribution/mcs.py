@@ -17,6 +17,7 @@ from trimtab.contribution.sampled import sampled_scores
 from trimtab.contribution.spans import segment
 from trimtab.data.prompts import MODALITIES, Modality
 from trimtab.engine import Row, check_layer, generate
+from trimtab.engine.encode import describe
 from trimtab.engine.memory import halving, rows_within
 from trimtab.models import Model
 
@@ -75,7 +76,9 @@ def step_scores(
         return _score_batch(model, [questions[i] for i in chosen], [asked[i] for i in chosen], config, pool)
 
     size = items_that_fit(model, config, longest, pool.draws_at_once)
-    for start, end, values in halving(model, size, len(order), measure):
+    for start, end, values in halving(
+        model, size, len(order), measure, lambda place: describe(asked[order[place]].prompt)
+    ):
         found.update(zip(order[start:end], values, strict=True))
         if advance:
             advance(end - start)

@@ -12,6 +12,7 @@ from torch import Tensor
 from trimtab.contribution.spans import TextSpan
 from trimtab.data import Item
 from trimtab.engine import Encoded, Prompt, Row, run
+from trimtab.engine.encode import describe
 from trimtab.engine.memory import halving, rows_within
 from trimtab.models import Model
 
@@ -101,7 +102,11 @@ def in_batches(
     found: dict[int, Scores] = {}
     size = model.batch_size or min(CHUNK, rows_within(model, row_bytes))
     for start, end, scores in halving(
-        model, size, len(order), lambda a, b: compute([questions[i] for i in order[a:b]])
+        model,
+        size,
+        len(order),
+        lambda a, b: compute([questions[i] for i in order[a:b]]),
+        lambda place: describe(questions[order[place]].encoded),
     ):
         found.update(zip(order[start:end], scores, strict=True))
         if advance:

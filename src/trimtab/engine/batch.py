@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,7 +40,9 @@ class Batch:
 
 def collate(model: Model, pieces: Sequence[Piece]) -> Batch:
     """Embed pieces of prompts and pad them on the left to one length."""
-    model.embed_images([pixels for p in pieces if _shows(model, p) for pixels in p.prompt.pixels])  # all at once
+    shown = [pixels for p in pieces if _shows(model, p) for pixels in p.prompt.pixels]
+    # All at once, and held here: a model remembers only as many as fit.
+    encoded = dict(zip((p.key for p in shown), model.embed_images(shown), strict=True))
     length = max(p.end - p.start for p in pieces)
     axes, device = len(pieces[0].prompt.positions), model.device
     embeds = torch.zeros(len(pieces), length, model.hidden_size, device=device, dtype=model.dtype)
@@ -48,18 +50,18 @@ def collate(model: Model, pieces: Sequence[Piece]) -> Batch:
     index = torch.full((len(pieces), length), -1, device=device)
     for row, piece in enumerate(pieces):
         pad = length - (piece.end - piece.start)
-        embeds[row, pad:] = _embed(model, piece)
+        embeds[row, pad:] = _embed(model, piece, encoded)
         positions[:, row, pad:] = piece.prompt.positions[:, piece.start : piece.end]
         index[row, pad:] = torch.arange(piece.start, piece.end, device=device)
     return Batch(embeds, (index >= 0).long(), positions, index)
 
 
-def _embed(model: Model, piece: Piece) -> Tensor:
+def _embed(model: Model, piece: Piece, encoded: Mapping[str, Tensor]) -> Tensor:
     """Embed a piece; pictures are only looked up when the piece holds some of their positions."""
     prompt = piece.prompt
     if not _shows(model, piece):
         return model.embed(prompt.ids[piece.start : piece.end], [])
-    return model.embed(prompt.ids, list(prompt.pixels))[piece.start : piece.end]
+    return model.embed(prompt.ids, list(prompt.pixels), encoded)[piece.start : piece.end]
 
 
 def _shows(model: Model, piece: Piece) -> bool:

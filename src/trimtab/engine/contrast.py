@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from trimtab.engine.batch import Piece
+from trimtab.engine.encode import describe
 from trimtab.engine.generate import MAX_NEW_TOKENS, Answers, Step, finish
 from trimtab.engine.memory import first_guess, halving
 from trimtab.engine.run import Progress, Row, RowBatch, Work, account, forward_tails, prepare, run
@@ -69,7 +70,7 @@ def generate_contrasted(
     """
     if max_new_tokens < 1:
         raise UsageError(f"`max_new_tokens` of generate_contrasted must be at least 1; got {max_new_tokens}.")
-    work = prepare(model, [row for contrast in contrasts for row in contrast.rows])
+    work = prepare(model, [row for contrast in contrasts for row in contrast.rows], max_new_tokens)
     starts = [0]
     for contrast in contrasts:
         starts.append(starts[-1] + len(contrast.rows))
@@ -81,7 +82,10 @@ def generate_contrasted(
         batch = _whole_prompts(model, work, range(starts[start], starts[end]))
         return batch, _decode(model, batch, contrasts[start:end], max_new_tokens)
 
-    for start, end, (batch, found) in halving(model, max(1, rows // branches), len(contrasts), decode):
+    def named(place: int) -> str:
+        return f"a contrast of {describe(max((w.prompt for w in work[starts[place] : starts[place + 1]]), key=len))}"
+
+    for start, end, (batch, found) in halving(model, max(1, rows // branches), len(contrasts), decode, named):
         tokens += found
         account(model, work, batch, answers.receipt, answers.cost)
         if progress:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from trimtab.engine.prompt import Prompt
-from trimtab.errors import UsageError
+from trimtab.engine.turn import render
+from trimtab.errors import PromptTooLongError, UnsupportedModelError, UsageError
 from trimtab.models import Model, Pixels
 
 
@@ -47,12 +48,17 @@ class Encoded:
         return self.spans[name]
 
 
+def describe(prompt: Encoded) -> str:
+    """Say how large a prompt is."""
+    return f"a row of {len(prompt):,} tokens, {len(prompt.spans['image']):,} of them of pictures,"
+
+
 def encode(model: Model, prompt: Prompt) -> Encoded:
     """Render a prompt by the model's chat template, expand its pictures, and tokenize it.
 
     Spans are found by character offsets in the rendered text, so they are exact whatever the template adds and
     whatever the tokenizer merges. A token that straddles two parts belongs to the one its first visible
-    character is in.
+    character is in. What looks like a control token in the prompt's own text is plain text.
 
     Args:
         model: The model.
@@ -62,15 +68,26 @@ def encode(model: Model, prompt: Prompt) -> Encoded:
         The encoded prompt on the model's device.
 
     Raises:
-        UsageError: The text contains the model's own image token.
+        DataError: The text cannot be written by the model's tokenizer.
+        PromptTooLongError: The prompt has more tokens than the model has positions.
+        UnsupportedModelError: The chat template or the tokenizer does not suit.
     """
     pixels = tuple(model.pixels(image, prompt.image_counterfactual) for image in prompt.images)
-    text, ranges = _render(model, prompt, pixels)
-    bos = model.tokenizer.bos_token
-    encoding = model.tokenizer(text, add_special_tokens=not (bos and text.startswith(bos)), return_offsets_mapping=True)
-    ids = torch.tensor(encoding["input_ids"], device=model.device)
+    body, ranges = prompt.body()
+    turn = render(model, body, [p.n_tokens for p in pixels])
+    tokens = model.plain_text.tokens(turn.before, turn.body, turn.after)
+    if tokens.added:
+        raise UnsupportedModelError(
+            f"`tokenizer` of {model.name} must end where the generation prompt ends; it adds "
+            f"{model.tokenizer.convert_ids_to_tokens(tokens.ids[-1])!r}; load it with add_eos_token=False."
+        )
+    ids = torch.tensor(tokens.ids, device=model.device)
     is_image = ids == model.image_token
-    spans = {name: _tokens_in(text, encoding["offset_mapping"], ~is_image, r) for name, r in ranges.items()}
+    shift = tokens.body - turn.cut
+    spans = {
+        name: _tokens_in(tokens.text, tokens.offsets, ~is_image, (start + shift, end + shift))
+        for name, (start, end) in ranges.items()
+    }
     spans["image"] = is_image.nonzero()[:, 0]
     spans["last"] = torch.tensor([len(ids) - 1], device=ids.device)
     expected = sum(p.n_tokens for p in pixels)
@@ -79,36 +96,30 @@ def encode(model: Model, prompt: Prompt) -> Encoded:
             f"`prompt` must take {expected} image positions for its {len(pixels)} pictures; its tokens have "
             f"{len(spans['image'])}; check the tokenizer's image token."
         )
-    return Encoded(ids, model.family.positions(model.hf, ids, list(pixels)), spans, pixels)
+    encoded = Encoded(ids, model.family.positions(model.hf, ids, list(pixels)), spans, pixels)
+    check_length(model, encoded)
+    return encoded
 
 
-def _render(model: Model, prompt: Prompt, pixels: tuple[Pixels, ...]) -> tuple[str, dict[str, tuple[int, int]]]:
-    """Render the turn, repeat each image token, and move the parts' character ranges along."""
-    body, ranges = prompt.body()
-    token = model.tokenizer.convert_ids_to_tokens(model.image_token)
-    if token in body:
-        raise UsageError(
-            f"`prompt` must not contain the model's image token {token!r} in its text; give pictures as `images`."
-        )
-    content = [{"type": "image"} for _ in pixels] + [{"type": "text", "text": body}]
-    rendered = model.tokenizer.apply_chat_template(
-        [{"role": "user", "content": content}],
-        chat_template=model.chat_template,
-        add_generation_prompt=True,
-        tokenize=False,
+def check_length(model: Model, prompt: Encoded, new_tokens: int = 0) -> None:
+    """Refuse a prompt that goes on beyond the model's positions.
+
+    Args:
+        model: The model.
+        prompt: The prompt.
+        new_tokens: Longest answer to it.
+
+    Raises:
+        PromptTooLongError: It does, with both numbers.
+    """
+    most = model.max_positions
+    if most is None or len(prompt) + new_tokens <= most:
+        return
+    answer = f" and an answer of up to {new_tokens:,}" if new_tokens else ""
+    raise PromptTooLongError(
+        f"prompt must fit the {most:,} positions of {model.name}; it has {len(prompt):,} tokens "
+        f"({len(prompt.spans['image']):,} of pictures){answer}; shorten it, or load with a smaller max_pixels."
     )
-    start = rendered.rfind(body)
-    if start < 0 or rendered.count(token) != len(pixels):
-        raise UsageError(
-            f"`chat_template` of {model.name} must keep the text as it is and give each picture one {token!r}; for "
-            f"{len(pixels)} pictures it rendered {rendered!r}."
-        )
-    shift = sum((p.n_tokens - 1) * len(token) for p in pixels)
-    before, *after = rendered.split(token)
-    expanded = before + "".join(token * p.n_tokens + piece for p, piece in zip(pixels, after, strict=True))
-    if pixels and rendered.rfind(token) > start:  # a template that puts pictures after the text
-        shift = 0
-    return expanded, {name: (start + shift + a, start + shift + b) for name, (a, b) in ranges.items()}
 
 
 def _tokens_in(text: str, offsets: list[tuple[int, int]], allowed: Tensor, span: tuple[int, int]) -> Tensor:

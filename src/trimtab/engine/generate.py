@@ -66,7 +66,7 @@ def generate(
     """
     if max_new_tokens < 1:
         raise UsageError(f"`max_new_tokens` of generate must be at least 1; got {max_new_tokens}.")
-    work = prepare(model, rows)
+    work = prepare(model, rows, max_new_tokens)
     if not reuse:
         from trimtab.engine.reference import generate_plainly
 

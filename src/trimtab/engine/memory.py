@@ -1,4 +1,4 @@
-"""How many rows fit in memory: a first guess from sizes, halved when it was too many."""
+"""How many rows fit in memory: a first guess from sizes; what is given up, and in which order, when it was too many."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-import psutil
 import torch
 
 from trimtab.models import Model
+from trimtab.models.space import devices_of, free_bytes, out_of_memory, release, too_large
+
+__all__ = ["FREE_SHARE", "MOST_ROWS", "first_guess", "halving", "out_of_memory", "release", "rows_within", "too_large"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,47 +37,58 @@ def first_guess(model: Model, length: int) -> int:
 
 
 def rows_within(model: Model, row_bytes: float) -> int:
-    """Return how many rows of a size fit into the memory that a batch may plan for, at least 1."""
-    return max(1, int(FREE_SHARE * _free_bytes(model.device) / row_bytes))
+    """Return how many rows of a size fit into the memory that a batch may plan for, at least 1.
+
+    A model that is spread over devices computes each layer where it is, so the fullest device sets the pace.
+    """
+    devices = devices_of(model.hf)
+    free = len(devices) * min(free_bytes(device) for device in devices)
+    return max(1, int(FREE_SHARE * free / row_bytes))
 
 
-def halving(model: Model, size: int, n: int, work: Callable[[int, int], T]) -> Iterator[tuple[int, int, T]]:
-    """Call ``work(start, end)`` over ``n`` rows in batches; when memory runs out, halve the batch and go on.
+def halving(
+    model: Model,
+    size: int,
+    n: int,
+    work: Callable[[int, int], T],
+    row: Callable[[int], str] | None = None,
+) -> Iterator[tuple[int, int, T]]:
+    """Call ``work(start, end)`` over ``n`` rows in batches; when memory runs out, give something up and go on.
+
+    Remembered pictures are given up first, since they can be computed again; then the batch is halved.
 
     Args:
         model: Remembers the size that fitted, for later calls.
         size: Rows of the first batch.
         n: Rows in all.
         work: Computes rows ``start`` to ``end``.
+        row: Says what a row is, for the error where one by itself does not fit.
 
     Yields:
         ``(start, end, result)`` of each batch, in order.
+
+    Raises:
+        NotEnoughMemoryError: A single row does not fit.
     """
-    start = 0
+    start, forgotten = 0, -1
     while start < n:
         end = min(start + size, n)
+        done: list[T] = []
         try:
-            result = work(start, end)
-        except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
-            if not out_of_memory(error) or end - start == 1:
+            done.append(work(start, end))
+        except Exception as error:
+            if not out_of_memory(error):
                 raise
+            if end - start == 1 and forgotten == start:
+                raise too_large(model, row(start) if row else "one row", error) from error
+        if done:
+            yield start, end, done[0]
+            start = end
+            continue
+        # Here the error is gone, and with it the tensors that its frames held.
+        if forgotten == start:
             size = model.batch_size = max(1, (end - start) // 2)
             logger.warning("Out of memory at %d rows; going on with batches of %d.", end - start, size)
-            if model.device.type == "cuda":
-                torch.cuda.empty_cache()
-            continue
-        yield start, end, result
-        start = end
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory ran out, on whichever device."""
-    text = str(error)
-    known = ("out of memory", "DefaultCPUAllocator", "can't allocate memory")
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(k in text for k in known)
-
-
-def _free_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available
+        forgotten = start
+        model.give_up_images()
+        release()

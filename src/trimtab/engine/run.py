@@ -15,7 +15,7 @@ from transformers import DynamicCache
 from trimtab.engine.applied import engine_drives
 from trimtab.engine.batch import Piece, collate
 from trimtab.engine.edits import Edit
-from trimtab.engine.encode import Encoded, encode
+from trimtab.engine.encode import Encoded, check_length, describe, encode
 from trimtab.engine.hooks import EditSession
 from trimtab.engine.late import first_layers, late_tails, saves
 from trimtab.engine.memory import first_guess, halving
@@ -99,8 +99,21 @@ class Work:
     edits: tuple[Edit, ...]
 
 
-def prepare(model: Model, rows: Rows) -> list[Work]:
-    """Check and encode rows; prompts given twice are encoded once."""
+def prepare(model: Model, rows: Rows, new_tokens: int = 0) -> list[Work]:
+    """Check and encode rows; prompts given twice are encoded once.
+
+    What is kept of a prompt is small, so that all rows can be planned together: its pictures are preprocessed and
+    encoded when their batch is made.
+
+    Args:
+        model: The model.
+        rows: The rows.
+        new_tokens: Longest answer that will be asked for.
+
+    Raises:
+        UsageError: There is no row, or an edit does not fit the model.
+        DataError: A prompt cannot be written, or is too long for the model.
+    """
     if isinstance(rows, Row | Prompt | Encoded):
         rows = [rows]
     if not rows:
@@ -115,6 +128,7 @@ def prepare(model: Model, rows: Rows) -> list[Work]:
         if id(row.prompt) not in encoded:
             prompt = row.prompt
             encoded[id(prompt)] = prompt if isinstance(prompt, Encoded) else encode(model, prompt)
+            check_length(model, encoded[id(prompt)], new_tokens)
         work.append(Work(encoded[id(row.prompt)], ambient + row.edits))
     return work
 
@@ -178,7 +192,10 @@ def over_batches(
             batch = _make_batch(model, work, part[start:end])
             return batch, compute(batch)
 
-        for _start, _end, done in halving(model, size, len(part), one):
+        def named(place: int, part: list[tuple[Group, int]] = part) -> str:
+            return describe(work[part[place][1]].prompt)
+
+        for _start, _end, done in halving(model, size, len(part), one, named):
             yield done
 
 

@@ -6,6 +6,7 @@ tokens and positions. Everything above this package asks the family and never na
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,14 +20,15 @@ class Pixels:
     """One picture as the vision tower takes it.
 
     Attributes:
-        tensors: Keyword tensors of the image processor, for one image.
+        tensors: Keyword tensors of the image processor, for one image; ``Model.pixels`` makes large ones when they
+            are asked for.
         n_tokens: Number of positions the picture takes in the prompt.
         key: Digest of the picture's pixels; equal pictures share one encoding.
         weights: Factors of the patches' features, ``(patches,)``, in the order in which the projector takes them; None
             leaves the features as they are. A weighted picture has a key of its own.
     """
 
-    tensors: dict[str, Tensor]
+    tensors: Mapping[str, Tensor]
     n_tokens: int
     key: str
     weights: Tensor | None = None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,19 +12,17 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedModelError
-from trimtab.media import open_picture, picture_key
+from trimtab.media import open_picture
 from trimtab.models.family import Family, Pixels
 from trimtab.models.fingerprint import weights_fingerprint
-from trimtab.models.patches import Counterfactual, patch_weights, weighted_patches
+from trimtab.models.patches import Counterfactual
+from trimtab.models.pictures import Pictures
+from trimtab.models.plain_text import PlainText
+from trimtab.models.positions import position_limit
 from trimtab.models.report import LoadReport
 
 if TYPE_CHECKING:
     from transformers import DynamicCache
-
-IMAGE_CACHE = 4096
-"""Pictures whose pixels and embeddings are kept; a study asks many questions of the same picture."""
-ENCODED_AT_ONCE = 1024
-"""Image positions that the vision tower computes in one call."""
 
 
 class Model:
@@ -64,8 +60,7 @@ class Model:
         """True while the engine runs the decoder and applies edits itself."""
         self.batch_size: int | None = None
         """Rows of a batch that are known to fit in memory; the engine keeps it."""
-        self._pixels: OrderedDict[str, Pixels] = OrderedDict()
-        self._embeddings: OrderedDict[str, Tensor] = OrderedDict()
+        self._pictures = Pictures(self)
 
     def __repr__(self) -> str:
         return (
@@ -162,66 +157,68 @@ class Model:
         return frozenset(i for i in [*ids, self.tokenizer.eos_token_id] if i is not None)
 
     @cached_property
+    def max_positions(self) -> int | None:
+        """Tokens that a prompt and its answer may have together; None if the configuration sets no limit."""
+        return position_limit(self.text_config)
+
+    @cached_property
+    def plain_text(self) -> PlainText:
+        """Tokenizes a user's text so that no control token can be typed in it."""
+        return PlainText(self.tokenizer, self.name)
+
+    @cached_property
     def fingerprint(self) -> str:
         """Digest of the configuration and of a sample of every weight; equal for equal models."""
         return weights_fingerprint(self.hf)
 
     def pixels(self, image: Image, counterfactual: Counterfactual | None = None) -> Pixels:
-        """Preprocess a picture; equal pictures are preprocessed once.
+        """Say how a picture is shown: its positions and its digest; its tensors are made when they are asked for.
+
+        So thousands of prompts can be planned at once, while only the pictures at work are in memory.
 
         Args:
-            image: The picture.
+            image: The picture; it must stay as it is.
             counterfactual: Weight its patches by a changed map of the vision tower's attention; see ``patch_weights``.
                 Equal pictures get equal weights.
         """
-        image = open_picture(image)
-        key = picture_key(image)
-        if key not in self._pixels:
-            _remember(self._pixels, key, self.family.pixels(self.hf, self.image_processor, image, key))
-        pixels = self._pixels[key]
-        return pixels if counterfactual is None else self._weighted(pixels, counterfactual)
+        return self._pictures.show(open_picture(image), counterfactual)
 
-    def _weighted(self, pixels: Pixels, counterfactual: Counterfactual) -> Pixels:
-        key = f"{pixels.key}-{counterfactual}"
-        if key not in self._pixels:
-            with torch.no_grad():
-                attention = self.family.patch_attention(self.hf, pixels).cpu()
-            weights = patch_weights(attention, counterfactual, seed=int(pixels.key[:15], 16))
-            _remember(self._pixels, key, replace(pixels, weights=weights, key=key))
-        return self._pixels[key]
+    @property
+    def remembered_bytes(self) -> int:
+        """Bytes that remembered pictures take, on the host and on the device."""
+        return self._pictures.bytes
 
     def forget_images(self) -> None:
         """Drop the remembered pictures, so that what is computed next does not depend on what came before."""
-        self._pixels.clear()
-        self._embeddings.clear()
+        self._pictures.forget()
+
+    def give_up_images(self) -> int:
+        """Drop the remembered pictures and keep half as many from now on; return how many bytes they took."""
+        return self._pictures.give_up()
 
     def embed_images(self, pixels: list[Pixels]) -> list[Tensor]:
         """Encode pictures to decoder embeddings; each picture is encoded once while it is remembered.
+
+        Where memory runs out, remembered pictures are given up first, and then fewer are encoded at once.
 
         Args:
             pixels: Preprocessed pictures, repeats allowed.
 
         Returns:
             One ``(n_tokens, hidden)`` tensor for each, without gradient.
-        """
-        found = {p.key: self._embeddings[p.key] for p in pixels if p.key in self._embeddings}
-        missing = {p.key: p for p in pixels if p.key not in found}.values()
-        plain = [p for p in missing if p.weights is None]
-        weighted = [p for p in missing if p.weights is not None]
-        for together in _few_positions(plain) + _few_positions(weighted):
-            with torch.no_grad(), weighted_patches(self.family.projector(self.hf), together):
-                embeddings = self.family.embed_images(self.hf, together)
-            for p, embedding in zip(together, embeddings, strict=True):
-                found[p.key] = embedding
-                _remember(self._embeddings, p.key, embedding)
-        return [found[p.key] for p in pixels]
 
-    def embed(self, ids: Tensor, pixels: list[Pixels]) -> Tensor:
+        Raises:
+            NotEnoughMemoryError: One picture by itself does not fit.
+        """
+        return self._pictures.encode(pixels)
+
+    def embed(self, ids: Tensor, pixels: list[Pixels], encoded: Mapping[str, Tensor] | None = None) -> Tensor:
         """Embed one unpadded prompt, pictures in the places of their tokens.
 
         Args:
             ids: Token ids, ``(length,)``.
             pixels: The prompt's pictures in order.
+            encoded: What ``embed_images`` returned for them, by key; left out, they are encoded or remembered.
 
         Returns:
             Embeddings, ``(length, hidden)``.
@@ -233,7 +230,8 @@ class Model:
         places = ids == self.image_token
         if not pixels and not places.any():
             return embeds
-        images = torch.cat(self.embed_images(pixels)).to(embeds)
+        found = self.embed_images(pixels) if encoded is None else [encoded[p.key] for p in pixels]
+        images = torch.cat(found).to(embeds)
         if len(images) != int(places.sum()):
             raise UnsupportedModelError(
                 f"`pixels` of {self.name} must fill the prompt's {int(places.sum())} image positions; they hold "
@@ -297,21 +295,3 @@ class Model:
             yield
         finally:
             cast(Any, self.hf).set_attn_implementation(before)
-
-
-def _few_positions(pixels: list[Pixels]) -> list[list[Pixels]]:
-    """Cut pictures into parts that the vision tower takes at once."""
-    parts, positions = [], ENCODED_AT_ONCE
-    for p in pixels:
-        positions += p.n_tokens
-        if positions > ENCODED_AT_ONCE:
-            parts.append([])
-            positions = p.n_tokens
-        parts[-1].append(p)
-    return parts
-
-
-def _remember(cache: OrderedDict[str, Any], key: str, value: Any) -> None:
-    cache[key] = value
-    if len(cache) > IMAGE_CACHE:
-        cache.popitem(last=False)

@@ -13,6 +13,9 @@ from trimtab.models.family import Pixels, register
 from trimtab.models.patches import inputs_of
 from trimtab.models.processing import processed
 
+TABLE_ENTRIES = 2**24
+"""Entries of a table of attention that are computed at once: 64 MB of float32."""
+
 
 class Qwen25VL:
     """Parts and traps of ``Qwen2_5_VLForConditionalGeneration``."""
@@ -155,10 +158,16 @@ class Qwen25VL:
 def _received(queries: Tensor, keys: Tensor, scale: float) -> Tensor:
     """Return the attention that each key gets, summed over queries, ``(heads, patches)``, float32.
 
-    Inputs are ``(heads, patches, width)``. One head at a time: the table of a large picture's patches is large.
+    Inputs are ``(heads, patches, width)``. One head and some queries at a time: the table of a large picture's patches
+    is larger than any memory.
     """
-    tables = ((q @ k.T * scale).float().softmax(-1) for q, k in zip(queries, keys, strict=True))
-    return torch.stack([table.sum(0) for table in tables])
+    some = max(1, TABLE_ENTRIES // keys.shape[1])
+    return torch.stack(
+        [
+            sum((part @ k.T * scale).float().softmax(-1).sum(0) for part in q.split(some))
+            for q, k in zip(queries, keys, strict=True)
+        ]
+    )
 
 
 register(Qwen25VL())

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
-from trimtab.engine.memory import out_of_memory
+from trimtab.engine.memory import out_of_memory, release, too_large
 from trimtab.interference.harden.config import HardenConfig
 from trimtab.interference.harden.files import read_json, write_json
 from trimtab.interference.harden.objective import Objective
@@ -91,14 +91,16 @@ class HardenTrainer(Trainer):
         while True:
             try:
                 return self._step(model, groups)
-            except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
-                if not out_of_memory(error) or self.micro_batch == 1:
+            except Exception as error:
+                if not out_of_memory(error):
                     raise
+                if self.micro_batch == 1 and not self.objective.model.remembered_bytes:
+                    raise too_large(self.objective.model, "the views of one item in a step", error) from error
+            model.zero_grad()
+            if not self.objective.model.give_up_images():
                 self.micro_batch = (min(self.micro_batch, len(groups)) + 1) // 2
                 logger.warning("Out of memory; going on with micro-batches of %d items.", self.micro_batch)
-            model.zero_grad()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            release()
 
     def _keep_skipped(self, groups: list[Group]) -> None:
         """Remember skipped items also on disk: a run that goes on does not come across all of them again."""
