@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from trimtab.errors import NotEnoughMemoryError, UsageError
+from trimtab.media import open_picture
 from trimtab.models import Model, remembered, space
 from trimtab.models.remembered import Remembered
 from trimtab.testing import picture
@@ -67,7 +67,7 @@ def test_many_pictures_stay_within_the_bounds(model: Model, monkeypatch: pytest.
 
 def test_a_picture_that_was_changed_since_is_refused(model: Model, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(remembered, "PIXELS_MOST", 0)
-    image = Image.fromarray(np.full((56, 56, 3), 90, dtype=np.uint8))
+    image = open_picture(np.full((56, 56, 3), 90, dtype=np.uint8))
     pixels = model.pixels(image)
     image.paste((0, 0, 0), (0, 0, 10, 10))
     with pytest.raises(UsageError, match="must stay as they are"):
