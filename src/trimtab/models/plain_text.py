@@ -63,7 +63,7 @@ class PlainText:
         self._unknown = tokenizer.unk_token_id
         self._secret = {content: f"{OPENING}{number}{CLOSING}" for content, number in self.control.items()}
         longest_first = sorted(map(re.escape, self.control), key=len, reverse=True)
-        self._pattern = re.compile("|".join(longest_first)) if longest_first else None
+        self._pattern = re.compile("|".join(longest_first) or "(?!)")
         self._renamed: Tokenizer | None = None
 
     def tokens(self, before: str, body: str, after: str) -> Tokens:
@@ -105,7 +105,7 @@ class PlainText:
             self._renamed = self._renamed or self._with_secret_names()
         except Exception as error:  # the library raises bare exceptions
             raise refusal from error
-        hidden = tuple(self._pattern.sub(lambda m: self._secret[m[0]], part) for part in (before, after))  # pyright: ignore
+        hidden = tuple(self._pattern.sub(lambda m: self._secret[m[0]], part) for part in (before, after))
         found = self._renamed.encode(f"{hidden[0]}{body}{hidden[1]}", add_special_tokens=special)
         result = Tokens(found.ids, found.offsets, f"{hidden[0]}{body}{hidden[1]}", len(hidden[0]), usual.added)
         neutral = self._tokenizer(f"{before}a{after}", add_special_tokens=special)["input_ids"]

@@ -164,7 +164,7 @@ def _received(queries: Tensor, keys: Tensor, scale: float) -> Tensor:
     some = max(1, TABLE_ENTRIES // keys.shape[1])
     return torch.stack(
         [
-            sum((part @ k.T * scale).float().softmax(-1).sum(0) for part in q.split(some))
+            torch.stack([(part @ k.T * scale).float().softmax(-1).sum(0) for part in q.split(some)]).sum(0)
             for q, k in zip(queries, keys, strict=True)
         ]
     )
