@@ -13,7 +13,8 @@ from trimtab.engine.batch import Piece
 from trimtab.engine.encode import describe
 from trimtab.engine.generate import MAX_NEW_TOKENS, Answers, Step, finish
 from trimtab.engine.memory import first_guess, halving
-from trimtab.engine.run import Progress, Row, RowBatch, Work, account, forward_tails, prepare, run
+from trimtab.engine.passes import Passes
+from trimtab.engine.run import Progress, Row, RowBatch, Work, account, forward_tails, passes_in_batch, prepare, run
 from trimtab.errors import UsageError
 from trimtab.models import Model
 
@@ -76,11 +77,14 @@ def generate_contrasted(
         starts.append(starts[-1] + len(contrast.rows))
     branches = max(len(c.rows) for c in contrasts)
     rows = model.batch_size or first_guess(model, max(len(w.prompt) for w in work))
-    answers, tokens = Answers(), []
+    answers, tokens, tries = Answers(), [], Passes()
 
     def decode(start: int, end: int) -> tuple[RowBatch, list[list[int]]]:
-        batch = _whole_prompts(model, work, range(starts[start], starts[end]))
-        return batch, _decode(model, batch, contrasts[start:end], max_new_tokens)
+        def decode_branches(batch: RowBatch) -> list[list[int]]:
+            return _decode(model, batch, contrasts[start:end], max_new_tokens)
+
+        rows = range(starts[start], starts[end])
+        return passes_in_batch(model, tries, lambda: _whole_prompts(model, work, rows), decode_branches)
 
     def named(place: int) -> str:
         return f"a contrast of {describe(max((w.prompt for w in work[starts[place] : starts[place + 1]]), key=len))}"

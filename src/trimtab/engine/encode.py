@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trimtab.engine.prompt import Prompt
-from trimtab.engine.turn import render
+from trimtab.engine.template import render
 from trimtab.errors import PromptTooLongError, UnsupportedModelError, UsageError
 from trimtab.models import Model, Pixels
 

@@ -13,6 +13,7 @@ from transformers.cache_utils import DynamicLayer
 
 from trimtab.engine.applied import engine_drives
 from trimtab.engine.batch import Piece, collate
+from trimtab.engine.shared_cache import SharedLayer
 from trimtab.models import Model
 
 
@@ -21,16 +22,18 @@ class Prefix:
     """Keys and values of prompt prefixes, padded on the left; never changed in place.
 
     Attributes:
-        keys: For each layer ``(rows, kv_heads, length, head_dim)``, rotary positions already applied.
+        keys: For each layer ``(prefixes, kv_heads, length, head_dim)``, rotary positions already applied.
         values: The same shape.
         mask: 1 at tokens, 0 at padding, ``(rows, length)``.
         index: Token index in its own prompt, -1 at padding, ``(rows, length)``.
+        owner: Which prefix each row has, ``(rows,)``; None for one row each, in order.
     """
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
     mask: Tensor
     index: Tensor
+    owner: Tensor | None = None
 
     @property
     def length(self) -> int:
@@ -38,15 +41,16 @@ class Prefix:
         return self.mask.shape[1]
 
     def rows(self, which: Sequence[int] | Tensor) -> Prefix:
-        """Return a prefix with these rows, repeats allowed."""
+        """Return a prefix with these rows, repeats allowed; keys and values are shared, not copied."""
         at = torch.as_tensor(which, device=self.mask.device)
-        return Prefix(tuple(k[at] for k in self.keys), tuple(v[at] for v in self.values), self.mask[at], self.index[at])
+        owner = at if self.owner is None else self.owner[at]
+        return Prefix(self.keys, self.values, self.mask[at], self.index[at], owner)
 
     def cache(self) -> DynamicCache:
         """Return a fresh cache to continue from; the prefix itself stays as it is."""
+        owner = torch.arange(len(self.mask), device=self.mask.device) if self.owner is None else self.owner
         cache = DynamicCache()
-        for layer, (k, v) in enumerate(zip(self.keys, self.values, strict=True)):
-            cache.update(k, v, layer)
+        cache.layers.extend(SharedLayer(k, v, owner) for k, v in zip(self.keys, self.values, strict=True))
         return cache
 
 

@@ -90,8 +90,9 @@ class Cost:
 
     Attributes:
         rows: Rows asked for.
-        passes: Forward passes of a batch.
-        tokens: Token positions computed, padding left out.
+        passes: Forward passes of the decoder that were made: for shared prefixes, for tails, for each layer that rows
+            begin late at, for each token that is decoded, and for batches that did not fit and were cut.
+        tokens: Token positions of prompts computed, in all layers or from a later one on, padding left out.
         naive_tokens: Token positions that one full pass a row would have computed.
     """
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from trimtab.engine.applied import Scope, engine_drives, follow
 from trimtab.engine.generate import Answers, finish
+from trimtab.engine.passes import Passes, counted
 from trimtab.engine.read import Cost, Read, Readings, StopForward, reading
 from trimtab.engine.receipt import Receipt
 from trimtab.models import Model, weighted_patches
@@ -28,7 +29,7 @@ def run_plainly(model: Model, work: list[Work], read: Read, progress: Callable[[
         logits = None
         inputs = model.family.native_inputs(model.hf, row.prompt.ids, list(row.prompt.pixels))
         with (
-            _edited(model, row, readings.receipt),
+            _edited(model, row, readings.receipt) as made,
             reading(model, read) as found,
             suppress(StopForward),
         ):
@@ -38,7 +39,7 @@ def run_plainly(model: Model, work: list[Work], read: Read, progress: Callable[[
         if logits is not None and read.logits:
             picked["logits", 0] = logits[at].float().cpu()
         values.append(picked)
-        readings.cost.add(_full_cost(len(row.prompt)))
+        readings.cost.add(_full_cost(len(row.prompt), made.passes))
         if progress:
             progress(1)
     readings.receipt.require_hits()
@@ -52,7 +53,7 @@ def generate_plainly(
     answers, tokens = Answers(), []
     for row in work:
         inputs = model.family.native_inputs(model.hf, row.prompt.ids, list(row.prompt.pixels))
-        with _edited(model, row, answers.receipt):
+        with _edited(model, row, answers.receipt) as made:
             output = cast(Any, model.hf).generate(
                 **inputs,
                 max_new_tokens=max_new_tokens,
@@ -61,7 +62,7 @@ def generate_plainly(
                 pad_token_id=model.tokenizer.pad_token_id,
             )
         tokens.append(output[0, len(row.prompt) :].tolist())
-        answers.cost.add(_full_cost(len(row.prompt)))
+        answers.cost.add(_full_cost(len(row.prompt), made.passes))
         if progress:
             progress(1)
     answers.receipt.require_hits()
@@ -69,16 +70,20 @@ def generate_plainly(
 
 
 @contextmanager
-def _edited(model: Model, row: Work, receipt: Receipt) -> Iterator[None]:
-    """Weight the row's pictures, and hook the surrounding blocks' edits and then its own, each with its receipt."""
+def _edited(model: Model, row: Work, receipt: Receipt) -> Iterator[Passes]:
+    """Weight the row's pictures, and hook the surrounding blocks' edits and then its own, each with its receipt.
+
+    Yields:
+        The passes made inside the block.
+    """
     own = row.edits[sum(len(scope.edits) for scope in model.ambient) :]
     with ExitStack() as stack:
         stack.enter_context(engine_drives(model))
         stack.enter_context(weighted_patches(model.family.projector(model.hf), row.prompt.pixels))
         for scope in [*model.ambient, Scope(own, receipt)]:
             stack.enter_context(follow(model, scope, row.prompt))
-        yield
+        yield stack.enter_context(counted(model))
 
 
-def _full_cost(tokens: int) -> Cost:
-    return Cost(rows=1, passes=1, tokens=tokens, naive_tokens=tokens)
+def _full_cost(tokens: int, passes: int) -> Cost:
+    return Cost(rows=1, passes=passes, tokens=tokens, naive_tokens=tokens)

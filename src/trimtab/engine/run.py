@@ -19,6 +19,7 @@ from trimtab.engine.encode import Encoded, check_length, describe, encode
 from trimtab.engine.hooks import EditSession
 from trimtab.engine.late import first_layers, late_tails, saves
 from trimtab.engine.memory import first_guess, halving
+from trimtab.engine.passes import Passes, counted
 from trimtab.engine.plan import Group, plan
 from trimtab.engine.prefix import Prefix, prefill
 from trimtab.engine.prompt import Prompt
@@ -143,6 +144,7 @@ class RowBatch:
         prefix: Their cached prefixes, a row for each, or None.
         edits: Each row's edits.
         prefilled: Tokens computed for the prefixes.
+        passes: Forward passes that were made for it.
         receipts: What the edits touched, by an edit's place in its row's list of edits.
     """
 
@@ -151,6 +153,7 @@ class RowBatch:
     prefix: Prefix | None
     edits: list[tuple[Edit, ...]]
     prefilled: int = 0
+    passes: int = 0
     receipts: defaultdict[int, Receipt] = field(default_factory=lambda: defaultdict(Receipt))
 
     def session(self, model: Model, rows: Sequence[int] | None = None) -> EditSession:
@@ -185,18 +188,32 @@ def over_batches(
     groups = plan([w.prompt for w in work], [_limit(w, read) for w in work])
     groups.sort(key=lambda g: (g.shared, len(work[g.rows[0]].prompt)))
     size = batch_size or model.batch_size or first_guess(model, max(len(w.prompt) for w in work))
+    tries = Passes()
     for has_prefix in (False, True):
         part = [(g, row) for g in groups for row in g.rows if (g.shared > 0) == has_prefix]
 
         def one(start: int, end: int, part: list[tuple[Group, int]] = part) -> tuple[RowBatch, T]:
-            batch = _make_batch(model, work, part[start:end])
-            return batch, compute(batch)
+            return passes_in_batch(model, tries, lambda: _make_batch(model, work, part[start:end]), compute)
 
         def named(place: int, part: list[tuple[Group, int]] = part) -> str:
             return describe(work[part[place][1]].prompt)
 
         for _start, _end, done in halving(model, size, len(part), one, named):
             yield done
+
+
+def passes_in_batch(
+    model: Model, tries: Passes, make: Callable[[], RowBatch], compute: Callable[[RowBatch], T]
+) -> tuple[RowBatch, T]:
+    """Make and compute a batch, and give it the passes of all tries since the last one that succeeded."""
+    with counted(model) as work:
+        try:
+            batch = make()
+            done = compute(batch)
+        finally:
+            tries.passes += work.passes
+    batch.passes, tries.passes = tries.passes, 0
+    return batch, done
 
 
 def _limit(work: Work, read: Read | None) -> int:
@@ -285,7 +302,7 @@ def account(model: Model, work: list[Work], batch: RowBatch, receipt: Receipt, c
     for order, part in batch.receipts.items():
         (surrounding[order] if order < len(surrounding) else receipt).add(part)
     cost.rows += len(batch.rows)
-    cost.passes += 1 if batch.prefix is None else 2
+    cost.passes += batch.passes
     cost.tokens += batch.prefilled + sum(t.end - t.start for t in batch.tails)
     cost.naive_tokens += sum(len(work[r].prompt) for r in batch.rows)
 

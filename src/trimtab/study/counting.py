@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from torch import nn
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from trimtab.data import Item
 from trimtab.data.prompts import prompt_for
+from trimtab.engine.passes import Passes as Work
+from trimtab.engine.passes import counted
 from trimtab.models import Model
 from trimtab.steering import Artifact, answer
 
+__all__ = ["Work", "costs", "counted"]
+
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-
-@dataclass
-class Work:
-    """Forward passes of the text decoder and the positions in them, padding included."""
-
-    passes: int = 0
-    positions: int = 0
-
-
-@contextmanager
-def counted(model: Model) -> Iterator[Work]:
-    """Count every pass of the decoder inside the block."""
-    work = Work()
-
-    def before(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
-        embeds = kwargs["inputs_embeds"] if "inputs_embeds" in kwargs else args[0]
-        work.passes += 1
-        work.positions += embeds.shape[0] * embeds.shape[1]
-
-    handle = model.decoder.register_forward_pre_hook(before, with_kwargs=True)
-    try:
-        yield work
-    finally:
-        handle.remove()
 
 
 def costs(model: Model, items: Sequence[Item], artifacts: Sequence[Artifact], max_new_tokens: int) -> DataFrame:

@@ -1,0 +1,54 @@
+"""A cache whose prefixes are held once, however many rows go on from each."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import DynamicLayer
+
+
+class SharedLayer(DynamicLayer):
+    """Keys and values of one layer: of prefixes, which rows share, and of what came after, which is each row's own.
+
+    A row's prefix is copied when its layer attends, and let go of afterwards; kept for all rows and layers, the copies
+    of a sweep over hundreds of heads would take a hundred times the room.
+    """
+
+    _layer_type = None  # not what transformers is to take for a kind of layer
+
+    def __init__(self, keys: Tensor, values: Tensor, rows: Tensor) -> None:
+        """Begin with prefixes.
+
+        Args:
+            keys: Keys of the prefixes, ``(prefixes, kv_heads, length, head_dim)``.
+            values: The same shape.
+            rows: Which prefix each row goes on from, ``(rows,)``.
+        """
+        super().__init__()
+        self._prefixes, self._rows = (keys, values), rows
+        self.lazy_initialization(keys, values)
+        self.keys, self.values = keys.new_empty(0), values.new_empty(0)
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *_args: object, **_kwargs: object
+    ) -> tuple[Tensor, Tensor]:
+        """Add the newest tokens' keys and values; return all of each row."""
+        self.keys = torch.cat([self.keys, key_states], dim=-2) if self.keys.numel() else key_states
+        self.values = torch.cat([self.values, value_states], dim=-2) if self.values.numel() else value_states
+        keys, values = self._prefixes
+        return self._whole(keys, self.keys), self._whole(values, self.values)
+
+    def _whole(self, prefix: Tensor, own: Tensor) -> Tensor:
+        one = len(prefix) == 1
+        of_rows = prefix.expand(len(own), -1, -1, -1) if one else prefix[self._rows.to(prefix.device)]
+        return torch.cat([of_rows, own], dim=-2)
+
+    def get_seq_length(self) -> int:
+        """Return the positions of prefix and own tokens together."""
+        return self._prefixes[0].shape[-2] + (self.keys.shape[-2] if self.keys.numel() else 0)
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Go on with some of the rows only."""
+        self._rows = self._rows[indices.to(self._rows.device)]
+        if self.keys.numel():
+            self.keys, self.values = self.keys[indices], self.values[indices]
