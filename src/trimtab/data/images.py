@@ -88,7 +88,7 @@ class ImageBytes(ImageSource):
     """A picture as the bytes of an image file. ``name`` is what an error calls it."""
 
     data: bytes = field(repr=False)
-    name: str = field(default="image bytes", compare=False)
+    name: str = field(default="given as bytes", compare=False)
 
     def open(self) -> Image:
         """The picture in RGB. Raises DataError if the bytes are corrupt."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from trimtab.errors import DataError, TrimtabError
 from trimtab.media.picture import MAX_PIXELS, check_size
@@ -45,9 +45,7 @@ def decoding(name: str) -> Iterator[None]:
     except TrimtabError:
         raise
     except Image.DecompressionBombError as error:
-        raise DataError(
-            f"image {name} must have at most {MAX_PIXELS:,} pixels; it has more ({_words(error)}); scale it down."
-        ) from error
+        raise DataError(f"image {name} must have at most {MAX_PIXELS:,} pixels; it has more; scale it down.") from error
     except Exception as error:
         raise DataError(
             f"image {name} is corrupt or no image ({_words(error)}); replace it or remove the item."
@@ -62,6 +60,8 @@ def suffix_of(data: bytes, name: str) -> str:
 
 def _words(error: Exception) -> str:
     """An error's first line, printable and not too long; its class if it says nothing."""
+    if isinstance(error, UnidentifiedImageError):
+        return "of no known format"  # its own words name an address in memory, another one each time
     said = str(error).strip() or type(error).__name__
     line = "".join(c if c.isprintable() else "?" for c in said.splitlines()[0])
     return f"{line.rstrip('.'):.{_SHOWN}}"
