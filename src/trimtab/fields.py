@@ -9,7 +9,9 @@ import reprlib
 import types
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from difflib import get_close_matches
+from inspect import signature
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from trimtab.errors import UsageError
 
@@ -18,6 +20,8 @@ LARGEST_SEED = 2**32 - 1
 
 LARGEST = 2**31 - 1
 """The largest size of anything."""
+
+Class = TypeVar("Class", bound=type)
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 80
@@ -29,6 +33,29 @@ def shown(value: Any) -> str:
     if isinstance(value, int) and value.bit_length() > 128:
         return "a number of more than 38 digits"  # Python refuses to write very large ones
     return _short.repr(value)
+
+
+def call_explained(kind: Class) -> Class:
+    """Decorate a dataclass: a call with missing, unknown or too many arguments raises a UsageError that lists them."""
+    init = kind.__init__
+    parameters = signature(init)
+
+    @functools.wraps(init)
+    def explained(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except TypeError:
+            try:
+                parameters.bind(self, *args, **kwargs)
+            except TypeError as error:
+                known = [name for name in parameters.parameters if name != "self"]
+                slips = [(name, get_close_matches(name, known, n=1)) for name in kwargs if name not in known]
+                meant = "".join(f"; did you mean {close[0]!r} by {name!r}?" for name, close in slips if close)
+                raise UsageError(f"{kind.__name__}: {error}; it takes {', '.join(known)}{meant or '.'}") from None
+            raise
+
+    kind.__init__ = explained
+    return kind
 
 
 def check_fields(config: Any) -> None:
@@ -46,6 +73,8 @@ def check_fields(config: Any) -> None:
     kind = type(config)
     hints = _hints(kind)
     for field in fields(config):
+        if hasattr(hints[field.name], "__set__"):
+            continue  # a descriptor, which has checked what it was given
         check_value(field.name, kind.__name__, hints[field.name], getattr(config, field.name))
 
 

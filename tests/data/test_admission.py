@@ -49,9 +49,9 @@ def broken(model: Model) -> dict[str, Item]:
         "scene": replace(good, id="scene", image=ImageScene(Drawn(fail))),
         "surrogate": replace(good, id="surrogate", question="\ud800 what?"),
         "token": replace(good, id="token", context=f"{token} here"),
-        "empty": replace(good, id="empty", question=" "),
-        "number": replace(good, id="number", question=5),
-        "none": replace(good, id="none", context=None),
+        "missing": replace(good, id="missing", image="nowhere.png"),
+        "slim": replace(good, id="slim", image=ImageScene(Drawn(lambda: Image.new("RGB", (0, 9))))),
+        "mode": replace(good, id="mode", image=ImageScene(Drawn(lambda: Image.new("F", (9, 9), float("nan"))))),
     }
 
 

@@ -1,3 +1,4 @@
+import inspect
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -130,3 +131,44 @@ def test_a_file_that_is_not_there_is_said_when_it_is_opened():
     assert item.image is not None
     with pytest.raises(MissingImageError, match=r"image missing.png is not there; check the path"):
         item.image.open()
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"question": 7}, "`question` of Item must be text; got 7"),
+        ({"context": None}, "`context` of Item must be text; got None"),
+        ({"id": " "}, "`id` of item ' ' must not be empty"),
+        ({"question": ""}, "`question` of item '1' must not be empty"),
+        ({"answer_image": ""}, "`answer_image` of item '1' must contain a word; got ''"),
+        ({"answer_text": "?!"}, "`answer_text` of item '1' must contain a word"),
+        ({"answer_text": "A cat."}, "`answer_image` and `answer_text` of item '1' must differ; both are 'cat'"),
+        ({"relevant": "both"}, "must be the same where both are relevant; got 'cat' and 'dog'"),
+        ({"relevant": "text", "answer_text": ""}, "`answer_text` of item '1' must contain a word"),
+        ({"relevant": "picture"}, "`relevant` of Item must be one of image, text, both or none; got 'picture'"),
+        ({"aliases_image": "kitty"}, "`aliases_image` of Item must be a list, each text; got 'kitty'"),
+        ({"choices": ("cat", 3)}, "`choices` of Item must be a list, each text"),
+        ({"split": 1}, "`split` of Item must be text or none; got 1"),
+        ({"closed": "no"}, "`closed` of Item must be true or false; got 'no'"),
+        ({"questoin": "?"}, "Item: got an unexpected keyword argument 'questoin'; it takes id, task, .*'question' by"),
+    ],
+)
+def test_an_item_that_cannot_be_is_refused_when_it_is_made(change, match):
+    with pytest.raises(UsageError, match=match):
+        replace(ITEM, **change)
+
+
+def test_a_call_with_too_little_or_too_much_says_what_it_takes():
+    with pytest.raises(UsageError, match=r"Item: missing a required argument: 'id'; it takes id, task, question"):
+        Item()  # pyright: ignore[reportCallIssue]
+    with pytest.raises(UsageError, match="Item: too many positional arguments"):
+        Item(*"abcdefghijklmnop")  # pyright: ignore[reportCallIssue, reportArgumentType]
+    with pytest.raises(UsageError, match="Item: multiple values for argument 'id'"):
+        Item("1", id="2")  # pyright: ignore[reportCallIssue]
+
+
+def test_lists_become_tuples_and_the_irrelevant_answer_may_be_empty():
+    item = Item("1", "t", "What?", "", "cat", "", relevant="image", choices=["cat", "dog"])  # pyright: ignore[reportArgumentType]
+    assert (item.choices, item.answer) == (("cat", "dog"), "cat")
+    assert hash(item) == hash(replace(item))
+    assert list(inspect.signature(Item).parameters)[:2] == ["id", "task"]

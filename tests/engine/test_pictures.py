@@ -80,3 +80,18 @@ def test_a_picture_given_to_the_model_goes_through_the_same_door(model: Model):
     sideways = Image.fromarray(np.ascontiguousarray(np.rot90(np.asarray(picture(3, (84, 56))))))
     sideways.getexif()[0x0112] = 6
     assert model.pixels(sideways).key == model.pixels(picture(3, (84, 56))).key
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({}, "Prompt: missing a required argument: 'question'; it takes question, images"),
+        ({"question": 3}, "`question` of Prompt must be text; got 3"),
+        ({"question": "What?", "image": picture()}, "Prompt: got an unexpected keyword argument 'image'.*'images' by"),
+        ({"question": "What?", "context": ["a"]}, "`context` of Prompt must be text or none"),
+        ({"question": "What?", "choices": "AB"}, "`choices` of Prompt must be a list, each text; got 'AB'"),
+    ],
+)
+def test_a_prompt_that_cannot_be_is_refused_when_it_is_made(given, match):
+    with pytest.raises(UsageError, match=match):
+        tt.Prompt(**given)

@@ -23,8 +23,6 @@ Ask = Callable[[Item], Sequence[Any]]
 
 Also = Callable[[Prompt], Iterable[Prompt]]
 
-_TEXTS = ("id", "task", "question", "context", "answer_image", "answer_text")
-
 
 @dataclass(frozen=True, eq=False)
 class Admitted:
@@ -136,10 +134,6 @@ def _made(items: Sequence[Item], ask: Ask) -> tuple[dict[int, list[Any]], dict[i
     made: dict[int, list[Any]] = {}
     reasons: dict[int, str] = {}
     for place, item in enumerate(items):
-        wrong = next((name for name in _TEXTS if not isinstance(getattr(item, name), str)), None)
-        if wrong is not None:
-            reasons[place] = f"field {wrong!r} must be text; it is {getattr(item, wrong)!r:.60}."
-            continue
         try:
             made[place] = list(ask(item))
         except Exception as error:  # whatever a picture's decoder or drawing makes of it

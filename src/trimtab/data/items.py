@@ -6,21 +6,37 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from trimtab.data.images import ItemImage
-from trimtab.errors import DataError
+from trimtab.data.words import normalise
+from trimtab.errors import DataError, UsageError
+from trimtab.fields import call_explained, check_fields, shown
 
 Relevant = Literal["image", "text", "both"]
 RELEVANT: tuple[Relevant, ...] = ("image", "text", "both")
 
 
+_TEXTS = ("id", "task", "question")
+_LISTS = ("aliases_image", "aliases_text", "choices", "tags")
+
+
+@call_explained
 @dataclass(frozen=True)
 class Item:
     """One question with the answer its image supports and the answer its context supports.
 
     An item with ``relevant`` has one right answer, which what is relevant supports; where that is one modality, the
     other one's answer is empty, or what it wrongly suggests.
+
+    Example:
+        A conflict item, and one with a right answer::
+
+            tt.Item(id="1", task="color", question="What color is the cat?", context="The cat is red.",
+                    answer_image="black", answer_text="red", image="cat.png")
+            tt.Item(id="2", task="color", question="What color is the cat?", context="",
+                    answer_image="black", answer_text="", image="cat.png", relevant="image")
 
     Attributes:
         id: Unique within a data set.
@@ -56,6 +72,37 @@ class Item:
     relevant: Relevant | None = None
     closed: bool = False
 
+    def __post_init__(self) -> None:
+        """Check the fields.
+
+        Raises:
+            UsageError: A field is of another type, a text that is needed is empty, or the answers do not fit
+                ``relevant``: they must differ if it is None, and be the same if it is ``both``.
+        """
+        check_fields(self)
+        for name in _TEXTS:
+            if not getattr(self, name).strip():
+                raise UsageError(f"`{name}` of item {shown(self.id)} must not be empty; fill it in.")
+        for name in _LISTS:
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        self._check_answers()
+
+    def _check_answers(self) -> None:
+        given, item = {"image": self.answer_image, "text": self.answer_text}, f"item {shown(self.id)}"
+        for side, answer in given.items():
+            if self.relevant in (None, "both", side) and not _plain(answer):
+                raise UsageError(f"`answer_{side}` of {item} must contain a word; got {shown(answer)}.")
+        if self.relevant is None and _plain(self.answer_image) == _plain(self.answer_text):
+            raise UsageError(
+                f"`answer_image` and `answer_text` of {item} must differ; both are {shown(self.answer_image)}; for an "
+                "item with one right answer, say what is `relevant`."
+            )
+        if self.relevant == "both" and self.answer_image != self.answer_text:
+            raise UsageError(
+                f"`answer_image` and `answer_text` of {item} must be the same where both are relevant; got "
+                f"{shown(self.answer_image)} and {shown(self.answer_text)}."
+            )
+
     @property
     def answer(self) -> str:
         """The right answer of an item with ``relevant``.
@@ -66,6 +113,9 @@ class Item:
         if self.relevant is None:
             raise DataError(f"`relevant` of item {self.id} must say which modality is right; it is None.")
         return self.answer_image if self.relevant == "image" else self.answer_text
+
+
+_plain = lru_cache(maxsize=1024)(normalise)  # a data set has few different answers
 
 
 class Skipped(NamedTuple):

@@ -8,8 +8,9 @@ from typing import Literal
 from PIL.Image import Image
 
 from trimtab.errors import UsageError
+from trimtab.fields import call_explained, check_fields
 from trimtab.media import Pictures
-from trimtab.models import COUNTERFACTUALS, Counterfactual
+from trimtab.models import Counterfactual
 
 SPANS = ("image", "context", "question", "instruction", "last")
 """Names of the token positions a prompt knows; ``last`` is the final prompt token."""
@@ -20,6 +21,7 @@ OPEN_REQUEST = "Please directly answer the question."
 Placement = Literal["before_question", "after_question"]
 
 
+@call_explained
 @dataclass(frozen=True, eq=False)
 class Prompt:
     """One user turn: pictures first, then context, instruction and question, each on its own line.
@@ -50,17 +52,10 @@ class Prompt:
     image_counterfactual: Counterfactual | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        object.__setattr__(self, "choices", tuple(self.choices))
         if not self.question.strip():
             raise UsageError("`question` of Prompt must hold text; got an empty one; give a question.")
-        if self.placement not in ("before_question", "after_question"):
-            raise UsageError(
-                f"`placement` of Prompt must be 'before_question' or 'after_question'; got {self.placement!r}."
-            )
-        if self.image_counterfactual not in (None, *COUNTERFACTUALS):
-            raise UsageError(
-                f"`image_counterfactual` of Prompt must be None or one of {', '.join(COUNTERFACTUALS)}; got "
-                f"{self.image_counterfactual!r}."
-            )
 
     def with_instruction(self, instruction: str | None, placement: Placement = "before_question") -> Prompt:
         """Return the same prompt under another instruction."""
