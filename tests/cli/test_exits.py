@@ -18,6 +18,7 @@ def one_sentence(result) -> str:
 
 
 VERBS = [
+    ["check"],
     ["demo"],
     ["study"],
     ["measure"],

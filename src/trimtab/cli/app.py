@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from trimtab.cli.check import check
 from trimtab.cli.circuits import circuits
 from trimtab.cli.data import data_app
 from trimtab.cli.demo import demo
@@ -47,6 +48,7 @@ def trimtab(
     """Measure and adjust how much a multimodal LLM trusts the image and how much the text."""
 
 
+app.command(epilog="Example: trimtab check pocket-qwen pocket-mc2:test --limit 200")(check)
 app.command(epilog="Example: trimtab demo --out runs/demo")(demo)
 app.command(epilog="Example: trimtab study recipes/steering.yaml --out runs/steering")(study)
 app.command(epilog="Example: trimtab measure pocket-qwen pocket-mc2:test --limit 80")(measure)

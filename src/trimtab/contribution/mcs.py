@@ -97,16 +97,25 @@ def average_scores(values: Tensor, config: ContributionConfig) -> Scores:
 
 def items_that_fit(model: Model, config: ContributionConfig, length: int, draws: int) -> int:
     """Guess how many items of ``length`` tokens can be scored at once."""
-    if config.estimator == "limit":
-        rows = config.steps * config.top_tokens
-    else:
-        rows = config.steps * (1 + len(MODALITIES) * len(config.sigmas) * draws)
-    if config.site == "embeddings":
-        rows = 1
+    rows = _rows_of_item(config, draws)
     if model.batch_size:  # known to fit, or fixed so that a run can be repeated to the last bit
         return max(1, model.batch_size // rows)
+    return max(1, min(rows_within(model, item_bytes(model, config, length, draws)), MOST_ROWS // rows))
+
+
+def item_bytes(model: Model, config: ContributionConfig, length: int, draws: int = 1) -> int:
+    """Count the memory of one item of ``length`` tokens beside the weights: its prefix, and its rows with gradients."""
     prefix = 3 * NUMBER_BYTES * length * _cache_numbers(model)
-    return max(1, min(rows_within(model, prefix + rows * _row_bytes(model, config, length)), MOST_ROWS // rows))
+    return prefix + _rows_of_item(config, draws) * _row_bytes(model, config, length)
+
+
+def _rows_of_item(config: ContributionConfig, draws: int) -> int:
+    """Return how many single-token rows an item is asked as."""
+    if config.site == "embeddings":
+        return 1
+    if config.estimator == "limit":
+        return config.steps * config.top_tokens
+    return config.steps * (1 + len(MODALITIES) * len(config.sigmas) * draws)
 
 
 def draws_that_fit(model: Model, config: ContributionConfig, length: int) -> int:
