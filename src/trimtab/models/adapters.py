@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import torch
+
 from trimtab import pocket
-from trimtab.errors import MissingDependencyError, UnsupportedModelError, UsageError
+from trimtab.errors import MissingDependencyError, TrimtabError, UnsupportedModelError, UsageError
+from trimtab.models.checkpoint import check_keys
 from trimtab.models.model import Model
-from trimtab.models.source import Source, find, read_json
+from trimtab.models.offload import rests_elsewhere
+from trimtab.models.self_check import same_logits, tiny_logits
+from trimtab.models.source import Source, find, first_line, read_json
 
 ADAPTER = "adapter_config.json"
+WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+NOT_MERGED = ("IA3", "LN_TUNING")
+"""Kinds that scale or replace instead of adding: their fingerprint would be that of the model without them."""
 
 
 def resolve(source: Source) -> tuple[Source, list[str]]:
@@ -69,23 +80,106 @@ def _base(config: Path, source: Source) -> Source:
 
 
 def merge(model: Model, path: str | Path) -> None:
-    """Add a folder's adapters to the weights of the model they belong to.
+    """Add a folder's adapters to the weights of the model they belong to, and prove that they are what was added.
 
     Merged, they cost nothing at run time and the model has the parts that its family file names.
 
     Raises:
         MissingDependencyError: peft is not installed.
+        UsageError: A file is missing or broken.
+        UnsupportedModelError: The adapters are of a kind that cannot be merged, some of their tensors have no place or
+            are missing, or merging changed what the model answers.
     """
     try:
-        from peft import PeftModel
+        import peft  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(
             f"`name_or_path` of load is a folder of adapters, {path}, which needs peft; run: pip install "
             "'trimtab[train]'"
         ) from error
+    if any(rests_elsewhere(module) for module in model.hf.modules()):
+        raise UsageError(
+            f"`device_map` of load must keep all weights in memory to merge adapters; {path} belongs to a model with "
+            "weights on a disk; give `device`, or merge them with peft and load the folder it saves."
+        )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that goes in its version 6
-        adapted = PeftModel.from_pretrained(cast(Any, model.hf), str(path))
-    cast(Any, adapted).merge_and_unload()
+        # peft asks transformers by a name that goes in its version 6; what else it warns of is checked here.
+        warnings.simplefilter("ignore")
+        adapted = _adapted(model, path)
+        with_adapters = tiny_logits(model)
+        with _opening(path):
+            cast(Any, adapted).merge_and_unload(safe_merge=True)
     model.hf.requires_grad_(False).eval()
     model.name = str(path)
+    model.forget_parts()
+    same_logits(model, "merged adapters answer as they did beside the weights", tiny_logits(model), with_adapters)
+
+
+def _adapted(model: Model, path: str | Path) -> Any:
+    """Put the adapters beside the weights, every tensor in its place."""
+    from peft import PeftConfig, PeftModel
+
+    if not any((Path(path) / name).is_file() for name in WEIGHTS):
+        raise UsageError(
+            f"`name_or_path` of load is a folder of adapters, {path}, which has none of {', '.join(WEIGHTS)}; save the "
+            "adapters again, or fetch the missing file."
+        )
+    with _opening(path):
+        config = PeftConfig.from_pretrained(str(path))
+        kind = str(getattr(config.peft_type, "value", config.peft_type))
+        if config.is_prompt_learning or kind in NOT_MERGED:
+            raise UnsupportedModelError(
+                f"`peft_type` in {Path(path) / ADAPTER} must be one that adds to weights, such as LORA; it is {kind}; "
+                "train adapters of that kind, or all weights."
+            )
+        _untie(model, config, path)
+        adapted = PeftModel(cast(Any, model.hf), config)
+        placed = adapted.load_adapter(str(path), "default", torch_device="cpu")
+    check_keys(str(path), "the file of adapters", placed.missing_keys, placed.unexpected_keys, ())
+    return adapted.eval()
+
+
+def _untie(model: Model, config: Any, path: str | Path) -> None:
+    """Give the unembedding weights of its own where adapters change it or the embedding, which shares them.
+
+    Beside the weights such adapters change one of the two; merged into shared weights they would change both.
+    """
+    hf = cast(Any, model.hf)
+    head, embedding = hf.get_output_embeddings(), hf.get_input_embeddings()
+    tied = head.weight is embedding.weight
+    wrapped = [name for name, module in hf.named_modules() if module is head or module is embedding]
+    touched = _touches(config.target_modules, wrapped) or _touches(getattr(config, "modules_to_save", None), wrapped)
+    if not tied or not touched:
+        return
+    if getattr(config, "ensure_weight_tying", False):
+        raise UnsupportedModelError(
+            f"`ensure_weight_tying` in {Path(path) / ADAPTER} must be false; it is true, which cannot be merged; merge "
+            "the adapters with the version of peft they were trained with and load the folder it saves."
+        )
+    head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=False)
+    for part in (hf.config, hf.config.get_text_config()):
+        part.tie_word_embeddings = False
+
+
+def _touches(modules: Any, names: list[str]) -> bool:
+    """Whether peft's way of naming modules, a pattern or the ends of names, hits one of these."""
+    if not modules:
+        return False
+    if isinstance(modules, str):
+        return modules == "all-linear" or any(re.fullmatch(modules, name) for name in names)
+    return any(name == end or name.endswith(f".{end}") for name in names for end in modules)
+
+
+@contextmanager
+def _opening(path: str | Path) -> Iterator[None]:
+    """Say in one sentence what peft says in many."""
+    try:
+        yield
+    except TrimtabError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"`name_or_path` of load is a folder of adapters, {path}, which cannot be put on the model it names "
+            f"({first_line(error)}); check that it is complete and that `base_model_name_or_path` in its {ADAPTER} is "
+            "the model it was trained on."
+        ) from error

@@ -207,8 +207,8 @@ def check_keys(
     Raises:
         UnsupportedModelError: There are some; the message names them.
     """
-    shapes = [f"{name} is {tuple(found)} where {tuple(needed)} is needed" for name, found, needed in mismatched]
-    wrong = {"lacks": sorted(missing), "has no place for": sorted(unexpected), "has other shapes": sorted(shapes)}
+    shapes = [f"{name} as {tuple(found)} in place of {tuple(needed)}" for name, found, needed in mismatched]
+    wrong = {"lacks": sorted(missing), "has no place for": sorted(unexpected), "holds": sorted(shapes)}
     found = [f"{verb} {_some(names)}" for verb, names in wrong.items() if names]
     if found:
         raise UnsupportedModelError(

@@ -1,4 +1,4 @@
-"""A digest that tells two models apart without reading every weight."""
+"""A digest that tells two models apart without reading every weight, whatever type the weights are in."""
 
 from __future__ import annotations
 
@@ -6,35 +6,72 @@ import hashlib
 import json
 from typing import Any, cast
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-SAMPLES = 16
-"""Values read from each tensor: enough to notice any training step, little enough for 70B models."""
+from trimtab.errors import UnsupportedModelError
+from trimtab.models.offload import tensors
+
+SAMPLES = 4096
+"""Values read from each tensor: a step of training turns the signs of some, and 70B models are read in seconds."""
 
 # Not part of what the model computes: where it was loaded from and by which version.
-VOLATILE = {"_name_or_path", "architectures", "transformers_version", "dtype", "torch_dtype", "_attn_implementation"}
+VOLATILE = {
+    "_name_or_path",
+    "architectures",
+    "transformers_version",
+    "dtype",
+    "torch_dtype",
+    "_attn_implementation",
+    "quantization_config",  # weights that stay quantised are hashed by their bytes
+}
 
 
 def weights_fingerprint(hf: nn.Module) -> str:
-    """Hash the configuration and evenly spaced values of every tensor.
+    """Hash the configuration and the signs of evenly spaced values of every tensor.
 
-    Values are rounded to bfloat16 first, so one checkpoint has one fingerprint whether it is loaded in
-    float32 or bfloat16.
+    Rounding to another type moves a value and may merge two of them, but it never turns a sign. So one checkpoint has
+    one fingerprint in float32, bfloat16 and float16, exactly. What signs cannot tell is a tensor multiplied by
+    positive factors, and tensors that are positive throughout, such as the weights of norms.
+
+    Args:
+        hf: The model; offloaded weights are brought in one module at a time.
 
     Returns:
         Sixteen hexadecimal digits.
+
+    Raises:
+        UnsupportedModelError: A tensor has no values.
     """
-    digest = hashlib.sha256()
+    parts = {name: _digest(name, tensor) for name, tensor in tensors(hf)}
     config = _without_volatile(cast(Any, hf).config.to_dict())
-    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
-    for name, tensor in sorted(hf.state_dict().items()):
-        flat = tensor.detach().reshape(-1)
-        index = torch.linspace(0, max(flat.numel() - 1, 0), SAMPLES).long().to(flat.device)
-        digest.update(f"{name}{tuple(tensor.shape)}".encode())
-        if flat.numel():
-            digest.update(flat[index].to(torch.bfloat16).float().cpu().numpy().tobytes())
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    for name in sorted(parts):
+        digest.update(parts[name])
     return digest.hexdigest()[:16]
+
+
+def _digest(name: str, tensor: Tensor) -> bytes:
+    if tensor.is_meta:
+        raise UnsupportedModelError(
+            f"`hf` of a model must have values in every tensor; {name} is on the meta device, which keeps none; load "
+            "its weights before asking for its fingerprint."
+        )
+    return hashlib.sha256(f"{name}{tuple(tensor.shape)}".encode() + _signs(tensor.reshape(-1))).digest()
+
+
+def _signs(values: Tensor) -> bytes:
+    """Pack the signs of evenly spaced values; integers, which are never rounded, are taken as they are."""
+    count = min(len(values), SAMPLES)
+    if count == 0:
+        return b""
+    # In whole numbers: a float32 cannot name the last of more than 2 ** 24 values.
+    index = torch.arange(count, device=values.device) * (len(values) - 1) // max(count - 1, 1)
+    sample = values[index]
+    if not sample.is_floating_point():
+        return sample.cpu().numpy().tobytes()
+    return np.packbits(torch.signbit(sample.float()).cpu().numpy()).tobytes()
 
 
 def _without_volatile(config: Any) -> Any:

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from trimtab.models.family import Pixels, register, text_positions
+from trimtab.models.offload import home
 from trimtab.models.patches import inputs_of
 from trimtab.models.processing import processed
 
@@ -63,7 +64,7 @@ class Llava:
     def embed_images(self, hf: nn.Module, pixels: list[Pixels]) -> list[Tensor]:
         """Run the vision tower and the projector on all pictures at once."""
         model = cast(Any, hf).model
-        device = next(model.vision_tower.parameters()).device
+        device = home(model.vision_tower)
         dtype = next(model.vision_tower.parameters()).dtype
         batch = torch.cat([p.tensors["pixel_values"] for p in pixels]).to(device, dtype)
         return list(model.get_image_features(batch, return_dict=True).pooler_output)

@@ -15,6 +15,7 @@ from trimtab.errors import UnsupportedModelError
 from trimtab.media import open_picture
 from trimtab.models.family import Family, Pixels
 from trimtab.models.fingerprint import weights_fingerprint
+from trimtab.models.offload import home, present
 from trimtab.models.patches import Counterfactual
 from trimtab.models.pictures import Pictures
 from trimtab.models.plain_text import PlainText
@@ -101,7 +102,9 @@ class Model:
         """
         norm = cast(Any, self.family.final_norm(self.hf))
         states = states.float()
-        return norm.weight.float() * torch.rsqrt(states.square().mean(-1, keepdim=True) + norm.variance_epsilon)
+        with present(norm):
+            weight = norm.weight.float()
+        return weight * torch.rsqrt(states.square().mean(-1, keepdim=True) + norm.variance_epsilon)
 
     @property
     def n_layers(self) -> int:
@@ -125,8 +128,8 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        """Where the token embeddings live; inputs go there."""
-        return self.embedding.weight.device
+        """Where the token embeddings are looked up; inputs go there."""
+        return home(self.embedding)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -170,6 +173,11 @@ class Model:
     def fingerprint(self) -> str:
         """Digest of the configuration and of a sample of every weight; equal for equal models."""
         return weights_fingerprint(self.hf)
+
+    def forget_parts(self) -> None:
+        """Look for the model's parts anew, after modules or weights were exchanged."""
+        for name in [n for n in vars(self) if isinstance(getattr(type(self), n, None), cached_property)]:
+            delattr(self, name)
 
     def pixels(self, image: Image, counterfactual: Counterfactual | None = None) -> Pixels:
         """Say how a picture is shown: its positions and its digest; its tensors are made when they are asked for.

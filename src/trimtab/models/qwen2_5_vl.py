@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from trimtab.errors import UsageError
 from trimtab.models.family import Pixels, register
+from trimtab.models.offload import home
 from trimtab.models.patches import inputs_of
 from trimtab.models.processing import processed
 
@@ -75,7 +76,7 @@ class Qwen25VL:
     def embed_images(self, hf: nn.Module, pixels: list[Pixels]) -> list[Tensor]:
         """Run the vision tower and merger on all pictures at once."""
         model = cast(Any, hf).model
-        device = next(model.visual.parameters()).device
+        device = home(model.visual)
         patches = torch.cat([p.tensors["pixel_values"] for p in pixels]).to(device)
         grids = torch.cat([p.tensors["image_grid_thw"] for p in pixels]).to(device)
         return list(model.get_image_features(patches, grids, return_dict=True).pooler_output)

@@ -13,9 +13,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from trimtab.errors import UnsupportedModelError
+from trimtab.errors import TrimtabError, UnsupportedModelError, UsageError
 from trimtab.models.family import Pixels
 from trimtab.models.model import Model
+from trimtab.models.offload import tensors
+from trimtab.models.windows import check_windows
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}
 LOW_PRECISION_TOLERANCE = 5e-2
@@ -27,26 +29,77 @@ def self_check(model: Model) -> None:
     """Try every claim of the model's family file; a few forward passes over some dozen tokens.
 
     Raises:
-        UnsupportedModelError: A claim does not hold.
+        UnsupportedModelError: A claim does not hold, or a weight or a logit is not a finite number.
+        UsageError: The model's device has no room for a tiny prompt.
     """
     _check_attention_is_full(model)
+    check_finite(model)
+    try:
+        _check_claims(model)
+        check_windows(model)
+    except TrimtabError:
+        raise
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise UsageError(
+            f"`device` of load must have room for {model.name} and a prompt; {model.device} ran out of memory; give "
+            "another device, device_map='auto', or dtype='bfloat16'."
+        ) from error
+    except Exception as error:  # whatever the parts do together that none of them expects
+        said = (str(error).strip().splitlines() or [""])[0]
+        _refuse(model, "a picture of 84 x 56 pixels and two sentences must run", f"{type(error).__name__}: {said}")
+
+
+def check_finite(model: Model) -> None:
+    """Read every weight once.
+
+    Raises:
+        UnsupportedModelError: One is not a finite number.
+    """
+    for name, tensor in tensors(model.hf):
+        if not tensor.is_floating_point() or not tensor.numel():
+            continue
+        lowest, highest = torch.aminmax(tensor if tensor.itemsize > 1 else tensor.float())
+        if not bool(torch.isfinite(lowest) & torch.isfinite(highest)):
+            what = "is not a number (NaN) or is infinite"
+            half = tensor.dtype == torch.float16
+            remedy = "load it with dtype='bfloat16' or 'float32'" if half else "fetch the checkpoint again"
+            raise UnsupportedModelError(
+                f"`{model.name}` must have finite weights; in {str(tensor.dtype).removeprefix('torch.')} a value of "
+                f"{name} {what}; {remedy}."
+            )
+
+
+@torch.no_grad()
+def tiny_logits(model: Model) -> Tensor:
+    """The model's own logits for a tiny prompt with a picture, ``(length, vocabulary)``, float32."""
+    inputs = model.family.native_inputs(model.hf, *_tiny_prompt(model))
+    return cast(Any, model.hf)(**inputs, use_cache=False).logits[0].float()
+
+
+def _check_claims(model: Model) -> None:
     ids, pixels = _tiny_prompt(model)
-    native = cast(Any, model.hf)(**model.family.native_inputs(model.hf, ids, pixels), use_cache=False)
-    logits = native.logits[0].float()
+    logits = tiny_logits(model)
+    if not torch.isfinite(logits).all():
+        dtype = str(model.dtype).removeprefix("torch.")
+        remedy = "dtype='float32'" if dtype == "bfloat16" else "dtype='bfloat16' or 'float32'"
+        raise UnsupportedModelError(
+            f"`{model.name}` must answer a tiny prompt with finite logits; in {dtype} "
+            f"{int((~torch.isfinite(logits)).sum())} of {logits.numel()} are not; load it with {remedy}."
+        )
     embeds = model.embed(ids, pixels)[None]
     positions = model.family.positions(model.hf, ids, pixels)[:, None]
     mask = torch.ones(1, len(ids), device=ids.device, dtype=torch.long)
 
     states, heads = _record(model, lambda: model.decode(embeds, mask, positions))
     direct = states.pop("output")
-    _same(model, "image positions and rotary positions", model.lm_head(direct)[0], logits)
+    same_logits(model, "image positions and rotary positions", model.lm_head(direct)[0], logits)
     _check_layers(model, states, heads, len(ids))
     last = states[model.n_layers - 1][0]
     scaled = (last.float() * model.norm_scale(last)).to(last.dtype)
-    _same(model, "the final norm scales the last layer's output", model.lm_head(scaled), logits)
+    same_logits(model, "the final norm scales the last layer's output", model.lm_head(scaled), logits)
 
     added = _with_added(model, 0.0, lambda: model.decode(embeds, mask, positions))
-    _same(model, "adding zero after a layer changes nothing", model.lm_head(added)[0], logits)
+    same_logits(model, "adding zero after a layer changes nothing", model.lm_head(added)[0], logits)
     moved = _with_added(model, 1.0, lambda: model.decode(embeds, mask, positions))
     if torch.equal(moved, direct):
         _refuse(model, "adding to a layer's output must change the model's output", "no change")
@@ -131,10 +184,15 @@ def _check_cache(model: Model, embeds: Tensor, mask: Tensor, positions: Tensor, 
     cache, cut = DynamicCache(), embeds.shape[1] - 1
     model.decode(embeds[:, :cut], mask[:, :cut], positions[:, :, :cut], cache)
     last = model.decode(embeds[:, cut:], mask, positions[:, :, cut:], cache)
-    _same(model, "a prompt continued from its cache gives the same answer", model.lm_head(last)[0], logits[-1:])
+    same_logits(model, "a prompt continued from its cache gives the same answer", model.lm_head(last)[0], logits[-1:])
 
 
-def _same(model: Model, claim: str, got: Tensor, expected: Tensor) -> None:
+def same_logits(model: Model, claim: str, got: Tensor, expected: Tensor) -> None:
+    """Refuse the model where logits differ by more than its type's rounding explains.
+
+    Raises:
+        UnsupportedModelError: They do, or they are not finite.
+    """
     difference = float((got.float() - expected.float()).abs().max() / expected.float().abs().max())
     limit = TOLERANCE.get(model.dtype, LOW_PRECISION_TOLERANCE)
     if not difference <= limit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,30 +122,51 @@ def reading(source: Source) -> Iterator[None]:
     import torch
 
     try:
-        yield
+        with _quiet():
+            yield
     except (TrimtabError, KeyboardInterrupt):
         raise
     except ImportError as error:
         raise MissingDependencyError(
-            f"`name_or_path` of load needs a package that is not installed: {_first_line(error)}; install it to load "
+            f"`name_or_path` of load needs a package that is not installed: {first_line(error)}; install it to load "
             f"{source.path}."
         ) from error
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise UsageError(
-            f"`device` of load must have room for {source.path}; it ran out of memory ({_first_line(error)}); give "
+            f"`device` of load must have room for {source.path}; it ran out of memory ({first_line(error)}); give "
             "another device, device_map='auto', or dtype='bfloat16'."
         ) from error
     except Exception as error:
         raise UsageError(
             f"`name_or_path` of load must be a bundled name ({', '.join(pocket.CHECKPOINTS)}), a model folder or a "
-            f"Hub id; {source.path} cannot be loaded ({_first_line(error)}); check the name, or that the folder is "
+            f"Hub id; {source.path} cannot be loaded ({first_line(error)}); check the name, or that the folder is "
             "complete."
         ) from error
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    said = lines[0].strip().rstrip(".:") if lines else ""
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out what transformers logs of a checkpoint, which is said in errors; and its bars, off a terminal."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, with its kind where that is needed to understand it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].endswith(":"):
+        lines = lines[1:]
+    said = lines[0].rstrip(".:") if lines else ""
     return said if isinstance(error, OSError | ValueError) and said else f"{type(error).__name__}: {said}".rstrip(": ")
 
 
@@ -190,7 +212,7 @@ def _reachable(path: str, options: dict[str, Any]) -> dict[str, Any]:
         for name in ("config.json", "adapter_config.json")
     )
     if not any(isinstance(found, str) for found in cached):
-        why = "local files only" if unreachable is None else f"the Hub cannot be reached: {_first_line(unreachable)}"
+        why = "local files only" if unreachable is None else f"the Hub cannot be reached: {first_line(unreachable)}"
         raise _not_on_hub(path, f"{why}, and it was not downloaded before") from unreachable
     return options
 

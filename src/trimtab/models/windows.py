@@ -1,0 +1,95 @@
+"""Prove that every decoder layer sees the whole prompt, however long: no window cuts what a token attends to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trimtab.errors import UnsupportedModelError
+from trimtab.models.model import Model
+
+LONG = 32768
+"""Tokens tried where the configuration names no longest prompt."""
+
+
+@torch.no_grad()
+def check_windows(model: Model) -> None:
+    """Ask each layer which of the earlier tokens the last one sees, in the longest prompt the model takes.
+
+    One field of a configuration does not tell: families name windows in different ways, or only act on them. So the
+    decoder itself is asked for one token behind a cache that only claims to be long; attention is left out, so this
+    costs less than a token.
+
+    Raises:
+        UnsupportedModelError: A layer sees less than all.
+    """
+    length = getattr(model.text_config, "max_position_embeddings", None) or LONG
+    masks: list[Any] = []
+    first = torch.zeros(1, dtype=torch.long, device=model.device)
+    axes = len(model.family.positions(model.hf, first, []))
+    with _attention_recorded(model, masks):
+        model.decode(
+            model.embedding(first)[None],
+            torch.ones(1, length, dtype=torch.long, device=model.device),
+            torch.full((axes, 1, 1), length - 1, device=model.device),
+            _claiming(length - 1, model),
+        )
+    if len(masks) != model.n_layers:
+        raise UnsupportedModelError(
+            f"`{model.name}` must attend once in each of its {model.n_layers} layers; {len(masks)} did; load a model "
+            "of a known family, unchanged."
+        )
+    for layer, mask in enumerate(masks):
+        seen = length if mask is None else int(_visible(mask).sum(-1).min())
+        if seen < length:
+            raise UnsupportedModelError(
+                f"`{model.name}` must attend to the whole prompt in every layer; layer {layer} sees {seen} of {length} "
+                "tokens (a sliding window), and what trimtab shares between prompts would be wrong; if your prompts "
+                "are shorter than the window, set `sliding_window` to null in its config.json."
+            )
+
+
+def _visible(mask: Tensor) -> Tensor:
+    """Which keys a mask shows, be it boolean or added to the scores."""
+    return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
+
+
+def _claiming(length: int, model: Model) -> Any:
+    """A cache that claims so many tokens for each layer, and holds none."""
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer
+
+    cache = DynamicCache()
+    for _ in model.layers:
+        layer = DynamicLayer()
+        layer.keys = layer.values = torch.zeros(1, device=model.device, dtype=model.dtype).expand(1, 1, length, 1)
+        layer.is_initialized = True
+        cache.layers.append(layer)
+    return cache
+
+
+@contextmanager
+def _attention_recorded(model: Model, masks: list[Any]) -> Iterator[None]:
+    """Keep each layer's mask, and leave its attention out, inside the block."""
+
+    def skip(hidden_states: Tensor, *_: Any, attention_mask: Any = None, **__: Any) -> tuple[Tensor, None]:
+        masks.append(attention_mask)
+        return torch.zeros_like(hidden_states), None
+
+    before: list[tuple[nn.Module, Any]] = [
+        (attention, vars(attention).get("forward")) for attention in model.attentions
+    ]
+    for attention, _ in before:
+        attention.forward = skip
+    try:
+        yield
+    finally:
+        for attention, forward in before:
+            if forward is None:
+                del attention.forward
+            else:
+                attention.forward = forward
