@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from trimtab.errors import UnsupportedMethodError
 from trimtab.models.family import Pixels, register, text_positions
 from trimtab.models.offload import home
 from trimtab.models.patches import inputs_of
@@ -53,13 +54,14 @@ class Llava:
         return self.pixels(hf, image_processor, Image.new("RGB", (64, 64)), "").n_tokens
 
     def pixels(self, hf: nn.Module, image_processor: Any, image: Image.Image, key: str) -> Pixels:
-        """Normalised pixels; one position a patch, and one more where the class token is kept."""
+        """Normalised pixels; a position for each feature of the tower, without the first where it is left out."""
         pixel_values = processed(image_processor, image)["pixel_values"]
         config = cast(Any, hf).config
         height, width = pixel_values.shape[-2:]
         patch = config.vision_config.patch_size
-        class_token = 0 if config.vision_feature_select_strategy == "default" else 1
-        return Pixels({"pixel_values": pixel_values}, (height // patch) * (width // patch) + class_token, key)
+        features = (height // patch) * (width // patch) + has_class_token(hf)
+        dropped = config.vision_feature_select_strategy == "default"
+        return Pixels({"pixel_values": pixel_values}, features - dropped, key)
 
     def embed_images(self, hf: nn.Module, pixels: list[Pixels]) -> list[Tensor]:
         """Run the vision tower and the projector on all pictures at once."""
@@ -80,6 +82,11 @@ class Llava:
         picture. Where the class token is kept as a feature, its attention to itself comes first.
         """
         model, config = cast(Any, hf).model, cast(Any, hf).config
+        if not has_class_token(hf):
+            raise UnsupportedMethodError(
+                f"`image_counterfactual` must have a map of the picture's attention; the vision tower of this "
+                f"{self.name} has no class token to read it at; use a method that leaves the picture as it is."
+            )
         layers = getattr(model.vision_tower, "vision_model", model.vision_tower).encoder.layers
         chosen = config.vision_feature_layer
         # The tower's hidden states begin with its embeddings, so layer k makes the one numbered k + 1.
@@ -106,6 +113,11 @@ class Llava:
 
     def guard(self, hf: nn.Module) -> None:
         """LLaVA has no silent trap to close."""
+
+
+def has_class_token(hf: nn.Module) -> bool:
+    """Whether the tower's features begin with one of the whole picture, as CLIP's do and SigLIP's do not."""
+    return any(name.endswith("class_embedding") for name, _ in cast(Any, hf).model.vision_tower.named_parameters())
 
 
 register(Llava())

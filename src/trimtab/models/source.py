@@ -163,6 +163,8 @@ def _quiet() -> Iterator[None]:
 
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, with its kind where that is needed to understand it."""
+    if type(error).__name__ == "UnpicklingError":
+        return "its pickle holds more than tensors, which could be a program, and is not read"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].endswith(":"):
         lines = lines[1:]

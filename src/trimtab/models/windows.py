@@ -80,9 +80,7 @@ def _attention_recorded(model: Model, masks: list[Any]) -> Iterator[None]:
         masks.append(attention_mask)
         return torch.zeros_like(hidden_states), None
 
-    before: list[tuple[nn.Module, Any]] = [
-        (attention, vars(attention).get("forward")) for attention in model.attentions
-    ]
+    before = [(attention, vars(attention).get("forward")) for attention in model.attentions]
     for attention, _ in before:
         attention.forward = skip
     try:
