@@ -27,7 +27,7 @@ def check_windows(model: Model) -> None:
     Raises:
         UnsupportedModelError: A layer sees less than all.
     """
-    length = getattr(model.text_config, "max_position_embeddings", None) or LONG
+    length = model.max_positions or LONG
     masks: list[Any] = []
     first = torch.zeros(1, dtype=torch.long, device=model.device)
     axes = len(model.family.positions(model.hf, first, []))

@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from trimtab import pocket
 from trimtab.errors import MissingDependencyError
 from trimtab.interference.harden.config import HardenConfig, LoraConfig
 from trimtab.models import Model
@@ -26,7 +27,9 @@ class Adapters:
 
     def save(self, folder: Path) -> None:
         """Write the adapters; ``trimtab.load(folder)`` puts them on the model they were trained on."""
-        self.peft.peft_config["default"].base_model_name_or_path = self.model.name
+        name = self.model.name
+        local = name not in pocket.CHECKPOINTS and Path(name).is_dir()
+        self.peft.peft_config["default"].base_model_name_or_path = str(Path(name).resolve()) if local else name
         self.peft.save_pretrained(str(folder), save_embedding_layers=False)
 
 
