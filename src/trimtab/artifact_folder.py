@@ -115,9 +115,7 @@ def check_model(name: str, made_for: tuple[str, str], model: Any) -> None:
         ArtifactError: The fingerprints differ.
     """
     if model.fingerprint != made_for[1]:
-        same = (
-            " (other weights under one name, or an artifact of an earlier trimtab)" if model.name == made_for[0] else ""
-        )
+        same = " (other weights under one name, or an artifact of an earlier trimtab)"
         raise ArtifactError(
             f"`model` of artifact {name!r} must be the one it was fitted on, {made_for[0]} (fingerprint "
             f"{made_for[1]}); got {model.name} (fingerprint {model.fingerprint})"
