@@ -32,7 +32,7 @@ def shown(value: Any) -> str:
     """Return a value as an error message shows it: whole if it is short."""
     if isinstance(value, int) and value.bit_length() > 128:
         return "a number of more than 38 digits"  # Python refuses to write very large ones
-    return _short.repr(value)
+    return _short.repr(list(value) if isinstance(value, tuple) else value)
 
 
 def call_explained(kind: Class) -> Class:
@@ -96,7 +96,8 @@ def check_value(name: str, owner: str, hint: Any, value: Any) -> None:
     least = 0 if name in ("seed", "seeds") else -LARGEST
     for number in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(number, int) and not least <= number <= largest:
-            raise UsageError(f"`{name}` of {owner} must be in {least}..{largest}; got {shown(number)}.")
+            rule = f"in 0..{largest}" if least == 0 else f"at most {largest} and at least its negative"
+            raise UsageError(f"`{name}` of {owner} must be {rule}; got {shown(number)}.")
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -137,3 +138,132 @@ def test_the_installed_command_reports_an_error_and_its_code(tmp_path):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: ")
     assert "Traceback" not in done.stderr
+
+
+def broken(_name: str, **_options) -> None:
+    raise KeyError("nobody [/expected] this")
+
+
+def test_a_bug_is_one_sentence_and_its_traceback_is_in_a_file(invoke, data, monkeypatch):
+    import trimtab
+
+    monkeypatch.setattr(trimtab, "load", broken)
+    result = invoke("models", "show", "tiny")
+    assert (result.exit_code, result.stdout) == (1, "")
+    message = one_sentence(result)
+    assert "this is a bug" in message
+    assert "nobody [/expected] this" in message
+    kept = Path(message.rpartition(" is in ")[2].rstrip("."))
+    assert kept.read_text().startswith("Traceback")
+    kept.unlink()
+
+
+def test_tracebacks_are_printed_to_those_who_ask(invoke, data, monkeypatch):
+    import trimtab
+
+    monkeypatch.setattr(trimtab, "load", broken)
+    monkeypatch.setenv("TRIMTAB_TRACEBACK", "1")
+    result = invoke("models", "show", "tiny")
+    assert "Traceback" in result.stderr
+    message = result.stderr.strip().splitlines()[-1]
+    assert message.startswith("Error: ")
+    Path(message.rpartition(" is in ")[2].rstrip(".")).unlink()
+    assert "Traceback" in invoke("data", "show", "nowhere.jsonl").stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "not enough memory"),
+        (PermissionError(13, "Permission denied", "/there"), "/there: Permission denied"),
+        (ModuleNotFoundError("No module named 'x'", name="x.y"), "pip install x"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_the_machine_refuses_is_no_bug(invoke, data, monkeypatch, error, said):
+    import trimtab
+
+    def refused(_name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(trimtab, "load", refused)
+    result = invoke("models", "show", "tiny")
+    assert result.exit_code in (1, 3)
+    assert said in one_sentence(result)
+
+
+def test_with_json_an_error_is_a_sentence_on_stderr_and_stdout_is_empty(invoke, data):
+    result = invoke("data", "show", "nowhere.jsonl", "--json")
+    assert result.exit_code == 1
+    one_sentence(result)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["measure", "tiny", "items.jsonl", "--out", "items.jsonl"],
+        ["measure", "tiny", "items.jsonl", "--out", "items.jsonl/rows.parquet"],
+        ["fit", "mean", "tiny", "items.jsonl", "--target", "image", "--out", "full"],
+        ["evaluate", "tiny", "items.jsonl", "--out", "full"],
+        ["evaluate", "tiny", "items.jsonl", "--artifact", "full"],
+        ["evaluate", "tiny", "items.jsonl", "--artifact", "items.jsonl"],
+        ["generate", "tiny", "--question", "What?", "--artifact", "nowhere"],
+        ["circuits", "tiny", "items.jsonl", "--out", "full"],
+        ["interference", "tiny", "items.jsonl", "--out", "full"],
+        ["harden", "tiny", "items.jsonl", "--out", "full"],
+        ["demo", "--out", "full"],
+        ["data", "export", "items.jsonl", "full"],
+        ["measure", "pocket-qwn", "items.jsonl"],
+        ["measure", "tiny", "items.jsonl", "--device", "cuda:99"],
+        ["harden", "tiny", "items.jsonl", "--report-to", "zzz"],
+        ["circuits", "tiny", "items.jsonl", "--split", "nowhere"],
+    ],
+    ids=" ".join,
+)
+def test_what_can_be_refused_is_refused_before_a_model_is_loaded(invoke, data, tmp_path, monkeypatch, arguments):
+    import trimtab
+
+    def loaded(*_names, **_options) -> None:
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr(trimtab, "load", loaded)
+    monkeypatch.setattr("trimtab.study.run.load", loaded)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "README.txt").write_text("mine")
+    result = invoke(*arguments)
+    assert result.exit_code in (1, 2), result.output
+    message = one_sentence(result)
+    assert "this is a bug" not in message
+    assert (tmp_path / "full" / "README.txt").read_text() == "mine"
+
+
+def test_lora_needs_peft_and_says_so_first(invoke, data, monkeypatch):
+    monkeypatch.setattr("trimtab.cli.early.find_spec", lambda _name: None)
+    result = invoke("harden", "tiny", data)
+    assert result.exit_code == 3
+    assert "pip install 'trimtab[train]'" in one_sentence(result)
+
+
+def test_options_of_loading_reach_it(invoke, data, monkeypatch):
+    import trimtab
+
+    given = {}
+
+    def loaded(name, **options):
+        given.update(options)
+        raise MemoryError
+
+    monkeypatch.setattr(trimtab, "load", loaded)
+    chosen = ("--dtype", "bfloat16", "--device", "cpu", "--attention", "eager", "--max-pixels", 0, "--revision", "main")
+    invoke("models", "show", "tiny", *chosen, "--local-files-only")
+    assert given == {
+        "dtype": "bfloat16",
+        "device": "cpu",
+        "attention": "eager",
+        "max_pixels": None,
+        "revision": "main",
+        "local_files_only": True,
+    }
+    both = invoke("models", "show", "tiny", "--device", "cpu", "--device-map", "auto")
+    assert both.exit_code == 2
+    assert "exclude each other" in one_sentence(both)

@@ -15,6 +15,7 @@ from trimtab.cli.safe_text import safe, safe_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from rich.table import Table
 
 PIPE_WIDTH = 140
 """Columns of a table that no terminal will fold."""
@@ -47,12 +48,54 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         left: How many columns, from the first, hold words rather than numbers.
         gap: Blanks between columns.
     """
-    from rich import box
     from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, emoji=False)
+    for numbers_whole in (True, False):
+        widths = _least_widths(columns, rows, left, numbers_whole=numbers_whole)
+        if sum(widths) + gap * len(widths) <= console.width:
+            console.print(_table(title, columns, rows, left, gap, widths))
+            return
+    _print_one_by_one(title, columns, rows)
+
+
+WORD = 16
+"""Columns of a terminal that a word gets before it is broken."""
+
+
+def _least_widths(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], left: int, *, numbers_whole: bool
+) -> list[int]:
+    """Return the width below which each column cannot be read: that of its longest word, or of a whole number."""
+    from rich.cells import cell_len
+
+    found = []
+    for place, heading in enumerate(columns):
+        cells = [safe(heading), *(safe(row[place]) for row in rows if row)]
+        if place >= left and numbers_whole:
+            found.append(max(map(cell_len, cells)))
+        else:
+            found.append(min(WORD, max((cell_len(word) for cell in cells for word in cell.split()), default=1)))
+    return found
+
+
+def _print_one_by_one(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a line for each cell, where the terminal is too narrow for a table."""
+    print_line(title)
+    for row in rows:
+        print_line("")
+        for heading, cell in zip(columns, row, strict=bool(row)):
+            print_line(f"{heading}: {cell}" if heading else cell)
+
+
+def _table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], left: int, gap: int, widths: Sequence[int]
+) -> Table:
+    """Lay out a table whose columns are at least so wide."""
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, emoji=False)
     table = Table(
         title=Text(safe(title)),
         title_justify="left",
@@ -61,13 +104,18 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
         padding=(0, gap - 1, 0, 0),
     )
     for place, heading in enumerate(columns):
-        table.add_column(Text(safe(heading)), justify="left" if place < left else "right", no_wrap=place >= left)
+        table.add_column(
+            Text(safe(heading)),
+            justify="left" if place < left else "right",
+            overflow="fold",
+            min_width=widths[place],
+        )
     for row in rows:
         if row:
             table.add_row(*(Text(safe(cell)) for cell in row))
         else:
             table.add_section()
-    console.print(table)
+    return table
 
 
 class BarProgress:
@@ -79,6 +127,9 @@ class BarProgress:
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
         """Show a bar while the block runs."""
+        if not total:
+            yield lambda _n: None
+            return
         bar = self.bars.add_task(safe(title), total=total)
         yield lambda n: self.bars.advance(bar, n)
         self.bars.update(bar, completed=total)
@@ -97,6 +148,9 @@ class LineProgress:
     @contextmanager
     def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
         """Say that a task begins, how far it is at most every few seconds, and, if it took as long, that it is done."""
+        if not total:
+            yield lambda _n: None
+            return
         started = said = self.now()
         done = 0
         remark(f"{title}: {total} to do")
