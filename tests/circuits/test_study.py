@@ -9,12 +9,14 @@ import pytest
 from pandas import read_parquet
 
 from tests.circuits.conftest import conflict
+from tests.contribution.items import conflict_items, image
 from trimtab.circuits import load_head_set
 from trimtab.data.prompts import INSTRUCTIONS
 from trimtab.errors import RunFolderError, UsageError
 from trimtab.models import Model
 from trimtab.report.circuits import write_circuits_report
 from trimtab.study.circuits import CircuitsPlan, answer_claims, read_circuits, run_circuits
+from trimtab.testing import tiny_model
 from trimtab.testing.planted_circuit import COLOURS, CONTEXT, QUESTION, ROUTING_HEAD, colour_picture, planted_circuit
 
 PLAN = CircuitsPlan(
@@ -197,3 +199,19 @@ def test_any_artifact_is_loaded_from_its_folder(run, model, tmp_path):
     assert isinstance(load_any_artifact(run / "artifacts" / "heads-text", model), HeadSet)
     folder = NoSteering(target="text").fit(model, []).save(tmp_path / "none")
     assert isinstance(load_any_artifact(folder, model), Artifact)
+
+
+def test_too_few_items_are_refused_before_any_work(model, tmp_path):
+    with pytest.raises(UsageError, match="must be at least 8, .* got 7; a verdict takes some 40"):
+        run_circuits(PLAN, tmp_path / "run", model, items()[:7])
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_fewest_items_are_enough(tmp_path):
+    plan = replace(PLAN, model="tiny", score_items=48, validation_items=40, test_items=80, share=0.2, max_new_tokens=1)
+    bad = replace(items()[0], id="bad", question="\ud800")
+    few = [*conflict_items(8), bad]
+    few = [replace(item, image=image(k)) for k, item in enumerate(few)]
+    summary = read_circuits(run_circuits(plan, tmp_path / "run", tiny_model("llava", layers=2), few))
+    assert [row["id"] for row in summary["skipped"]] == ["bad"]
+    assert summary["scored"]["cases"] >= 4

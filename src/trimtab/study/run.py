@@ -72,9 +72,10 @@ def run_study(
             "data": items.describe(),
         },
     )
-    measured, fitted, evaluated, controlled, counted = [], [], [], [], []
+    skipped, measured, fitted, evaluated, controlled, counted = [], [], [], [], [], []
     for model in models.values():
         study = ModelStudy(plan, folder, model, items, progress)
+        skipped += study.admit()
         measured += study.measure()
         fit = study.fit()
         fitted += fit
@@ -92,7 +93,8 @@ def run_study(
     if controls is not None:
         folder.write(CONTROLS, lambda part: controls.to_parquet(part, index=False))
     folder.write(
-        SUMMARY, as_json(summarise(plan, identities, answers, contributions, chosen, refused, controls, costs))
+        SUMMARY,
+        as_json(summarise(plan, identities, answers, contributions, chosen, refused, controls, costs, skipped)),
     )
     return folder.path
 

@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,12 +17,14 @@ from trimtab.data.prompts import INSTRUCTIONS, Modality
 from trimtab.errors import UnsupportedMethodError
 from trimtab.models import Model
 from trimtab.steering import Artifact, TrainingSet, load_artifact
+from trimtab.study.admission import left_out, without
 from trimtab.study.controls import Control, evaluate_controls, joint_controls, unimodal_controls
 from trimtab.study.counting import costs
 from trimtab.study.evaluate import conditions, evaluate
 from trimtab.study.fit import fit_method, layers_needed
 from trimtab.study.plan import SWEPT, Plan
 from trimtab.study.progress import Progress
+from trimtab.study.records import Record, records
 from trimtab.study.run_folder import RunFolder, StepResult
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 NEUTRAL = "none"
 """Name of the prompt without an instruction in tables."""
+
+SPLITS = ("train", "validation", "test", "joint")
 
 REFUSED = "refused"
 """Note of a step whose method the model cannot take: why."""
@@ -83,6 +87,16 @@ class ModelStudy:
     model: Model
     items: StudyItems
     progress: Progress
+
+    def admit(self) -> list[Record]:
+        """Leave out the items that the model cannot take, and return a row for each, as ``left_out`` makes it."""
+        splits = {name: getattr(self.items, name) for name in SPLITS}
+        with self.progress.task(f"{self.model.name}: check items", sum(map(len, splits.values()))) as advance:
+            step = self._step("admission", lambda: left_out(self.model, splits, self.plan.protocols))
+            advance(sum(map(len, splits.values())))
+        rows = records(step.table)
+        self.items = replace(self.items, **{name: without(items, name, rows) for name, items in splits.items()})
+        return rows
 
     def measure(self) -> list[StepResult]:
         """Measure the contribution of both modalities, without an instruction and under each."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ def summarise(
     refused: list[Record],
     controls: DataFrame | None = None,
     costs: DataFrame | None = None,
+    skipped: Sequence[Record] = (),
 ) -> dict[str, Any]:
     """Build the summary of a study. It holds no times, so that equal studies have equal summaries.
 
@@ -46,6 +48,7 @@ def summarise(
         refused: ``model, method, target, reason`` of methods that a model cannot take.
         controls: Judged answers to items without a conflict; the rows of ``evaluate_controls``.
         costs: Work of single answers; the rows of ``costs``, whose seconds are left out.
+        skipped: ``model, split, row, id, reason`` of items that a model cannot take.
     """
     judged = records(answers)
     chosen = [row for row in judged if row["chosen"]]
@@ -62,6 +65,7 @@ def summarise(
         "models": models,
         "artifacts": _plain(artifacts),
         "refused": refused,
+        "skipped": list(skipped),
         "rows": [_rounded(row) for row in rows],
         "contribution": [_rounded(row) for row in _contribution_rows(records(contributions), plan.seed)],
         "paired": [_rounded(row) for row in _corrected(_paired_rows(plan, list(models), chosen))],

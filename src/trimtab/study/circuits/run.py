@@ -28,6 +28,7 @@ from trimtab.circuits import (
 )
 from trimtab.circuits.interventions import choose_strength
 from trimtab.data import Item, Items, items_fingerprint, split_items, valid_answers
+from trimtab.data.admission import check_items
 from trimtab.data.prompts import INSTRUCTIONS, MODALITIES
 from trimtab.errors import UsageError
 from trimtab.models import Model
@@ -54,6 +55,7 @@ from trimtab.study.run_folder import PROVENANCE, SUMMARY, RunFolder
 SCHEMA_VERSION = 1
 KIND = "circuits"
 DIGITS = 6
+LEAST_ITEMS = 8
 PARTS = {"score": 0.3, "validation": 0.25, "test": 0.45}
 
 
@@ -91,7 +93,9 @@ def run_circuits(
     config = {KIND: plan.resolved(), "model": model.fingerprint, "data": fingerprints}
     folder = RunFolder(out, config)
     steps = CircuitSteps(plan, folder, model, parts, valid_answers(items), progress or Silent())
+    skipped = steps.admit()
     summary = _rounded(_summary(plan, steps, folder))
+    summary["skipped"] = skipped
     summary["claims"] = [claim._asdict() for claim in answer_claims(summary)]
     folder.write(SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     notes = folder.steps()
@@ -110,8 +114,19 @@ def run_circuits(
 
 
 def _parts(plan: CircuitsPlan, items: Sequence[Item]) -> dict[str, Items]:
+    """Share items among the parts.
+
+    Raises:
+        UsageError: They are too few, or share too few pictures.
+    """
     sizes = {"score": plan.score_items, "validation": plan.validation_items, "test": plan.test_items}
-    split = split_items(items, PARTS, plan.seed)
+    found = check_items(items, "`items` of circuits")
+    if len(found) < LEAST_ITEMS:
+        raise UsageError(
+            f"`items` of circuits must be at least {LEAST_ITEMS}, to score heads, choose among them and test them on "
+            f"different ones; got {len(found)}; a verdict takes some 40."
+        )
+    split = split_items(found, PARTS, plan.seed)
     return {name: choose_items(split[name], size, plan.seed) for name, size in sizes.items()}
 
 
@@ -131,7 +146,7 @@ def _summary(plan: CircuitsPlan, steps: CircuitSteps, folder: RunFolder) -> dict
         "lens": lens_curves(records(steps.lens()), plan.seed),
         "layers": layer_curves(layers, baseline, plan.seed),
         "deep_sums": deep_sums(layers, baseline, model.n_layers, plan.seed),
-        "scored": {"cases": len(steps.successes or steps.cases), "follow_both": bool(steps.successes)},
+        "scored": {"cases": len(steps.scored), "follow_both": steps.scored is steps.successes},
         "heads": head_rows(scores),
         "choices": choices(scores, plan.share, plan.seed),
     }

@@ -28,16 +28,21 @@ from trimtab.circuits import (
 )
 from trimtab.circuits.readouts import FOLLOWING, LABELS
 from trimtab.data import Item, Items
-from trimtab.data.prompts import prompt_for
+from trimtab.data.prompts import MODALITIES, prompt_for
 from trimtab.engine import encode
+from trimtab.errors import UsageError
 from trimtab.models import Model
+from trimtab.study.admission import left_out, without
 from trimtab.study.circuits.plan import SCORES, CircuitsPlan
 from trimtab.study.progress import Progress
-from trimtab.study.records import records
+from trimtab.study.records import Record, records
 from trimtab.study.run_folder import RunFolder, StepResult
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+LEAST_SCORED = 2
+"""Items to score heads on: with one, nothing says whether its scores are those of others."""
 
 
 @dataclass(eq=False)
@@ -65,6 +70,24 @@ class CircuitSteps:
         """How items are asked."""
         return TaskConfig(answer_tokens=self.plan.answer_tokens)
 
+    def admit(self) -> list[Record]:
+        """Leave out the items that the model cannot take, and return a row for each, as ``left_out`` makes it.
+
+        Raises:
+            UsageError: Too few are left to begin with.
+        """
+        table = self._step("admission", 1, lambda _advance: left_out(self.model, dict(self.items), ["open"]))
+        rows = records(table)
+        self.items = {part: without(items, part, rows) for part, items in self.items.items()}
+        usable = len(self.cases) // len(MODALITIES)
+        if usable < LEAST_SCORED:
+            raise UsageError(
+                f"`items` of circuits must leave at least {LEAST_SCORED} that heads can be scored on; {usable} of the "
+                f"{len(self.items['score']) + sum(row['split'] == 'score' for row in rows)} chosen for it can be used; "
+                "give more items."
+            )
+        return rows
+
     @cached_property
     def cases(self) -> Cases:
         """The cases of the score items."""
@@ -76,6 +99,12 @@ class CircuitSteps:
         followed = {(row["id"], row["target"]) for row in records(self.baseline()) if row["label"] == LABELS[FOLLOWING]}
         both = {item for item, _ in followed if {(item, "image"), (item, "text")} <= followed}
         return Cases([case for case in self.cases if case.item.id in both], self.cases.skipped)
+
+    @property
+    def scored(self) -> Cases:
+        """The cases that heads are scored on."""
+        enough = len({case.item.id for case in self.successes}) >= LEAST_SCORED
+        return self.successes if enough else self.cases
 
     def baseline(self) -> DataFrame:
         """Read the intact model: with either instruction, and the margin it has without one."""
@@ -156,12 +185,12 @@ class CircuitSteps:
     def scores(self) -> dict[str, HeadScores]:
         """Score all heads in every way, on cases that follow under both instructions.
 
-        Where there are none, on all cases, without patching: it says how far a margin is moved from one answer to the
-        other, and there is no such way to go.
+        Where fewer than two items do, on all cases, without patching: it says how far a margin is moved from one answer
+        to the other, and where the model does not follow there is no such way to go.
         """
         at = tuple(place for place in SCOPES[self.plan.scope] if place != "generated")
-        ways = SCORES if self.successes else [score for score in SCORES if score != "patching"]
-        cases = self.successes or self.cases
+        ways = SCORES if self.scored is self.successes else [score for score in SCORES if score != "patching"]
+        cases = self.scored
         return {score: self._scores(score, cases, at) for score in ways}
 
     def _scores(self, score: Any, cases: Sequence[Any], at: Any) -> HeadScores:
