@@ -41,7 +41,7 @@ def fail() -> Image.Image:
 
 
 def broken(model: Model) -> dict[str, Item]:
-    """An item for each way to be wrong."""
+    """An item for each way to be wrong, and one with the model's own image token, which is plain text in a context."""
     good = conflict_items(1)[0]
     token = model.tokenizer.convert_ids_to_tokens(model.image_token)
     return {
@@ -63,9 +63,8 @@ def mixed(model: Model) -> list[Item]:
 
 def test_a_bad_item_is_left_out_and_the_others_stay(model: Model, mixed):
     found = admit_items(model, mixed, lambda item: [prompt_for(item)], "`items` of f")
-    kept = {item.id for item in found.items} - {"token"}  # taken as plain text, or refused
-    assert kept == {"item-0", "item-1"}
-    assert [s.row for s in found.skipped if "token" not in s.reason] == [2, 3, 4, 6, 7, 8]
+    assert [item.id for item in found.items] == ["item-0", "token", "item-1"]
+    assert [s.row for s in found.skipped] == [2, 3, 4, 6, 7, 8]
     assert all(len(s.reason) < 600 for s in found.skipped)
 
 
@@ -129,6 +128,16 @@ def test_a_picture_that_the_vision_tower_refuses_is_found_among_others(model: Mo
     monkeypatch.setattr(type(model.family), "embed_images", refuse)
     assert admit(model, prompts) == {1: "the model cannot take it (RuntimeError: bad picture)"}
     model.forget_images()
+
+
+def test_a_prompt_that_does_not_fit_the_positions(model: Model):
+    positions = model.max_positions
+    assert positions is not None
+    short, long = (Prompt("What?", context="dog " * n) for n in (3, positions))
+    assert admit(model, [short, long]).keys() == {1}
+    room = positions - len(encode(model, short))
+    assert admit(model, [short], new_tokens=room) == {}
+    assert "positions" in admit(model, [short], new_tokens=room + 1)[0]
 
 
 def test_a_lack_of_memory_is_no_ones_fault(model: Model, monkeypatch):

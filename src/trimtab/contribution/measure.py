@@ -91,7 +91,8 @@ def ask(
         made[item.id] = question = _question(model, item, method, instruction)
         return [question.encoded]
 
-    found = admit_items(model, items, encoded, ITEMS)
+    steps = method.steps if isinstance(method, ContributionConfig) else 1
+    found = admit_items(model, items, encoded, ITEMS, new_tokens=steps - 1)
     return [made[item.id] for item in found.items], found.skipped
 
 

@@ -52,7 +52,9 @@ class Admitted:
         return self
 
 
-def admit_items(model: Model, items: Iterable[Item], ask: Ask, what: str, *, also: Also | None = None) -> Admitted:
+def admit_items(
+    model: Model, items: Iterable[Item], ask: Ask, what: str, *, also: Also | None = None, new_tokens: int = 0
+) -> Admitted:
     """Make the prompts of items, and leave out the items of which the model cannot take one.
 
     Args:
@@ -62,6 +64,7 @@ def admit_items(model: Model, items: Iterable[Item], ask: Ask, what: str, *, als
         what: What errors call the items, such as "`items` of evaluate".
         also: Makes further prompts that will be asked in place of each, such as those under an instruction; they are
             looked at and not kept.
+        new_tokens: Longest answer to them.
 
     Returns:
         The items that are left, with their prompts; the others are logged.
@@ -70,12 +73,14 @@ def admit_items(model: Model, items: Iterable[Item], ask: Ask, what: str, *, als
         UsageError: Something else than items is given, or two have the same id.
     """
     every = check_items(items, what)
-    found = admit_each(model, every, ask, also=also)
+    found = admit_each(model, every, ask, also=also, new_tokens=new_tokens)
     say_left_out(found.skipped, len(every))
     return found
 
 
-def admit_each(model: Model, items: Sequence[Item], ask: Ask, *, also: Also | None = None) -> Admitted:
+def admit_each(
+    model: Model, items: Sequence[Item], ask: Ask, *, also: Also | None = None, new_tokens: int = 0
+) -> Admitted:
     """Do what ``admit_items`` does with items that are known to be sound; nothing is logged."""
     found = Admitted([], [], [])
     for start in range(0, len(items), CHUNK):
@@ -87,7 +92,7 @@ def admit_each(model: Model, items: Sequence[Item], ask: Ask, *, also: Also | No
             for base in own
             for prompt in (base, *(also(base) if also and isinstance(base, Prompt) else ()))
         ]
-        for which, reason in admit(model, [prompt for _, prompt in shown]).items():
+        for which, reason in admit(model, [prompt for _, prompt in shown], new_tokens=new_tokens).items():
             reasons.setdefault(shown[which][0], reason)
         for place, item in enumerate(chunk):
             if place in reasons:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from trimtab.engine.encode import Encoded, encode
+from trimtab.engine.encode import Encoded, check_length, encode
 from trimtab.engine.memory import out_of_memory
 from trimtab.engine.prompt import Prompt
 from trimtab.errors import TrimtabError
@@ -19,17 +19,18 @@ LONGEST_REASON = 500
 """Characters of a reason: some libraries quote the whole prompt."""
 
 
-def admit(model: Model, prompts: Sequence[Prompt | Encoded]) -> dict[int, str]:
+def admit(model: Model, prompts: Sequence[Prompt | Encoded], *, new_tokens: int = 0) -> dict[int, str]:
     """Encode each prompt and embed its pictures, and say which prompts the model cannot take.
 
-    Such are a picture that the image processor refuses or whose features are not finite, a text that holds the
-    model's own image token or that its tokenizer cannot read, and a prompt longer than the model's positions.
+    Such are a picture that the image processor refuses or whose features are not finite, a text that the tokenizer
+    cannot read, and a prompt that does not fit the model's positions.
     Embedded pictures stay in the model's cache, so what is asked next does not encode them again; a picture that
     several prompts show is looked at once. Nothing else is kept.
 
     Args:
         model: The model.
         prompts: The prompts.
+        new_tokens: Longest answer to each, which needs positions of its own.
 
     Returns:
         The reason for each refused prompt, by its place; empty if the model takes them all.
@@ -40,12 +41,13 @@ def admit(model: Model, prompts: Sequence[Prompt | Encoded]) -> dict[int, str]:
     positions = 0
     for place, prompt in enumerate(prompts):
         try:
-            pixels = (prompt if isinstance(prompt, Encoded) else encode(model, prompt)).pixels
+            encoded = prompt if isinstance(prompt, Encoded) else encode(model, prompt)
+            check_length(model, encoded, new_tokens)
         except Exception as error:  # whatever image processor and tokenizer make of it
             refused[place] = reason_of(error)
             continue
-        waiting.append((place, pixels))
-        positions += sum(p.n_tokens for p in pixels)
+        waiting.append((place, encoded.pixels))
+        positions += sum(p.n_tokens for p in encoded.pixels)
         if positions >= POSITIONS_AT_ONCE:
             refused |= _looked_at(model, waiting, faults)
             waiting, positions = [], 0

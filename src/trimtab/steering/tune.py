@@ -70,7 +70,9 @@ def tune(
             f"out for {STRENGTHS}."
         )
     what = "`validation` of tune"
-    asked = admit_items(model, validation, lambda item: [prompt_for(item)], what, also=instructed).require(what)
+    asked = admit_items(
+        model, validation, lambda item: [prompt_for(item)], what, also=instructed, new_tokens=max_new_tokens
+    ).require(what)
     prompts, items = [own[0] for own in asked.prompts], asked.items
     candidates = _candidates(method, model, train, layers, strengths, progress)
     asks = [ask for c in candidates for ask in c.artifact.asks(model, prompts)]

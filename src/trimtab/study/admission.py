@@ -15,13 +15,14 @@ from trimtab.study.run_folder import StepResult
 COLUMNS = ("model", "split", "row", "id", "reason")
 
 
-def left_out(model: Model, splits: dict[str, Items], protocols: Sequence[str]) -> StepResult:
+def left_out(model: Model, splits: dict[str, Items], protocols: Sequence[str], new_tokens: int) -> StepResult:
     """Ask a model for every item whether it takes it, plainly, under either instruction and in every protocol.
 
     Args:
         model: The model.
         splits: Items by the name of their split; one that is empty is left alone.
         protocols: Keys of ``PROTOCOLS``.
+        new_tokens: Longest answer.
 
     Returns:
         A row for each item that it does not take: ``model, split, row, id, reason``.
@@ -40,7 +41,7 @@ def left_out(model: Model, splits: dict[str, Items], protocols: Sequence[str]) -
         if not items:
             continue
         what = f"`items` of the split {split!r} of the study"
-        found = admit_items(model, items, asked, what, also=instructed).require(what)
+        found = admit_items(model, items, asked, what, also=instructed, new_tokens=new_tokens).require(what)
         rows += [
             {"model": model.name, "split": split, "row": row, "id": items[row - 1].id, "reason": reason}
             for row, reason in found.skipped

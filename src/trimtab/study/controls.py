@@ -71,7 +71,7 @@ def evaluate_controls(
     from pandas import DataFrame
 
     ways, asks = conditions(methods, strengths), Asks()
-    controls, prompts = _admitted(model, controls, ways)
+    controls, prompts = _admitted(model, controls, ways, max_new_tokens)
     places = [[asks.place(ask) for ask in way.artifact.asks(model, prompts, way.strength)] for way in ways]
     unsteered = [asks.place(Row(prompt)) for prompt in prompts]
     texts = answer(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress).texts
@@ -99,14 +99,21 @@ def evaluate_controls(
 
 
 def _admitted(
-    model: Model, controls: Sequence[Control], ways: Sequence[Condition]
+    model: Model, controls: Sequence[Control], ways: Sequence[Condition], new_tokens: int
 ) -> tuple[list[Control], list[Prompt]]:
     """Return the controls that the model can take, with their prompts; the controls of one item share its id."""
     by_kind = {kind: [control for control in controls if control.kind == kind] for kind in get_args(Kind)}
     prompts: dict[tuple[Kind, str], Prompt] = {}
     for kind, own in by_kind.items():
         items = [control.item for control in own]
-        found = admit_items(model, items, lambda item: [prompt_for(item)], "`controls`", also=partial(as_asked, ways))
+        found = admit_items(
+            model,
+            items,
+            lambda item: [prompt_for(item)],
+            "`controls`",
+            also=partial(as_asked, ways),
+            new_tokens=new_tokens,
+        )
         prompts |= {(kind, item.id): prompt for item, (prompt,) in zip(found.items, found.prompts, strict=True)}
     kept = [control for control in controls if (control.kind, control.item.id) in prompts]
     return kept, [prompts[control.kind, control.item.id] for control in kept]

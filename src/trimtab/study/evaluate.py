@@ -92,7 +92,8 @@ def evaluate(
     for way in ways:
         way.artifact.check(model)
     what = "`items` of evaluate"
-    found = admit_items(model, items, how.prompts, what, also=partial(as_asked, ways)).require(what)
+    found = admit_items(model, items, how.prompts, what, also=partial(as_asked, ways), new_tokens=max_new_tokens)
+    found.require(what)
     asked, skipped = list(zip(found.items, found.prompts, strict=True)), found.skipped
     valid = valid_answers(found.items) if valid is None else valid
     asks, prompts = Asks(), [prompt for _, prompts in asked for prompt in prompts]

@@ -92,7 +92,9 @@ class ModelStudy:
         """Leave out the items that the model cannot take, and return a row for each, as ``left_out`` makes it."""
         splits = {name: getattr(self.items, name) for name in SPLITS}
         with self.progress.task(f"{self.model.name}: check items", sum(map(len, splits.values()))) as advance:
-            step = self._step("admission", lambda: left_out(self.model, splits, self.plan.protocols))
+            step = self._step(
+                "admission", lambda: left_out(self.model, splits, self.plan.protocols, self.plan.longest_answer)
+            )
             advance(sum(map(len, splits.values())))
         rows = records(step.table)
         self.items = replace(self.items, **{name: without(items, name, rows) for name, items in splits.items()})

@@ -128,7 +128,8 @@ def _prepared(
         made[item.id] = [_Asked(view, way, WAYS[way](prompt, item)) for view, prompt in prompts for way in config.ways]
         return [row.prompt for asked in made[item.id] for row in _rows_of(asked.row)]
 
-    found = admit_each(model, items, ask)
+    new_tokens = config.max_new_tokens if "generation" in config.scoring else 0
+    found = admit_each(model, items, ask, new_tokens=new_tokens)
     skipped += [Skipped(start + row, reason) for row, reason in found.skipped]
     return [asked for item in found.items for asked in made[item.id]]
 

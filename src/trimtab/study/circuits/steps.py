@@ -76,7 +76,9 @@ class CircuitSteps:
         Raises:
             UsageError: Too few are left to begin with.
         """
-        table = self._step("admission", 1, lambda _advance: left_out(self.model, dict(self.items), ["open"]))
+        table = self._step(
+            "admission", 1, lambda _advance: left_out(self.model, dict(self.items), ["open"], self.plan.longest_answer)
+        )
         rows = records(table)
         self.items = {part: without(items, part, rows) for part, items in self.items.items()}
         usable = len(self.cases) // len(MODALITIES)
