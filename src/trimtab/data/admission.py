@@ -10,7 +10,7 @@ from typing import Any
 from trimtab.data.items import Item, Skipped
 from trimtab.engine import Prompt, admit
 from trimtab.engine.admit import reason_of
-from trimtab.errors import DataError, UsageError
+from trimtab.errors import UsageError
 from trimtab.models import Model
 
 logger = logging.getLogger(__name__)
@@ -140,19 +140,7 @@ def _made(items: Sequence[Item], ask: Ask) -> tuple[dict[int, list[Any]], dict[i
     reasons: dict[int, str] = {}
     for place, item in enumerate(items):
         try:
-            _check_texts(item)
             made[place] = list(ask(item))
         except Exception as error:  # whatever a picture's decoder or drawing makes of it
             reasons[place] = reason_of(error)
     return made, reasons
-
-
-def _check_texts(item: Item) -> None:
-    for name in _TEXTS:
-        text = getattr(item, name)
-        if not isinstance(text, str):
-            raise DataError(f"field {name!r} must be text; it is {text!r:.60}.")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise DataError(f"field {name!r} must be Unicode text; character {error.start + 1} is none.") from error

@@ -43,14 +43,16 @@ def unimodal_controls(items: Iterable[Item]) -> list[Control]:
     """Make two controls of each conflict item: asked without its context, and without its image."""
     found = []
     for item in items:
-        found.append(Control("image_only", replace(item, context="", answer_text="", aliases_text=())))
-        found.append(Control("text_only", replace(item, image=None, answer_image="", aliases_image=())))
+        seen = replace(item, relevant="image", context="", answer_text="", aliases_text=())
+        read = replace(item, relevant="text", image=None, answer_image="", aliases_image=())
+        found += [Control("image_only", seen), Control("text_only", read)]
     return found
 
 
 def joint_controls(items: Iterable[Item]) -> list[Control]:
     """Make controls of items that need image and text together; both of their answers are the right one."""
-    return [Control("both", replace(item, answer_text="", aliases_text=())) for item in items]
+    # One answer, in one place; what else the item needs stays in the prompt.
+    return [Control("both", replace(item, relevant="image", answer_text="", aliases_text=())) for item in items]
 
 
 def evaluate_controls(
