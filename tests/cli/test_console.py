@@ -70,7 +70,7 @@ def test_titles_of_bars_are_no_markup():
 
 
 def test_a_table_shows_markup_letter_by_letter(capsys):
-    print_table("[red]t[/red]", ["[b]", "n"], [["[/nothing] :smile:", "1"], [], ["\x1b[31mx\u202ey", "2"]])
+    print_table("[red]t[/red]", ["[b]", "n"], [["[/nothing] :smile:", "1"], [], ["alone"], ["\x1b[31mx\u202ey", "2"]])
     shown = capsys.readouterr().out
     assert "[red]t[/red]" in shown
     assert "[/nothing] :smile:" in shown

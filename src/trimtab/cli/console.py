@@ -44,7 +44,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     Args:
         title: Its title.
         columns: Headings.
-        rows: Cells, shown letter by letter: nothing in them is markup; an empty row draws a line.
+        rows: Cells, shown letter by letter: nothing in them is markup; a row may be short, an empty one draws a line.
         left: How many columns, from the first, hold words rather than numbers.
         gap: Blanks between columns.
     """
@@ -71,7 +71,7 @@ def _least_widths(
 
     found = []
     for place, heading in enumerate(columns):
-        cells = [safe(heading), *(safe(row[place]) for row in rows if row)]
+        cells = [safe(heading), *(safe(row[place]) for row in rows if place < len(row))]
         if place >= left and numbers_whole:
             found.append(max(map(cell_len, cells)))
         else:
@@ -84,7 +84,7 @@ def _print_one_by_one(title: str, columns: Sequence[str], rows: Sequence[Sequenc
     print_line(title)
     for row in rows:
         print_line("")
-        for heading, cell in zip(columns, row, strict=bool(row)):
+        for heading, cell in zip(columns, row, strict=False):
             print_line(f"{heading}: {cell}" if heading else cell)
 
 

@@ -51,6 +51,8 @@ def load_items(
     import trimtab
     from trimtab.study import choose_items
 
+    if images is not None and not images.is_dir():
+        raise UsageError(f"`--images` must be an existing folder; got '{images}'; check the path.")
     items = trimtab.read_items(source, split, images, skip_missing=skip_missing)
     say_skipped(len(items.skipped), source)
     return items if limit is None else choose_items(items, limit, seed)
