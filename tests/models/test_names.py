@@ -83,3 +83,24 @@ def test_where_the_hub_answers_every_file_is_read_by_the_same_options(monkeypatc
 def test_arguments_are_checked_before_anything_is_read(argument):
     with pytest.raises(UsageError, match=f"`{next(iter(argument))}` of load must be"):
         load("pocket-qwen", **argument)
+
+
+def test_what_was_downloaded_before_is_read_from_its_folder_where_the_hub_is_silent(tmp_path, monkeypatch):
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    snapshot = tmp_path / "models--owner--name" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    (tmp_path / "models--owner--name" / "refs").mkdir()
+    (tmp_path / "models--owner--name" / "refs" / "main").write_text("abc")
+
+    def silent(*_, **__):
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", silent)
+    assert sources.find("owner/name") == sources.Source(str(snapshot), bundled=False, local=True, options={})
+    with pytest.raises(UsageError, match="the Hub cannot be reached: .*no route"):
+        sources.find("owner/name", revision="v2")

@@ -47,6 +47,8 @@ def resolve(source: Source) -> tuple[Source, list[str]]:
                 "model that the adapters were trained on."
             )
         folders.append(folder)
+        for name in WEIGHTS:  # fetched into the same folder, if it is on the Hub
+            source.file(name)
         source = _base(config, source)
     return source, folders[::-1]
 

@@ -64,7 +64,9 @@ def read_generation_config(source: Source, config: Any) -> tuple[Any, tuple[str,
     try:
         held = source.json("generation_config.json")
         if held is not None:
-            GenerationConfig.from_dict(held)
+            ends = GenerationConfig.from_dict(held).eos_token_id
+            if not all(isinstance(end, int) for end in (ends if isinstance(ends, list) else [ends or 0])):
+                raise ValueError(f"eos_token_id is {ends!r}")
         return None, ()
     except (UsageError, ValueError, TypeError, AttributeError) as error:
         note = f"generation_config.json is broken and was left out ({error}); end tokens are those of config.json."

@@ -16,7 +16,7 @@ from trimtab.models.checkpoint import family_of, load_weights, precision, quanti
 from trimtab.models.decoding_settings import overridden, read_generation_config
 from trimtab.models.family import Family
 from trimtab.models.model import Model
-from trimtab.models.parts import check_parts, choose_template, open_image_processor, open_tokenizer
+from trimtab.models.parts import check_parts, choose_template, open_image_processor, open_tokenizer, understood
 from trimtab.models.report import PHOTO, LoadReport
 from trimtab.models.self_check import self_check
 from trimtab.models.source import find, reading
@@ -89,7 +89,8 @@ def load(
     family = family_of(config, base.path)
     tokenizer, image_processor = open_tokenizer(base), open_image_processor(base, family)
     own_limit = max_pixels == MAX_PIXELS
-    limit = family.limit_pixels(image_processor, max_pixels, at_most_own=own_limit)
+    with understood(family, image_processor, base.path):
+        limit = family.limit_pixels(image_processor, max_pixels, at_most_own=own_limit)
     token_text = tokenizer.convert_ids_to_tokens(family.image_token(hf)) or ""
     model = from_parts(
         hf,
@@ -164,10 +165,13 @@ def from_parts(
 
 
 def _report(model: Model) -> LoadReport:
+    with understood(model.family, model.image_processor, model.name):
+        limit = model.family.limit_pixels(model.image_processor, None)
+        photo = model.family.count_positions(model.hf, model.image_processor, *PHOTO)
     return LoadReport(
         dtype=str(model.dtype).removeprefix("torch."),
-        max_pixels=model.family.limit_pixels(model.image_processor, None),
-        photo_tokens=model.family.count_positions(model.hf, model.image_processor, *PHOTO),
+        max_pixels=limit,
+        photo_tokens=photo,
         overridden=overridden(model.hf),
         tensors=len(model.hf.state_dict()),
     )

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from trimtab.errors import UnsupportedModelError
+from trimtab.errors import TrimtabError, UnsupportedModelError
 from trimtab.models.family import Family
-from trimtab.models.source import Source, reading
+from trimtab.models.source import Source, first_line, reading
 
 SENTENCE = "What is the color of the 2 cats?"
 """Any tokenizer of a language model can write and read it."""
@@ -56,6 +57,28 @@ def open_image_processor(source: Source, family: Family) -> Any:
             (Path(folder) / "preprocessor_config.json").write_text(json.dumps(settings))
             # The PIL back end gives the same pixels on every machine and needs no torchvision.
             return AutoImageProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
+
+
+@contextmanager
+def understood(family: Family, image_processor: Any, name: str) -> Iterator[None]:
+    """Refuse an image processor of another family's kind, where a family asks it what it does not know.
+
+    Raises:
+        UnsupportedModelError: It is of another kind.
+    """
+    try:
+        yield
+    except TrimtabError:
+        raise
+    except Exception as error:
+        got = f"{type(image_processor).__name__} ({first_line(error)})"
+        raise _refused(
+            name,
+            "image_processor",
+            f"be one of family {family.name}, such as {family.image_processor}",
+            got,
+            "mend preprocessor_config.json",
+        ) from error
 
 
 def choose_template(source: Source, tokenizer: Any, image_token: str) -> str | None:

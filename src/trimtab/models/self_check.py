@@ -81,10 +81,13 @@ def _check_claims(model: Model) -> None:
     logits = tiny_logits(model)
     if not torch.isfinite(logits).all():
         dtype = str(model.dtype).removeprefix("torch.")
-        remedy = "dtype='float32'" if dtype == "bfloat16" else "dtype='bfloat16' or 'float32'"
+        remedy = {
+            "float16": "load it with dtype='bfloat16' or 'float32'",
+            "bfloat16": "load it with dtype='float32'",
+        }.get(dtype, "check its configuration")
         raise UnsupportedModelError(
             f"`{model.name}` must answer a tiny prompt with finite logits; in {dtype} "
-            f"{int((~torch.isfinite(logits)).sum())} of {logits.numel()} are not; load it with {remedy}."
+            f"{int((~torch.isfinite(logits)).sum())} of {logits.numel()} are not; {remedy}."
         )
     embeds = model.embed(ids, pixels)[None]
     positions = model.family.positions(model.hf, ids, pixels)[:, None]
@@ -109,7 +112,11 @@ def _check_claims(model: Model) -> None:
 def _check_attention_is_full(model: Model) -> None:
     kinds = set(getattr(model.text_config, "layer_types", None) or ["full_attention"])
     if kinds != {"full_attention"}:
-        _refuse(model, "every decoder layer must use full attention", f"layer types {sorted(kinds)}")
+        raise UnsupportedModelError(
+            f"`{model.name}` must attend to the whole prompt in every layer; its layers are of types "
+            f"{', '.join(sorted(kinds))}; if your prompts are shorter than the window, set `use_sliding_window` false "
+            "and take `layer_types` out of its config.json."
+        )
 
 
 def _tiny_prompt(model: Model) -> tuple[Tensor, list[Pixels]]:

@@ -105,7 +105,10 @@ def find(
     if not isinstance(name, str) and len(Path(name).parts) != 2 or not HUB_ID.fullmatch(path):
         _refuse_name(path)
     options = {"revision": revision, "token": token, "local_files_only": local_files_only}
-    return Source(path, bundled=False, local=False, options=_reachable(path, options))
+    downloaded = _downloaded(path, options)
+    if downloaded is not None:
+        return Source(str(downloaded), bundled=False, local=True, options={})
+    return Source(path, bundled=False, local=False, options=options)
 
 
 def refuse_gguf(path: str) -> None:
@@ -181,8 +184,8 @@ def _refuse_name(path: str) -> None:
     )
 
 
-def _reachable(path: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Ask the Hub once whether it has the repository; return options that need it only where it answers.
+def _downloaded(path: str, options: dict[str, Any]) -> Path | None:
+    """Ask the Hub once whether it has the repository; where it is silent, return an earlier download's folder.
 
     transformers would ask again and again for each file, half a minute for a name that was misspelt.
     """
@@ -192,9 +195,9 @@ def _reachable(path: str, options: dict[str, Any]) -> dict[str, Any]:
         url = hf_hub_url(path, "config.json", revision=options["revision"])
         try:
             get_hf_file_metadata(url, token=options["token"], timeout=PATIENCE, retry_on_errors=False)
-            return options
+            return None
         except errors.EntryNotFoundError:
-            return options  # adapters have no config.json
+            return None  # adapters have no config.json
         except errors.GatedRepoError as error:
             reason = "its owner must grant you access: ask for it on its page, then give `token`"
             raise _not_on_hub(path, reason) from error
@@ -206,17 +209,14 @@ def _reachable(path: str, options: dict[str, Any]) -> dict[str, Any]:
             unreachable: Exception | None = error  # no network, or none that leads there
     else:
         unreachable = None
-    options = {**options, "local_files_only": True}
     from huggingface_hub import try_to_load_from_cache
 
-    cached = (
-        try_to_load_from_cache(path, name, revision=options["revision"])
-        for name in ("config.json", "adapter_config.json")
-    )
-    if not any(isinstance(found, str) for found in cached):
-        why = "local files only" if unreachable is None else f"the Hub cannot be reached: {first_line(unreachable)}"
-        raise _not_on_hub(path, f"{why}, and it was not downloaded before") from unreachable
-    return options
+    for name in ("config.json", "adapter_config.json"):
+        found = try_to_load_from_cache(path, name, revision=options["revision"])
+        if isinstance(found, str):
+            return Path(found).parent
+    why = "local files only" if unreachable is None else f"the Hub cannot be reached: {first_line(unreachable)}"
+    raise _not_on_hub(path, f"{why}, and it was not downloaded before") from unreachable
 
 
 def _not_on_hub(path: str, reason: str) -> UsageError:
