@@ -21,8 +21,8 @@ from benchmarks.contribution import behaviour, figures, laws, page
 from benchmarks.contribution.variants import READINGS, RELATIVES
 
 from trimtab import __version__, load, read_items
+from trimtab.files import write_whole
 from trimtab.study import choose_items
-from trimtab.study.run_folder import write_whole
 
 NUMBERS, PAGE, IMAGES = "contribution_validity.json", "contribution_validity.md", "images/contribution"
 UNDER_INSTRUCTIONS = ("default", "paper", "ce", "ce limit", "kl context")

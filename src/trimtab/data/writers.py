@@ -9,10 +9,12 @@ from typing import Any
 
 from trimtab.data.images import ImageSource
 from trimtab.data.items import Item
-from trimtab.errors import DataError, TrimtabError, UsageError
+from trimtab.errors import DataError, UsageError
+from trimtab.files import check_writable, write_whole
 
 _TEXTS = ("id", "task", "question", "context", "answer_image", "answer_text", "split", "relevant")
 _LISTS = ("aliases_image", "aliases_text", "choices", "tags")
+OWNER = "`path` of write_items"
 # Pictures held in memory at a time while a Parquet file is written.
 _ROWS_PER_GROUP = 128
 
@@ -37,21 +39,9 @@ def write_items(items: Iterable[Item], path: str | Path) -> Path:
         raise UsageError(f"path of write_items must end in .jsonl or .parquet; it is '{path}'.")
     if not rows:
         raise UsageError("items of write_items must not be empty; there is nothing to write.")
-    part = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(rows, part, path.with_name(f"{path.stem}-images"))
-        part.replace(path)
-    except TrimtabError:
-        part.unlink(missing_ok=True)
-        raise
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise DataError(
-            f"path of write_items must be writable; '{path}' is not ({error.strerror}); "
-            "free some space or choose another folder."
-        ) from error
-    return path
+    check_writable(path, OWNER, DataError)
+    folder = path.with_name(f"{path.stem}-images")
+    return write_whole(path, lambda part: write(rows, part, folder), owner=OWNER, error=DataError)
 
 
 def _write_jsonl(items: Sequence[Item], part: Path, folder: Path) -> None:
@@ -68,10 +58,7 @@ def _save_image(image: ImageSource, item_id: str, folder: Path) -> str:
     data = image.encoded()
     path = folder / f"{image.fingerprint[:32]}{suffix_of(data, f'of item {item_id}')}"
     if not path.exists():
-        folder.mkdir(exist_ok=True)
-        part = path.with_name(f"{path.name}.part")
-        part.write_bytes(data)
-        part.replace(path)
+        write_whole(path, data, owner=OWNER, error=DataError)
     return f"{folder.name}/{path.name}"
 
 
