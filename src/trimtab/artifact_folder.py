@@ -2,169 +2,255 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
-import shutil
-from collections.abc import Mapping
+import stat
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from trimtab.errors import ArtifactError, RunFolderError, UsageError
+from trimtab.artifact_checks import check_fields, check_tensors, without_gaps
+from trimtab.errors import ArtifactError, UsageError
+from trimtab.files import check_writable, recover, write_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 CONFIG, WEIGHTS, CARD = "config.json", "weights.safetensors", "README.md"
 
+SCHEMA_VERSION = 2
+"""2: with digests of the other files, and of the items fitted on. Version 1, which lacks them, can be read."""
 
-def write_artifact(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], card: str) -> Path:
-    """Write an artifact's folder: all of it or nothing. An artifact already there is replaced.
+DIGESTS = "digests"
+"""Field of ``config.json``: SHA-256 of the other files."""
+
+MOST_BYTES = {CONFIG: 2**24, WEIGHTS: 2**31, CARD: 2**24}
+READS = 50
+"""Times to look at an artifact that is being replaced."""
+
+
+def write_artifact(
+    folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], card: Callable[[], str]
+) -> Path:
+    """Write an artifact's folder: all of it or nothing. An artifact already there is replaced whole.
+
+    Args:
+        folder: The folder.
+        config: Plain data; a number in it that is not finite becomes null.
+        tensors: Tensors by name.
+        card: Writes the model card, once what it tells of is known to be plain data.
 
     Returns:
-        The folder.
+        The folder, as a whole path.
 
     Raises:
+        ArtifactError: A tensor holds a number that is not finite, or ``config`` something that JSON does not know.
         UsageError: The folder holds something else.
         RunFolderError: The disk refuses, for example because it is full.
     """
     from safetensors.torch import save
 
-    return _write_folder(
-        folder.resolve(),
-        {
-            CONFIG: (json.dumps(config, indent=2, allow_nan=False) + "\n").encode(),
-            WEIGHTS: save(dict(tensors)),
-            CARD: card.encode(),
-        },
-    )
+    check_replaceable(folder)
+    folder = folder.resolve()
+    check_tensors(str(folder), tensors)
+    try:
+        plain = json.loads(json.dumps(without_gaps(config), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ArtifactError(
+            f"`options` and `metrics` of artifact {folder} must be plain data; they are not ({error}); make them "
+            "numbers, texts, lists and mappings."
+        ) from error
+    others = {WEIGHTS: save(dict(tensors)), CARD: card().encode()}
+    digests = {name: _digest(data) for name, data in others.items()}
+    whole = {"schema_version": SCHEMA_VERSION, **plain, DIGESTS: digests}
+    return write_folder(folder, {CONFIG: (json.dumps(whole, indent=2) + "\n").encode(), **others})
 
 
-def read_config(folder: Path, schema_version: int, types: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
-    """Read an artifact's ``config.json``.
+def check_replaceable(folder: str | Path, owner: str = "`folder` of save") -> None:
+    """Refuse, before any work, a place where no artifact can be saved.
+
+    Args:
+        folder: It must be new, empty, or an artifact just as it was saved.
+        owner: What the user calls it.
+
+    Raises:
+        UsageError: It holds something else, be it a model card that somebody changed.
+        RunFolderError: It cannot be written to.
+    """
+    folder = Path(folder)
+    check_writable(folder, owner)
+    recover(folder)
+    found = _foreign(folder)
+    if found:
+        raise UsageError(
+            f"{owner} must be new, empty or an artifact as it was saved; {folder} holds something else ({found}); "
+            "choose another."
+        )
+
+
+def read_artifact(
+    folder: Path, types: Mapping[str, tuple[type, ...]], earlier: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read an artifact's ``config.json``, and the tensors that were saved with it.
 
     Args:
         folder: The artifact.
-        schema_version: The version of the schema that is understood.
-        types: The fields that must be there, with their types.
+        types: The fields that must be there, with their types; there may be no others.
+        earlier: What fields stand for in artifacts of version 1, which lack them.
+
+    Returns:
+        The fields named in ``types``, and the tensors by name.
 
     Raises:
-        ArtifactError: It is missing or broken, or of another schema.
-    """
-    try:
-        config = json.loads(_read(folder / CONFIG))
-    except ValueError as error:
-        raise ArtifactError(
-            f"`{CONFIG}` of artifact {folder} must be JSON; it is broken ({error}); save the artifact again."
-        ) from error
-    version = config.get("schema_version") if isinstance(config, dict) else None
-    if version != schema_version:
-        raise ArtifactError(
-            f"`schema_version` of artifact {folder} must be {schema_version}; got {version!r}; save it again with "
-            "this version of trimtab."
-        )
-    for name, known in types.items():
-        if name not in config or not isinstance(config[name], known):
-            raise ArtifactError(
-                f"`{name}` of artifact {folder} must be {' or '.join(t.__name__ for t in known)}; got "
-                f"{config.get(name, 'no such field')!r}; save the artifact again."
-            )
-    return cast(dict[str, Any], config)
-
-
-def check_choices(folder: Path, config: Mapping[str, Any], choices: Mapping[str, tuple[Any, ...]]) -> None:
-    """Refuse fields whose value is none of the known ones.
-
-    Raises:
-        ArtifactError: With the known values.
-    """
-    for name, known in choices.items():
-        if config[name] not in known:
-            raise ArtifactError(
-                f"`{name}` of artifact {folder} must be one of {', '.join(map(str, known))}; got {config[name]!r}; use "
-                "a version of trimtab that knows it."
-            )
-
-
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Read an artifact's tensors.
-
-    Raises:
-        ArtifactError: The file is missing or broken.
+        ArtifactError: A file is missing, broken, not the one that was saved, or of another schema; a field is missing,
+            unknown or of another type; a tensor holds a number that is not finite.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
+    config, weights = _read_together(folder)
+    version = config.pop("schema_version")
+    config.pop(DIGESTS, None)
+    config = config if version == SCHEMA_VERSION else {**earlier, **config}
+    check_fields(folder, config, types)
     try:
-        return load(_read(folder / WEIGHTS))
-    except SafetensorError as error:
+        tensors = load(weights)
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise ArtifactError(
             f"`{WEIGHTS}` of artifact {folder} must be a safetensors file; it is broken ({error}); save the artifact "
             "again."
         ) from error
+    check_tensors(str(folder), tensors)
+    return config, tensors
 
 
-def check_model(name: str, made_for: tuple[str, str], model: Any) -> None:
-    """Refuse another model than the one an artifact was made for.
-
-    Args:
-        name: The artifact.
-        made_for: Name and fingerprint of the model it was made for.
-        model: The model, which has a ``name`` and a ``fingerprint``.
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read an artifact's ``config.json``, of a schema that is known.
 
     Raises:
-        ArtifactError: The fingerprints differ.
+        ArtifactError: It is missing or broken, or of another schema.
     """
-    if model.fingerprint != made_for[1]:
-        same = " (other weights under one name, or an artifact of an earlier trimtab)"
+    recover(folder)
+    return _parsed(folder, _read(folder / CONFIG))
+
+
+def artifact_digest(folder: Path) -> str:
+    """Return a digest of an artifact: of its configuration, which holds those of its other files.
+
+    Raises:
+        ArtifactError: It is missing.
+    """
+    return _digest(_read(folder / CONFIG))
+
+
+def _read_together(folder: Path) -> tuple[dict[str, Any], bytes]:
+    """Read configuration and weights, again for as long as they change because the artifact is being replaced."""
+    recover(folder)
+    for _ in range(READS):
+        before = _read(folder / CONFIG)
+        config = _parsed(folder, before)
+        try:
+            weights = _read(folder / WEIGHTS)
+        except ArtifactError:
+            if _read(folder / CONFIG) == before:
+                raise
+            continue
+        if config["schema_version"] == 1 or config[DIGESTS].get(WEIGHTS) == _digest(weights):
+            return config, weights
+        if _read(folder / CONFIG) == before:
+            raise ArtifactError(
+                f"`{WEIGHTS}` of artifact {folder} must be the file that was saved with its `{CONFIG}`; it is broken "
+                "or another one, by its digest; save the artifact again."
+            )
+    raise ArtifactError(f"artifact {folder} must not be replaced all the time while it is read; load it later.")
+
+
+def _parsed(folder: Path, data: bytes) -> dict[str, Any]:
+    try:
+        config = json.loads(data, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(
-            f"`model` of artifact {name!r} must be the one it was fitted on, {made_for[0]} (fingerprint "
-            f"{made_for[1]}); got {model.name} (fingerprint {model.fingerprint})"
-            f"{same if model.name == made_for[0] else ''}; load that model, or fit the method on this one."
+            f"`{CONFIG}` of artifact {folder} must be JSON; it is broken ({error}); save the artifact again."
+        ) from error
+    version = config.get("schema_version") if isinstance(config, dict) else None
+    if type(version) is not int or not 1 <= version <= SCHEMA_VERSION:
+        raise ArtifactError(
+            f"`schema_version` of artifact {folder} must be 1 to {SCHEMA_VERSION}; got {version!r:.100}; save it again "
+            "with this version of trimtab."
         )
+    if version > 1 and not isinstance(config.get(DIGESTS), dict):
+        raise ArtifactError(
+            f"`{DIGESTS}` of artifact {folder} must be dict; got {config.get(DIGESTS, 'no such field')!r:.200}; save "
+            "the artifact again."
+        )
+    return config
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(
-            f"`{path.name}` of artifact {path.parent} must be a readable file; it is not ({error.strerror}); give the "
-            "folder that save wrote."
-        ) from error
+    """Read a plain file of bearable size; while its folder is put in place, wait for it."""
+    for again in range(READS, -1, -1):
+        try:
+            return _bytes_of(path)
+        except FileNotFoundError as error:
+            if again and any(path.parent.parent.glob(f".{path.parent.name[:60]}.*.before")):
+                time.sleep(0.01)
+                continue
+            raise _unreadable(path, error) from error
+        except (OSError, ValueError) as error:
+            raise _unreadable(path, error) from error
+    raise AssertionError("the last time returns or raises")
 
 
-def _write_folder(folder: Path, files: dict[str, bytes]) -> Path:
-    """Write files beside the folder, then put them in its place."""
-    if folder.exists() and not (folder.is_dir() and {p.name for p in folder.iterdir()} <= set(files)):
-        raise UsageError(
-            f"`folder` of save must be new, empty or an artifact; {folder} holds something else; choose another."
+def _bytes_of(path: Path) -> bytes:
+    # Without blocking: opening a pipe would wait for somebody to write into it.
+    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file")
+        if found.st_size > MOST_BYTES[path.name]:
+            raise OSError(errno.EFBIG, f"it has {found.st_size} bytes, more than {MOST_BYTES[path.name]}")
+        return file.read()
+
+
+def _unreadable(path: Path, error: Exception) -> ArtifactError:
+    if not os.path.lexists(path.parent):
+        return ArtifactError(
+            f"an artifact must be a folder that save wrote, with its `{CONFIG}`; there is no folder {path.parent}; "
+            "give another one."
         )
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    try:
-        part.mkdir(parents=True)
-        for name, data in files.items():
-            (part / name).write_bytes(data)
-        _put_in_place(part, folder)
-    except OSError as error:
-        raise RunFolderError(
-            f"`folder` of save must be writable; {folder} is not ({error.strerror or error}); free some space or "
-            "choose another folder."
-        ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return folder
+    return ArtifactError(
+        f"`{path.name}` of artifact {path.parent} must be a readable file; it is not "
+        f"({getattr(error, 'strerror', None) or error}); give the folder that save wrote."
+    )
 
 
-def _put_in_place(part: Path, folder: Path) -> None:
-    """Rename ``part`` to ``folder``; what was there before comes back if that fails."""
-    if not folder.exists():
-        part.rename(folder)
-        return
-    before = part.with_suffix(".before")
-    folder.rename(before)
+def _foreign(folder: Path) -> str | None:
+    """Name what in a folder is not an artifact's own; None if there is nothing of the kind."""
+    if not os.path.lexists(folder):
+        return None
+    if not folder.is_dir():
+        return "it is a file"
+    names = {path.name for path in folder.iterdir()}
+    others = sorted(names - {CONFIG, WEIGHTS, CARD})
+    if others:
+        return others[0]
+    if not names:
+        return None
     try:
-        part.rename(folder)
-    except OSError:
-        before.rename(folder)
-        raise
-    shutil.rmtree(before, ignore_errors=True)
+        config = read_config(folder)
+    except ArtifactError:
+        return f"{sorted(names)[0]} without an artifact's {CONFIG}"
+    if CARD in names and config["schema_version"] > 1 and config[DIGESTS].get(CARD) != _digest(_read(folder / CARD)):
+        return f"{CARD}, which was changed"
+    return None
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.steering.conftest import quick
 from trimtab.errors import ArtifactError, RunFolderError, UsageError
@@ -66,15 +65,6 @@ def test_missing_and_broken_files_are_named(saved: Path, model: Model, name: str
         load_artifact(saved, model)
     (saved / name).unlink()
     with pytest.raises(ArtifactError, match=name):
-        load_artifact(saved, model)
-
-
-def test_tensors_of_wrong_shape_are_refused(saved: Path, model: Model):
-    from safetensors.torch import load_file, save_file
-
-    tensors = load_file(saved / "weights.safetensors")
-    save_file({**tensors, "w_out": torch.zeros(3, 3)}, saved / "weights.safetensors")
-    with pytest.raises(ArtifactError, match="w_out.*hidden size 64"):
         load_artifact(saved, model)
 
 

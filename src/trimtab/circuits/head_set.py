@@ -6,23 +6,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-import torch
 from torch import Tensor
 
-from trimtab.artifact_folder import check_choices, check_model, read_config, read_weights, write_artifact
+from trimtab.artifact_checks import check_choices, check_model, check_strength
+from trimtab.artifact_folder import read_artifact, write_artifact
 from trimtab.circuits.heads import Head
-from trimtab.data import Item
+from trimtab.data import Item, is_remembered
 from trimtab.data.prompts import INSTRUCTIONS, MODALITIES, Modality, prompt_for
 from trimtab.engine import Edit, Placement, Places, Prompt, Receipt, ReplaceHeads, Row, ScaleHeads, applied
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.models import Model
 
-SCHEMA_VERSION = 1
 METHOD = "heads"
 Reference = Literal["zero", "mean"]
 REFERENCES: tuple[Reference, ...] = ("zero", "mean")
+PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 
 INSTRUCTION_TOKENS: Places = ("instruction", "question")
 READOUT: Places = ("last", "generated")
@@ -42,11 +42,13 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "model_name": (str,),
     "model_fingerprint": (str,),
     "data_fingerprint": (str,),
+    "label": (str,),
+    "fitted_items": (str,),
     "metrics": (dict,),
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HeadSet:
     """Heads and how strongly they are changed.
 
@@ -68,6 +70,8 @@ class HeadSet:
         instruction: Put into the prompt, since the heads follow one; None leaves prompts as they are.
         placement: Where the instruction stands.
         data_fingerprint: Digest of the items they were chosen on.
+        label: Name in tables, where several sets stand there; empty for ``heads``.
+        fitted_items: What is remembered of each of these items; see ``fitted_on``.
         metrics: How they were chosen, and what was measured.
     """
 
@@ -82,11 +86,14 @@ class HeadSet:
     instruction: str | None = None
     placement: Placement = "before_question"
     data_fingerprint: str = ""
+    label: str = ""
+    fitted_items: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
 
     method = METHOD
 
     def __post_init__(self) -> None:
+        check_strength(self.strength, "HeadSet")
         if self.target not in MODALITIES:
             raise UsageError(f"`target` of HeadSet must be 'image' or 'text'; got {self.target!r}.")
         if not self.heads or len(set(self.heads)) != len(self.heads):
@@ -101,6 +108,14 @@ class HeadSet:
                 f"and {parts} blocks; see parts_of and mean_outputs."
             )
 
+    def __repr__(self) -> str:
+        """Say what it is in one line; values by their size."""
+        mean = "" if self.values is None else f", means {tuple(self.values.shape)}"
+        return (
+            f"HeadSet({len(self.heads)} heads toward the {self.target}, on {self.model_name}, strength "
+            f"{self.strength:g} at {self.scope!r}{mean})"
+        )
+
     @classmethod
     def of(cls, model: Model, target: Modality, heads: Sequence[Head], **options: Any) -> HeadSet:
         """Make a set for a model; the instruction is MC2's for the target unless another one is given."""
@@ -109,8 +124,8 @@ class HeadSet:
 
     @property
     def name(self) -> str:
-        """What it does, for tables: the heads blocked or amplified."""
-        return METHOD
+        """The label, or else what it is: ``heads``."""
+        return self.label or METHOD
 
     @property
     def has_strength(self) -> bool:
@@ -120,6 +135,7 @@ class HeadSet:
     def edits(self, strength: float | None = None) -> tuple[Edit, ...]:
         """Return the edits at a strength, or at the set's own; none at 0, which is the unedited model."""
         strength = self.strength if strength is None else strength
+        check_strength(strength, "HeadSet")
         if strength == 0:
             return ()
         if self.reference == "mean" and strength != -1:
@@ -172,6 +188,10 @@ class HeadSet:
         with applied(model, self.edits(strength)) as receipt:
             yield receipt
 
+    def fitted_on(self, item: Item) -> bool:
+        """Whether an item is one that the heads were chosen on."""
+        return is_remembered(item, self.fitted_items)
+
     def with_strength(self, strength: float) -> HeadSet:
         """Return the set with another strength of its own."""
         return replace(self, strength=strength)
@@ -191,11 +211,10 @@ class HeadSet:
             UsageError: The folder holds something else.
             RunFolderError: The disk refuses.
         """
-        config: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
-        config |= {name: getattr(self, name) for name in _TYPES}
+        config: dict[str, Any] = {name: getattr(self, name) for name in _TYPES}
         config["heads"] = [list(head) for head in self.heads]
         tensors = {} if self.values is None else {"values": self.values.contiguous()}
-        return write_artifact(Path(folder), config, tensors, _card(self))
+        return write_artifact(Path(folder), config, tensors, lambda: _card(self))
 
 
 def parts_of(scope: str) -> tuple[Places, ...]:
@@ -214,23 +233,47 @@ def load_head_set(folder: str | Path, model: Model) -> HeadSet:
         ArtifactError: A file is missing or broken, the schema is unknown, or the model is another one.
     """
     folder = Path(folder)
-    config = read_config(folder, SCHEMA_VERSION, _TYPES)
+    config, tensors = read_artifact(folder, _TYPES, {"label": "", "fitted_items": ""})
     check_choices(
-        folder, config, {"method": (METHOD,), "target": MODALITIES, "scope": tuple(SCOPES), "reference": REFERENCES}
+        folder,
+        config,
+        {
+            "method": (METHOD,),
+            "target": MODALITIES,
+            "scope": tuple(SCOPES),
+            "reference": REFERENCES,
+            "placement": PLACEMENTS,
+        },
     )
-    options = {name: config[name] for name in _TYPES if name not in ("method", "heads")}
-    values = read_weights(folder).get("values")
-    heads = tuple((int(layer), int(head)) for layer, head in config["heads"])
     check_model(METHOD, (config["model_name"], config["model_fingerprint"]), model)
-    expected = (len(parts_of(config["scope"])), len(heads), model.head_dim)
-    if (config["reference"] == "mean") != (values is not None) or (
-        values is not None and (values.shape != expected or not torch.isfinite(values).all())
-    ):
+    heads = _heads(folder, config["heads"], model)
+    values, mean = tensors.pop("values", None), config["reference"] == "mean"
+    expected = (len(parts_of(config["scope"])), len(heads), model.head_dim) if mean else None
+    found = None if values is None else tuple(values.shape)
+    if tensors or found != expected:
         raise ArtifactError(
-            f"`weights.safetensors` of artifact {folder} must hold values of shape {expected} for the reference 'mean' "
-            f"and nothing for 'zero'; got {None if values is None else tuple(values.shape)}; save the artifact again."
+            f"`weights.safetensors` of artifact {folder} must hold values of shape {expected} and nothing else for "
+            f"{len(heads)} heads with the reference {config['reference']!r}; got "
+            f"{found} and {', '.join(tensors) or 'nothing else'}; save the artifact again."
         )
-    return HeadSet(heads=heads, values=values, **options)
+    options = {name: config[name] for name in _TYPES if name not in ("method", "heads")}
+    try:
+        return HeadSet(heads=heads, values=values, **options)
+    except UsageError as error:
+        raise ArtifactError(f"artifact {folder} must be as save wrote it: {error}") from error
+
+
+def _heads(folder: Path, found: list[Any], model: Model) -> tuple[Head, ...]:
+    """Return heads that the model has."""
+    sizes = (model.n_layers, model.n_heads)
+    for head in found:
+        known = isinstance(head, list) and len(head) == 2 and all(type(number) is int for number in head)
+        if not known or not all(0 <= number < size for number, size in zip(head, sizes, strict=True)):
+            raise ArtifactError(
+                f"`heads` of artifact {folder} must be pairs of a layer in 0..{sizes[0] - 1} and a head in "
+                f"0..{sizes[1] - 1} for {model.name}; got {head!r:.100}; save the artifact again."
+            )
+    return tuple((layer, head) for layer, head in found)
 
 
 def _card(head_set: HeadSet) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from trimtab.artifact_folder import check_model
-from trimtab.data import Item
+from trimtab.artifact_checks import check_model, check_strength
+from trimtab.data import Item, is_remembered
 from trimtab.data.prompts import Modality, prompt_for
 from trimtab.engine import AddVector, Edit, Placement, Positions, Predictor, Prompt, Receipt, Row, applied
 from trimtab.errors import UsageError
@@ -24,7 +24,7 @@ from trimtab.steering.saving import save_artifact
 PLACEMENTS: tuple[Placement, ...] = ("before_question", "after_question")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Artifact:
     """A fitted steering method.
 
@@ -44,6 +44,7 @@ class Artifact:
         chooser: What decides each item's edits; None for methods that give all items the same strength.
         label: Name in tables, where one method stands there in several forms; empty for the method's own.
         data_fingerprint: Digest of the training items; empty if the method needs none.
+        fitted_items: What is remembered of each item that was learned from or chosen by; see ``fitted_on``.
         options: The method's options.
         metrics: What fitting and tuning measured.
     """
@@ -63,8 +64,22 @@ class Artifact:
     chooser: Chooser | None = None
     label: str = ""
     data_fingerprint: str = ""
+    fitted_items: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_strength(self.strength, f"artifact {self.name!r}")
+
+    def __repr__(self) -> str:
+        """Say what it is in one line; tensors by their sizes."""
+        where = "" if self.layer is None else f", layer {self.layer}"
+        what = "" if self.direction is None else f", {_form(self.direction)}"
+        how = "" if self.chooser is None else f", chosen by {self.chooser.kind}"
+        return (
+            f"Artifact({self.name!r} toward the {self.target}, on {self.model_name}{where}, strength "
+            f"{self.strength:g}{what}{how})"
+        )
 
     @property
     def name(self) -> str:
@@ -86,6 +101,7 @@ class Artifact:
     def edits(self, strength: float | None = None) -> tuple[Edit, ...]:
         """Return the edits at a strength, or at the artifact's own; none at 0, which is the unsteered model."""
         strength = self.strength if strength is None else strength
+        check_strength(strength, f"artifact {self.name!r}")
         if self.direction is None or self.layer is None or strength == 0:
             return ()
         return (AddVector(self.layer, self.direction, strength, self.positions),)
@@ -101,6 +117,7 @@ class Artifact:
         """
         self.check(model)
         strength = self.strength if strength is None else strength
+        check_strength(strength, f"artifact {self.name!r}")
         if strength == 0:
             return [Row(prompt) for prompt in prompts]
         asked = [self.asked(prompt) for prompt in prompts]
@@ -171,6 +188,10 @@ class Artifact:
         with applied(model, self.edits(strength)) as receipt:
             yield receipt
 
+    def fitted_on(self, item: Item) -> bool:
+        """Whether an item is one that was learned from, or by which layer or strength were chosen."""
+        return is_remembered(item, self.fitted_items)
+
     def with_strength(self, strength: float) -> Artifact:
         """Return the artifact with another strength of its own."""
         return replace(self, strength=strength)
@@ -196,3 +217,9 @@ class Artifact:
             RunFolderError: The disk refuses, for example because it is full.
         """
         return save_artifact(self, Path(folder))
+
+
+def _form(direction: Tensor | Predictor) -> str:
+    if isinstance(direction, Predictor):
+        return f"a network {direction.w_in.shape[1]} x {direction.w_in.shape[0]} x {direction.w_out.shape[0]}"
+    return f"a vector of {len(direction)}"

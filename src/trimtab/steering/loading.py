@@ -9,16 +9,18 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from trimtab.artifact_folder import WEIGHTS, check_choices, read_config, read_weights
+from trimtab.artifact_checks import check_choices, check_model
+from trimtab.artifact_folder import WEIGHTS, read_artifact
 from trimtab.data.prompts import MODALITIES
 from trimtab.engine import POSITIONS, Predictor
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.models import Model
 from trimtab.steering.artifact import PLACEMENTS, Artifact
 from trimtab.steering.chooser import CHOOSERS, Chooser
-from trimtab.steering.contrasting import RULES
-from trimtab.steering.method import METHODS
-from trimtab.steering.saving import CHOOSER_PREFIX, FIELDS, PREDICTOR_TENSORS, SCHEMA_VERSION
+from trimtab.steering.contrasting import RULES, Rule
+from trimtab.steering.method import METHODS, VectorMethod
+from trimtab.steering.restoring import check_kept
+from trimtab.steering.saving import CHOOSER_PREFIX, FIELDS, PREDICTOR_TENSORS
 
 T = TypeVar("T")
 
@@ -37,6 +39,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "model_name": (str,),
     "model_fingerprint": (str,),
     "data_fingerprint": (str,),
+    "fitted_items": (str,),
     "options": (dict,),
     "metrics": (dict,),
 }
@@ -63,24 +66,38 @@ def load_artifact(folder: str | Path, model: Model) -> Artifact:
             the message says what differs.
     """
     folder = Path(folder)
-    config = read_config(folder, SCHEMA_VERSION, _TYPES)
+    config, tensors = read_artifact(folder, _TYPES, {"fitted_items": ""})
     check_choices(folder, config, {**_CHOICES, "method": tuple(METHODS)})
-    tensors = read_weights(folder)
     # The model first: for another model the shapes differ too, and that is not what is wrong.
-    artifact = Artifact(**{name: config[name] for name in FIELDS})
-    artifact.check(model)
+    check_model(config["method"], (config["model_name"], config["model_fingerprint"]), model)
+    kept = {name.removeprefix(CHOOSER_PREFIX): t for name, t in tensors.items() if name.startswith(CHOOSER_PREFIX)}
     own = {name: t for name, t in tensors.items() if not name.startswith(CHOOSER_PREFIX)}
+    if kept and config["chooser"] is None:
+        raise ArtifactError(
+            f"`{WEIGHTS}` of artifact {folder} must hold no tensors of a chooser without one in its configuration; got "
+            f"{', '.join(kept)}; save the artifact again."
+        )
+
+    def rule(found: dict[str, Any]) -> Rule:
+        kind, fields = RULES[found["kind"]], _without_kind(found)
+        check_kept(kind, fields, {}, model)
+        return kind(**fields)
+
+    def chooser(found: dict[str, Any]) -> Chooser:
+        kind, fields = CHOOSERS[found["kind"]], _without_kind(found)
+        check_kept(kind, fields, kept, model)
+        return kind.restored(fields, kept)
+
+    try:
+        artifact = Artifact(**{name: config[name] for name in FIELDS})
+    except UsageError as error:
+        raise ArtifactError(f"artifact {folder} must be as save wrote it: {error}") from error
     return replace(
         artifact,
         direction=_direction(folder, artifact, own, model),
-        contrast=_made(folder, "contrast", config, lambda kept: RULES[kept["kind"]](**_without_kind(kept))),
-        chooser=_made(folder, "chooser", config, lambda kept: _chooser(kept, tensors)),
+        contrast=_made(folder, "contrast", config, rule),
+        chooser=_made(folder, "chooser", config, chooser),
     )
-
-
-def _chooser(config: dict[str, Any], tensors: dict[str, Tensor]) -> Chooser:
-    kept = {name.removeprefix(CHOOSER_PREFIX): t for name, t in tensors.items() if name.startswith(CHOOSER_PREFIX)}
-    return CHOOSERS[config["kind"]].restored(_without_kind(config), kept)
 
 
 def _without_kind(config: dict[str, Any]) -> dict[str, Any]:
@@ -95,19 +112,22 @@ def _made(folder: Path, field: str, config: dict[str, Any], make: Callable[[dict
         return make(config[field])
     except (KeyError, TypeError, UsageError) as error:
         raise ArtifactError(
-            f"`{field}` of artifact {folder} must be what save wrote; got {config[field]} ({error}); save the artifact "
-            "again."
+            f"`{field}` of artifact {folder} must be what save wrote; got {config[field]!r:.300} ({error}); save the "
+            "artifact again."
         ) from error
 
 
 def _direction(folder: Path, artifact: Artifact, tensors: dict[str, Tensor], model: Model) -> Tensor | Predictor | None:
     """Make the direction of tensors whose names and shapes are what the method and the model need."""
     hidden = model.hidden_size
-    width = tensors["b_in"].shape[0] if "b_in" in tensors and tensors["b_in"].ndim == 1 else 0
-    layouts: list[dict[str, tuple[int, ...]]] = [{}]
-    if METHODS[artifact.method].adds_vector:
-        shapes = ((width, hidden), (width,), (hidden, width), (hidden,))
-        layouts = [{"vector": (hidden,)}, dict(zip(PREDICTOR_TENSORS, shapes, strict=True))]
+    width = tensors["b_in"].shape[0] if "b_in" in tensors and tensors["b_in"].ndim == 1 else 1
+    shapes = ((width, hidden), (width,), (hidden, width), (hidden,))
+    known: dict[str, dict[str, tuple[int, ...]]] = {
+        "vector": {"vector": (hidden,)},
+        "predictor": dict(zip(PREDICTOR_TENSORS, shapes, strict=True)),
+    }
+    method = METHODS[artifact.method]
+    layouts = [known[form] for form in method.forms] if issubclass(method, VectorMethod) else [{}]
     found = {name: tuple(t.shape) for name, t in tensors.items()}
     if found not in layouts:
         raise ArtifactError(

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor
 
-from trimtab.data import Item
+from trimtab.data import Item, remembered
 from trimtab.data.prompts import MODALITIES, Modality
 from trimtab.engine import POSITIONS, Positions, Predictor, check_layer
 from trimtab.errors import UsageError
@@ -137,6 +137,8 @@ class VectorMethod(Method):
 
     adds_vector: ClassVar[bool] = True
     has_strength: ClassVar[bool] = True
+    forms: ClassVar[tuple[str, ...]] = ("vector", "predictor")
+    """What it may learn: one vector, or the network that predicts each item's."""
 
     layer: int | None = None
     positions: Positions = "from_last_prompt"
@@ -176,6 +178,7 @@ class VectorMethod(Method):
             model_name=model.name,
             model_fingerprint=model.fingerprint,
             data_fingerprint=train.fingerprint,
+            fitted_items=remembered(train.items),
             options=self.options(),
             metrics={"train": {"items": len(train.items), "skipped": len(train.states.skipped), **metrics, **found}},
         )

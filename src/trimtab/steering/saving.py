@@ -16,7 +16,6 @@ from trimtab.steering.contrasting import RULES
 if TYPE_CHECKING:
     from trimtab.steering.artifact import Artifact
 
-SCHEMA_VERSION = 1
 FIELDS = (
     "method",
     "target",
@@ -30,6 +29,7 @@ FIELDS = (
     "model_name",
     "model_fingerprint",
     "data_fingerprint",
+    "fitted_items",
     "options",
     "metrics",
 )
@@ -42,13 +42,12 @@ CHOOSER_PREFIX = "chooser."
 
 def save_artifact(artifact: Artifact, folder: Path) -> Path:
     """Write an artifact; see ``Artifact.save``."""
-    config: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
-    config |= {name: getattr(artifact, name) for name in FIELDS}
+    config: dict[str, Any] = {name: getattr(artifact, name) for name in FIELDS}
     contrast, chooser = artifact.contrast, artifact.chooser
     kind = next((name for name, rule in RULES.items() if isinstance(contrast, rule)), None)
     config["contrast"] = None if contrast is None else {"kind": kind, **asdict(contrast)}
     config["chooser"] = None if chooser is None else {"kind": chooser.kind, **chooser.config()}
-    return write_artifact(folder, config, _tensors(artifact), model_card(artifact))
+    return write_artifact(folder, config, _tensors(artifact), lambda: model_card(artifact))
 
 
 def _tensors(artifact: Artifact) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trimtab.data import Item, Judgement, items_fingerprint, judge, valid_answers
+from trimtab.data import Item, Judgement, items_fingerprint, judge, remembered, valid_answers
 from trimtab.data.admission import admit_items
 from trimtab.data.prompts import Modality, opposite, prompt_for
 from trimtab.engine import MAX_NEW_TOKENS
@@ -87,7 +87,8 @@ def tune(
     chosen = candidates[best].artifact
     about = {"skipped": len(asked.skipped), "data_fingerprint": items_fingerprint(items)}
     found = {"validation": {**grid[best], **about}, "grid": grid}
-    return replace(chosen, metrics={**chosen.metrics, **found})
+    fitted = chosen.fitted_items + remembered(items)
+    return replace(chosen, fitted_items=fitted, metrics={**chosen.metrics, **found})
 
 
 def _candidates(

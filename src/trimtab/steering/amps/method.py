@@ -36,6 +36,7 @@ class AMPS(VectorMethod):
     """
 
     name: ClassVar[str] = "amps"
+    forms: ClassVar[tuple[str, ...]] = ("predictor",)
 
     reading: Reading | Literal["auto"] = "auto"
     beta: float = 1.0

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from trimtab.data import Item
+from trimtab.data import Item, remembered
 from trimtab.engine import POSITIONS, Positions, Predictor, check_layer
 from trimtab.errors import UsageError
 from trimtab.models import Model
@@ -90,6 +90,7 @@ class Autotrim(Method):
             *identity,
             chooser=AutotrimChooser(*rule, **tensors),
             data_fingerprint=train.fingerprint,
+            fitted_items=remembered(train.items),
             options=self.options(),
             metrics={"train": {"items": len(train.items), "skipped": len(train.states.skipped), "layers": about}},
         )

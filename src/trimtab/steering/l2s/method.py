@@ -23,6 +23,7 @@ class L2S(VectorMethod):
     """
 
     name: ClassVar[str] = "l2s"
+    forms: ClassVar[tuple[str, ...]] = ("predictor",)
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
 

@@ -29,6 +29,7 @@ class MeanDifference(VectorMethod):
     """
 
     name: ClassVar[str] = "mean"
+    forms: ClassVar[tuple[str, ...]] = ("vector",)
 
     norm: Norm = "raw"
 

@@ -21,6 +21,7 @@ class RandomDirection(VectorMethod):
     """
 
     name: ClassVar[str] = "random"
+    forms: ClassVar[tuple[str, ...]] = ("vector",)
 
     def learn(self, train: TrainingSet, layer: int) -> tuple[Tensor, dict[str, Any]]:
         """Draw the vector from the seed."""
