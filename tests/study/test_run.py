@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -161,3 +162,36 @@ def test_chosen_items_are_balanced_and_do_not_depend_on_order(test_items):
     assert choose_items(list(reversed(test_items)), 4, seed=0) == chosen
     assert choose_items(test_items, 6, seed=0)[:4] == chosen
     assert len(choose_items(test_items, 99, seed=0)) == len(test_items)
+
+
+def test_names_never_leave_the_run_folder(run, plan, tmp_path):
+    odd = "../../../../escape"
+    variants = {odd: {"method": "mean"}, "con": {"method": "mean"}}
+    out = run(
+        tmp_path / "deep" / "run", replace(plan, methods=("none", *variants), variants=variants, targets=("image",))
+    )
+    assert {row["method"] for row in read_summary(out)["rows"]} == {"none", *variants}
+    assert [p.name for p in tmp_path.iterdir()] == ["deep"]
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["run"]
+    assert write_report(out).is_file()
+
+
+def test_names_that_differ_in_case_alone_are_refused():
+    variants = {"Mean": {"method": "mean"}}
+    with pytest.raises(UsageError, match="`methods` of Plan must have.*'mean' and 'Mean'"):
+        Plan(methods=("none", "mean", "Mean"), variants=variants)
+
+
+def test_an_artifact_that_is_not_the_one_fitted_is_refused(finished, run, tmp_path):
+    out = shutil.copytree(finished, tmp_path / "run")
+    changed = out / "artifacts" / "tiny-llava" / "mean-image" / "config.json"
+    config = json.loads(changed.read_text())
+    changed.write_text(json.dumps(config | {"strength": 0.7}))
+    with pytest.raises(RunFolderError, match="must be the one that was fitted there"):
+        run(out)
+
+
+def test_a_study_on_another_device_or_type_needs_another_folder(finished, run, model, monkeypatch):
+    monkeypatch.setattr("trimtab.study.run.computed_in", lambda _models: {"tiny-llava": "bfloat16 on cuda"})
+    with pytest.raises(RunFolderError, match="computed_in.*choose another folder"):
+        run(finished)

@@ -1,12 +1,15 @@
 import errno
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from pandas import DataFrame
 
-from trimtab.errors import RunFolderError
-from trimtab.study import RunFolder, StepResult
-from trimtab.study import run_folder as module
+from trimtab.errors import RunFolderError, UsageError
+from trimtab.study import RunFolder, StepResult, provenance
 
 
 def result(value: int) -> StepResult:
@@ -78,8 +81,8 @@ def test_a_full_disk_leaves_the_earlier_file(tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "_write_bytes", full)
-    with pytest.raises(RunFolderError):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RunFolderError, match="free some space"):
         folder.write("summary.json", "new")
     assert (tmp_path / "run" / "summary.json").read_text() == "old"
 
@@ -90,3 +93,65 @@ def test_a_broken_step_is_named(tmp_path):
     (tmp_path / "run" / "steps" / "one.parquet").write_bytes(b"not parquet")
     with pytest.raises(RunFolderError, match="delete it to compute it again"):
         folder.step("one", lambda: result(1))
+
+
+def test_steps_of_another_version_are_refused_in_one_sentence(tmp_path, monkeypatch):
+    with RunFolder(tmp_path / "run", {"seed": 0}) as folder:
+        folder.step("one", lambda: result(1))
+        made_with = folder.steps()["one"]["made_with"]
+    assert set(made_with) == {*provenance.DECISIVE, "source"}
+    known = provenance.version
+    monkeypatch.setattr(provenance, "version", lambda name: "9.9.9" if name == "trimtab" else known(name))
+    with pytest.raises(RunFolderError, match=r"computed with trimtab 0.*this is trimtab 9\.9\.9; choose another"):
+        RunFolder(tmp_path / "run", {"seed": 0})
+
+
+def test_steps_of_changed_source_are_refused(tmp_path, monkeypatch):
+    with RunFolder(tmp_path / "run", {"seed": 0}) as folder:
+        folder.step("one", lambda: result(1))
+    monkeypatch.setattr(provenance, "source_digest", lambda: "changed")
+    with pytest.raises(RunFolderError, match="this is source changed"):
+        RunFolder(tmp_path / "run", {"seed": 0})
+
+
+def test_a_step_that_is_another_one_is_refused(tmp_path):
+    with RunFolder(tmp_path / "run", {"seed": 0}) as folder:
+        for name in ("one", "two"):
+            folder.step(name, lambda: result(1))
+        steps = tmp_path / "run" / "steps"
+        (steps / "two.parquet").write_bytes((steps / "one.parquet").read_bytes())
+        with pytest.raises(RunFolderError, match="must be 'two'.*it is 'one'"):
+            folder.step("two", lambda: result(1))
+
+
+@pytest.mark.parametrize("name", ["../escape", "a/../../b", "/etc/x", "", "a//b", "nul\0", "a\\b"])
+def test_a_step_never_leaves_the_folder(tmp_path, name):
+    with RunFolder(tmp_path / "run", {"seed": 0}) as folder, pytest.raises(UsageError, match="`name` of a step"):
+        folder.step(name, lambda: result(1))
+
+
+def test_a_folder_in_use_names_who_uses_it(tmp_path):
+    code = f"""
+import sys
+from trimtab.study import RunFolder
+folder = RunFolder({str(tmp_path / "run")!r}, {{"seed": 0}})
+print("ready", flush=True)
+sys.stdin.read()
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as other:
+        assert other.stdout.readline() == "ready\n"
+        with pytest.raises(RunFolderError, match=f"in use by process {other.pid} on .*choose another folder"):
+            RunFolder(tmp_path / "run", {"seed": 0})
+        other.kill()
+    assert json.loads((tmp_path / "run" / ".lock").read_text())["pid"] == other.pid
+    with RunFolder(tmp_path / "run", {"seed": 0}) as folder:  # what a killed process held is free
+        folder.step("one", lambda: result(1))
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["config.yaml", "steps"]
+
+
+def test_a_run_killed_at_its_first_write_can_begin_again(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".config.yaml.elsewhere.1.0123abcd.part").write_text("half")
+    with RunFolder(tmp_path / "run", {"seed": 0}) as folder:
+        assert folder.steps() == {}

@@ -15,8 +15,9 @@ from trimtab.study.plan import DEMO, FAST, SWEPT, MethodSpec, Plan, choose_items
 from trimtab.study.progress import Advance, Progress, Silent
 from trimtab.study.protocols import PROTOCOLS, Protocol
 from trimtab.study.provenance import describe, git_commit, hardware, versions
+from trimtab.study.reading import read_provenance, read_summary
 from trimtab.study.records import ALL_TASKS, records
-from trimtab.study.run import read_provenance, read_summary, run_study
+from trimtab.study.run import run_study
 from trimtab.study.run_folder import RunFolder, StepResult
 from trimtab.study.statistics import Interval, PairedDifference, bootstrap_mean, holm, paired_difference, wilson
 from trimtab.study.summary import SCHEMA_VERSION, summarise

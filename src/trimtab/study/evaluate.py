@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from trimtab.study.progress import Advance
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +99,7 @@ def evaluate(
     found = admit_items(model, items, how.prompts, what, also=partial(as_asked, ways), new_tokens=max_new_tokens)
     found.require(what)
     asked, skipped = list(zip(found.items, found.prompts, strict=True)), found.skipped
+    _warn_of_fitted(methods, found.items)
     valid = valid_answers(found.items) if valid is None else valid
     asks, prompts = Asks(), [prompt for _, prompts in asked for prompt in prompts]
     places = []
@@ -112,6 +117,17 @@ def evaluate(
     from pandas import DataFrame
 
     return Evaluation(DataFrame(table), answers.receipt, answers.cost, skipped)
+
+
+def _warn_of_fitted(methods: Sequence[AnyArtifact], items: Sequence[Item]) -> None:
+    """Say for which methods some items were used to learn or choose: on those, rates are too good."""
+    for method in methods:
+        known = sum(method.fitted_on(item) for item in items) if method.fitted_items else 0
+        if known:
+            logger.warning(
+                "%s toward the %s was fitted on %d of these %d items, so its rates are too good; evaluate on others.",
+                method.name, method.target, known, len(items),
+            )  # fmt: skip
 
 
 def conditions(methods: Sequence[AnyArtifact], strengths: Sequence[float] | None = None) -> list[Condition]:

@@ -13,6 +13,7 @@ from trimtab.data import Item, Items
 from trimtab.data.prompts import MODALITIES, Modality
 from trimtab.errors import UsageError
 from trimtab.fields import check_fields, check_value
+from trimtab.file_names import check_names
 from trimtab.steering import METHODS, make_method
 from trimtab.study.length import BUNDLED_TOKENS, answer_length
 from trimtab.study.loading import check_loading, loading_identity
@@ -135,6 +136,7 @@ class Plan:
         unknown = [m for m in self.methods if m not in known]
         if unknown or not self.methods or len(set(self.methods)) < len(self.methods):
             raise UsageError(f"`methods` of Plan must be among {', '.join(known)}, each once; got {self.methods}.")
+        check_names(self.methods, "`methods` of Plan")
         for name in self.methods:
             self.spec(name).check()
         if SWEPT not in self.protocols or any(p not in PROTOCOLS for p in self.protocols):

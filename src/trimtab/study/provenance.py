@@ -10,14 +10,24 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from trimtab.made_with import source_digest
 from trimtab.models import Model
 
 PACKAGES = ("trimtab", "torch", "transformers", "numpy", "scipy", "pandas", "pillow")
+
+DECISIVE = ("trimtab", "torch", "transformers", "numpy", "pillow")
+"""Packages that must be the same for steps to belong to one run: they compute, or open the pictures."""
 
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that results depend on."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def made_with() -> dict[str, str]:
+    """Return what computes a step: the decisive versions, and a digest of trimtab's own source."""
+    found = versions()
+    return {**{name: found[name] for name in DECISIVE}, "source": source_digest()}
 
 
 def hardware(models: Iterable[Model] = ()) -> dict[str, Any]:
@@ -49,6 +59,11 @@ def describe(model: Model) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in model.hf.parameters()),
         "dtype": str(model.dtype).removeprefix("torch."),
     }
+
+
+def computed_in(models: Iterable[Model]) -> dict[str, str]:
+    """Return the number type and the kind of device of each model: other ones give other last digits."""
+    return {model.name: f"{str(model.dtype).removeprefix('torch.')} on {model.device.type}" for model in models}
 
 
 def git_commit() -> str | None:

@@ -6,17 +6,17 @@ import json
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trimtab.data import Items, read_items, valid_answers
 from trimtab.data.readers.pocket import POCKET, POCKET_INTERFERENCE
-from trimtab.errors import RunFolderError
+from trimtab.file_names import check_names
 from trimtab.models import Model, load
 from trimtab.steering import METHODS, Instruction
 from trimtab.study.pictures import with_kept_images
 from trimtab.study.plan import SWEPT, Plan, choose_items
 from trimtab.study.progress import Progress, Silent
-from trimtab.study.provenance import describe, git_commit, hardware, versions
+from trimtab.study.provenance import computed_in, describe, git_commit, hardware, versions
 from trimtab.study.run_folder import CONTROLS, ITEMS, PROVENANCE, SUMMARY, RunFolder, StepResult
 from trimtab.study.steps import NEUTRAL, REFUSED, ModelStudy, StudyItems
 from trimtab.study.summary import as_json, summarise
@@ -63,68 +63,61 @@ def run_study(
             models[name].batch_size = plan.batch_size
             advance(1)
     identities = {model.name: describe(model) for model in models.values()}
-    folder = RunFolder(
-        out,
-        {
-            "study": plan.resolved(),
-            "models": {name: identity["fingerprint"] for name, identity in identities.items()},
-            "computed_in": {model.name: f"{model.dtype} on {model.device.type}" for model in models.values()},
-            "data": items.describe(),
-        },
-    )
-    skipped, measured, fitted, evaluated, controlled, counted = [], [], [], [], [], []
-    for model in models.values():
-        study = ModelStudy(plan, folder, model, items, progress)
-        skipped += study.admit()
-        measured += study.measure()
+    config = {
+        "study": plan.resolved(),
+        "models": {name: identity["fingerprint"] for name, identity in identities.items()},
+        "computed_in": computed_in(models.values()),
+        "data": items.describe(),
+    }
+    check_names(models, "`models` of Plan")
+    with RunFolder(out, config) as folder:
+        results = _results([ModelStudy(plan, folder, model, items, progress) for model in models.values()])
+        _write(plan, folder, results, identities, _provenance(plan, folder, identities, items, models))
+    return folder.path
+
+
+class _Results(NamedTuple):
+    """The finished steps of all models, and the items that a model cannot take."""
+
+    skipped: list[dict[str, Any]]
+    measured: list[StepResult]
+    fitted: list[StepResult]
+    evaluated: list[StepResult]
+    controlled: list[StepResult]
+    counted: list[StepResult]
+
+
+def _results(studies: Iterable[ModelStudy]) -> _Results:
+    found = _Results([], [], [], [], [], [])
+    for study in studies:
+        found.skipped.extend(study.admit())
+        found.measured.extend(study.measure())
         fit = study.fit()
-        fitted += fit
+        found.fitted.extend(fit)
         artifacts = study.artifacts(fit)
-        evaluated += study.evaluate(artifacts)
-        controlled += study.control(artifacts)
-        counted += study.cost(artifacts)
-    refused = [step.notes[REFUSED] for step in fitted if REFUSED in step.notes]
-    chosen = _joined(step for step in fitted if REFUSED not in step.notes)
-    contributions, answers = _joined(measured), _joined(evaluated)
-    controls, costs = (_joined(steps) if steps else None for steps in (controlled, counted))
+        found.evaluated.extend(study.evaluate(artifacts))
+        found.controlled.extend(study.control(artifacts))
+        found.counted.extend(study.cost(artifacts))
+    return found
+
+
+def _write(
+    plan: Plan, folder: RunFolder, results: _Results, identities: dict[str, Any], provenance: dict[str, Any]
+) -> None:
+    """Write what the steps found; the summary, which says that the study is finished, last."""
+    refused = [step.notes[REFUSED] for step in results.fitted if REFUSED in step.notes]
+    chosen = _joined(step for step in results.fitted if REFUSED not in step.notes)
+    contributions, answers = _joined(results.measured), _joined(results.evaluated)
+    controls, costs = (_joined(steps) if steps else None for steps in (results.controlled, results.counted))
     with_scores = _with_scores(plan, answers, contributions)
     folder.write(ITEMS, lambda part: with_scores.to_parquet(part, index=False))
-    folder.write(PROVENANCE, json.dumps(_provenance(plan, folder, identities, items, models), indent=1) + "\n")
+    folder.write(PROVENANCE, json.dumps(provenance, indent=1) + "\n")
     if controls is not None:
         folder.write(CONTROLS, lambda part: controls.to_parquet(part, index=False))
     folder.write(
         SUMMARY,
-        as_json(summarise(plan, identities, answers, contributions, chosen, refused, controls, costs, skipped)),
+        as_json(summarise(plan, identities, answers, contributions, chosen, refused, controls, costs, results.skipped)),
     )
-    return folder.path
-
-
-def read_summary(run: str | Path) -> dict[str, Any]:
-    """Read a run folder's ``summary.json``.
-
-    Raises:
-        RunFolderError: There is none, or it is broken.
-    """
-    return _read_json(Path(run) / SUMMARY)
-
-
-def read_provenance(run: str | Path) -> dict[str, Any]:
-    """Read a run folder's ``provenance.json``.
-
-    Raises:
-        RunFolderError: There is none, or it is broken.
-    """
-    return _read_json(Path(run) / PROVENANCE)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunFolderError(
-            f"`run` must be the folder of a finished study; {path} cannot be read ({error}); run the study's command "
-            "again to finish it."
-        ) from error
 
 
 def _read(plan: Plan, read: Callable[[str], Items], progress: Progress) -> StudyItems:

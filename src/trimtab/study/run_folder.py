@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -11,7 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from trimtab.errors import RunFolderError
+from trimtab.errors import RunFolderError, UsageError
+from trimtab.files import check_writable, is_temporary, write_whole
+from trimtab.locks import LOCK, FolderLock
+from trimtab.study import provenance
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -22,6 +26,9 @@ PROVENANCE = "provenance.json"
 ITEMS = "items.parquet"
 CONTROLS = "controls.parquet"
 
+STAMP = ("step", "config", "made_with")
+"""Notes of every step: its name, the digest of the folder's configuration, and the versions that computed it."""
+
 
 class StepResult(NamedTuple):
     """What a step computed: a table, and notes about the work (plain data)."""
@@ -31,10 +38,11 @@ class StepResult(NamedTuple):
 
 
 class RunFolder:
-    """A folder that belongs to one resolved configuration.
+    """A folder that belongs to one resolved configuration, one version of the code, and one process at a time.
 
     A step is written to a temporary file that then takes its name, so it is there whole or not at all; a step that
-    is there is read and never computed again.
+    is there is read and never computed again. Use it as a context manager, or ``close`` it: until then, or until the
+    process ends, nobody else can open the folder.
 
     Attributes:
         path: The folder.
@@ -45,76 +53,111 @@ class RunFolder:
         """Create the folder, or go on in it.
 
         Raises:
-            RunFolderError: It belongs to another configuration, is another kind of folder, or cannot be written to.
+            RunFolderError: It belongs to another configuration, has steps of another version of trimtab or of what it
+                stands on, is another kind of folder, is in use, or cannot be written to.
         """
         self.path = Path(path)
         self.config = json.loads(json.dumps(config))
-        found = self.path / CONFIG
-        if found.is_file():
-            _check_same(self.path, _read_config(found), self.config)
-            return
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise RunFolderError(
-                f"`out` must be a new folder or an earlier run; {self.path} is there and holds no {CONFIG}; "
-                "choose another folder."
-            )
-        self.write(CONFIG, yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
+        self.digest = hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()[:16]
+        self.made_with = provenance.made_with()
+        check_run_folder(self.path)
+        self._lock = FolderLock(self.path)
+        try:
+            found = self.path / CONFIG
+            if found.is_file():
+                _check_same(self.path, _read_config(found), self.config)
+                self._check_versions()
+            else:
+                self.write(CONFIG, yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let other processes write to the folder."""
+        self._lock.release()
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def step(self, name: str, compute: Callable[[], StepResult]) -> StepResult:
         """Return a finished step, or compute and store it.
 
         Args:
             name: Its name, ``/`` between parts; it becomes ``steps/<name>.parquet``.
-            compute: Does the work. Its notes get ``seconds``, the wall time it took.
+            compute: Does the work. Its notes get ``seconds``, the wall time it took, and ``STAMP``.
 
         Raises:
-            RunFolderError: It cannot be written or, if it is there, cannot be read.
+            RunFolderError: It cannot be written or, if it is there, cannot be read or is another step.
+            UsageError: The name would leave the folder.
         """
+        if any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in name.split("/")):
+            raise UsageError(f"`name` of a step must be the name of a file in the run folder; got {name!r}; change it.")
         path = self.path / "steps" / f"{name}.parquet"
         if not path.is_file():
             started = time.perf_counter()
             table, notes = compute()
-            table.attrs["notes"] = {**notes, "seconds": round(time.perf_counter() - started, 3)}
+            stamp = dict(zip(STAMP, (name, self.digest, self.made_with), strict=True))
+            table.attrs["notes"] = {**notes, "seconds": round(time.perf_counter() - started, 3), **stamp}
             self.write(f"steps/{name}.parquet", lambda part: table.to_parquet(part, index=False))
         # Also a fresh step is read back, so that a resumed study sees exactly what an unbroken one sees.
-        return read_step(path)
+        found = read_step(path)
+        if (found.notes.get("step"), found.notes.get("config")) != (name, self.digest):
+            raise RunFolderError(
+                f"step {path} of the run folder must be {name!r} of this configuration; it is "
+                f"{found.notes.get('step')!r} of configuration {found.notes.get('config')}, and this one has "
+                f"{self.digest}; delete it to compute it again."
+            )
+        return found
 
     def steps(self) -> dict[str, dict[str, Any]]:
         """Return the notes of all finished steps, by name."""
         home = self.path / "steps"
         paths = sorted(home.rglob("*.parquet"))
-        return {str(path.relative_to(home).with_suffix("")): read_step(path).notes for path in paths}
+        return {path.relative_to(home).with_suffix("").as_posix(): read_notes(path) for path in paths}
 
-    def write(self, name: str, content: bytes | str | Callable[[Path], None]) -> Path:
-        """Write a file of the folder, whole or not at all; see ``write_whole``."""
+    def write(self, name: str, content: bytes | str | Callable[[Path], object]) -> Path:
+        """Write a file of the folder, whole or not at all; see ``trimtab.files.write_whole``."""
         return write_whole(self.path / name, content)
 
+    def _check_versions(self) -> None:
+        for name, notes in self.steps().items():
+            theirs = notes.get("made_with")
+            theirs = theirs if isinstance(theirs, dict) else {}
+            for what, ours in self.made_with.items():
+                if theirs.get(what) != ours:
+                    raise RunFolderError(
+                        f"`out` must be a new folder or a run of the same code; {self.path} has step {name!r} computed "
+                        f"with {what} {theirs.get(what, 'unknown')}, this is {what} {ours}; choose another folder, or "
+                        "go on with the version that began it."
+                    )
 
-def write_whole(path: Path, content: bytes | str | Callable[[Path], None]) -> Path:
-    """Write a file under a temporary name that then takes its name, so it is there whole or not at all.
+
+def check_run_folder(path: str | Path, owner: str = "`out`") -> None:
+    """Refuse, before any work, a place where no run can be kept.
 
     Args:
-        path: The file.
-        content: Its content; or a function that writes it to the temporary path it is given.
+        path: The folder, which may not be there yet.
+        owner: What the user calls it.
 
     Raises:
-        RunFolderError: It cannot be written; what was there before is unchanged.
+        RunFolderError: It is another kind of folder, is in use, or cannot be written to.
     """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if callable(content):
-            content(part)
-        else:
-            _write_bytes(part, content.encode() if isinstance(content, str) else content)
-        part.replace(path)
-    except OSError as error:
-        _remove(part)
+    path = Path(path)
+    check_writable(path, owner)
+    if not os.path.lexists(path):
+        return
+    if (path / CONFIG).is_file():
+        FolderLock(path, owner).release()
+        return
+    if not path.is_dir() or any(p.name != LOCK and not is_temporary(p) for p in path.iterdir()):
         raise RunFolderError(
-            f"`out` must be a place with room to write to; writing {path} failed ({error.strerror or error}); free "
-            "some space and run the same command again: a study keeps its finished steps."
-        ) from error
-    return path
+            f"{owner} must be a new folder or an earlier run; {path} is there and holds no {CONFIG}; choose another "
+            "folder."
+        )
 
 
 def read_step(path: Path) -> StepResult:
@@ -127,31 +170,36 @@ def read_step(path: Path) -> StepResult:
 
     try:
         table = read_parquet(path)
-        return StepResult(table, table.attrs["notes"])
-    except (OSError, ValueError, KeyError) as error:
-        raise RunFolderError(
-            f"step {path} of the run folder must be readable; it is not ({error}); delete it to compute it again."
-        ) from error
+        return StepResult(table, dict(table.attrs["notes"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _broken(path, error) from error
 
 
-def _write_bytes(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def read_notes(path: Path) -> dict[str, Any]:
+    """Read the notes of a stored step alone, without its table.
 
+    Raises:
+        RunFolderError: The file is broken.
+    """
+    import pyarrow.parquet as parquet
 
-def _remove(part: Path) -> None:
     try:
-        part.unlink(missing_ok=True)
-    except OSError:
-        return  # the disk that refused the write refuses this too; the first error is the one to tell
+        return dict(json.loads((parquet.read_schema(path).metadata or {})[b"PANDAS_ATTRS"])["notes"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _broken(path, error) from error
+
+
+def _broken(path: Path, error: Exception) -> RunFolderError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return RunFolderError(
+        f"step {path} of the run folder must be readable; it is not ({reason}); delete it to compute it again."
+    )
 
 
 def _read_config(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise RunFolderError(
             f"`out` must hold a readable {CONFIG}; {path} is not ({error}); delete the folder or choose another."
         ) from error
@@ -163,6 +211,6 @@ def _check_same(path: Path, found: Any, wanted: dict[str, Any]) -> None:
     theirs = found if isinstance(found, dict) else {}
     key = next(k for k in [*wanted, *theirs, ""] if theirs.get(k) != wanted.get(k) or k == "")
     raise RunFolderError(
-        f"`out` must be a new folder or one of the same configuration; {path} has {key}={theirs.get(key)!r}, this "
-        f"run has {key}={wanted.get(key)!r}; choose another folder, or delete that one."
+        f"`out` must be a new folder or one of the same configuration; {path} has {key}={theirs.get(key)!r:.300}, this "
+        f"run has {key}={wanted.get(key)!r:.300}; choose another folder, or delete that one."
     )

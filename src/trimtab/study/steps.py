@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -11,10 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from trimtab.artifact_folder import artifact_digest
 from trimtab.contribution import ContributionConfig, contribution
 from trimtab.data import Item, Items, items_fingerprint
 from trimtab.data.prompts import INSTRUCTIONS, Modality
-from trimtab.errors import UnsupportedMethodError
+from trimtab.errors import RunFolderError, UnsupportedMethodError
+from trimtab.file_names import file_name
 from trimtab.models import Model
 from trimtab.steering import Artifact, TrainingSet, load_artifact
 from trimtab.study.admission import left_out, without
@@ -131,17 +132,32 @@ class ModelStudy:
                 def compute(method: str = method, target: Modality = target) -> StepResult:
                     return self._fit(method, target)
 
-                done.append(self._step(f"fit-{method}-{target}", compute))
+                done.append(self._step(file_name(f"fit-{method}-{target}"), compute))
                 advance(1)
         return done
 
     def artifacts(self, fitted: Sequence[StepResult]) -> list[Artifact]:
-        """Load the saved artifacts of what ``fit`` returned, target by target in the order of the plan's methods."""
+        """Load the saved artifacts of what ``fit`` returned, target by target in the order of the plan's methods.
+
+        Raises:
+            ArtifactError: One is gone or broken.
+            RunFolderError: One is not the one that was fitted.
+        """
         return [
-            load_artifact(self._artifact_folder(method, target), self.model)
+            self._artifact(method, target, step.notes)
             for (method, target), step in zip(self.plan.wanted(), fitted, strict=True)
             if REFUSED not in step.notes
         ]
+
+    def _artifact(self, method: str, target: Modality, notes: dict[str, Any]) -> Artifact:
+        home = self._artifact_folder(method, target)
+        artifact = load_artifact(home, self.model)
+        if artifact_digest(home) != notes["artifact"]:
+            raise RunFolderError(
+                f"artifact {home} of the run folder must be the one that was fitted there; it is another one; delete "
+                "the run folder's step of its fit to fit it again."
+            )
+        return artifact
 
     def evaluate(self, artifacts: Sequence[Artifact]) -> list[StepResult]:
         """Evaluate the artifacts at their own strengths, and openly at every strength on the first test items."""
@@ -215,7 +231,7 @@ class ModelStudy:
             self.model.forget_images()
             return compute()
 
-        return self.folder.step(f"{folder_name(self.model.name)}/{name}", from_fresh)
+        return self.folder.step(f"{file_name(self.model.name)}/{name}", from_fresh)
 
     @cached_property
     def _training_set(self) -> TrainingSet:
@@ -226,11 +242,10 @@ class ModelStudy:
         return train
 
     def _artifact_folder(self, method: str, target: Modality) -> Path:
-        return self.folder.path / "artifacts" / folder_name(self.model.name) / f"{method}-{target}"
+        return self.folder.path / "artifacts" / file_name(self.model.name) / file_name(f"{method}-{target}")
 
     def _fit(self, method: str, target: Modality) -> StepResult:
         home, options = self._artifact_folder(method, target), sorted(self.plan.spec(method).options)
-        shutil.rmtree(home, ignore_errors=True)  # left by a study killed just after it saved this artifact
         try:
             artifact = fit_method(self.plan, method, target, self._training_set, self.items.validation)
         except UnsupportedMethodError as error:
@@ -238,7 +253,7 @@ class ModelStudy:
             refusal = {"model": self.model.name, "method": method, "target": target, "reason": str(error)}
             return StepResult(artifact_table([], options), {REFUSED: refusal})
         artifact.save(home)
-        return StepResult(artifact_table([artifact], options), {})
+        return StepResult(artifact_table([artifact], options), {"artifact": artifact_digest(home)})
 
     def _measure(self, chunk: Sequence[Item], name: str, instruction: str | None) -> StepResult:
         config = ContributionConfig(seed=self.plan.seed)
@@ -277,7 +292,7 @@ def artifact_table(artifacts: Sequence[Artifact], own_options: Sequence[str]) ->
         [
             {
                 "model": a.model_name,
-                "folder": folder_name(a.model_name),
+                "folder": file_name(a.model_name),
                 "method": a.name,
                 "kind": a.method,
                 "target": a.target,
@@ -290,11 +305,6 @@ def artifact_table(artifacts: Sequence[Artifact], own_options: Sequence[str]) ->
             for a in artifacts
         ]
     )
-
-
-def folder_name(model: str) -> str:
-    """Return a model's name or path as the name of one folder."""
-    return model.strip("/.").replace("/", "--")
 
 
 def _chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:

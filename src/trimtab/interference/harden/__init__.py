@@ -10,7 +10,7 @@ from trimtab.interference.harden.config import (
     variant,
 )
 from trimtab.interference.harden.cost import StepCost
-from trimtab.interference.harden.harden import Hardened, harden
+from trimtab.interference.harden.harden import Hardened, check_harden_folder, harden
 
 __all__ = [
     "PAPER",
@@ -21,6 +21,7 @@ __all__ = [
     "Hardened",
     "LoraConfig",
     "StepCost",
+    "check_harden_folder",
     "harden",
     "variant",
 ]

@@ -1,23 +1,62 @@
-"""JSON files that a run may be killed beside."""
+"""Files of a run that may be killed beside them."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from trimtab.files import temporary_name, write_whole, writing
+
+OUT = "`out` of harden"
+"""What the user calls the folder of a run."""
+
+CARD = "README.md"
+LAST = ("adapter_config.json", "config.json")
+"""By these a folder is known to be a model; they come when everything else is there."""
+
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a file under a temporary name that then takes its name, so it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(value, indent=1))
-    part.replace(path)
+    """Write a file whole or not at all."""
+    write_whole(path, json.dumps(value, indent=1), owner=OUT)
 
 
 def read_json(path: Path) -> Any:
     """Read a file; None if it is not there, or torn."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
+
+
+def save_model(out: Path, save: Callable[[Path], None], card: Callable[[], str]) -> dict[str, int]:
+    """Save a model and its card into a run's folder: each file whole, and the one that makes it a model last.
+
+    Args:
+        out: The folder.
+        save: Saves the model into the folder it is given.
+        card: Called when that is done; gives the model card, in the place of any that ``save`` writes.
+
+    Returns:
+        The size in bytes of each file.
+
+    Raises:
+        RunFolderError: The disk refuses.
+    """
+    part = temporary_name(out / "model")
+    try:
+        with writing(out, OUT):
+            part.mkdir()
+            save(part)
+        text = card()
+        with writing(out, OUT):
+            (part / CARD).write_text(text, encoding="utf-8")
+            names = sorted((path.name for path in part.iterdir()), key=lambda name: (name in LAST, name))
+            sizes = {name: (part / name).stat().st_size for name in names}
+            for name in names:
+                (part / name).replace(out / name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return sizes

@@ -16,17 +16,20 @@ from trimtab.data import Item, items_fingerprint
 from trimtab.data.admission import admit_items
 from trimtab.engine import admit
 from trimtab.errors import ArtifactError, UsageError
+from trimtab.files import check_writable, is_temporary
 from trimtab.interference.harden.card import model_card
 from trimtab.interference.harden.config import HardenConfig
 from trimtab.interference.harden.counts import counted
 from trimtab.interference.harden.evaluation import Accuracies, family_accuracies
-from trimtab.interference.harden.files import write_json
+from trimtab.interference.harden.files import OUT, read_json, save_model, write_json
 from trimtab.interference.harden.objective import Objective
 from trimtab.interference.harden.rows import written_letters
 from trimtab.interference.harden.schedule import Schedule
 from trimtab.interference.harden.weights import trainable
 from trimtab.interference.perturbations import Donors
 from trimtab.interference.views import Pictures, clean_view
+from trimtab.locks import LOCK, FolderLock
+from trimtab.made_with import source_digest
 from trimtab.models import Model
 
 logger = logging.getLogger(__name__)
@@ -79,18 +82,33 @@ def harden(
     Raises:
         UsageError: There is no item to train on, a part of the objective fits none of them, or this is one of several
             processes, as torchrun starts them.
-        ArtifactError: The folder holds a run of another configuration, model or data set.
+        ArtifactError: The folder holds a run of another configuration, model, data set or version of the code.
+        RunFolderError: Another process trains into it, or it cannot be written to.
         MissingDependencyError: LoRA is asked for and peft is not installed.
     """
     config, out, items, held_out = config or HardenConfig(), Path(out), list(train), list(validation)
     _refuse_several_processes()
     schedule = _schedule(model, items, config)
     counts = counted(schedule)
-    record = _started(out, _identity(model, schedule.items, held_out, config))
-    if record["finished"]:
-        return Hardened(out, record)
-    chosen = _balanced(held_out, config.evaluation_items)
-    donors = Donors(held_out, config.seed)
+    with FolderLock(check_harden_folder(out), OUT):
+        record = _started(out, _identity(model, schedule.items, held_out, config))
+        if not record["finished"]:
+            record["counts"] = asdict(counts)
+            record = _run(model, out, config, schedule, record, held_out, progress)
+    return Hardened(out, record)
+
+
+def _run(
+    model: Model,
+    out: Path,
+    config: HardenConfig,
+    schedule: Schedule,
+    record: dict[str, Any],
+    held_out: list[Item],
+    progress: Callable[[int], None] | None,
+) -> dict[str, Any]:
+    """Train, save and evaluate, from wherever the run was; return its record, finished."""
+    chosen, donors = _balanced(held_out, config.evaluation_items), Donors(held_out, config.seed)
 
     def measure() -> Accuracies:
         return family_accuracies(model, chosen, config.perturbations, donors, config.seed)
@@ -107,7 +125,6 @@ def harden(
         record |= {
             "steps": trainer.state.global_step,
             "per_step": _per_step(trainer),
-            "counts": asdict(counts),
             "skipped": len(skipped),
             "skipped_items": skipped,
             "evaluations": sum("eval_worst" in entry for entry in log),
@@ -115,16 +132,19 @@ def harden(
             "log": log,
         }
         model.hf.eval()
-        weights.save(out)
-        if chosen:
-            record |= _evaluated("after", measure())
-    (out / "README.md").write_text(model_card(model.name, config, record))
+
+        def card() -> str:
+            if chosen:  # of the weights as they are saved, in the model's own type
+                record.update(_evaluated("after", measure()))
+            return model_card(model.name, config, record)
+
+        record["files"] = save_model(out, weights.save, card)
     _write(out, record | {"finished": True})
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     if record["skipped"]:
         first, reason = next(iter(record["skipped_items"].items()))
         logger.warning("Skipped %d items; the first: %s, %s", record["skipped"], first, reason)
-    return Hardened(out, record | {"finished": True})
+    return record | {"finished": True}
 
 
 def _schedule(model: Model, items: list[Item], config: HardenConfig) -> Schedule:
@@ -152,11 +172,14 @@ def _trained(
     progress: Callable[[int], None] | None,
 ) -> Any:
     """Train from the last checkpoint, or from the start."""
-    from trimtab.interference.harden.trainer import HardenTrainer, last_checkpoint
+    from trimtab.interference.harden.trainer import HardenTrainer, drop_torn, last_checkpoint, settle
 
     folder = out / CHECKPOINTS
     trainer = HardenTrainer(Objective(model, config, letters), schedule, config, folder, evaluation, progress)
     last = last_checkpoint(folder)
+    drop_torn(folder, last)
+    if last is not None:
+        settle(last, folder)
     if last is not None and progress is not None:
         progress(int(last.name.rpartition("-")[2]))
     trainer.train(resume_from_checkpoint=None if last is None else str(last))
@@ -193,6 +216,7 @@ def _refuse_several_processes() -> None:
 
 
 def _identity(model: Model, items: list[Item], validation: list[Item], config: HardenConfig) -> dict[str, Any]:
+    extra = ("peft",) if config.method == "lora" else ()
     return {
         "name": model.name,
         "model": model.fingerprint,
@@ -200,26 +224,60 @@ def _identity(model: Model, items: list[Item], validation: list[Item], config: H
         "data": items_fingerprint(items),
         "validation": items_fingerprint(validation),
         "config": json.loads(json.dumps(asdict(config))),
-        "versions": {name: version(name) for name in ("trimtab", "torch", "transformers")},
+        "versions": {
+            **{name: version(name) for name in ("trimtab", "torch", "transformers", "numpy", "pillow", *extra)},
+            "source": source_digest(),
+        },
+        "computed_in": f"{str(model.dtype).removeprefix('torch.')} on {model.device.type}",
     }
 
 
+def check_harden_folder(out: str | Path, owner: str = OUT) -> Path:
+    """Refuse, before any work, a place where no run can be kept.
+
+    Args:
+        out: The folder, which may not be there yet.
+        owner: What the user calls it.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ArtifactError: It is another kind of folder.
+        RunFolderError: It is in use, or cannot be written to.
+    """
+    out = Path(out)
+    check_writable(out, owner)
+    found = out.is_dir() and [p for p in out.iterdir() if p.name != LOCK and not is_temporary(p)]
+    if os.path.lexists(out) and not (out / RECORD).is_file() and found != []:
+        raise ArtifactError(f"{owner} must be a new folder or an earlier run; {out} is neither; choose another.")
+    if (out / RECORD).is_file():
+        FolderLock(out, owner).release()
+    return out
+
+
 def _started(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
-    """Return the record of a run that was begun with the same configuration, or begin one."""
+    """Return the record of a run that was begun with the same configuration and code, or begin one."""
     path = out / RECORD
     if not path.is_file():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise ArtifactError(
-                f"`out` of harden must be a new folder or an earlier run; {out} is neither; choose another."
-            )
-        out.mkdir(parents=True, exist_ok=True)
         return _write(out, {**identity, "finished": False})
-    record = json.loads(path.read_text())
+    record = read_json(path)
+    if not isinstance(record, dict) or not isinstance(record.get("finished"), bool):
+        raise ArtifactError(
+            f"`{RECORD}` of {out} must be the record of a run; it is broken; delete the folder or choose another."
+        )
     for key, value in identity.items():
-        if key != "versions" and record.get(key) != value:
+        if record.get(key) != value:
             raise ArtifactError(
                 f"`out` of harden must be a new folder or a run of the same {key}; {out} has {record.get(key)!r:.200}, "
                 f"this run has {value!r:.200}; choose another folder."
+            )
+    files = record.get("files")
+    for name, size in files.items() if record["finished"] and isinstance(files, dict) else ():
+        if not (out / name).is_file() or (out / name).stat().st_size != size:
+            raise ArtifactError(
+                f"`out` of harden must be a whole run; {out / name} is not the file of {size} bytes that was saved; "
+                "delete the folder and run the same command again."
             )
     return record
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,10 @@ from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, Traini
 from transformers.trainer import TRAINER_STATE_NAME
 
 from trimtab.engine.memory import out_of_memory, release, too_large
+from trimtab.errors import RunFolderError
+from trimtab.files import writing
 from trimtab.interference.harden.config import HardenConfig
-from trimtab.interference.harden.files import read_json, write_json
+from trimtab.interference.harden.files import OUT, read_json, write_json
 from trimtab.interference.harden.objective import Objective
 from trimtab.interference.harden.schedule import Group, Schedule, as_batch
 
@@ -133,6 +136,11 @@ class HardenTrainer(Trainer):
             self._parts, self._steps = {}, 0
         super().log(logs, start_time)
 
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        """Say in one sentence when the disk refuses."""
+        with writing(self.folder, OUT):
+            super()._save_checkpoint(*args, **kwargs)
+
     def evaluate(self, *_args: Any, metric_key_prefix: str = "eval", **_kwargs: Any) -> dict[str, float]:
         """Measure accuracies on the validation items instead of a loss."""
         assert self.evaluation is not None
@@ -145,8 +153,41 @@ class HardenTrainer(Trainer):
 
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the newest whole checkpoint: one whose state, which is written last, can be read; None without one."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    found = sorted(folder.glob("checkpoint-*"), key=_number, reverse=True)
     return next((path for path in found if read_json(path / TRAINER_STATE_NAME) is not None), None)
+
+
+def drop_torn(folder: Path, last: Path | None) -> None:
+    """Remove the checkpoints after the newest whole one, which were cut off while they were written."""
+    newest = -1 if last is None else _number(last)
+    for path in folder.glob("checkpoint-*"):
+        if _number(path) > newest:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def settle(last: Path, folder: Path) -> None:
+    """Let a checkpoint know where the best one is now: the run may have been moved since it was written.
+
+    The trainer would go on without the best one, and keep the last step instead.
+
+    Raises:
+        RunFolderError: The best checkpoint is gone.
+    """
+    state = read_json(last / TRAINER_STATE_NAME)
+    best = state.get("best_model_checkpoint")
+    if best is None:
+        return
+    here = folder / Path(best).name
+    if not here.is_dir():
+        raise RunFolderError(
+            f"{OUT} must hold the best checkpoint of the run, {here}; it is gone; delete the folder and run the same "
+            "command again."
+        )
+    write_json(last / TRAINER_STATE_NAME, {**state, "best_model_checkpoint": str(here)})
+
+
+def _number(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
 
 
 def training_arguments(config: HardenConfig, folder: Path, device: torch.device, evaluates: bool) -> TrainingArguments:

@@ -27,7 +27,7 @@ from trimtab.circuits import (
     top_heads,
 )
 from trimtab.circuits.interventions import choose_strength
-from trimtab.data import Item, Items, items_fingerprint, split_items, valid_answers
+from trimtab.data import Item, Items, items_fingerprint, remembered, split_items, valid_answers
 from trimtab.data.admission import check_items
 from trimtab.data.prompts import INSTRUCTIONS, MODALITIES
 from trimtab.errors import UsageError
@@ -48,7 +48,8 @@ from trimtab.study.circuits.summary import (
 )
 from trimtab.study.plan import choose_items
 from trimtab.study.progress import Progress, Silent
-from trimtab.study.provenance import describe, git_commit, hardware, versions
+from trimtab.study.provenance import computed_in, describe, git_commit, hardware, versions
+from trimtab.study.reading import read_summary
 from trimtab.study.records import grouped, records
 from trimtab.study.run_folder import PROVENANCE, SUMMARY, RunFolder
 
@@ -90,26 +91,31 @@ def run_circuits(
     model.batch_size = plan.batch_size
     parts = _parts(plan, items)
     fingerprints = {name: items_fingerprint(part) for name, part in parts.items()}
-    config = {KIND: plan.resolved(), "model": model.fingerprint, "data": fingerprints}
-    folder = RunFolder(out, config)
-    steps = CircuitSteps(plan, folder, model, parts, valid_answers(items), progress or Silent())
-    skipped = steps.admit()
-    summary = _rounded(_summary(plan, steps, folder))
-    summary["skipped"] = skipped
-    summary["claims"] = [claim._asdict() for claim in answer_claims(summary)]
-    folder.write(SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    notes = folder.steps()
-    provenance = {
-        "study": KIND,
-        "seed": plan.seed,
-        "versions": versions(),
-        "commit": git_commit(),
-        "hardware": hardware([model]),
-        "data": {name: {"items": len(part), "fingerprint": fingerprints[name]} for name, part in parts.items()},
-        "seconds": round(sum(note["seconds"] for note in notes.values()), 1),
-        "steps": notes,
+    config = {
+        KIND: plan.resolved(),
+        "model": model.fingerprint,
+        "computed_in": computed_in([model]),
+        "data": fingerprints,
     }
-    folder.write(PROVENANCE, json.dumps(provenance, indent=1) + "\n")
+    with RunFolder(out, config) as folder:
+        steps = CircuitSteps(plan, folder, model, parts, valid_answers(items), progress or Silent())
+        skipped = steps.admit()
+        summary = _rounded(_summary(plan, steps, folder))
+        summary["skipped"] = skipped
+        summary["claims"] = [claim._asdict() for claim in answer_claims(summary)]
+        notes = folder.steps()
+        provenance = {
+            "study": KIND,
+            "seed": plan.seed,
+            "versions": versions(),
+            "commit": git_commit(),
+            "hardware": hardware([model]),
+            "data": {name: {"items": len(part), "fingerprint": fingerprints[name]} for name, part in parts.items()},
+            "seconds": round(sum(note["seconds"] for note in notes.values()), 1),
+            "steps": notes,
+        }
+        folder.write(PROVENANCE, json.dumps(provenance, indent=1) + "\n")
+        folder.write(SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return folder.path
 
 
@@ -248,6 +254,7 @@ def _conditions(
 def _save(steps: CircuitSteps, folder: RunFolder, chosen: tuple[Any, ...], strength: float) -> None:
     """Save the chosen heads, amplified, as an artifact for each modality."""
     fingerprint = items_fingerprint(steps.items["score"])
+    fitted = remembered([*steps.items["score"], *steps.items["validation"]])
     for target in MODALITIES:
         HeadSet.of(
             steps.model,
@@ -257,6 +264,7 @@ def _save(steps: CircuitSteps, folder: RunFolder, chosen: tuple[Any, ...], stren
             scope=steps.plan.scope,
             instruction=INSTRUCTIONS[target],
             data_fingerprint=fingerprint,
+            fitted_items=fitted,
         ).save(folder.path / "artifacts" / f"heads-{target}")
 
 
@@ -267,8 +275,6 @@ def read_circuits(run: str | Path) -> dict[str, Any]:
         RunFolderError: There is none, or it is broken.
         UsageError: It is that of another study.
     """
-    from trimtab.study.run import read_summary
-
     summary = read_summary(run)
     if summary.get("study") != KIND or summary.get("schema_version") != SCHEMA_VERSION:
         raise UsageError(

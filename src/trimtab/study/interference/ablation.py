@@ -20,7 +20,8 @@ from trimtab.study.interference.run import SCHEMA_VERSION
 from trimtab.study.interference.variants import VANILLA, accuracy_table
 from trimtab.study.plan import choose_items
 from trimtab.study.progress import Progress, Silent
-from trimtab.study.provenance import describe, git_commit, hardware, versions
+from trimtab.study.provenance import computed_in, describe, git_commit, hardware, versions
+from trimtab.study.reading import read_summary
 from trimtab.study.records import records
 from trimtab.study.run_folder import PROVENANCE, SUMMARY, RunFolder, StepResult
 
@@ -116,18 +117,18 @@ def run_ablation(
     load, read, progress = load or load_model, read or read_items, progress or Silent()
     model = load(plan.model)
     bench = _Bench(plan, out, model, read)
-    folder = bench.folder
-    bench.test(VANILLA, model, plan.ways)
-    for name, seed, config in plan.runs():
-        label = f"{name}-{seed}"
-        with progress.task(label, config.steps) as advance:
-            done = harden(model, bench.train, folder.path / "models" / label, config, progress=advance)
-            folder.step(f"{label}/cost", lambda c=config, d=done: _cost(c, d.record))
-            hardened = load(done.folder) if not bench.tested(label) else model
-            bench.test(label, hardened, ("plain",))
-    folder.write(SUMMARY, json.dumps(_summary(plan, model, bench), indent=1))
-    provenance = {"versions": versions(), "commit": git_commit(), "hardware": hardware([model])}
-    folder.write(PROVENANCE, json.dumps({**provenance, "steps": folder.steps()}, indent=1))
+    with bench.folder as folder:
+        bench.test(VANILLA, model, plan.ways)
+        for name, seed, config in plan.runs():
+            label = f"{name}-{seed}"
+            with progress.task(label, config.steps) as advance:
+                done = harden(model, bench.train, folder.path / "models" / label, config, progress=advance)
+                folder.step(f"{label}/cost", lambda c=config, d=done: _cost(c, d.record))
+                hardened = load(done.folder) if not bench.tested(label) else model
+                bench.test(label, hardened, ("plain",))
+        provenance = {"versions": versions(), "commit": git_commit(), "hardware": hardware([model])}
+        folder.write(PROVENANCE, json.dumps({**provenance, "steps": folder.steps()}, indent=1))
+        folder.write(SUMMARY, json.dumps(_summary(plan, model, bench), indent=1))
     return folder.path
 
 
@@ -159,7 +160,12 @@ class _Bench:
             "fitting": self.fitting,
         }
         fingerprints = {name: items_fingerprint(items) for name, items in used.items()}
-        return {"schema_version": SCHEMA_VERSION, "fingerprint": model.fingerprint, "items": fingerprints}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "fingerprint": model.fingerprint,
+            "computed_in": computed_in([model]),
+            "items": fingerprints,
+        }
 
     def tested(self, label: str) -> bool:
         """Whether all tests of a model are done."""
@@ -257,10 +263,10 @@ def read_ablation(run: str | Path) -> dict[str, Any]:
     """Read an ablation's summary.
 
     Raises:
-        UsageError: The folder holds no finished ablation.
+        UsageError: The folder is that of another study.
+        RunFolderError: The study is not finished.
     """
-    path = Path(run) / SUMMARY
-    summary = json.loads(path.read_text()) if path.is_file() else {}
+    summary = read_summary(run)
     if summary.get("study") != STUDY:
         raise UsageError(f"`run` must hold a finished ablation; {run} holds {summary.get('study', 'no summary')!r}.")
     return summary

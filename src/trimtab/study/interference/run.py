@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.data import Item, items_fingerprint
-from trimtab.errors import RunFolderError, UsageError
+from trimtab.errors import UsageError
 from trimtab.fields import check_fields
 from trimtab.interference import DiagnosisConfig, diagnose, spectrum
 from trimtab.interference.diagnose import Diagnosis
@@ -17,7 +17,8 @@ from trimtab.models import Model
 from trimtab.study.interference.effects import effects, worst_cases
 from trimtab.study.loading import check_loading, loading_identity
 from trimtab.study.progress import Progress, Silent
-from trimtab.study.provenance import describe, git_commit, hardware, versions
+from trimtab.study.provenance import computed_in, describe, git_commit, hardware, versions
+from trimtab.study.reading import read_summary
 from trimtab.study.records import records
 from trimtab.study.run_folder import ITEMS, PROVENANCE, SUMMARY, RunFolder, StepResult
 
@@ -79,17 +80,31 @@ def run_interference(
         "items": items_fingerprint(items),
         "n": len(items),
     }
-    folder = RunFolder(out, {"study": STUDY, **plan.resolved(), **identity})
+    config = {"study": STUDY, **plan.resolved(), **identity, "computed_in": computed_in([model])}
+    with RunFolder(out, config) as folder:
+        asked, shuffled = _steps(plan, folder, model, items, progress)
+        folder.write(ITEMS, lambda part: asked.table.to_parquet(part, index=False))
+        folder.write(PROVENANCE, json.dumps(_provenance(model, folder), indent=1))
+        folder.write(SUMMARY, json.dumps(_summary(plan, model, asked, shuffled), indent=1))
+    return folder.path
+
+
+def _steps(
+    plan: InterferencePlan, folder: RunFolder, model: Model, items: Sequence[Item], progress: Progress
+) -> tuple[StepResult, StepResult | None]:
     with progress.task("diagnose", len(items)) as advance:
         asked = folder.step("diagnosis", lambda: _result(diagnose(model, items, plan.diagnosis, progress=advance)))
-    shuffled = None
-    if plan.spectrum:
-        seen = [item for item in items if item.relevant in ("image", "both")]
-        with progress.task("spectrum", len(seen)) as advance:
-            shuffled = folder.step("spectrum", lambda: _spectrum(model, seen, plan.diagnosis, advance))
+    if not plan.spectrum:
+        return asked, None
+    seen = [item for item in items if item.relevant in ("image", "both")]
+    with progress.task("spectrum", len(seen)) as advance:
+        return asked, folder.step("spectrum", lambda: _spectrum(model, seen, plan.diagnosis, advance))
+
+
+def _summary(plan: InterferencePlan, model: Model, asked: StepResult, shuffled: StepResult | None) -> dict[str, Any]:
     seed = plan.diagnosis.seed
     answers = records(asked.table)
-    summary = {
+    return {
         "schema_version": SCHEMA_VERSION,
         "study": STUDY,
         "model": {"name": model.name, **describe(model)},
@@ -100,10 +115,6 @@ def run_interference(
         "spectrum": effects(records(shuffled.table), seed) if shuffled is not None and len(shuffled.table) else [],
         "spectrum_note": shuffled.notes.get("note") if shuffled is not None else None,
     }
-    folder.write(ITEMS, lambda part: asked.table.to_parquet(part, index=False))
-    folder.write(SUMMARY, json.dumps(summary, indent=1))
-    folder.write(PROVENANCE, json.dumps(_provenance(model, folder), indent=1))
-    return folder.path
 
 
 def _result(found: Diagnosis, **notes: Any) -> StepResult:
@@ -140,10 +151,7 @@ def read_interference(run: str | Path) -> dict[str, Any]:
         UsageError: The folder is that of another study.
         RunFolderError: The study is not finished.
     """
-    path = Path(run) / SUMMARY
-    if not path.is_file():
-        raise RunFolderError(f"`run` must hold a finished study; {run} has no {SUMMARY}; run it to its end.")
-    summary = json.loads(path.read_text())
+    summary = read_summary(run)
     if summary.get("study") != STUDY or summary.get("schema_version") != SCHEMA_VERSION:
         raise UsageError(
             f"`run` must hold an interference study of schema version {SCHEMA_VERSION}; {run} holds "
