@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
-from trimtab.cli.early import CONFIG, check_model, check_out_folder
+from trimtab.cli.early import check_model
 from trimtab.cli.inputs import load_items, load_model
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import DataSource, Images, Json, ModelName, Seed, SkipMissing, Split
@@ -57,6 +57,7 @@ def circuits(
     """Explain how a model follows an instruction: knockout curves, lens, head scores, blocking and amplifying."""
     from trimtab.report.circuits import write_circuits_report
     from trimtab.study.circuits import CircuitsPlan, read_circuits, run_circuits
+    from trimtab.study.run_folder import check_run_folder
 
     plan = CircuitsPlan(
         model=model,
@@ -71,7 +72,7 @@ def circuits(
         load=loading,
         **_sizes(limit or items),
     )
-    check_out_folder(out, own=CONFIG)
+    check_run_folder(out, "`--out`")
     check_model(model, loading)
     found = load_items(data, split=split, images=images, skip_missing=skip_missing, seed=seed)
     loaded = load_model(model, loading)

@@ -101,8 +101,8 @@ def export_data(
 
 
 def _write_sheet(items: list[Item], path: Path) -> None:
+    from trimtab.files import write_whole
     from trimtab.report import sample_sheet
-    from trimtab.study.run_folder import write_whole
 
     figure = sample_sheet(items)
     write_whole(path, lambda part: figure.savefig(part, format="png", dpi=110))

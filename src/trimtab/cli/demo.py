@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
-from trimtab.cli.early import CONFIG, check_model, check_out_folder
+from trimtab.cli.early import check_model
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json, Seed
 
@@ -33,10 +33,11 @@ def demo(
 
     from trimtab.report import write_report
     from trimtab.study import DEMO, FAST, read_summary, run_study
+    from trimtab.study.run_folder import check_run_folder
 
     plan = loaded_as(replace(FAST if fast else DEMO, seed=seed), loading)
     home = out or Path("runs", "demo-fast" if fast else "demo")
-    check_out_folder(home, own=CONFIG)
+    check_run_folder(home, "`--out`")
     for name in plan.models:
         check_model(name, plan.load)
     with progress_bars() as bars:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +36,10 @@ def evaluate(
     artifact: Annotated[
         list[Path] | None, typer.Option(help="Artifact folder; give it several times to compare.")
     ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="Name in tables of each artifact, in their order; two of one method go by their folders."),
+    ] = None,
     strength: Annotated[
         list[float] | None, typer.Option(help="Further strengths to try; each artifact's own is always tried.")
     ] = None,
@@ -54,12 +59,12 @@ def evaluate(
 ) -> None:
     """Evaluate artifacts on conflict items, beside the unsteered model and the plain instruction."""
     from trimtab.fields import check_value
+    from trimtab.files import write_whole
     from trimtab.study import evaluate as evaluate_methods
     from trimtab.study import records
     from trimtab.study.evaluate import conditions
     from trimtab.study.length import answer_length
     from trimtab.study.protocols import protocol_named
-    from trimtab.study.run_folder import write_whole
 
     protocol_named(protocol)
     for one in strength or []:
@@ -69,7 +74,7 @@ def evaluate(
     check_model(model, loading)
     items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
     loaded = load_model(model, loading)
-    methods = with_baselines(loaded, artifact or [])
+    methods = with_baselines(loaded, artifact or [], label or [])
     with progress_bars() as bars, bars.task("evaluate", len(items) * len(conditions(methods, strength))) as advance:
         found = evaluate_methods(
             loaded,
@@ -95,13 +100,13 @@ def evaluate(
         print_line(f"Answers: {out}")
 
 
-def with_baselines(model: Model, folders: list[Path]) -> list[AnyArtifact]:
+def with_baselines(model: Model, folders: list[Path], labels: Sequence[str] = ()) -> list[AnyArtifact]:
     """Load artifacts; put before them, for each of their targets, no steering and the instruction."""
     from trimtab.data.prompts import MODALITIES
     from trimtab.steering import Instruction, NoSteering
-    from trimtab.study.artifacts import load_any_artifact
+    from trimtab.study.artifacts import load_artifacts
 
-    loaded = [load_any_artifact(folder, model) for folder in folders]
+    loaded = load_artifacts(folders, model, labels)
     methods: list[AnyArtifact] = []
     for target in MODALITIES:
         own = [a for a in loaded if a.target == target]

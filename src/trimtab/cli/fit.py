@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trimtab.cli.console import print_json, print_line, progress_bars
-from trimtab.cli.early import check_model, check_out_folder
+from trimtab.cli.early import check_model
 from trimtab.cli.inputs import load_items, load_model, read_options
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import (
@@ -55,7 +55,9 @@ def fit(
     loading: Loading,
 ) -> None:
     """Fit a steering method on conflict items and save it as an artifact."""
+    from trimtab.artifact_folder import check_replaceable
     from trimtab.errors import UsageError
+    from trimtab.file_names import file_name
     from trimtab.steering import tune
 
     layers = layer or []
@@ -64,8 +66,8 @@ def fit(
         raise UsageError(
             "`--layer` and `--strength` of fit must be chosen on items if several are given; add --validation."
         )
-    home = out or Path(f"{method}-{target.value}")
-    check_out_folder(home, own="config.json")
+    home = out or Path(f"{file_name(method)}-{target.value}")
+    check_replaceable(home, "`--out`")
     check_model(model, loading)
     items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
     chosen_by = None

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
-from trimtab.cli.early import check_model, check_out_folder, check_package
+from trimtab.cli.early import check_model, check_package
 from trimtab.cli.inputs import load_items, load_model, say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import (
@@ -62,6 +62,7 @@ def harden(
     """Harden a model on views of items that differ in what does not matter; `trimtab.load` takes the result."""
     from trimtab.interference import AttackConfig, HardenConfig, LoraConfig, with_relevant
     from trimtab.interference import harden as harden_model
+    from trimtab.interference.harden import check_harden_folder
 
     chosen: dict[str, Any] = {"perturbations": tuple(perturbation)} if perturbation else {}
     config = HardenConfig(
@@ -83,7 +84,7 @@ def harden(
     )
     if method == "lora":
         check_package("peft", "train")
-    check_out_folder(out, own="harden.json")
+    check_harden_folder(out, "`--out`")
     check_model(model, loading)
     items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
     held_out = load_items(validation, images=images, skip_missing=skip_missing, seed=seed) if validation else []

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
-from trimtab.cli.early import CONFIG, check_model, check_out_folder
+from trimtab.cli.early import check_model
 from trimtab.cli.inputs import load_items, load_model, say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import (
@@ -56,6 +56,7 @@ def interference(
     from trimtab.report.interference import write_interference_report
     from trimtab.study.interference import InterferencePlan, read_interference, run_interference
     from trimtab.study.length import answer_length
+    from trimtab.study.run_folder import check_run_folder
 
     given: dict[str, Any] = {"conditions": condition, "ways": way, "scoring": scoring}
     config = DiagnosisConfig(
@@ -63,7 +64,7 @@ def interference(
         max_new_tokens=max_new_tokens or answer_length([model]),
         seed=seed,
     )
-    check_out_folder(out, own=CONFIG)
+    check_run_folder(out, "`--out`")
     check_model(model, loading)
     items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
     if relevant is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
-from trimtab.cli.early import CONFIG, check_model, check_out_file, check_out_folder
+from trimtab.cli.early import check_model, check_out_file
 from trimtab.cli.inputs import instruction_text, load_items, load_model, read_options, say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import (
@@ -132,7 +132,7 @@ def _all_at_once(model: Model, items: Sequence[Item], instruction: str | None, m
 
 
 def _write_rows(found: Contributions, path: Path) -> None:
-    from trimtab.study.run_folder import write_whole
+    from trimtab.files import write_whole
 
     write_whole(path, lambda part: found.table().to_parquet(part, index=False))
 
@@ -149,18 +149,26 @@ def _in_folder(
     model: Model, items: Sequence[Item], instruction: str | None, method: Method, out: Path, settings: dict[str, Any]
 ) -> Contributions:
     """Measure step by step into a run folder, and write rows, summary, figure and report."""
+    import json
+
     from trimtab.contribution import Contributions, contribution
     from trimtab.data import Skipped, items_fingerprint
     from trimtab.report import write_measured
-    from trimtab.study.run_folder import ITEMS, RunFolder, StepResult
+    from trimtab.study.provenance import computed_in, git_commit, hardware, versions
+    from trimtab.study.run_folder import ITEMS, PROVENANCE, RunFolder, StepResult
 
-    folder = RunFolder(out, {**settings, "fingerprints": [model.fingerprint, items_fingerprint(items)]})
+    identity = {"fingerprints": [model.fingerprint, items_fingerprint(items)], "computed_in": computed_in([model])}
     found = Contributions()
-    with progress_bars() as bars, bars.task("contribution", len(items)) as advance:
+    with (
+        RunFolder(out, {**settings, **identity}) as folder,
+        progress_bars() as bars,
+        bars.task("contribution", len(items)) as advance,
+    ):
         for start in range(0, len(items), CHUNK):
             chunk = items[start : start + CHUNK]
 
             def compute(chunk: Sequence[Item] = chunk) -> StepResult:
+                model.forget_images()  # what earlier steps left in memory must not show in a later one
                 measured = contribution(model, chunk, instruction=instruction, config=method)
                 return StepResult(measured.table(), {"skipped": [list(s) for s in measured.skipped]})
 
@@ -168,8 +176,10 @@ def _in_folder(
             found.extend(Contributions.from_rows(step.table.to_dict("records")))  # pyright: ignore[reportArgumentType]
             found.skipped += [Skipped(start + row, reason) for row, reason in step.notes["skipped"]]
             advance(len(chunk))
-    _write_rows(found, out / ITEMS)
-    write_measured(out, settings, found)
+        _write_rows(found, out / ITEMS)
+        about = {"versions": versions(), "commit": git_commit(), "hardware": hardware([model])}
+        folder.write(PROVENANCE, json.dumps({**about, "steps": folder.steps()}, indent=1) + "\n")
+        write_measured(out, settings, found)
     return found
 
 
@@ -204,17 +214,19 @@ def _trace(
 
 
 def _check_out(out: Path | None, traced: bool) -> None:
+    from trimtab.study.run_folder import check_run_folder
+
     if traced and out is not None and out.suffix not in (".parquet", ".png"):
         raise UsageError(f"`--out` with --trace must end in .parquet or .png; got '{out}'.")
-    if traced or (out is not None and out.suffix == ".parquet"):
+    if out is None or traced or out.suffix == ".parquet":
         check_out_file(out)
     else:
-        check_out_folder(out, own=CONFIG)
+        check_run_folder(out, "`--out`")
 
 
 def _write_trace(found: AnswerTrace, out: Path) -> None:
+    from trimtab.files import write_whole
     from trimtab.report import trace_figure
-    from trimtab.study.run_folder import write_whole
 
     if out.suffix == ".png":
         write_whole(out, lambda part: trace_figure(found).savefig(part, format="png"))

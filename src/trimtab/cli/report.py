@@ -12,13 +12,13 @@ from trimtab.cli.options import Json
 
 
 def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished study.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     json: Json = False,
 ) -> None:
-    """Write a study's report: one HTML page that needs no other file, and its figures as PNG."""
-    from trimtab.report import write_report
+    """Write the report of a run of any kind: one HTML page that needs no other file, and its figures as PNG."""
+    from trimtab.report import write_any_report
 
-    page = write_report(run)
+    page = write_any_report(run)
     if json:
         figures = sorted(str(path) for path in (run / "figures").glob("*.png"))
         print_json({"report": str(page), "figures": figures})

@@ -9,7 +9,7 @@ import typer
 
 from trimtab.cli.console import print_json, print_line, progress_bars
 from trimtab.cli.demo import loaded_as, print_study
-from trimtab.cli.early import CONFIG, check_model, check_out_folder
+from trimtab.cli.early import check_model
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json
 
@@ -26,17 +26,14 @@ def study(
 
     A study that was stopped goes on where it was when the same command is run again.
     """
-    from trimtab.errors import UsageError
+    from trimtab.file_names import file_name
     from trimtab.report import write_report
     from trimtab.study import read_plan, read_summary, run_study
+    from trimtab.study.run_folder import check_run_folder
 
     plan = loaded_as(read_plan(config), loading)
-    if out is None and not plan.name.replace(" ", "").replace("-", "").isalnum():
-        raise UsageError(
-            f"`name` of {config} must be letters and digits to name a folder; got {plan.name!r}; add --out."
-        )
-    home = out or Path("runs", plan.name)
-    check_out_folder(home, own=CONFIG)
+    home = out or Path("runs", file_name(plan.name))
+    check_run_folder(home, "`--out`")
     for name in plan.models:
         check_model(name, plan.load)
     with progress_bars() as bars:

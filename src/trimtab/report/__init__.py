@@ -1,5 +1,6 @@
 """Figures, tables and one self-contained page out of a run folder."""
 
+from trimtab.report.dispatch import write_any_report
 from trimtab.report.measured import ratio_figure, trace_figure, write_measured
 from trimtab.report.page import write_report
 from trimtab.report.sheet import sample_sheet
@@ -15,6 +16,7 @@ __all__ = [
     "sample_sheet",
     "trace_figure",
     "verdicts",
+    "write_any_report",
     "write_measured",
     "write_report",
 ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.data.prompts import MODALITIES
+from trimtab.files import write_whole
 from trimtab.report.circuits_figures import (
     flow_figure,
     heads_figure,
@@ -17,7 +18,6 @@ from trimtab.report.circuits_figures import (
 from trimtab.report.page import PAGE, save_figure
 from trimtab.study import read_provenance
 from trimtab.study.circuits import read_circuits
-from trimtab.study.run_folder import write_whole
 
 FIGURES = {
     "flow": flow_figure,

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trimtab.files import write_whole
 from trimtab.interference import CLEAN
 from trimtab.report.page import PAGE, save_figure
 from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style, percent_axis
 from trimtab.report.tables import p_value, percent, points
 from trimtab.study import read_provenance
 from trimtab.study.interference import ALL, read_interference
-from trimtab.study.run_folder import write_whole
 from trimtab.study.statistics import fewest_flips, smallest_shown
 
 if TYPE_CHECKING:

@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trimtab.data import Skipped
+from trimtab.errors import RunFolderError
+from trimtab.files import write_whole
 from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style, task_name
-from trimtab.study import ALL_TASKS, contribution_rates
-from trimtab.study.run_folder import SUMMARY, write_whole
+from trimtab.study import ALL_TASKS, contribution_rates, read_summary
+from trimtab.study.run_folder import ITEMS, SUMMARY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from trimtab.contribution import AnswerTrace, Contributions
+
+OWN = ("skipped", "skipped_items", "ratios")
+"""Fields of the summary that are found; the others are settings."""
 
 WIDTH = 9.6
 """Inches."""
@@ -40,8 +46,12 @@ def write_measured(folder: Path, settings: dict[str, Any], found: Contributions)
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     rows = contribution_rates(found.rows())
-    summary = {**settings, "skipped": len(found.skipped), "ratios": rows}
-    write_whole(folder / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+    summary = {
+        **settings,
+        "skipped": len(found.skipped),
+        "skipped_items": [list(s) for s in found.skipped],
+        "ratios": rows,
+    }
     buffer = io.BytesIO()
     ratio_figure(found).savefig(buffer, format="png", metadata={"Software": None})
     write_whole(folder / "figures" / "ratio.png", buffer.getvalue())
@@ -52,7 +62,32 @@ def write_measured(folder: Path, settings: dict[str, Any], found: Contributions)
         skipped=found.skipped,
         figure=f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}",
     )
-    return write_whole(folder / "report.html", page)
+    written = write_whole(folder / "report.html", page)
+    write_whole(folder / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+    return written
+
+
+def rewrite_measured(folder: Path) -> Path:
+    """Write a finished measurement's report again, from its ``summary.json`` and ``items.parquet``.
+
+    Raises:
+        RunFolderError: One of them is missing or broken, or the folder cannot be written to.
+    """
+    from pandas import read_parquet
+
+    from trimtab.contribution import Contributions
+
+    summary = read_summary(folder)
+    settings = {name: value for name, value in summary.items() if name not in OWN}
+    try:
+        rows = read_parquet(folder / ITEMS)
+    except (OSError, ValueError) as error:
+        raise RunFolderError(
+            f"`run` must hold the {ITEMS} of a measurement; that of {folder} cannot be read ({error}); measure again."
+        ) from error
+    found = Contributions.from_rows(rows.to_dict("records"))  # pyright: ignore[reportArgumentType]
+    found.skipped = [Skipped(row, reason) for row, reason in summary["skipped_items"]]
+    return write_measured(folder, settings, found)
 
 
 def ratio_figure(found: Contributions) -> Figure:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trimtab.errors import RunFolderError
+from trimtab.file_names import file_name
+from trimtab.files import write_whole
 from trimtab.report.checks import KINDS, control_kinds, control_table, cost_table, oracle_table, paper_table
 from trimtab.report.curves import attribute_figure, pareto_figure, preference_figure
 from trimtab.report.figures import contribution_figure, paired_figure, strength_figure
 from trimtab.report.tables import equal_strength_table, following_tables, paired_table, receipt_table
 from trimtab.report.words import PAIR, amps_against_l2s, cautions, headline, verdicts
 from trimtab.study import ALL_TASKS, SCHEMA_VERSION, read_provenance, read_summary
-from trimtab.study.run_folder import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,7 +55,7 @@ def write_report(run: str | Path) -> Path:
 
 
 def _figures(summary: dict[str, Any]) -> dict[str, Figure]:
-    figures = {f"strength-{_slug(m)}": strength_figure(summary, m) for m in summary["models"]}
+    figures = {f"strength-{file_name(m)}": strength_figure(summary, m) for m in summary["models"]}
     if summary["contribution"]:
         figures["contribution"] = contribution_figure(summary)
     optional = {
@@ -63,7 +64,7 @@ def _figures(summary: dict[str, Any]) -> dict[str, Figure]:
         "layers": attribute_figure(summary, "layer", "layers", "layer"),
         "training-items": attribute_figure(summary, "train_items", "train_items", "training items"),
     }
-    figures |= {f"pareto-{_slug(m)}": pareto_figure(summary, m) for m in summary["models"]}
+    figures |= {f"pareto-{file_name(m)}": pareto_figure(summary, m) for m in summary["models"]}
     return figures | {name: figure for name, figure in optional.items() if figure is not None}
 
 
@@ -95,13 +96,13 @@ def _render(summary: dict[str, Any], provenance: dict[str, Any], images: dict[st
         paired=paired_table(summary, shown_pairs(summary)),
         equal_strength=equal_strength_table(summary),
         images=images,
-        pareto_figures=[{"model": m, "image": images[f"pareto-{_slug(m)}"]} for m in summary["models"]],
+        pareto_figures=[{"model": m, "image": images[f"pareto-{file_name(m)}"]} for m in summary["models"]],
         controls=control_table(summary),
         control_kinds=[KINDS[kind] for kind in control_kinds(summary)],
         oracles=oracle_table(summary),
         costs=cost_table(summary),
         paper=paper_table(summary),
-        strength_figures=[{"model": m, "image": images[f"strength-{_slug(m)}"]} for m in summary["models"]],
+        strength_figures=[{"model": m, "image": images[f"strength-{file_name(m)}"]} for m in summary["models"]],
         swept=max(totals, default=items),
         measured=max(measured, default=0),
         cautions=cautions(summary),
@@ -156,7 +157,3 @@ def _provenance_lines(provenance: dict[str, Any]) -> list[tuple[str, str]]:
             )
         )
     return lines
-
-
-def _slug(model: str) -> str:
-    return model.strip("/.").replace("/", "--")
