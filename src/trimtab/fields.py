@@ -91,7 +91,7 @@ def check_value(name: str, owner: str, hint: Any, value: Any) -> None:
         UsageError: Naming the field, what it takes and what it got.
     """
     if not _suits(hint, value):
-        raise UsageError(f"`{name}` of {owner} must be {_words(hint)}; got {shown(value)}.")
+        raise UsageError(f"`{name}` of {owner} must be {in_words(hint)}; got {shown(value)}.")
     largest = LARGEST_SEED if name in ("seed", "seeds") else LARGEST
     least = 0 if name in ("seed", "seeds") else -LARGEST
     for number in value if isinstance(value, (list, tuple)) else [value]:
@@ -126,14 +126,15 @@ def _suits(hint: Any, value: Any) -> bool:
     return isinstance(value, origin or hint) if isinstance(origin or hint, type) else True
 
 
-def _words(hint: Any) -> str:
+def in_words(hint: Any) -> str:
+    """Return what a field of a type takes, in words."""
     origin, inside = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        return " or ".join(_words(one) for one in inside)
+        return " or ".join(in_words(one) for one in inside)
     if origin is Literal:
         return f"one of {', '.join(map(str, inside))}"
     if origin is tuple:
-        return f"a list, each {_words(inside[0])}"
+        return f"a list, each {in_words(inside[0])}"
     if origin is not None and issubclass(origin, Mapping):
         return "names and values"
     simple = {int: "a whole number", float: "a finite number", str: "text", bool: "true or false", type(None): "none"}
