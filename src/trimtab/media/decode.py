@@ -61,7 +61,8 @@ def suffix_of(data: bytes, name: str) -> str:
 def _words(error: Exception) -> str:
     """An error's first line, printable and not too long; its class if it says nothing."""
     if isinstance(error, UnidentifiedImageError):
-        return "of no known format"  # its own words name an address in memory, another one each time
+        # Its own words name an address in memory, another one each time.
+        return "of no format that can be read here, as PNG and JPEG can"
     said = str(error).strip() or type(error).__name__
     line = "".join(c if c.isprintable() else "?" for c in said.splitlines()[0])
     return f"{line.rstrip('.'):.{_SHOWN}}"

@@ -53,7 +53,7 @@ def open_picture(source: PictureSource, name: str | None = None) -> Picture:
         with decoding(name):
             return to_picture(source, name)
     if isinstance(source, str | PathLike):
-        return _open_file(Path(source), name or str(source))
+        return _open_file(Path(source), name or str(source) or ".")
     if isinstance(source, bytes | bytearray | memoryview):
         return _open_encoded(bytes(source), name or "given as bytes")
     if isinstance(source, np.ndarray):
