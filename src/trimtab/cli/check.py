@@ -202,6 +202,8 @@ def size(number: float) -> str:
     """Write a number of bytes as readers of tables want it."""
     if number >= 1e9:
         return f"{number / 1e9:.1f} GB"
+    if number < 1e6:
+        return "< 1 MB"
     return f"{number / 1e6:.0f} MB" if number >= 1e7 else f"{number / 1e6:.1f} MB"
 
 

@@ -1,0 +1,152 @@
+"""Every verb on checkpoints as wide as 7B ones, from the command line: time and peak memory, as a table.
+
+    python benchmarks/checkpoints/width7.py --device cpu --items 8 --side 112
+
+Writes a Qwen2.5-VL-7B and a LLaVA-1.5-7B folder of released width and vocabulary with 2 decoder layers each
+(4.5 GB of disk in all) and runs each verb on it in a process of its own, one after another. What a whole model takes is
+more: 28 or 32 layers instead of 2. What is the same is everything that breaks, or grows, with the width.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from trimtab.data import ImageBytes, Item, Items, write_items
+from trimtab.testing import picture, realistic_checkpoint
+
+RELEASES = ("qwen2.5-vl-7b", "llava-1.5-7b")
+ANSWERS = ("red", "blue", "green", "black", "white", "pink", "brown", "grey")
+LONGEST = 3600
+"""Seconds after which a verb is stopped."""
+
+
+class Run(NamedTuple):
+    """How a verb went."""
+
+    release: str
+    verb: str
+    code: int
+    seconds: float
+    peak: int
+    last: str
+
+
+def main() -> None:
+    """Build the folders, run the verbs, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--items", type=int, default=8)
+    parser.add_argument("--side", type=int, default=112, help="pixels a side of each picture")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--release", action="append", choices=RELEASES)
+    parser.add_argument("--verb", action="append")
+    parser.add_argument("--folder", type=Path, help="where checkpoints are written, and found again")
+    chosen = parser.parse_args()
+    work = Path(tempfile.mkdtemp(prefix="trimtab-width7-"))
+    data = write_items(made_up(chosen.items, chosen.side), work / "items.jsonl")
+    runs: list[Run] = []
+    try:
+        for release in chosen.release or RELEASES:
+            folder = (chosen.folder or work) / release
+            if not folder.is_dir():
+                started = time.perf_counter()
+                realistic_checkpoint(folder, release)
+                print(f"{release}: written in {time.perf_counter() - started:.0f} s", flush=True)
+            for verb, arguments in verbs(folder, data, work / f"out-{release}").items():
+                if chosen.verb and verb not in chosen.verb:
+                    continue
+                runs.append(one(release, verb, [*arguments, "--device", chosen.device], work))
+                print(line(runs[-1]), flush=True)
+    finally:
+        shutil.rmtree(work)
+    print("\n| checkpoint | verb | exit | seconds | peak GB |\n|---|---|---|---|---|")
+    for run in runs:
+        print(f"| {run.release} | {run.verb} | {run.code} | {run.seconds:.0f} | {run.peak / 1e9:.1f} |")
+    sys.exit(any(run.code for run in runs))
+
+
+def verbs(folder: Path, data: Path, out: Path) -> dict[str, list[str]]:
+    """Return the command lines."""
+    model, items, artifact = str(folder), str(data), str(out / "mean")
+    return {
+        "check": ["check", model, items],
+        "measure": ["measure", model, items],
+        "fit": ["fit", "mean", model, items, "--target", "image", "--layer", "1", "--out", artifact],
+        "evaluate": ["evaluate", model, items, "--artifact", artifact],
+        "circuits": ["circuits", model, items, "--items", "8", "--flow-items", "1", "--out", str(out / "circuits")],
+        "interference": [
+            *("interference", model, items, "--relevant", "image", "--no-spectrum", "--out", str(out / "interference"))
+        ],
+        "harden": [
+            *("harden", model, items, "--relevant", "image", "--perturbation", "misleading_text", "--steps", "2"),
+            *("--batch", "1", "--out", str(out / "hardened")),
+        ],
+    }
+
+
+def one(release: str, verb: str, arguments: list[str], work: Path) -> Run:
+    """Run one verb in a process of its own, watching its memory."""
+    out = work / "said"
+    command = [sys.executable, "-c", "from trimtab.cli import main; main()", *arguments]
+    started = time.perf_counter()
+    with out.open("w") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+        peak = [0]
+        watch = threading.Thread(target=_watch, args=(process, peak))
+        watch.start()
+        try:
+            code = process.wait(LONGEST)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait()
+        watch.join()
+    last = [said for said in out.read_text().splitlines() if said.strip()]
+    return Run(release, verb, code, time.perf_counter() - started, peak[0], last[-1] if last else "")
+
+
+def _watch(process: subprocess.Popen[bytes], peak: list[int]) -> None:
+    while process.poll() is None:
+        try:
+            peak[0] = max(peak[0], psutil.Process(process.pid).memory_info().rss)
+        except psutil.NoSuchProcess:
+            return
+        time.sleep(0.05)
+
+
+def line(run: Run) -> str:
+    """Return a run in one line."""
+    return f"{run.release:15}{run.verb:14}exit {run.code}{run.seconds:8.0f} s{run.peak / 1e9:7.1f} GB  {run.last:.80}"
+
+
+def made_up(n: int, side: int) -> Items:
+    """Return conflict items about pictures of noise."""
+    found = Items()
+    for i in range(n):
+        buffer = io.BytesIO()
+        picture(i, (side, side)).save(buffer, format="PNG")
+        found.append(
+            Item(
+                id=f"made-up-{i}",
+                task="color",
+                question="What color is the cat?",
+                context=f"A {ANSWERS[i % 8]} cat sleeps beside the window.",
+                answer_image=ANSWERS[(i + 1) % 8],
+                answer_text=ANSWERS[i % 8],
+                image=ImageBytes(buffer.getvalue()),
+            )
+        )
+    return found
+
+
+if __name__ == "__main__":
+    main()
