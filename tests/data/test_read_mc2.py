@@ -154,6 +154,9 @@ def test_a_file_that_is_no_list_of_records_is_an_error(write_json, content):
         read_items(write_json(content))
 
 
-def test_mc2_has_no_splits(mc2_made_up):
+def test_mc2_has_no_splits_of_its_own(mc2_made_up, records, write_json, caplog):
+    more = write_json([record | {"image_id": f"{k}{record['image_id']}"} for k in range(9) for record in records])
+    assert read_items(more, split="test") == read_items(f"{more}:test") != []
+    assert "names no splits, so its items were shared out by picture" in caplog.text
     with pytest.raises(UsageError, match="split_items"):
-        read_items(mc2_made_up, split="test")
+        read_items(mc2_made_up, split="holdout")

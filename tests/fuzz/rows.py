@@ -1,7 +1,7 @@
 """Rows that are wrong in every way we could think of, and files damaged at random.
 
-``python -m tests.fuzz.rows --n 1000`` writes so many rows of each format and reads them. Nothing but a
-``TrimtabError`` may come out, and every row must be counted.
+``python -m tests.fuzz.rows --n 1000`` writes so many rows of each format, reads them and asks tiny models
+whether they take what was read. Nothing but a ``TrimtabError`` may come out, and every row must be counted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import logging
 import random
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -207,6 +207,17 @@ def read_damaged(kind: str, folder: Path, n: int, seed: int) -> Counts:
     return Counts(rows, len(items), len(items.skipped))
 
 
+def admitted(items: Items) -> Iterator[tuple[str, int, int]]:
+    """Ask a tiny model of each family which of the items it takes: family, taken, refused."""
+    from trimtab.data.admission import admit_items
+    from trimtab.data.prompts import prompt_for
+    from trimtab.testing import TINY_FAMILIES, tiny_model
+
+    for family in TINY_FAMILIES:
+        found = admit_items(tiny_model(family), items, lambda item: [prompt_for(item)], "`items` of the fuzzer")
+        yield family, len(found.items), len(found.skipped)
+
+
 def main() -> None:
     """Run all of it and print the counts."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -221,6 +232,10 @@ def main() -> None:
             items, counts = read_fuzzed(kind, folder, given.n, given.seed)
             assert counts.read + counts.skipped == counts.rows, counts
             print(f"{kind}: {counts.rows} rows = {counts.read} read + {counts.skipped} skipped")
+            if kind != "mc2":  # whose pictures are not at hand
+                for family, taken, refused in admitted(items):
+                    assert taken + refused == len(items)
+                    print(f"  {family}: {taken} taken + {refused} refused")
             damaged = [read_damaged(kind, folder, 20, given.seed + k) for k in range(given.damaged)]
             whole = sum(bool(c.refused) for c in damaged)
             assert kind == "parquet" or all(c.read + c.skipped > 0 for c in damaged if not c.refused)

@@ -194,3 +194,12 @@ def test_a_conflict_item_gets_a_right_answer_when_told_what_matters():
     assert view.named == "dog"
     with pytest.raises(UsageError, match="image or text"):
         with_relevant([conflict], "both")
+
+
+def test_the_usual_perturbations_are_those_that_fit():
+    from trimtab.interference.harden import SEEN
+    from trimtab.interference.perturbations import fitting
+
+    assert fitting(SEEN, [image_item(0)]) == ("unrelated_text", "misleading_text")
+    assert fitting(SEEN, [text_item(0)]) == ("other_image", "noise_image")
+    assert fitting(SEEN, [image_item(0), text_item(0)]) == SEEN

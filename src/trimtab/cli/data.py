@@ -17,7 +17,7 @@ from trimtab.errors import UsageError
 if TYPE_CHECKING:
     from trimtab.data import Item
 
-data_app = typer.Typer(no_args_is_help=True, help="List, show and export conflict items.")
+data_app = typer.Typer(no_args_is_help=True, help="List, show, split and export items.")
 SHEET_ITEMS = 16
 
 
@@ -25,9 +25,10 @@ SHEET_ITEMS = 16
 def list_data(json: Json = False) -> None:
     """List the bundled benchmark's splits."""
     from trimtab.data import read_items
-    from trimtab.pocket import SPLITS
+    from trimtab.data.readers.pocket import POCKET_SOURCES, POCKET_SPLITS
 
-    counts = {f"pocket-mc2:{split}": Counter(i.task for i in read_items(f"pocket-mc2:{split}")) for split in SPLITS}
+    names = [f"{source}:{split}" for source in POCKET_SOURCES for split in POCKET_SPLITS]
+    counts = {name: Counter(item.task for item in read_items(name)) for name in names}
     if json:
         print_json({name: {"items": tasks.total(), "tasks": tasks} for name, tasks in counts.items()})
         return
@@ -98,6 +99,36 @@ def export_data(
         print_json({"path": str(path), "items": len(items), "skipped": len(items.skipped)})
     else:
         print_line(f"{len(items)} items: {path}")
+
+
+@data_app.command("split", epilog="Example: trimtab data split own.jsonl own-split.jsonl --seed 1")
+def split_data(
+    data: DataSource,
+    path: Annotated[Path, typer.Argument(help="The .jsonl or .parquet file to write.")],
+    train: Annotated[float, typer.Option(help="Share of the items to fit on.")] = 0.6,
+    validation: Annotated[float, typer.Option(help="Share to choose on.")] = 0.2,
+    test: Annotated[float, typer.Option(help="Share to evaluate on.")] = 0.2,
+    images: Images = None,
+    skip_missing: SkipMissing = False,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Give every item a split, no picture in two of them, and write all of them to a file."""
+    from trimtab.data import split_items, write_items
+
+    if path.suffix.lower() not in (".jsonl", ".parquet"):
+        raise UsageError(f"`PATH` of data split must end in .jsonl or .parquet; got {str(path)!r}.")
+    check_out_file(path, "PATH")
+    shares = {"train": train, "validation": validation, "test": test}
+    items = load_items(data, images=images, skip_missing=skip_missing)
+    made = split_items(items, {name: share for name, share in shares.items() if share}, seed)
+    write_items([item for part in made.values() for item in part], path)
+    sizes = {name: len(part) for name, part in made.items()}
+    if json:
+        print_json({"path": str(path), "items": len(items), "skipped": len(items.skipped), "splits": sizes})
+        return
+    print_line(f"{', '.join(f'{size} {name}' for name, size in sizes.items())}: {path}")
+    print_line(f"Use one of them as {path}:{next(iter(sizes))}")
 
 
 def _write_sheet(items: list[Item], path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trimtab.cli.console import print_json, print_line, print_table, progress_bars
+from trimtab.cli.console import print_json, print_line, print_table, progress_bars, remark
 from trimtab.cli.early import check_model, check_package
 from trimtab.cli.inputs import load_items, load_model, say_skipped
 from trimtab.cli.loading import Loading, loads
@@ -22,6 +23,10 @@ from trimtab.cli.options import (
     SkipMissing,
     Split,
 )
+
+if TYPE_CHECKING:
+    from trimtab.data import Items
+    from trimtab.interference import HardenConfig
 
 
 @loads
@@ -90,6 +95,8 @@ def harden(
     held_out = load_items(validation, images=images, skip_missing=skip_missing, seed=seed) if validation else []
     if relevant is not None:
         items, held_out = with_relevant(items, relevant.value), with_relevant(held_out, relevant.value)
+    if not perturbation:
+        config = _with_fitting(config, items)
     loaded = load_model(model, loading)
     with progress_bars() as bars, bars.task(f"harden {loaded.name}", config.steps) as advance:
         found = harden_model(loaded, items, out, config, validation=held_out, progress=advance)
@@ -108,3 +115,15 @@ def harden(
             ],
         )
     print_line(f"Hardened model: {found.folder}")
+
+
+def _with_fitting(config: HardenConfig, items: Items) -> HardenConfig:
+    """Keep those of the usual perturbations that fit some item, and say which do not."""
+    from trimtab.interference.perturbations import fitting
+
+    kept = fitting(config.perturbations, items)
+    left = [name for name in config.perturbations if name not in kept]
+    if not kept or not left:
+        return config
+    remark(f"Left out {', '.join(left)}: no item has what they alter as the modality that does not matter.")
+    return replace(config, perturbations=kept)

@@ -80,6 +80,8 @@ def measure(
     else:
         found = _in_folder(loaded, items, sentence, how, out, {**settings, "items": len(items), "split": split})
     say_skipped(len(found.skipped), data)
+    if not found:
+        raise UsageError(f"`DATA` of measure must hold an item that can be measured; {found.skipped[0].reason}")
     rows = ratios(found, seed)
     if json:
         print_json({**settings, "skipped": len(found.skipped), "ratios": rows, "items": found.rows()})

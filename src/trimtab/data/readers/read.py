@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from trimtab.data.items import Items
@@ -11,6 +12,8 @@ from trimtab.data.readers.parquet import read_parquet
 from trimtab.data.readers.pocket import POCKET_SOURCES, read_pocket
 from trimtab.data.splits import split_items
 from trimtab.errors import DataError, UsageError
+
+_log = logging.getLogger(__name__)
 
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 """Shares of the splits of a file that names none."""
@@ -32,8 +35,8 @@ def read_items(
         source: ``pocket-mc2:train``, ``:validation`` or ``:test``; or ``pocket-interference:`` with one of these;
             or a ``.jsonl`` or ``.parquet`` file with the fields of ``Item``; or MC²'s own ``.json``. ``FILE:train``
             and so on takes one split of a file; one that names no splits, as MC²'s, is split by ``split_items``: 60,
-            20 and 20 % of its pictures.
-        split: Keep the items of this split only.
+            20 and 20 % of its pictures, which is logged as a warning.
+        split: Keep the items of this split only; the same as ``FILE:SPLIT``.
         images: The folder that image paths start from; the file's own folder if it is None. For MC² the COCO
             folder; if it is None, items load without their pictures, and opening one raises.
         skip_missing: Leave out (and list in ``.skipped``) rows whose image file is missing.
@@ -49,10 +52,24 @@ def read_items(
     if named not in SHARES:
         path, named = str(source), ""
     items = _read_file(Path(path), None if images is None else _folder(images), skip_missing=skip_missing)
-    if named and all(item.split is None for item in items):
-        return Items(split_items(items, SHARES)[named], items.skipped)
     wanted = split or named
-    return _only(items, wanted, Path(path)) if wanted else items
+    if not wanted:
+        return items
+    if wanted in SHARES and all(item.split is None for item in items):
+        return _made(items, wanted, Path(path))
+    return _only(items, wanted, Path(path))
+
+
+def _made(items: Items, wanted: str, source: Path) -> Items:
+    """Take a split of a file that names none, and say what was done."""
+    made = split_items(items, SHARES)
+    sizes = ", ".join(f"{len(part)} {name}" for name, part in made.items())
+    _log.warning(
+        "%s names no splits, so its items were shared out by picture: %s; write splits with `trimtab data split`.",
+        source,
+        sizes,
+    )
+    return Items(made[wanted], items.skipped)
 
 
 def _read_file(path: Path, images: Path | None, *, skip_missing: bool) -> Items:
@@ -81,6 +98,6 @@ def _only(items: Items, split: str, source: Path) -> Items:
     kept = Items((item for item in items if item.split == split), items.skipped)
     if not kept:
         splits = sorted({item.split for item in items if item.split is not None})
-        has = f"has {', '.join(splits)}" if splits else "names no splits; make some with split_items"
+        has = f"has {', '.join(splits)}" if splits else "names none; make some with split_items or trimtab data split"
         raise UsageError(f"split of read_items must occur in {source}; it is '{split}'; the file {has}.")
     return kept

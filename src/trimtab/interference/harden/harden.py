@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.data import Item, items_fingerprint
-from trimtab.data.admission import admit_items
+from trimtab.data.admission import admit_items, check_items
 from trimtab.engine import admit
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.files import check_writable, is_temporary
 from trimtab.interference.harden.card import model_card
-from trimtab.interference.harden.config import HardenConfig
+from trimtab.interference.harden.config import SEEN, HardenConfig
 from trimtab.interference.harden.counts import counted
 from trimtab.interference.harden.evaluation import Accuracies, family_accuracies
 from trimtab.interference.harden.files import OUT, read_json, save_model, write_json
@@ -26,7 +26,7 @@ from trimtab.interference.harden.objective import Objective
 from trimtab.interference.harden.rows import written_letters
 from trimtab.interference.harden.schedule import Schedule
 from trimtab.interference.harden.weights import trainable
-from trimtab.interference.perturbations import Donors
+from trimtab.interference.perturbations import Donors, fitting
 from trimtab.interference.views import Pictures, clean_view
 from trimtab.locks import LOCK, FolderLock
 from trimtab.made_with import source_digest
@@ -71,7 +71,7 @@ def harden(
         model: The model.
         train: Items that say what is relevant and have options.
         out: Folder of the result.
-        config: The run.
+        config: The run; left out, the defaults, with those of the usual perturbations that fit some item.
         validation: Items to evaluate on; the best checkpoint by the mean over families of the worst case is kept.
             Without them the last step is.
         progress: Called with the number of steps just finished.
@@ -86,7 +86,8 @@ def harden(
         RunFolderError: Another process trains into it, or it cannot be written to.
         MissingDependencyError: LoRA is asked for and peft is not installed.
     """
-    config, out, items, held_out = config or HardenConfig(), Path(out), list(train), list(validation)
+    out, items, held_out = Path(out), check_items(train, "`train` of harden"), list(validation)
+    config = config or HardenConfig(perturbations=fitting(SEEN, items) or SEEN)
     _refuse_several_processes()
     schedule = _schedule(model, items, config)
     counts = counted(schedule)

@@ -1,7 +1,15 @@
 """Perturbations of the modality that does not matter: registered by name, seeded, composable."""
 
 from trimtab.interference.perturbations import images, shuffles, texts  # noqa: F401  (each registers its kinds)
-from trimtab.interference.perturbations.base import PERTURBATIONS, Draw, Perturbation, perturb, perturbation, register
+from trimtab.interference.perturbations.base import (
+    PERTURBATIONS,
+    Draw,
+    Perturbation,
+    fitting,
+    perturb,
+    perturbation,
+    register,
+)
 from trimtab.interference.perturbations.donors import Donors, donors_without_fixed_points
 
 __all__ = [
@@ -10,6 +18,7 @@ __all__ = [
     "Draw",
     "Perturbation",
     "donors_without_fixed_points",
+    "fitting",
     "perturb",
     "perturbation",
     "register",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -111,6 +111,12 @@ def perturb(item: Item, names: Sequence[str], donors: Donors, seed: int | str = 
             return None
         view = altered
     return replace(view, condition="+".join(names) or CLEAN)
+
+
+def fitting(names: Iterable[str], items: Iterable[Item]) -> tuple[str, ...]:
+    """Return the perturbations that alter what does not matter for some of the items."""
+    irrelevant = {irrelevant_modality(item) for item in items}
+    return tuple(name for name in names if perturbation(name).modality in irrelevant)
 
 
 def names_answer(text: str, item: Item) -> bool:

@@ -1,0 +1,64 @@
+"""A newcomer's own file: no splits, a bad row or two, and what is said about them."""
+
+import json
+
+import pytest
+from tests.cli.conftest import make_items
+
+from trimtab.data import read_items, write_items
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A file with exactly the listed fields, no splits, and three bad rows."""
+    path = write_items(make_items("own", 12), tmp_path / "own.jsonl")
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        del row["split"]
+    good = [json.dumps(row) for row in rows]
+    surrogate = json.dumps(rows[0] | {"id": "s", "context": "\ud800"})
+    path.write_text("\n".join([*good, "{broken", surrogate, json.dumps(rows[1])]))
+    return path
+
+
+def test_a_split_of_a_file_without_splits_is_made_and_said(own, invoke, caplog):
+    result = invoke("data", "show", own, "--split", "train", "--json")
+    assert result.exit_code == 0, result.output
+    shown = json.loads(result.stdout)
+    assert 6 <= shown["items"] <= 8
+    assert [skipped["row"] for skipped in shown["skipped"]] == [13, 14, 15]
+    assert "names no splits, so its items were shared out by picture" in caplog.text
+
+
+def test_splits_are_written_and_share_no_picture(own, invoke, tmp_path):
+    out = tmp_path / "split.jsonl"
+    result = invoke("data", "split", own, out, "--train", 0.5, "--validation", 0, "--test", 0.5, "--seed", 3)
+    assert result.exit_code == 0, result.output
+    assert "6 train, 6 test" in result.stdout
+    parts = [read_items(out, split=name) for name in ("train", "test")]
+    pictures = [{item.image.fingerprint for item in part if item.image} for part in parts]
+    assert len(parts[0]) == len(parts[1]) == 6
+    assert pictures[0].isdisjoint(pictures[1])
+    assert invoke("data", "split", own, out, "--train", 0.5).exit_code == 2
+    assert invoke("data", "split", own, tmp_path / "a.csv").exit_code == 2
+
+
+def test_the_bundled_sources_are_listed(invoke):
+    listed = json.loads(invoke("data", "list", "--json").stdout)
+    assert {"pocket-mc2:test", "pocket-interference:test"} <= listed.keys()
+
+
+def test_a_verb_goes_on_without_the_bad_rows(own, invoke, tmp_path):
+    rows = own.read_text().splitlines()
+    (tmp_path / "junk.png").write_bytes(b"junk")
+    bad = json.dumps(json.loads(rows[0]) | {"id": "junk", "image": "junk.png"})
+    own.write_text("\n".join([bad, *rows]))
+    result = invoke("measure", "tiny", own, "--method", "attention", "--json")
+    assert result.exit_code == 0, result.output
+    assert len(json.loads(result.stdout)["items"]) == 12
+    assert "Skipped 3 items" in result.stderr
+    assert "Skipped 1 items" in result.stderr
+    own.write_text(bad)
+    result = invoke("measure", "tiny", own, "--method", "attention")
+    assert result.exit_code == 2
+    assert "must hold an item that can be measured" in result.output
