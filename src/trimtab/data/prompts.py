@@ -52,7 +52,7 @@ def prompt_for(
     """
     return Prompt(
         question=item.question,
-        images=(item.image.open(),) if image and item.image is not None else (),
+        images=(item.image,) if image and item.image is not None else (),
         context=item.context if context and item.context else None,
         instruction=instruction,
         placement=placement,

@@ -2,11 +2,13 @@
 
 from trimtab.media.decode import suffix_of
 from trimtab.media.fields import Pictures
+from trimtab.media.held import Held
 from trimtab.media.picture import MAX_PIXELS, Picture, picture_key
 from trimtab.media.source import PictureSource, Source, check_file, open_picture, unreadable
 
 __all__ = [
     "MAX_PIXELS",
+    "Held",
     "Picture",
     "PictureSource",
     "Pictures",

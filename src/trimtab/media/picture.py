@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from PIL import Image
 
@@ -17,7 +18,14 @@ class Picture(Image.Image):
 
     The class is a mark: ``open_picture`` gives these back as they are, so that a picture asked about many times is
     kept once. What PIL derives from one (a copy, a crop) is a plain image again.
+
+    Attributes:
+        origin: What opens it again: a path, encoded bytes, or an object with ``open()``; None if nothing does.
+        stamp: When its file was last changed, and its size in bytes; None where there is no file.
     """
+
+    origin: Any = None
+    stamp: tuple[int, int] | None = None
 
     @property
     def untouched(self) -> bool:

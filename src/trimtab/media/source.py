@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from os import PathLike
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -60,7 +61,10 @@ def open_picture(source: PictureSource, name: str | None = None) -> Picture:
         name = name or "given as array"
         return to_picture(image_of(source, name), name)
     if isinstance(source, Source):
-        return open_picture(source.open(), name)
+        picture = open_picture(source.open(), name)
+        if picture.origin is None:
+            picture.origin = source
+        return picture
     raise UsageError(
         f"image {name or 'of a prompt'} must be a path, bytes, a PIL image or a numpy array; got "
         f"{type(source).__name__}; convert it to one of these."
@@ -69,7 +73,9 @@ def open_picture(source: PictureSource, name: str | None = None) -> Picture:
 
 def _open_encoded(data: bytes, name: str) -> Picture:
     with opened(io.BytesIO(data), name) as image:
-        return to_picture(image, name)
+        picture = to_picture(image, name)
+    picture.origin = data
+    return picture
 
 
 def _open_file(path: Path, name: str) -> Picture:
@@ -79,7 +85,9 @@ def _open_file(path: Path, name: str) -> Picture:
     except OSError as error:
         raise unreadable(error, name) from error
     with file, opened(file, name) as image:
-        return to_picture(image, name)
+        picture, found = to_picture(image, name), os.fstat(file.fileno())
+    picture.origin, picture.stamp = path.absolute(), (found.st_mtime_ns, found.st_size)
+    return picture
 
 
 def check_file(path: Path, name: str) -> None:

@@ -9,11 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from PIL.Image import Image
 from torch import Tensor
 
 from trimtab.errors import UnsupportedModelError, UsageError
-from trimtab.media import picture_key
+from trimtab.media import Held, Picture, picture_key
 from trimtab.models.family import Pixels
 from trimtab.models.patches import Counterfactual, patch_weights, weighted_patches
 from trimtab.models.remembered import PictureTensors, Remembered, embeddings_most, pixels_most, small_tensors
@@ -57,23 +56,23 @@ class Pictures:
         """Forget every picture, and remember half as many from now on; return how many bytes they took."""
         return sum(kept.give_up() for kept in self._every)
 
-    def show(self, image: Image, counterfactual: Counterfactual | None) -> Pixels:
+    def show(self, image: Picture, counterfactual: Counterfactual | None) -> Pixels:
         """See ``Model.pixels``."""
         key = picture_key(image)
         if image.size not in self._layouts:
             self._layouts[image.size] = self._layout(image, key)
         layout = self._layouts[image.size]
-        tensors = PictureTensors(layout.tensors, partial(self._preprocessed, image, key, layout))
+        tensors = PictureTensors(layout.tensors, partial(self._preprocessed, Held(image), key, layout))
         pixels = Pixels(tensors, layout.n_tokens, key)
         return pixels if counterfactual is None else self._weighted(pixels, counterfactual)
 
-    def _layout(self, image: Image, key: str) -> Pixels:
+    def _layout(self, image: Picture, key: str) -> Pixels:
         """Preprocess a picture, and return for all of its size what does not depend on what it shows."""
         found = self._model.family.pixels(self._model.hf, self._model.image_processor, image, key)
         self._pixels.put(key, *found.tensors.values())
         return replace(found, tensors=small_tensors(found.tensors), key="")
 
-    def _preprocessed(self, image: Image, key: str, layout: Pixels) -> Mapping[str, Tensor]:
+    def _preprocessed(self, held: Held, key: str, layout: Pixels) -> Mapping[str, Tensor]:
         """Return the tensors of a picture, made again if they are forgotten.
 
         Raises:
@@ -83,6 +82,7 @@ class Pictures:
         model, kept = self._model, self._pixels.get(key)
         if kept is not None:
             return dict(zip(layout.tensors, kept, strict=True))
+        image = held.open()
         if picture_key(image) != key:
             raise UsageError(
                 "`images` of a prompt must stay as they are until it is answered; one was changed; give a copy of it."

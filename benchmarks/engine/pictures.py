@@ -1,0 +1,103 @@
+"""How much memory many pictures take, at the width of Qwen2.5-VL-7B with few layers.
+
+    python benchmarks/engine/pictures.py [--pictures 2000] [--encoded 2000] [--answered 2000]
+
+Writes a checkpoint with random weights and so many pictures of 640 x 480, as COCO has them, and goes through what a run
+does: prompts are made, all of them are planned, pictures are encoded, prompts are answered. After each step the peak
+of the process's memory is printed, beyond what it had with the weights loaded and one prompt answered. Encoding and
+answering take most of the time and stop growing once the caches are full, so they can be cut short.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from PIL import Image
+
+import trimtab as tt
+from trimtab.engine import encode
+from trimtab.testing.realistic import realistic_checkpoint
+
+SIZE = (640, 480)
+AT_ONCE = 32
+
+
+class Peak:
+    """Watches the process's memory from a thread of its own."""
+
+    def __init__(self) -> None:
+        self.process = psutil.Process()
+        self.start = self.most = self.process.memory_info().rss
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            self.most = max(self.most, self.process.memory_info().rss)
+            time.sleep(0.01)
+
+    def step(self, name: str, work: Callable[[], Any]) -> Any:
+        """Do something, and print the peak beyond the start and what is left of it afterwards."""
+        self.most, began = self.process.memory_info().rss, time.perf_counter()
+        done = work()
+        seconds, now = time.perf_counter() - began, self.process.memory_info().rss
+        peak, left = ((x - self.start) / 1e9 for x in (self.most, now))
+        print(f"{name:32}: peak {peak:5.2f} GB beyond the start, {left:5.2f} GB after; {seconds:6.0f} s", flush=True)
+        return done
+
+
+def write_pictures(folder: Path, number: int) -> list[Path]:
+    """Write pictures that compress about as well as photos."""
+    chance, paths = np.random.default_rng(0), []
+    for place in range(number):
+        coarse = Image.fromarray(chance.integers(0, 255, (60, 80, 3), dtype=np.uint8))
+        paths.append(folder / f"{place}.jpg")
+        coarse.resize(SIZE, Image.Resampling.BICUBIC).save(paths[-1], quality=90)
+    return paths
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--encoded", type=int, default=None)
+    parser.add_argument("--answered", type=int, default=None)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        measure(Path(folder), options.pictures, options.encoded, options.answered)
+
+
+def measure(folder: Path, number: int, encoded: int | None, answered: int | None) -> None:
+    """Go through the steps of a run."""
+    paths = write_pictures(folder, number)
+    realistic_checkpoint(folder / "model", "qwen2.5-vl-7b", sizes={"layers": 1, "vision_layers": 1})
+    model = tt.load(folder / "model", check=False)
+    tt.run(model, tt.Prompt("What is it?", paths[0], "A dog."))
+    model.forget_images()
+    weights = sum(p.numel() * p.element_size() for p in model.hf.parameters())
+    print(f"{number} pictures of {SIZE[0]} x {SIZE[1]}, hidden {model.hidden_size}, weights {weights / 1e9:.2f} GB")
+    peak = Peak()
+    prompts = peak.step(f"{number} prompts", lambda: [tt.Prompt("What is it?", p, "A dog.") for p in paths])
+    planned = peak.step(f"{number} prompts planned", lambda: [encode(model, p) for p in prompts])
+    pixels = [p for prompt in planned[:encoded] for p in prompt.pixels]
+
+    def encode_all() -> None:
+        for start in range(0, len(pixels), AT_ONCE):
+            model.embed_images(pixels[start : start + AT_ONCE])
+
+    peak.step(f"{len(pixels)} pictures encoded", encode_all)
+    print(f"pictures remembered: {model.remembered_bytes / 1e9:.2f} GB; tokens a prompt: {len(planned[0])}")
+    rows = planned[:answered]
+    peak.step(f"{len(rows)} prompts answered", lambda: tt.generate(model, rows, max_new_tokens=2))
+    peak.step(f"{len(rows)} prompts, logits kept", lambda: tt.run(model, rows))
+
+
+if __name__ == "__main__":
+    main()
