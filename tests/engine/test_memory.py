@@ -150,3 +150,10 @@ def test_other_errors_pass_through_halving(model):
 
 def test_guess_shrinks_with_length(model):
     assert 1 <= first_guess(model, 10**9) < first_guess(model, 64)
+
+
+def test_guess_counts_tables_of_attention_and_the_vision_tower(model, monkeypatch):
+    monkeypatch.setattr("trimtab.engine.memory.free_bytes", lambda _device: 3 * 10**7)
+    plain = first_guess(model, 300)
+    assert first_guess(model, 300, scores=True) < plain
+    assert first_guess(model, 300, picture=16_000) < plain

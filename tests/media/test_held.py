@@ -5,11 +5,11 @@ import gc
 import pickle
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from trimtab import Prompt
 from trimtab.errors import DataError, MissingImageError
-from trimtab.media import held
+from trimtab.media import Made, held
 from trimtab.media.picture import Picture
 from trimtab.testing import picture
 
@@ -73,3 +73,10 @@ def test_copies_and_other_processes_get_the_picture_itself(path):
     copies = copy.deepcopy(prompt), pickle.loads(pickle.dumps(prompt))
     path.unlink()
     assert [c.images[0].size for c in copies] == [(60, 40)] * 2
+
+
+def test_a_made_picture_is_made_again(path):
+    before = alive()
+    prompt = Prompt("What?", Made(Prompt("What?", path).images[0], ImageOps.invert))
+    assert alive() == before
+    assert prompt.images[0].tobytes() == ImageOps.invert(picture(1, (60, 40))).tobytes()

@@ -64,10 +64,10 @@ class Ablation:
     ) -> list[Scores]:
         """Score questions; see ``trimtab.contribution.method.Method``."""
         draws = 1 if self.kind == "blank" else self.draws
-        versions = [
+        versions = (
             [q.encoded, *(self._spoilt(q.prompt, m, f"{self.seed}/{m}/{n}") for m in MODALITIES for n in range(draws))]
             for q in questions
-        ]
+        )
         return [self._score(logits) for logits in answers_in_chunks(model, versions, advance)]
 
     def _spoilt(self, prompt: Prompt, modality: Modality, key: str) -> Prompt:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar, NamedTuple, Protocol
 
 from torch import Tensor
@@ -78,11 +79,14 @@ class Method(Protocol):
 
 
 def answers_in_chunks(
-    model: Model, versions: Sequence[Sequence[Prompt | Encoded]], advance: Advance | None
+    model: Model, versions: Iterable[Sequence[Prompt | Encoded]], advance: Advance | None
 ) -> Iterator[Tensor]:
-    """Answer several versions of each question and yield each question's logits, ``(versions, vocabulary)``."""
-    for start in range(0, len(versions), CHUNK):
-        chunk = versions[start : start + CHUNK]
+    """Answer several versions of each question and yield each question's logits, ``(versions, vocabulary)``.
+
+    Versions are made as they are needed: they may hold pictures of their own.
+    """
+    waiting = iter(versions)
+    while chunk := list(islice(waiting, CHUNK)):
         logits = run(model, [Row(prompt) for question in chunk for prompt in question]).logits
         yield from logits.view(len(chunk), -1, logits.shape[-1])
         if advance:

@@ -55,10 +55,10 @@ class Shapley:
         self, model: Model, questions: Sequence[Question], advance: Callable[[int], None] | None = None
     ) -> list[Scores]:
         """Score questions; see ``trimtab.contribution.method.Method``."""
-        coalitions = [
+        coalitions = (
             [q.encoded, without(q.prompt, "text"), without(q.prompt, "image"), without(q.prompt, "image", "text")]
             for q in questions
-        ]
+        )
         return [self._score(logits) for logits in answers_in_chunks(model, coalitions, advance)]
 
     def _score(self, logits: Tensor) -> Scores:

@@ -12,9 +12,20 @@ from torch import Tensor
 from trimtab.engine.batch import Piece
 from trimtab.engine.encode import describe
 from trimtab.engine.generate import MAX_NEW_TOKENS, Answers, Step, finish
-from trimtab.engine.memory import first_guess, halving
+from trimtab.engine.memory import halving
 from trimtab.engine.passes import Passes
-from trimtab.engine.run import Progress, Row, RowBatch, Work, account, forward_tails, passes_in_batch, prepare, run
+from trimtab.engine.run import (
+    Progress,
+    Row,
+    RowBatch,
+    Work,
+    account,
+    forward_tails,
+    passes_in_batch,
+    prepare,
+    rows_that_fit,
+    run,
+)
 from trimtab.errors import UsageError
 from trimtab.models import Model
 
@@ -76,7 +87,7 @@ def generate_contrasted(
     for contrast in contrasts:
         starts.append(starts[-1] + len(contrast.rows))
     branches = max(len(c.rows) for c in contrasts)
-    rows = model.batch_size or first_guess(model, max(len(w.prompt) for w in work))
+    rows = model.batch_size or rows_that_fit(model, work)
     answers, tokens, tries = Answers(), [], Passes()
 
     def decode(start: int, end: int) -> tuple[RowBatch, list[list[int]]]:

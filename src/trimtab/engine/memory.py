@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 
 from trimtab.models import Model
+from trimtab.models.pictures import ENCODED_AT_ONCE
 from trimtab.models.space import devices_of, free_bytes, out_of_memory, release, too_large
 
 __all__ = ["FREE_SHARE", "MOST_ROWS", "first_guess", "halving", "out_of_memory", "release", "rows_within", "too_large"]
@@ -21,29 +22,55 @@ MOST_ROWS = {"cpu": 64, "cuda": 512}
 FREE_SHARE = 0.4
 """Share of the free memory a batch may plan for; the rest is for what we do not count."""
 
+TABLES = 3
+"""Tables of attention scores in float32 that are in memory together where one is edited: before, after, softmax."""
+
 T = TypeVar("T")
 
 
-def first_guess(model: Model, length: int) -> int:
+def first_guess(model: Model, length: int, *, scores: bool = False, picture: int = 0) -> int:
     """Guess how many rows of ``length`` tokens fit.
 
-    Counts keys and values twice (a prefix and its copy), a few hidden states, and one row of logits.
+    Counts each row's keys and values, one layer's copy of the prefix it shares, a few hidden states, the feed-forward
+    states of one layer, one row of logits, and what the vision tower takes for the pictures that it encodes together.
+
+    Args:
+        model: The model.
+        length: Tokens of a row.
+        scores: Whether a layer's attention is computed as a whole table, as for edits of it.
+        picture: Positions of the largest picture.
     """
-    item = torch.finfo(model.dtype).bits // 8
-    config = model.text_config
-    kv = 4 * model.n_layers * config.num_key_value_heads * model.head_dim
-    row = item * length * (kv + 12 * model.hidden_size) + 8 * config.vocab_size
-    return min(rows_within(model, row), MOST_ROWS.get(model.device.type, 64))
+    item, config = torch.finfo(model.dtype).bits // 8, model.text_config
+    states = 2 * (model.n_layers + 2) * config.num_key_value_heads * model.head_dim
+    states += 12 * model.hidden_size + 3 * config.intermediate_size
+    row = item * length * states + 8 * config.vocab_size
+    if scores or config._attn_implementation == "eager":
+        row += TABLES * 4 * model.n_heads * length**2
+    rows = rows_within(model, row, _tower_bytes(model, picture) if picture else 0)
+    return min(rows, MOST_ROWS.get(model.device.type, 64))
 
 
-def rows_within(model: Model, row_bytes: float) -> int:
+def _tower_bytes(model: Model, picture: int) -> float:
+    """Return about what the vision tower takes while it encodes pictures."""
+    vision = getattr(getattr(model.hf, "config", None), "vision_config", None)
+    patches = max(picture, ENCODED_AT_ONCE) * getattr(vision, "spatial_merge_size", 1) ** 2
+    width = 12 * getattr(vision, "hidden_size", 0) + 3 * getattr(vision, "intermediate_size", 0)
+    return torch.finfo(model.dtype).bits // 8 * patches * width
+
+
+def rows_within(model: Model, row_bytes: float, reserved: float = 0) -> int:
     """Return how many rows of a size fit into the memory that a batch may plan for, at least 1.
 
     A model that is spread over devices computes each layer where it is, so the fullest device sets the pace.
+
+    Args:
+        model: The model.
+        row_bytes: Bytes of a row.
+        reserved: Bytes that are needed however many rows there are.
     """
     devices = devices_of(model.hf)
     free = len(devices) * min(free_bytes(device) for device in devices)
-    return max(1, int(FREE_SHARE * free / row_bytes))
+    return max(1, int((FREE_SHARE * free - reserved) / row_bytes))
 
 
 def halving(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,9 +35,9 @@ def plan(prompts: Sequence[Encoded], limits: Sequence[int]) -> list[Group]:
     for row, (prompt, limit) in enumerate(zip(prompts, limits, strict=True)):
         natural = _natural_prefix(prompt)
         pictures = tuple(p.key for p in prompt.pixels)
-        key: tuple = (pictures, tuple(prompt.ids[:natural].tolist()))
+        key: tuple = (pictures, _digest(prompt, natural))
         if limit < natural:  # edited or read in its picture or context: shares only what comes before
-            key = (pictures, limit, tuple(prompt.ids[:limit].tolist())) if limit else (row,)
+            key = (pictures, limit, _digest(prompt, limit)) if limit else (row,)
         buckets.setdefault(key, []).append(row)
     return [group for rows in buckets.values() for group in _cheapest(prompts, limits, rows)]
 
@@ -47,12 +48,12 @@ def _cheapest(prompts: Sequence[Encoded], limits: Sequence[int], rows: list[int]
     A strength sweep asks the same prompt many times and then needs one token a row; an instruction in a
     neighbouring row must not make it compute the question again.
     """
-    equal: dict[tuple, list[int]] = {}
+    equal: dict[bytes, list[int]] = {}
     apart: dict[tuple, list[int]] = {}  # the same prompt, edited from a later token on, shares more
     for r in rows:
-        ids = tuple(prompts[r].ids.tolist())
+        ids = _digest(prompts[r], len(prompts[r]))
         equal.setdefault(ids, []).append(r)
-        apart.setdefault((ids, min(limits[r], len(ids) - 1)), []).append(r)
+        apart.setdefault((ids, min(limits[r], len(prompts[r]) - 1)), []).append(r)
     ways = [[rows]]
     for parts in (equal, apart):
         repeated = [members for members in parts.values() if len(members) > 1]
@@ -60,6 +61,11 @@ def _cheapest(prompts: Sequence[Encoded], limits: Sequence[int], rows: list[int]
         ways += [list(parts.values()), [*repeated, single] if single else repeated]
     groupings = [[Group(tuple(m), _shared(prompts, limits, m)) for m in way] for way in ways]
     return min(groupings, key=lambda groups: sum(_positions(prompts, g) for g in groups))
+
+
+def _digest(prompt: Encoded, end: int) -> bytes:
+    """Return what tells first tokens apart; lists of numbers would take a hundred times the room."""
+    return hashlib.sha256(prompt.ids[:end].cpu().numpy().tobytes()).digest()
 
 
 def _positions(prompts: Sequence[Encoded], group: Group) -> int:

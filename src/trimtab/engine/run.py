@@ -187,7 +187,7 @@ def over_batches(
     """
     groups = plan([w.prompt for w in work], [_limit(w, read) for w in work])
     groups.sort(key=lambda g: (g.shared, len(work[g.rows[0]].prompt)))
-    size = batch_size or model.batch_size or first_guess(model, max(len(w.prompt) for w in work))
+    size = batch_size or model.batch_size or rows_that_fit(model, work)
     tries = Passes()
     for has_prefix in (False, True):
         part = [(g, row) for g in groups for row in g.rows if (g.shared > 0) == has_prefix]
@@ -200,6 +200,16 @@ def over_batches(
 
         for _start, _end, done in halving(model, size, len(part), one, named):
             yield done
+
+
+def rows_that_fit(model: Model, work: Sequence[Work]) -> int:
+    """Guess how many of some rows fit into memory together."""
+    return first_guess(
+        model,
+        max(len(w.prompt) for w in work),
+        scores=any(edit.site in ("scores", "attention") for w in work for edit in w.edits),
+        picture=max((p.n_tokens for w in work for p in w.prompt.pixels), default=0),
+    )
 
 
 def passes_in_batch(

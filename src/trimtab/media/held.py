@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
+
+from PIL import Image
 
 from trimtab.errors import DataError
 from trimtab.media.picture import Picture
@@ -50,6 +53,27 @@ class Held:
     def __reduce__(self) -> tuple[object, tuple[Picture]]:
         """Copies and other processes get the picture itself: files may lie elsewhere there."""
         return Held, (self.open(),)
+
+
+class Made:
+    """A picture that is made from another one whenever it is opened, always in the same way."""
+
+    def __init__(self, picture: Image.Image, change: Callable[[Image.Image], Image.Image]) -> None:
+        """Say how.
+
+        Args:
+            picture: The other one.
+            change: Makes it; equal pictures must become equal ones.
+        """
+        self._held = Held(picture) if isinstance(picture, Picture) else None
+        self._picture = None if self._held else picture
+        self._change = change
+
+    def open(self) -> Image.Image:
+        """Make the picture."""
+        picture = self._held.open() if self._held else self._picture
+        assert picture is not None
+        return self._change(picture)
 
 
 class _Recent:

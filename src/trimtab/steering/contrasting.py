@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from trimtab.data.prompts import Modality
 from trimtab.engine import BoostAttention, Contrast, FlattenAttention, Prompt, Row
 from trimtab.errors import UsageError
+from trimtab.media import Made
 from trimtab.models import Counterfactual
 
 Against = Literal["dropped", "noise"]
@@ -58,7 +60,9 @@ class ContrastRule:
     def _bereft(self, prompt: Prompt) -> Prompt:
         if self.against == "dropped":
             return prompt.without(self.modality)
-        return prompt.with_images(tuple(noisy(image, self.noise_step) for image in prompt.images))
+        return replace(
+            prompt, images=tuple(Made(image, partial(noisy, step=self.noise_step)) for image in prompt.images)
+        )
 
 
 @dataclass(frozen=True)
