@@ -51,5 +51,6 @@ def test_many_rows_hold_one_prefix():
     layer = cache.layers[0]
     assert isinstance(layer, SharedLayer)
     assert layer._prefixes[0].data_ptr() == held.keys[0].data_ptr()
+    assert layer.keys is not None
     assert layer.keys.shape == (50, 2, 1, 4)
     assert layer.get_seq_length() == 6

@@ -52,11 +52,11 @@ def render(model: Model, body: str, positions: Sequence[int]) -> Turn:
     before, _, after = around.partition(mark)
     kept = next((k for k in (body, body.strip(), body.lstrip(), body.rstrip()) if rendered == before + k + after), None)
     if mark not in around or mark in after or kept is None:
-        _refuse(model, "keep the text as it is", f"{body!r} became {rendered!r}")
+        raise _refusal(model, "keep the text as it is", f"{body!r} became {rendered!r}")
     token = model.tokenizer.convert_ids_to_tokens(model.image_token)
     shown = before.count(token)
     if shown + after.count(token) != len(positions):
-        _refuse(model, f"give each picture one {token!r}", f"{len(positions)} pictures became {around!r}")
+        raise _refusal(model, f"give each picture one {token!r}", f"{len(positions)} pictures became {around!r}")
     return Turn(
         _repeated(before, token, positions[:shown]),
         kept,
@@ -96,7 +96,7 @@ def _check_text(text: str) -> None:
         ) from error
 
 
-def _refuse(model: Model, rule: str, found: str) -> None:
-    raise UnsupportedModelError(
+def _refusal(model: Model, rule: str, found: str) -> UnsupportedModelError:
+    return UnsupportedModelError(
         f"`chat_template` of {model.name} must {rule}; {found[:400]}; give another one to `from_parts`."
     )
