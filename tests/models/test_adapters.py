@@ -96,6 +96,7 @@ def test_merged_adapters_answer_as_beside_the_weights(bases, tmp_path, base, con
     difference = (run(model, [PROMPT]).logits - expected).abs().max() / expected.abs().max()
     assert float(difference) < 1e-4
     assert model.report.adapters == (str((tmp_path / "adapters").resolve()),)
+    assert load(tmp_path / "adapters", dtype="bfloat16").fingerprint != load(bases[base], check=False).fingerprint
     assert model.fingerprint != load(bases[base], check=False).fingerprint
 
 

@@ -138,7 +138,8 @@ def _adapted(model: Model, path: str | Path) -> Any:
         _untie(model, config, path)
         adapted = PeftModel(cast(Any, model.hf), config)
         placed = adapted.load_adapter(str(path), "default", torch_device="cpu")
-    check_keys(str(path), "the file of adapters", placed.missing_keys, placed.unexpected_keys, ())
+    remedy = f"save them again, or name the model they were trained on in {ADAPTER}"
+    check_keys(str(path), "the file of adapters", placed.missing_keys, placed.unexpected_keys, remedy=remedy)
     return adapted.eval()
 
 

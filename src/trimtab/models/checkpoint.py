@@ -200,7 +200,12 @@ def load_weights(source: Source, config: Any, used: torch.dtype | str, **placing
 
 
 def check_keys(
-    path: str, what: str, missing: Iterable[str], unexpected: Iterable[str], mismatched: Iterable[Any]
+    path: str,
+    what: str,
+    missing: Iterable[str],
+    unexpected: Iterable[str],
+    mismatched: Iterable[Any] = (),
+    remedy: str = "fetch it again, or mend its names or its configuration",
 ) -> None:
     """Refuse tensors without a place, places without a tensor, and tensors of another shape.
 
@@ -213,7 +218,7 @@ def check_keys(
     if found:
         raise UnsupportedModelError(
             f"`name_or_path` of load must hold exactly the tensors that its configuration needs; in {path} {what} "
-            f"{' and '.join(found)}; fetch it again, or mend its names or its configuration."
+            f"{' and '.join(found)}; {remedy}."
         )
 
 
