@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from trimtab.artifact_folder import check_model
+from trimtab.artifact_checks import check_model
 from trimtab.errors import ArtifactError, UnsupportedModelError
 from trimtab.models import load
 from trimtab.models.fingerprint import weights_fingerprint
