@@ -54,7 +54,9 @@ RETOLD = ("report.html", "provenance.json")
 
 def start(verb: str, out: Path, log: Path) -> subprocess.Popen[bytes]:
     """Start a verb in the folder above ``out``, where its relative paths begin."""
-    main = "from trimtab.cli import main; main()"
+    # A shell that starts this in the background lets its children ignore interrupts.
+    main = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    main += "from trimtab.cli import main; main()"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg"}
     with log.open("ab") as file:
         return subprocess.Popen(

@@ -1,6 +1,7 @@
 """The folder of a hardening run: whose it is, what is in it when, and disks that refuse."""
 
 import errno
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -133,3 +134,8 @@ def test_no_step_is_taken_in_a_folder_of_something_else(one, tmp_path, monkeypat
     with pytest.raises(ArtifactError, match="choose another"):
         harden(one, mixed(2), tmp_path, QUICK)
     assert [p.name for p in tmp_path.iterdir()] == ["README.md"]
+
+
+def test_two_runs_write_one_configuration(finished):
+    kept = json.loads((finished / "adapter_config.json").read_text())
+    assert kept["target_modules"] == sorted(kept["target_modules"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,10 @@ class Adapters:
         local = name not in pocket.CHECKPOINTS and Path(name).is_dir()
         self.peft.peft_config["default"].base_model_name_or_path = str(Path(name).resolve()) if local else name
         self.peft.save_pretrained(str(folder), save_embedding_layers=False)
+        config = folder / "adapter_config.json"
+        kept = json.loads(config.read_text(encoding="utf-8"))
+        kept["target_modules"] = sorted(kept["target_modules"])  # a set, which comes in another order each time
+        config.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True, eq=False)
