@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from trimtab.data import write_items as write_items
     from trimtab.engine import AddVector as AddVector
     from trimtab.engine import BlockAttention as BlockAttention
+    from trimtab.engine import Decoding as Decoding
     from trimtab.engine import Prompt as Prompt
     from trimtab.engine import Read as Read
     from trimtab.engine import ReplaceHeads as ReplaceHeads
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from trimtab.engine import ScaleHeads as ScaleHeads
     from trimtab.engine import applied as applied
     from trimtab.engine import generate as generate
+    from trimtab.engine import inputs as inputs
     from trimtab.engine import run as run
     from trimtab.interference import HardenConfig as HardenConfig
     from trimtab.interference import diagnose as diagnose
@@ -55,6 +57,7 @@ _HOMES = {
     "engine": [
         "AddVector",
         "BlockAttention",
+        "Decoding",
         "Prompt",
         "Read",
         "ReplaceHeads",
@@ -62,6 +65,7 @@ _HOMES = {
         "ScaleHeads",
         "applied",
         "generate",
+        "inputs",
         "run",
     ],
     "interference": ["HardenConfig", "diagnose", "harden"],
@@ -78,6 +82,7 @@ __all__ = [
     "AddVector",
     "Autotrim",
     "BlockAttention",
+    "Decoding",
     "HardenConfig",
     "HeadSet",
     "Instruction",
@@ -97,6 +102,7 @@ __all__ = [
     "evaluate",
     "generate",
     "harden",
+    "inputs",
     "judge",
     "load",
     "load_artifact",

@@ -44,6 +44,18 @@ class NothingEditedError(TrimtabError, RuntimeError):
     """An edit was applied but touched no position."""
 
 
+class NotFiniteError(TrimtabError, ArithmeticError):
+    """The model computed NaN or infinity.
+
+    Attributes:
+        rows: Numbers of the rows concerned, counted from 0.
+    """
+
+    def __init__(self, message: str, rows: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.rows = rows
+
+
 class ArtifactError(TrimtabError, ValueError):
     """A saved artifact is broken, or was made for another model."""
 

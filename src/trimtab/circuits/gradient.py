@@ -13,6 +13,8 @@ from trimtab.circuits.readouts import Progress
 from trimtab.circuits.task import Case
 from trimtab.engine import Places, Read, Row
 from trimtab.engine.edits import resolve
+from trimtab.engine.exclusive import exclusive
+from trimtab.engine.finite import require_finite
 from trimtab.engine.place import Place, TokenSets
 from trimtab.engine.run import RowBatch, forward_tails, over_batches, prepare
 from trimtab.models import Model
@@ -21,6 +23,7 @@ GRADIENT_COST = 4
 """A row with its graph needs about this many times the memory of a plain one."""
 
 
+@exclusive
 def gradient_gates(
     model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress | None = None
 ) -> Tensor:
@@ -49,6 +52,7 @@ def _gates(model: Model, batch: RowBatch, cases: Sequence[Case], at: Places) -> 
         with session.attached(), _gated(model, gates, sets, lambda: session.place):
             hidden = forward_tails(model, batch, session, keep_cache=False).hidden[:, -1]
         logits = model.lm_head(hidden).float()
+        require_finite(model, logits.detach(), batch.rows)
         margins = [_margin(own, cases[row]) for own, row in zip(logits, batch.rows, strict=True)]
         (gradient,) = torch.autograd.grad(torch.stack(margins).sum(), gates)
     return gradient.double().cpu()

@@ -17,8 +17,8 @@ from trimtab.contribution.spans import segment
 from trimtab.contribution.vocabulary import restrict
 from trimtab.data.prompts import MODALITIES, Modality
 from trimtab.engine import Piece
-from trimtab.engine.applied import engine_drives
 from trimtab.engine.batch import Batch, collate
+from trimtab.engine.follow import engine_drives
 from trimtab.models import Model
 
 

@@ -12,8 +12,8 @@ from trimtab.contribution.method import Question, Scores, in_batches
 from trimtab.contribution.spans import TEXT_SPANS, TextSpan, segment
 from trimtab.data.prompts import MODALITIES
 from trimtab.engine import Piece
-from trimtab.engine.applied import engine_drives
 from trimtab.engine.batch import collate
+from trimtab.engine.follow import engine_drives
 from trimtab.errors import UsageError
 from trimtab.models import Model
 

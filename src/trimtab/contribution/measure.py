@@ -14,12 +14,14 @@ from trimtab.data import Item, Skipped
 from trimtab.data.admission import admit_items, check_items
 from trimtab.data.prompts import MODALITIES, prompt_for
 from trimtab.engine import Encoded, encode
+from trimtab.engine.exclusive import exclusive
 from trimtab.errors import DataError, UsageError
 from trimtab.models import Model
 
 ITEMS = "`items` of contribution"
 
 
+@exclusive
 def contribution(
     model: Model,
     items: Sequence[Item],

@@ -4,6 +4,7 @@ from trimtab.engine.admit import admit
 from trimtab.engine.applied import applied
 from trimtab.engine.batch import Piece
 from trimtab.engine.contrast import Contrast, contrasted_logits, generate_contrasted
+from trimtab.engine.decoding import GREEDY, Decoding
 from trimtab.engine.edits import (
     PLACES,
     POSITIONS,
@@ -22,6 +23,7 @@ from trimtab.engine.edits import (
 )
 from trimtab.engine.encode import Encoded, encode
 from trimtab.engine.generate import MAX_NEW_TOKENS, Answers, generate
+from trimtab.engine.native import inputs
 from trimtab.engine.prefix import Prefix, prefill
 from trimtab.engine.prompt import SPANS, Placement, Prompt
 from trimtab.engine.read import Cost, Read, Readings
@@ -29,6 +31,7 @@ from trimtab.engine.receipt import Receipt
 from trimtab.engine.run import Row, run
 
 __all__ = [
+    "GREEDY",
     "MAX_NEW_TOKENS",
     "PLACES",
     "POSITIONS",
@@ -39,6 +42,7 @@ __all__ = [
     "BoostAttention",
     "Contrast",
     "Cost",
+    "Decoding",
     "Edit",
     "Encoded",
     "FlattenAttention",
@@ -63,6 +67,7 @@ __all__ = [
     "encode",
     "generate",
     "generate_contrasted",
+    "inputs",
     "prefill",
     "run",
 ]

@@ -21,7 +21,7 @@ def seen_keys(mask: Tensor | None, place: Place) -> Tensor:
 
     Args:
         mask: The layer's own mask: True or 0 where a query sees a key; None stands for the causal one, which
-            ``sdpa`` is given by a flag.
+            ``sdpa`` is given by a flag. Slots of a static cache that hold nothing yet are no keys.
         place: Which token each position is.
 
     Raises:
@@ -29,7 +29,8 @@ def seen_keys(mask: Tensor | None, place: Place) -> Tensor:
     """
     rows, queries, keys = *place.index.shape, place.keys.shape[1]
     if mask is None:
-        return torch.ones(rows, 1, queries, keys, dtype=torch.bool, device=place.index.device).tril(keys - queries)
+        keys_of = place.keys[:, None, None]
+        return (keys_of >= 0) & (keys_of <= place.index[:, None, :, None])
     if mask.ndim != 4 or mask.shape[-2:] != (queries, keys):
         raise UsageError(
             f"`attention_mask` of a model with blocked attention must be over {queries} queries and {keys} keys; got "

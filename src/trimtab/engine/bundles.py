@@ -23,6 +23,7 @@ from trimtab.engine.edits import (
 from trimtab.engine.encode import Encoded
 from trimtab.engine.place import Place, TokenSets
 from trimtab.engine.receipt import Entry
+from trimtab.errors import UsageError
 from trimtab.models import Model
 
 
@@ -62,6 +63,10 @@ class Bundle(ABC):
             place: Which token each position is.
             sizes: Relative size of the change at every position, the same shape.
         """
+        if place.fresh is not None:  # a token computed twice is one token
+            touched = touched & place.fresh[self.rows]
+            if not touched.any():
+                return
         generated = touched & (place.index >= place.lengths[:, None])[self.rows]
         self.entry.generated_positions += int(generated.sum())
         self.entry.prompt_positions += int((touched & ~generated).sum())
@@ -94,8 +99,14 @@ class VectorBundle(Bundle):
         own = states[self.rows]
         if self.predictor is not None:
             self._predict(own, place.is_last_prompt[self.rows])
-        if not touched.any() or self.vectors is None:
+        if not touched.any():
             return states
+        if self.vectors is None:
+            raise UsageError(
+                "`prompt` must be computed in one pass where a vector that its last token predicts is added to earlier "
+                "ones; the last token has not come yet; leave out prefill_chunk_size, or add the vector at "
+                "'from_last_prompt'."
+            )
         change = (self.strengths[:, None] * self.vectors)[:, None] * touched[..., None]
         states = states.clone()
         states[self.rows] = own + change.to(states.dtype)

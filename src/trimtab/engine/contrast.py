@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from trimtab.engine.batch import Piece
+from trimtab.engine.checks import check_count
+from trimtab.engine.decoding import GREEDY, Chooser, Decoding, check_decoding, luck
 from trimtab.engine.encode import describe
+from trimtab.engine.exclusive import exclusive
+from trimtab.engine.finite import explained, require_finite
 from trimtab.engine.generate import MAX_NEW_TOKENS, Answers, Step, finish
 from trimtab.engine.memory import halving
 from trimtab.engine.passes import Passes
@@ -57,20 +62,23 @@ class Contrast:
             )
 
 
+@exclusive
 @torch.no_grad()
 def generate_contrasted(
     model: Model,
     contrasts: Sequence[Contrast],
     *,
     max_new_tokens: int = MAX_NEW_TOKENS,
+    decoding: Decoding = GREEDY,
     progress: Progress | None = None,
 ) -> Answers:
-    """Answer contrasts greedily, each branch with its own cache.
+    """Answer contrasts, each branch with its own cache.
 
     Args:
         model: The model.
         contrasts: What to answer.
         max_new_tokens: Longest answer in tokens.
+        decoding: How tokens are chosen by the combined scores; a repetition penalty counts the first branch's prompt.
         progress: Called as contrasts finish.
 
     Returns:
@@ -79,9 +87,10 @@ def generate_contrasted(
     Raises:
         UsageError: There is nothing to answer, or ``max_new_tokens`` is below 1.
         NothingEditedError: An edit touched no position.
+        NotFiniteError: A branch's logits hold NaN or infinity.
     """
-    if max_new_tokens < 1:
-        raise UsageError(f"`max_new_tokens` of generate_contrasted must be at least 1; got {max_new_tokens}.")
+    check_count(max_new_tokens, "max_new_tokens", "generate_contrasted")
+    check_decoding(decoding, "generate_contrasted")
     work = prepare(model, [row for contrast in contrasts for row in contrast.rows], max_new_tokens)
     starts = [0]
     for contrast in contrasts:
@@ -89,22 +98,26 @@ def generate_contrasted(
     branches = max(len(c.rows) for c in contrasts)
     rows = model.batch_size or rows_that_fit(model, work)
     answers, tokens, tries = Answers(), [], Passes()
+    parts = [work[start:end] for start, end in pairwise(starts)]
+    chances = luck([[w.prompt for w in part] for part in parts], [[e for w in part for e in w.edits] for part in parts])
 
     def decode(start: int, end: int) -> tuple[RowBatch, list[list[int]]]:
         def decode_branches(batch: RowBatch) -> list[list[int]]:
-            return _decode(model, batch, contrasts[start:end], max_new_tokens)
+            choose = Chooser(decoding, [part[0].prompt for part in parts[start:end]], chances[start:end])
+            return _decode(model, batch, contrasts[start:end], max_new_tokens, choose)
 
         rows = range(starts[start], starts[end])
         return passes_in_batch(model, tries, lambda: _whole_prompts(model, work, rows), decode_branches)
 
     def named(place: int) -> str:
-        return f"a contrast of {describe(max((w.prompt for w in work[starts[place] : starts[place + 1]]), key=len))}"
+        return f"a contrast of {describe(max((w.prompt for w in parts[place]), key=len))}"
 
-    for start, end, (batch, found) in halving(model, max(1, rows // branches), len(contrasts), decode, named):
-        tokens += found
-        account(model, work, batch, answers.receipt, answers.cost)
-        if progress:
-            progress(end - start)
+    with explained(model, work):
+        for start, end, (batch, found) in halving(model, max(1, rows // branches), len(contrasts), decode, named):
+            tokens += found
+            account(model, work, batch, answers.receipt, answers.cost)
+            if progress:
+                progress(end - start)
     answers.receipt.require_hits()
     return finish(model, answers, tokens)
 
@@ -133,7 +146,9 @@ def combine(logits: Tensor, contrasts: Sequence[Contrast]) -> Tensor:
     return total.masked_fill(first < first.max(-1, keepdim=True).values + floors[:, None], -math.inf)
 
 
-def _decode(model: Model, batch: RowBatch, contrasts: Sequence[Contrast], max_new_tokens: int) -> list[list[int]]:
+def _decode(
+    model: Model, batch: RowBatch, contrasts: Sequence[Contrast], max_new_tokens: int, choose: Chooser
+) -> list[list[int]]:
     """Run the branches, then one token a contrast at a time; contrasts that have stopped leave the batch."""
     stops = torch.tensor(sorted(model.stop_tokens), device=model.device)
     going = list(range(len(contrasts)))
@@ -141,7 +156,9 @@ def _decode(model: Model, batch: RowBatch, contrasts: Sequence[Contrast], max_ne
     with session.attached():
         tails = forward_tails(model, batch, session, keep_cache=True)
         step = Step(model, batch, session, tails)
-        newest = combine(model.lm_head(tails.hidden[:, -1]), contrasts).argmax(-1)
+        logits, rows = model.lm_head(tails.hidden[:, -1]), batch.rows
+        require_finite(model, logits, rows)
+        newest = choose(combine(logits, contrasts))
         answers = [[token] for token in newest.tolist()]
         for _ in range(max_new_tokens - 1):
             alive = ~torch.isin(newest, stops)
@@ -149,11 +166,15 @@ def _decode(model: Model, batch: RowBatch, contrasts: Sequence[Contrast], max_ne
                 break
             counts = torch.tensor([len(contrasts[k].rows) for k in going], device=model.device)
             if not alive.all():
-                step.narrow(torch.repeat_interleave(alive, counts).nonzero().flatten())
+                kept = torch.repeat_interleave(alive, counts).nonzero().flatten()
+                step.narrow(kept)
+                choose.narrow(alive.nonzero().flatten())
+                rows = [rows[row] for row in kept.tolist()]
                 going = [k for k, on in zip(going, alive.tolist(), strict=True) if on]
                 newest, counts = newest[alive], counts[alive]
             logits = step(torch.repeat_interleave(newest, counts))
-            newest = combine(logits, [contrasts[k] for k in going]).argmax(-1)
+            require_finite(model, logits, rows)
+            newest = choose(combine(logits, [contrasts[k] for k in going]))
             for k, token in zip(going, newest.tolist(), strict=True):
                 answers[k].append(token)
     return answers

@@ -1,4 +1,4 @@
-"""Greedy answers for many rows, continued from the same caches under the same edits."""
+"""Answers for many rows, continued from the same caches under the same edits."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from trimtab.engine.applied import engine_drives
+from trimtab.engine.checks import check_count
+from trimtab.engine.decoding import GREEDY, Chooser, Decoding, check_decoding, luck
+from trimtab.engine.exclusive import exclusive
+from trimtab.engine.finite import explained, require_finite
+from trimtab.engine.follow import engine_drives
 from trimtab.engine.hooks import EditSession
 from trimtab.engine.read import Cost
 from trimtab.engine.receipt import Receipt
 from trimtab.engine.run import Progress, RowBatch, Rows, Tails, account, forward_tails, over_batches, prepare
-from trimtab.errors import UsageError
 from trimtab.models import Model
 
 MAX_NEW_TOKENS = 16
@@ -20,7 +23,7 @@ MAX_NEW_TOKENS = 16
 
 @dataclass
 class Answers:
-    """Greedy answers, one for each row.
+    """Answers, one for each row.
 
     Attributes:
         texts: Decoded answers without special tokens.
@@ -37,22 +40,25 @@ class Answers:
     cost: Cost = field(default_factory=Cost)
 
 
+@exclusive
 @torch.no_grad()
 def generate(
     model: Model,
     rows: Rows,
     *,
     max_new_tokens: int = MAX_NEW_TOKENS,
+    decoding: Decoding = GREEDY,
     reuse: bool = True,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Answers:
-    """Answer every row greedily.
+    """Answer every row, greedily if not told otherwise.
 
     Args:
         model: The model.
         rows: Prompts with their edits, or one alone; edits go on acting on generated tokens by their own rule.
         max_new_tokens: Longest answer in tokens.
+        decoding: How tokens are chosen; the checkpoint's own settings never count. Equal rows get different samples.
         reuse: False answers every row alone through the model's own ``generate``.
         batch_size: Rows of a batch; left out, as many as fit in memory.
         progress: Called as rows finish.
@@ -63,20 +69,31 @@ def generate(
     Raises:
         UsageError: A row does not fit the model, or ``max_new_tokens`` is below 1.
         NothingEditedError: An edit touched no position.
+        NotFiniteError: A row's logits hold NaN or infinity.
     """
-    if max_new_tokens < 1:
-        raise UsageError(f"`max_new_tokens` of generate must be at least 1; got {max_new_tokens}.")
+    check_count(max_new_tokens, "max_new_tokens", "generate")
+    if batch_size is not None:
+        check_count(batch_size, "batch_size", "generate")
+    check_decoding(decoding, "generate")
     work = prepare(model, rows, max_new_tokens)
+    chances = luck([[w.prompt] for w in work], [w.edits for w in work])
     if not reuse:
         from trimtab.engine.reference import generate_plainly
 
-        return generate_plainly(model, work, max_new_tokens, progress)
+        with explained(model, work):
+            return generate_plainly(model, work, max_new_tokens, decoding, chances, progress)
     answers, found = Answers(), {}
-    for batch, tokens in over_batches(model, work, None, batch_size, lambda b: _decode(model, b, max_new_tokens)):
-        found.update(zip(batch.rows, tokens, strict=True))
-        account(model, work, batch, answers.receipt, answers.cost)
-        if progress:
-            progress(len(batch.rows))
+
+    def decode(batch: RowBatch) -> list[list[int]]:
+        chooser = Chooser(decoding, [t.prompt for t in batch.tails], [chances[row] for row in batch.rows])
+        return _decode(model, batch, max_new_tokens, chooser)
+
+    with explained(model, work):
+        for batch, tokens in over_batches(model, work, None, batch_size, decode):
+            found.update(zip(batch.rows, tokens, strict=True))
+            account(model, work, batch, answers.receipt, answers.cost)
+            if progress:
+                progress(len(batch.rows))
     answers.receipt.require_hits()
     return finish(model, answers, [found[r] for r in range(len(work))])
 
@@ -91,14 +108,16 @@ def finish(model: Model, answers: Answers, tokens: list[list[int]]) -> Answers:
     return answers
 
 
-def _decode(model: Model, batch: RowBatch, max_new_tokens: int) -> list[list[int]]:
+def _decode(model: Model, batch: RowBatch, max_new_tokens: int, choose: Chooser) -> list[list[int]]:
     """Run the tails, then one token a row at a time; rows that have stopped leave the batch."""
     stops = torch.tensor(sorted(model.stop_tokens), device=model.device)
     session = batch.session(model)
     with session.attached():
         tails = forward_tails(model, batch, session, keep_cache=True)
         step = Step(model, batch, session, tails)
-        newest = model.lm_head(tails.hidden[:, -1]).argmax(-1)
+        logits = model.lm_head(tails.hidden[:, -1])
+        require_finite(model, logits, batch.rows)
+        newest = choose(logits)
         answers = [[token] for token in newest.tolist()]
         going = torch.arange(len(answers), device=model.device)
         for _ in range(max_new_tokens - 1):
@@ -107,8 +126,11 @@ def _decode(model: Model, batch: RowBatch, max_new_tokens: int) -> list[list[int
                 break
             if len(kept) < len(going):
                 step.narrow(kept)
+                choose.narrow(kept)
                 going, newest = going[kept], newest[kept]
-            newest = step(newest).argmax(-1)
+            logits = step(newest)
+            require_finite(model, logits, [batch.rows[row] for row in going.tolist()])
+            newest = choose(logits)
             for row, token in zip(going.tolist(), newest.tolist(), strict=True):
                 answers[row].append(token)
     return answers

@@ -64,6 +64,10 @@ class EditSession:
         before = self.place.keys if cached is None else cached
         self.place = Place(index, self.place.lengths, torch.cat([before, index], dim=1))
 
+    def move_to(self, index: Tensor, keys: Tensor, fresh: Tensor) -> None:
+        """Tell all of the coming forward pass, whatever came before; see ``Place``."""
+        self.place = Place(index, self.place.lengths, keys, fresh)
+
     @contextmanager
     def attached(self) -> Iterator[EditSession]:
         """Keep the hooks on inside the block, whatever happens there."""
@@ -84,6 +88,7 @@ class EditSession:
     def edit(self, site: Site, states: Tensor) -> Tensor:
         """Return what a site hands on, with the rows' edits made."""
         for bundle in self._bundles.get(site, ()):
+            bundle.entry.passes += 1
             states = bundle.apply(states, self.place)
         return states
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from trimtab.engine.applied import engine_drives
 from trimtab.engine.batch import Batch, collate
 from trimtab.engine.edits import Edit
+from trimtab.engine.follow import engine_drives
 from trimtab.models import Model
 
 if TYPE_CHECKING:

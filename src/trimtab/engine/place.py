@@ -19,11 +19,13 @@ class Place:
         index: Token index in its own row, -1 at padding, ``(rows, length)``. Generated tokens go on counting.
         lengths: Prompt length of each row, ``(rows,)``.
         keys: The same indices for all that this pass can attend to, cached and new, ``(rows, cached + length)``.
+        fresh: False at tokens that an earlier pass computed too, ``(rows, length)``; None if there are none.
     """
 
     index: Tensor
     lengths: Tensor
     keys: Tensor
+    fresh: Tensor | None = None
 
     @property
     def is_last_prompt(self) -> Tensor:

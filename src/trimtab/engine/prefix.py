@@ -11,8 +11,8 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from trimtab.engine.applied import engine_drives
 from trimtab.engine.batch import Piece, collate
+from trimtab.engine.follow import engine_drives
 from trimtab.engine.shared_cache import SharedLayer
 from trimtab.models import Model
 

@@ -42,9 +42,14 @@ class Read:
         Raises:
             UsageError: An unknown layer or span, or nothing to read.
         """
-        for layer in (*self.hidden, *self.heads):
-            check_layer(model, layer, "Read")
-        if not self.names or any(name not in SPANS for name in self.names if self.at != "all"):
+        for name in ("hidden", "heads"):
+            layers = getattr(self, name)
+            if not isinstance(layers, (tuple, list)):
+                raise UsageError(f"`{name}` of Read must be a tuple of layers, such as (1,); got {layers!r}.")
+            for layer in layers:
+                check_layer(model, layer, "Read")
+        named = isinstance(self.at, (str, tuple, list)) and self.names
+        if not named or any(name not in SPANS for name in self.names if self.at != "all"):
             raise UsageError(f"`at` of Read must be 'all' or one or more of {', '.join(SPANS)}; got {self.at!r}.")
         if not (self.logits or self.hidden or self.heads):
             raise UsageError("`Read` must ask for logits, hidden or heads; got none of them.")

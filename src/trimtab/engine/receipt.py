@@ -7,6 +7,9 @@ from typing import Any
 
 from trimtab.errors import NothingEditedError
 
+UNLISTED = ("measured", "passes")
+"""What an entry keeps for itself."""
+
 
 @dataclass
 class Entry:
@@ -19,6 +22,8 @@ class Entry:
         prompt_positions: Prompt tokens changed.
         generated_positions: Generated tokens changed.
         relative_change: Mean of ``|change| / |state|`` over the positions measured.
+        measured: Positions that mean is over.
+        passes: Forward passes in which the edit was reached, whether or not it touched anything.
     """
 
     edit: str
@@ -28,6 +33,7 @@ class Entry:
     generated_positions: int = 0
     relative_change: float = 0.0
     measured: int = 0
+    passes: int = 0
 
     def measure(self, changes: list[float]) -> None:
         """Average further relative changes in."""
@@ -53,6 +59,7 @@ class Receipt:
             mine.rows += theirs.rows
             mine.prompt_positions += theirs.prompt_positions
             mine.generated_positions += theirs.generated_positions
+            mine.passes += theirs.passes
             mine.measure([theirs.relative_change] * theirs.measured)
 
     @property
@@ -67,6 +74,12 @@ class Receipt:
             NothingEditedError: An edit touched no position.
         """
         for e in self.entries.values():
+            if e.passes == 0:
+                raise NothingEditedError(
+                    f"`{e.edit}` at layer {e.layer} must touch at least one position; that layer never ran while the "
+                    "edit was in force: nothing was run, only lower layers were, or the model runs around its own "
+                    "modules (a compiled graph, an exported program); run the modules that trimtab.load returned."
+                )
             if e.prompt_positions + e.generated_positions == 0:
                 raise NothingEditedError(
                     f"`{e.edit}` at layer {e.layer} must touch at least one position; it touched 0 of {e.rows} rows; "
@@ -75,7 +88,7 @@ class Receipt:
 
     def table(self) -> list[dict[str, Any]]:
         """Return the entries as plain rows."""
-        return [{k: v for k, v in asdict(e).items() if k != "measured"} for e in self.entries.values()]
+        return [{k: v for k, v in asdict(e).items() if k not in UNLISTED} for e in self.entries.values()]
 
     def __str__(self) -> str:
         if not self.entries:

@@ -5,11 +5,17 @@ It shares neither caches nor batches nor positions with the fast path, which a c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from trimtab.engine.applied import Scope, engine_drives, follow
+from torch import Tensor
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from trimtab.engine.decoding import Chooser, Decoding
+from trimtab.engine.finite import require_finite
+from trimtab.engine.follow import Follower, engine_drives
 from trimtab.engine.generate import Answers, finish
 from trimtab.engine.passes import Passes, counted
 from trimtab.engine.read import Cost, Read, Readings, StopForward, reading
@@ -25,7 +31,7 @@ def run_plainly(model: Model, work: list[Work], read: Read, progress: Callable[[
     from trimtab.engine.run import assemble
 
     readings, values = Readings(), []
-    for row in work:
+    for number, row in enumerate(work):
         logits = None
         inputs = model.family.native_inputs(model.hf, row.prompt.ids, list(row.prompt.pixels))
         with (
@@ -38,6 +44,8 @@ def run_plainly(model: Model, work: list[Work], read: Read, progress: Callable[[
         picked = {key: states[0, at].float().cpu() for key, states in found.items()}
         if logits is not None and read.logits:
             picked["logits", 0] = logits[at].float().cpu()
+        for (what, _layer), own in picked.items():
+            require_finite(model, own[None], [number], what)
         values.append(picked)
         readings.cost.add(_full_cost(len(row.prompt), made.passes))
         if progress:
@@ -47,19 +55,21 @@ def run_plainly(model: Model, work: list[Work], read: Read, progress: Callable[[
 
 
 def generate_plainly(
-    model: Model, work: list[Work], max_new_tokens: int, progress: Callable[[int], None] | None
+    model: Model,
+    work: list[Work],
+    max_new_tokens: int,
+    decoding: Decoding,
+    luck: Sequence[str],
+    progress: Callable[[int], None] | None,
 ) -> Answers:
-    """Answer each row alone by the model's own ``generate``."""
+    """Answer each row alone by the model's own ``generate``, which is told each token that the rule chooses."""
     answers, tokens = Answers(), []
-    for row in work:
+    for number, row in enumerate(work):
         inputs = model.family.native_inputs(model.hf, row.prompt.ids, list(row.prompt.pixels))
-        with _edited(model, row, answers.receipt) as made:
+        rule = _ByRule(model, number, Chooser(decoding, [row.prompt], [luck[number]]))
+        with _edited(model, row, answers.receipt) as made, _own_settings(model):
             output = cast(Any, model.hf).generate(
-                **inputs,
-                max_new_tokens=max_new_tokens,
-                do_sample=False,
-                eos_token_id=sorted(model.stop_tokens),
-                pad_token_id=model.tokenizer.pad_token_id,
+                **inputs, max_new_tokens=max_new_tokens, logits_processor=LogitsProcessorList([rule])
             )
         tokens.append(output[0, len(row.prompt) :].tolist())
         answers.cost.add(_full_cost(len(row.prompt), made.passes))
@@ -67,6 +77,32 @@ def generate_plainly(
             progress(1)
     answers.receipt.require_hits()
     return finish(model, answers, tokens)
+
+
+class _ByRule(LogitsProcessor):
+    """Leaves nothing to choose but the token that a rule chooses."""
+
+    def __init__(self, model: Model, row: int, chooser: Chooser) -> None:
+        self.model, self.row, self.chooser = model, row, chooser
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        require_finite(self.model, scores, [self.row])
+        chosen = self.chooser(scores)[:, None]
+        return scores.new_full(scores.shape, -math.inf).scatter(1, chosen, 0.0)
+
+
+@contextmanager
+def _own_settings(model: Model) -> Iterator[None]:
+    """Put the checkpoint's decoding settings aside inside the block; transformers would fill gaps from them."""
+    hf = cast(Any, model.hf)
+    before = hf.generation_config
+    hf.generation_config = GenerationConfig(
+        do_sample=False, eos_token_id=sorted(model.stop_tokens), pad_token_id=model.tokenizer.pad_token_id
+    )
+    try:
+        yield
+    finally:
+        hf.generation_config = before
 
 
 @contextmanager
@@ -80,8 +116,9 @@ def _edited(model: Model, row: Work, receipt: Receipt) -> Iterator[Passes]:
     with ExitStack() as stack:
         stack.enter_context(engine_drives(model))
         stack.enter_context(weighted_patches(model.family.projector(model.hf), row.prompt.pixels))
-        for scope in [*model.ambient, Scope(own, receipt)]:
-            stack.enter_context(follow(model, scope, row.prompt))
+        surrounding = [(scope.edits, scope.receipt) for scope in model.ambient]
+        for edits, filled in [*surrounding, (own, receipt)]:
+            stack.enter_context(Follower(model, edits, filled, row.prompt).attached())
         yield stack.enter_context(counted(model))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -12,10 +12,13 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from trimtab.engine.applied import engine_drives
 from trimtab.engine.batch import Piece, collate
+from trimtab.engine.checks import check_count, check_edits
 from trimtab.engine.edits import Edit
 from trimtab.engine.encode import Encoded, check_length, describe, encode
+from trimtab.engine.exclusive import exclusive
+from trimtab.engine.finite import explained, require_finite
+from trimtab.engine.follow import engine_drives
 from trimtab.engine.hooks import EditSession
 from trimtab.engine.late import first_layers, late_tails, saves
 from trimtab.engine.memory import first_guess, halving
@@ -46,6 +49,7 @@ Rows = Sequence[Row | Prompt | Encoded] | Row | Prompt | Encoded
 """What is run: many rows, or one alone."""
 
 
+@exclusive
 @torch.no_grad()
 def run(
     model: Model,
@@ -73,21 +77,26 @@ def run(
     Raises:
         UsageError: A row or the request does not fit the model.
         NothingEditedError: An edit touched no position.
+        NotFiniteError: What was read of a row holds NaN or infinity.
     """
     read = read or Read()
     read.check(model)
+    if batch_size is not None:
+        check_count(batch_size, "batch_size", "run")
     work = prepare(model, rows)
     if not reuse:
         from trimtab.engine.reference import run_plainly
 
-        return run_plainly(model, work, read, progress)
+        with explained(model, work):
+            return run_plainly(model, work, read, progress)
     found: dict[int, dict[tuple[str, int], Tensor]] = {}
     readings = Readings()
-    for batch, values in over_batches(model, work, read, batch_size, lambda b: _read_batch(model, b, read)):
-        found.update(zip(batch.rows, values, strict=True))
-        account(model, work, batch, readings.receipt, readings.cost)
-        if progress:
-            progress(len(batch.rows))
+    with explained(model, work):
+        for batch, values in over_batches(model, work, read, batch_size, lambda b: _read_batch(model, b, read)):
+            found.update(zip(batch.rows, values, strict=True))
+            account(model, work, batch, readings.receipt, readings.cost)
+            if progress:
+                progress(len(batch.rows))
     readings.receipt.require_hits()
     return assemble(model, readings, [found[r] for r in range(len(work))], read)
 
@@ -112,25 +121,29 @@ def prepare(model: Model, rows: Rows, new_tokens: int = 0) -> list[Work]:
         new_tokens: Longest answer that will be asked for.
 
     Raises:
-        UsageError: There is no row, or an edit does not fit the model.
+        UsageError: There is no row, or one does not fit the model.
         DataError: A prompt cannot be written, or is too long for the model.
     """
-    if isinstance(rows, Row | Prompt | Encoded):
-        rows = [rows]
-    if not rows:
-        raise UsageError("`rows` must hold at least one row; got none.")
+    rows = [rows] if isinstance(rows, Row | Prompt | Encoded) else rows
+    if isinstance(rows, str) or not isinstance(rows, Iterable):
+        raise UsageError(f"`rows` must be a list of Row or Prompt; got a {type(rows).__name__}; make a Prompt of it.")
     ambient = tuple(edit for scope in model.ambient for edit in scope.edits)
-    encoded: dict[int, Encoded] = {}
+    encoded: dict[int, tuple[Prompt | Encoded, Encoded]] = {}
     work = []
-    for row in rows:
+    for number, row in enumerate(rows):
         row = row if isinstance(row, Row) else Row(row)
-        for edit in row.edits:
-            edit.check(model)
-        if id(row.prompt) not in encoded:
-            prompt = row.prompt
-            encoded[id(prompt)] = prompt if isinstance(prompt, Encoded) else encode(model, prompt)
-            check_length(model, encoded[id(prompt)], new_tokens)
-        work.append(Work(encoded[id(row.prompt)], ambient + row.edits))
+        prompt = row.prompt
+        if not isinstance(prompt, (Prompt, Encoded)):
+            raise UsageError(
+                f"`rows` must hold Row or Prompt; row {number} is a {type(prompt).__name__}; make a Prompt of it."
+            )
+        edits = check_edits(model, row.edits, "Row")
+        if id(prompt) not in encoded:
+            encoded[id(prompt)] = prompt, prompt if isinstance(prompt, Encoded) else encode(model, prompt)
+            check_length(model, encoded[id(prompt)][1], new_tokens)
+        work.append(Work(encoded[id(prompt)][1], ambient + edits))
+    if not work:
+        raise UsageError("`rows` must hold at least one row; got none.")
     return work
 
 
@@ -280,28 +293,34 @@ def _read_batch(model: Model, batch: RowBatch, read: Read) -> list[dict[tuple[st
     """Run a batch and pick each row's readings, moved to the CPU in float32."""
     starts = first_layers(model, batch.edits)
     if not read.hidden and not read.heads and saves(model, batch, starts):
-        return pick(model, read, batch.tails, {}, late_tails(model, batch, starts))
+        return pick(model, read, batch, {}, late_tails(model, batch, starts))
     session, hidden = batch.session(model), None
     with session.attached(), reading(model, read) as found, suppress(StopForward):
         hidden = forward_tails(model, batch, session, keep_cache=False).hidden
-    return pick(model, read, batch.tails, found, hidden)
+    return pick(model, read, batch, found, hidden)
 
 
 def pick(
     model: Model,
     read: Read,
-    tails: Sequence[Piece],
+    batch: RowBatch,
     found: dict[tuple[str, int], Tensor],
     hidden: Tensor | None,
 ) -> list[dict[tuple[str, int], Tensor]]:
-    """Pick the positions asked for out of left-padded states, row by row."""
-    length = max(t.end - t.start for t in tails)
+    """Pick the positions asked for out of left-padded states, row by row.
+
+    Raises:
+        NotFiniteError: A row's numbers are not finite.
+    """
+    length = max(t.end - t.start for t in batch.tails)
     picked = []
-    for row, tail in enumerate(tails):
+    for row, tail in enumerate(batch.tails):
         at = read.indices(tail.prompt) - tail.end + length
         values = {key: states[row, at].float().cpu() for key, states in found.items()}
         if hidden is not None and read.logits:
             values["logits", 0] = model.lm_head(hidden[row, at]).float().cpu()
+        for (what, _layer), own in values.items():
+            require_finite(model, own[None], [batch.rows[row]], what)
         picked.append(values)
     return picked
 

@@ -15,6 +15,7 @@ from trimtab.errors import UnsupportedModelError
 from trimtab.media import open_picture
 from trimtab.models.family import Family, Pixels
 from trimtab.models.fingerprint import weights_fingerprint
+from trimtab.models.lock import ModelLock
 from trimtab.models.offload import home, present
 from trimtab.models.patches import Counterfactual
 from trimtab.models.pictures import Pictures
@@ -37,6 +38,7 @@ class Model:
         family: Where the model's parts are.
         name: The name or path it was loaded from.
         report: What loading found: types, limits, overridden settings.
+        lock: Held by whatever runs the model; ``with model.lock:`` keeps other threads out.
     """
 
     def __init__(
@@ -48,7 +50,9 @@ class Model:
         family: Family,
         name: str,
     ) -> None:
+        hf = cast(nn.Module, getattr(hf, "_orig_mod", hf))  # torch.compile's wrapper goes around hooks
         self.hf = hf.eval().requires_grad_(False)
+        self.lock = ModelLock.of(self.hf)
         self.tokenizer = tokenizer
         self.image_processor = image_processor
         self.chat_template = chat_template
@@ -93,6 +97,22 @@ class Model:
     def attentions(self) -> list[nn.Module]:
         """For each layer, its attention."""
         return [self.family.attention(layer) for layer in self.layers]
+
+    def refresh_parts(self) -> None:
+        """Look the parts up again if modules were replaced since, as adapters do."""
+        layers = list(self.family.layers(self.hf))
+        found = {
+            "decoder": self.family.decoder(self.hf),
+            "layers": layers,
+            "head_outputs": [self.family.head_outputs(layer) for layer in layers],
+            "attentions": [self.family.attention(layer) for layer in layers],
+            "embedding": cast(Any, self.hf).get_input_embeddings(),
+            "lm_head": cast(Any, self.hf).get_output_embeddings(),
+        }
+        for name, part in found.items():
+            known = vars(self).get(name)
+            if isinstance(known, (nn.Module, list)) and known != part:  # modules are equal to themselves alone
+                vars(self)[name] = part
 
     def norm_scale(self, states: Tensor) -> Tensor:
         """Return what the final norm multiplies each component of the last layer's states by, in their shape.
@@ -296,10 +316,11 @@ class Model:
 
     @contextmanager
     def attention(self, implementation: str) -> Iterator[None]:
-        """Use another attention implementation (``"sdpa"``, ``"eager"``) inside the block."""
-        before = self.text_config._attn_implementation
-        cast(Any, self.hf).set_attn_implementation(implementation)
-        try:
-            yield
-        finally:
-            cast(Any, self.hf).set_attn_implementation(before)
+        """Use another attention implementation (``"sdpa"``, ``"eager"``) inside the block; other threads wait."""
+        with self.lock:
+            before = self.text_config._attn_implementation
+            cast(Any, self.hf).set_attn_implementation(implementation)
+            try:
+                yield
+            finally:
+                cast(Any, self.hf).set_attn_implementation(before)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from trimtab.engine import (
+    GREEDY,
     MAX_NEW_TOKENS,
     Answers,
     Contrast,
+    Decoding,
     Row,
     contrasted_logits,
     generate,
@@ -28,26 +31,29 @@ def answer(
     asks: Sequence[Ask],
     *,
     max_new_tokens: int = MAX_NEW_TOKENS,
+    decoding: Decoding = GREEDY,
     progress: Callable[[int], None] | None = None,
 ) -> Answers:
-    """Answer rows and contrasts greedily.
+    """Answer rows and contrasts, greedily if not told otherwise.
 
     Args:
         model: The model.
         asks: What to answer; rows among them share their prefixes.
         max_new_tokens: Longest answer in tokens.
+        decoding: How tokens are chosen.
         progress: Called with the number of answers just finished.
 
     Returns:
         The answers, in the order asked.
     """
     rows, contrasts = _places(asks, Row), _places(asks, Contrast)
+    options: dict[str, Any] = {"max_new_tokens": max_new_tokens, "decoding": decoding, "progress": progress}
     if not contrasts:
-        return generate(model, _at(asks, rows), max_new_tokens=max_new_tokens, progress=progress)
-    found = generate_contrasted(model, _at(asks, contrasts), max_new_tokens=max_new_tokens, progress=progress)
+        return generate(model, _at(asks, rows), **options)
+    found = generate_contrasted(model, _at(asks, contrasts), **options)
     if not rows:
         return found
-    plain = generate(model, _at(asks, rows), max_new_tokens=max_new_tokens, progress=progress)
+    plain = generate(model, _at(asks, rows), **options)
     order = {place: (part, k) for part, places in ((plain, rows), (found, contrasts)) for k, place in enumerate(places)}
     joined = Answers(receipt=plain.receipt, cost=plain.cost)
     joined.receipt.add(found.receipt)

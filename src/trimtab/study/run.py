@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trimtab.data import Items, read_items, valid_answers
 from trimtab.data.readers.pocket import POCKET, POCKET_INTERFERENCE
+from trimtab.engine.exclusive import batches_of
 from trimtab.file_names import check_names
 from trimtab.models import Model, load
 from trimtab.steering import METHODS, Instruction
@@ -60,8 +62,14 @@ def run_study(
     with progress.task("load models", len(plan.models)) as advance:
         for name in plan.models:
             models[name] = load(name, **plan.load)
-            models[name].batch_size = plan.batch_size
             advance(1)
+    with ExitStack() as stack:
+        for model in models.values():
+            stack.enter_context(batches_of(model, plan.batch_size))
+        return _run(plan, out, items, models, progress)
+
+
+def _run(plan: Plan, out: str | Path, items: StudyItems, models: dict[str, Model], progress: Progress) -> Path:
     identities = {model.name: describe(model) for model in models.values()}
     config = {
         "study": plan.resolved(),

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import torch
 
-from trimtab.engine.edits.checks import check_heads, check_layer
+from trimtab.engine.edits.checks import check_heads, check_layers
 from trimtab.engine.edits.places import GENERATED, Places, check_places, describe_places, resolve
 from trimtab.engine.encode import Encoded
 from trimtab.errors import NothingEditedError, UsageError
@@ -47,10 +47,7 @@ class BlockAttention:
             raise UsageError(
                 f"`source` of BlockAttention must be tokens of the prompt; got {self.source}; name spans of the prompt."
             )
-        if not self.layers:
-            raise UsageError("`layers` of BlockAttention must hold at least one layer; got none.")
-        for layer in self.layers:
-            check_layer(model, layer, "BlockAttention")
+        check_layers(model, self.layers, "BlockAttention")
         if self.heads is not None:
             check_heads(model, self.heads, "BlockAttention")
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from trimtab.engine.edits.checks import check_layer
+from trimtab.engine.edits.checks import check_layers, check_number
 from trimtab.engine.edits.places import Places, check_places, describe_places, resolve
 from trimtab.engine.encode import Encoded
-from trimtab.errors import UsageError
 from trimtab.models import Model
 
 
@@ -44,12 +42,8 @@ class ScoreEdit:
         owner = type(self).__name__
         check_places(self.source, "source", owner)
         check_places(self.target, "target", owner)
-        if not self.layers:
-            raise UsageError(f"`layers` of {owner} must hold at least one layer; got none.")
-        for layer in self.layers:
-            check_layer(model, layer, owner)
-        if not math.isfinite(self.strength):
-            raise UsageError(f"`strength` of {owner} must be finite; got {self.strength}; PAI uses 0.2.")
+        check_layers(model, self.layers, owner)
+        check_number(self.strength, "strength", owner, "PAI uses 0.2")
 
     @property
     def name(self) -> str:

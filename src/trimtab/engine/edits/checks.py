@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import torch
 
 from trimtab.errors import UsageError
 from trimtab.models import Model
@@ -14,10 +19,11 @@ def check_layer(model: Model, layer: int, owner: str) -> int:
     Raises:
         UsageError: The model has no such layer.
     """
-    if not -model.n_layers <= layer < model.n_layers:
+    whole = isinstance(layer, Integral) and not isinstance(layer, bool)
+    if not whole or not -model.n_layers <= layer < model.n_layers:
         raise UsageError(
             f"`layer` of {owner} must be in 0..{model.n_layers - 1} for {model.name} ({model.n_layers} layers); got "
-            f"{layer}; use -1 for the last layer."
+            f"{layer!r}; use -1 for the last layer."
         )
     return layer % model.n_layers
 
@@ -28,9 +34,56 @@ def check_heads(model: Model, heads: Sequence[int], owner: str) -> None:
     Raises:
         UsageError: With the rule and this model's numbers.
     """
-    known = range(model.n_heads)
-    if not heads or len(set(heads)) != len(heads) or any(head not in known for head in heads):
+    whole = isinstance(heads, (tuple, list)) and all(
+        isinstance(head, Integral) and not isinstance(head, bool) and 0 <= head < model.n_heads for head in heads
+    )
+    if not whole or not heads or len(set(heads)) != len(heads):
         raise UsageError(
             f"`heads` of {owner} must be one or more different query heads in 0..{model.n_heads - 1} for {model.name} "
-            f"({model.n_heads} heads a layer); got {tuple(heads)}; count query heads from 0."
+            f"({model.n_heads} heads a layer); got {heads!r}; count query heads from 0."
         )
+
+
+def check_layers(model: Model, layers: Any, owner: str) -> None:
+    """Refuse layers that the model does not have, and none at all.
+
+    Raises:
+        UsageError: With the rule and this model's numbers.
+    """
+    if not isinstance(layers, (tuple, list)) or not layers:
+        raise UsageError(f"`layers` of {owner} must be a tuple of at least one layer; got {layers!r}.")
+    for layer in layers:
+        check_layer(model, layer, owner)
+
+
+def check_number(value: Any, name: str, owner: str, remedy: str) -> None:
+    """Refuse what is no finite number.
+
+    Raises:
+        UsageError: With the value.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise UsageError(f"`{name}` of {owner} must be finite, a number; got {value!r}; {remedy}.")
+
+
+def check_tensor(value: Any, shape: tuple[int | None, ...], name: str, owner: str, model: Model, remedy: str) -> None:
+    """Refuse what is no finite tensor of real numbers in a shape; None in the shape is any size.
+
+    Raises:
+        UsageError: With the rule and this model's numbers.
+    """
+    real = isinstance(value, torch.Tensor) and not value.is_complex()
+    fits = real and value.ndim == len(shape) and all(s in (None, n) for s, n in zip(shape, value.shape, strict=True))
+    if not fits:
+        got = (
+            str(tuple(value.shape))
+            if isinstance(value, torch.Tensor)
+            else ("none" if value is None else f"a {type(value).__name__}")
+        )
+        wanted = "(" + ", ".join("any" if s is None else str(s) for s in shape) + ("," if len(shape) == 1 else "") + ")"
+        raise UsageError(
+            f"`{name}` of {owner} must have shape {wanted} for {model.name}, a tensor of real numbers; got {got}; "
+            f"{remedy}."
+        )
+    if not torch.isfinite(value).all():
+        raise UsageError(f"`{name}` of {owner} must be finite; it holds NaN or infinity; {remedy}.")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
-from trimtab.engine.edits.checks import check_heads, check_layer
+from trimtab.engine.edits.checks import check_heads, check_layer, check_number, check_tensor
 from trimtab.engine.edits.places import ALL, Places, check_places, describe_places, resolve
 from trimtab.engine.encode import Encoded
-from trimtab.errors import UsageError
 from trimtab.models import Model
 
 
@@ -73,8 +70,7 @@ class ScaleHeads(HeadEdit):
     def check(self, model: Model) -> None:
         """Refuse an edit that does not fit the model; see ``HeadEdit.check``."""
         super().check(model)
-        if not math.isfinite(self.factor):
-            raise UsageError(f"`factor` of ScaleHeads must be finite; got {self.factor}; 0 silences the heads.")
+        check_number(self.factor, "factor", "ScaleHeads", "0 silences the heads")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +86,5 @@ class ReplaceHeads(HeadEdit):
     def check(self, model: Model) -> None:
         """Refuse an edit that does not fit the model; see ``HeadEdit.check``."""
         super().check(model)
-        expected = (len(self.heads), model.head_dim)
-        if self.values is None or self.values.shape != expected or not torch.isfinite(self.values).all():
-            got = "none" if self.values is None else f"{tuple(self.values.shape)}"
-            raise UsageError(
-                f"`values` of ReplaceHeads must be finite and of shape {expected}, one output of width "
-                f"{model.head_dim} for each head, for {model.name}; got {got}; read them with Read(heads=...)."
-            )
+        shape = (len(self.heads), model.head_dim)
+        check_tensor(self.values, shape, "values", "ReplaceHeads", model, "read them with Read(heads=...)")

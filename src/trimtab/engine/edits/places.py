@@ -45,7 +45,10 @@ def check_places(places: Places, parameter: str, owner: str) -> None:
         UsageError: With the names there are.
     """
     known = isinstance(places, tuple) and all(
-        place in PLACES if isinstance(place, str) else isinstance(place, int) and place >= 0 for place in places
+        place in PLACES
+        if isinstance(place, str)
+        else isinstance(place, int) and not isinstance(place, bool) and place >= 0
+        for place in places
     )
     if not known or not places:
         raise UsageError(

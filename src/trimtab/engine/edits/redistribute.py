@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trimtab.engine.edits.boost import ScoreEdit
+from trimtab.engine.edits.checks import check_number
 from trimtab.engine.edits.places import Places, check_places, resolve
 from trimtab.engine.encode import Encoded
 from trimtab.errors import UsageError
@@ -40,6 +41,8 @@ class RedistributeAttention(ScoreEdit):
         """
         super().check(model)
         check_places(self.sinks, "sinks", "RedistributeAttention")
+        check_number(self.least, "least", "RedistributeAttention", "the paper's is 0.2")
+        check_number(self.most_sink, "most_sink", "RedistributeAttention", "the paper's is 0.5")
         if not (0 <= self.strength <= 1 and 0 <= self.least <= 1 and 0 <= self.most_sink <= 1):
             raise UsageError(
                 "`strength`, `least` and `most_sink` of RedistributeAttention must be in 0..1; got "

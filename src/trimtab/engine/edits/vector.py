@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -10,7 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from trimtab.engine.edits.checks import check_layer
+from trimtab.engine.edits.checks import check_layer, check_number, check_tensor
 from trimtab.engine.encode import Encoded
 from trimtab.errors import UsageError
 from trimtab.models import Model
@@ -77,16 +76,15 @@ class AddVector:
         check_layer(model, self.layer, "AddVector")
         if self.positions not in POSITIONS:
             raise UsageError(f"`positions` of AddVector must be one of {', '.join(POSITIONS)}; got {self.positions!r}.")
-        if not math.isfinite(self.strength):
-            raise UsageError(f"`strength` of AddVector must be finite; got {self.strength}; give a number.")
-        vector = self.direction.b_out if isinstance(self.direction, Predictor) else self.direction
-        if vector.shape != (model.hidden_size,):
-            raise UsageError(
-                f"`direction` of AddVector must have shape ({model.hidden_size},) for {model.name}; got "
-                f"{tuple(vector.shape)}; fit it on this model."
-            )
-        if not torch.isfinite(vector).all():
-            raise UsageError("`direction` of AddVector must be finite; it holds NaN or infinity; fit it again.")
+        check_number(self.strength, "strength", "AddVector", "give a number")
+        size, remedy = model.hidden_size, "fit it on this model"
+        if not isinstance(self.direction, Predictor):
+            check_tensor(self.direction, (size,), "direction", "AddVector", model, remedy)
+            return
+        width = self.direction.b_in.shape[0] if self.direction.b_in.ndim == 1 else None
+        shapes = {"w_in": (width, size), "b_in": (width,), "w_out": (size, width), "b_out": (size,)}
+        for part, shape in shapes.items():
+            check_tensor(getattr(self.direction, part), shape, f"direction.{part}", "AddVector", model, remedy)
 
     @property
     def name(self) -> str:

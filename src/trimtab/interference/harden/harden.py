@@ -15,6 +15,7 @@ from typing import Any
 from trimtab.data import Item, items_fingerprint
 from trimtab.data.admission import admit_items, check_items
 from trimtab.engine import admit
+from trimtab.engine.exclusive import exclusive
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.files import check_writable, is_temporary
 from trimtab.interference.harden.card import model_card
@@ -53,6 +54,7 @@ class Hardened:
     record: dict[str, Any]
 
 
+@exclusive
 def harden(
     model: Model,
     train: Iterable[Item],

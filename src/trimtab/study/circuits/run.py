@@ -30,6 +30,7 @@ from trimtab.circuits.interventions import choose_strength
 from trimtab.data import Item, Items, items_fingerprint, remembered, split_items, valid_answers
 from trimtab.data.admission import check_items
 from trimtab.data.prompts import INSTRUCTIONS, MODALITIES
+from trimtab.engine.exclusive import batches_of
 from trimtab.errors import UsageError
 from trimtab.models import Model
 from trimtab.study.circuits.claims import answer_claims
@@ -88,7 +89,11 @@ def run_circuits(
         UsageError: The items are too few, or none can be used.
         RunFolderError: The folder belongs to another configuration, or cannot be written to.
     """
-    model.batch_size = plan.batch_size
+    with batches_of(model, plan.batch_size):
+        return _run(plan, out, model, items, progress or Silent())
+
+
+def _run(plan: CircuitsPlan, out: str | Path, model: Model, items: Sequence[Item], progress: Progress) -> Path:
     parts = _parts(plan, items)
     fingerprints = {name: items_fingerprint(part) for name, part in parts.items()}
     config = {
@@ -98,7 +103,7 @@ def run_circuits(
         "data": fingerprints,
     }
     with RunFolder(out, config) as folder:
-        steps = CircuitSteps(plan, folder, model, parts, valid_answers(items), progress or Silent())
+        steps = CircuitSteps(plan, folder, model, parts, valid_answers(items), progress)
         skipped = steps.admit()
         summary = _rounded(_summary(plan, steps, folder))
         summary["skipped"] = skipped
