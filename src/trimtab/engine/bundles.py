@@ -23,7 +23,7 @@ from trimtab.engine.edits import (
 from trimtab.engine.encode import Encoded
 from trimtab.engine.place import Place, TokenSets
 from trimtab.engine.receipt import Entry
-from trimtab.errors import UsageError
+from trimtab.errors import NotFiniteError, UsageError
 from trimtab.models import Model
 
 
@@ -72,7 +72,13 @@ class Bundle(ABC):
         self.entry.prompt_positions += int((touched & ~generated).sum())
         if not self._measured:  # decoding need not repeat it
             self._measured = True
-            self.entry.measure(sizes[touched].tolist())
+            sizes = sizes[touched]
+            if sizes.isinf().any():
+                raise NotFiniteError(
+                    f"`{self.entry.edit}` at layer {self.entry.layer} must change states by what float32 can hold; the "
+                    "change is beyond that; lower the strength."
+                )
+            self.entry.measure(sizes.tolist())
 
 
 class VectorBundle(Bundle):

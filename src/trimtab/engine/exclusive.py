@@ -22,7 +22,9 @@ def exclusive(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def alone(*args: P.args, **kwargs: P.kwargs) -> T:
-        model = args[0] if args else kwargs.get("model")
+        if not args and "model" not in kwargs:
+            return function(*args, **kwargs)  # Python says best which arguments are missing
+        model = args[0] if args else kwargs["model"]
         if not isinstance(model, Model):
             raise UsageError(
                 f"`model` of {function.__name__} must be a model that trimtab.load returned; got a "

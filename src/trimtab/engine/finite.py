@@ -47,7 +47,9 @@ def explained(model: Model, work: Sequence[Work]) -> Iterator[None]:
     try:
         yield
     except NotFiniteError as error:
-        row = error.rows[0] if error.rows else 0
+        if not error.rows:
+            raise
+        row = error.rows[0]
         if not work[row].edits or not _finite_without_edits(model, work[row]):
             raise
         names = ", ".join(dict.fromkeys(_described(edit) for edit in work[row].edits))
