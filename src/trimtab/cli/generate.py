@@ -12,7 +12,7 @@ from trimtab.cli.console import print_json, print_line, remark
 from trimtab.cli.early import check_artifacts, check_model
 from trimtab.cli.inputs import instruction_text, load_model
 from trimtab.cli.loading import Loading, loads
-from trimtab.cli.options import InstructionText, Json, MaxNewTokens, ModelName
+from trimtab.cli.options import InstructionText, Json, MaxNewTokens, ModelName, Seed
 
 
 @loads
@@ -27,12 +27,15 @@ def generate(
         float | None, typer.Option(help="Strength; the artifact's own if left out, 0 for none.")
     ] = None,
     max_new_tokens: MaxNewTokens = None,
+    temperature: Annotated[float, typer.Option(help="Draw at this temperature; 0 answers greedily.")] = 0.0,
+    top_p: Annotated[float | None, typer.Option(help="Draw among tokens that hold this share together.")] = None,
+    seed: Seed = 0,
     json: Json = False,
     *,
     loading: Loading,
 ) -> None:
     """Answer one question about a picture and a text context."""
-    from trimtab.engine import Prompt, Row
+    from trimtab.engine import Decoding, Prompt, Row
     from trimtab.errors import UsageError
     from trimtab.fields import check_value
     from trimtab.steering import Ask, answer
@@ -43,6 +46,7 @@ def generate(
         raise UsageError("`--strength` of generate must come with an artifact to steer with; add --artifact.")
     if strength is not None:
         check_value("--strength", "generate", float, strength)
+    decoding = Decoding(temperature=temperature, top_p=top_p, seed=seed)
     prompt = Prompt(
         question=question,
         images=image,
@@ -56,7 +60,7 @@ def generate(
     if artifact is not None:
         asks = load_any_artifact(artifact, loaded).asks(loaded, [prompt], strength)
     longest = max_new_tokens or answer_length([model])
-    found = answer(loaded, asks, max_new_tokens=longest)
+    found = answer(loaded, asks, max_new_tokens=longest, decoding=decoding)
     if json:
         print_json(
             {
