@@ -155,6 +155,12 @@ def test_a_plan_that_cannot_be_is_refused(options, message):
         replace(PLAN, **options)
 
 
+def test_a_window_wider_than_the_model_is_refused_before_work(model, tmp_path):
+    with pytest.raises(UsageError, match="`window` of CircuitsPlan must be at most"):
+        run_circuits(replace(PLAN, window=999), tmp_path / "run", model, items())
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_command_line_writes_everything(model, tmp_path, monkeypatch):
     from typer.testing import CliRunner
 
@@ -164,7 +170,9 @@ def test_the_command_line_writes_everything(model, tmp_path, monkeypatch):
 
     monkeypatch.setitem(INSTRUCTIONS, "image", "trust the picture .")
     monkeypatch.setitem(INSTRUCTIONS, "text", "trust the passage .")
-    monkeypatch.setattr(trimtab, "load", lambda _name: model)
+    monkeypatch.setattr(trimtab, "load", lambda _name, **_options: model)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "planted").mkdir()  # what is checked before work begins is that such a folder is there
     data = write_items(Items(items()), tmp_path / "items.jsonl")
     arguments = ["circuits", "planted", data, "--out", tmp_path / "run", "--items", 10, "--flow-items", 1, "--json"]
     result = CliRunner().invoke(app, [str(a) for a in arguments])

@@ -13,8 +13,9 @@ import torch
 from safetensors.torch import load_file
 
 from tests.interference.items import mixed
-from trimtab.errors import ArtifactError, RunFolderError
+from trimtab.errors import ArtifactError, RunFolderError, UsageError
 from trimtab.interference import HardenConfig, harden
+from trimtab.interference.harden.config import LoraConfig
 from trimtab.interference.harden.objective import Objective
 from trimtab.interference.harden.weights import Adapters
 from trimtab.models import Model
@@ -139,3 +140,10 @@ def test_no_step_is_taken_in_a_folder_of_something_else(one, tmp_path, monkeypat
 def test_two_runs_write_one_configuration(finished):
     kept = json.loads((finished / "adapter_config.json").read_text())
     assert kept["target_modules"] == sorted(kept["target_modules"])
+
+
+def test_adapters_wider_than_the_model_are_refused_before_work(one, tmp_path):
+    config = replace(QUICK, lora=LoraConfig(rank=100_000))
+    with pytest.raises(UsageError, match="`rank` of LoraConfig must be at most 64"):
+        harden(one, mixed(2), tmp_path / "run", config)
+    assert not (tmp_path / "run").exists()

@@ -91,6 +91,11 @@ def harden(
     out, items, held_out = Path(out), check_items(train, "`train` of harden"), list(validation)
     config = config or HardenConfig(perturbations=fitting(SEEN, items) or SEEN)
     _refuse_several_processes()
+    if config.method == "lora" and config.lora.rank > model.hidden_size:
+        raise UsageError(
+            f"`rank` of LoraConfig must be at most {model.hidden_size}, the width of {model.name}; got "
+            f"{config.lora.rank}."
+        )
     schedule = _schedule(model, items, config)
     counts = counted(schedule)
     with FolderLock(check_harden_folder(out), OUT):

@@ -86,9 +86,10 @@ def run_circuits(
         The run folder, with ``summary.json``, ``provenance.json`` and the chosen heads as artifacts.
 
     Raises:
-        UsageError: The items are too few, or none can be used.
+        UsageError: The items are too few, none can be used, or the plan does not fit the model.
         RunFolderError: The folder belongs to another configuration, or cannot be written to.
     """
+    _check_model(plan, model)
     with batches_of(model, plan.batch_size):
         return _run(plan, out, model, items, progress or Silent())
 
@@ -122,6 +123,14 @@ def _run(plan: CircuitsPlan, out: str | Path, model: Model, items: Sequence[Item
         folder.write(PROVENANCE, json.dumps(provenance, indent=1) + "\n")
         folder.write(SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return folder.path
+
+
+def _check_model(plan: CircuitsPlan, model: Model) -> None:
+    """Refuse a plan that this model is too small for."""
+    if plan.window > model.n_layers:
+        raise UsageError(
+            f"`window` of CircuitsPlan must be at most the {model.n_layers} layers of {model.name}; got {plan.window}."
+        )
 
 
 def _parts(plan: CircuitsPlan, items: Sequence[Item]) -> dict[str, Items]:
