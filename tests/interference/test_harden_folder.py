@@ -89,7 +89,7 @@ def test_until_it_is_whole_there_is_no_model(one, finished, tmp_path, monkeypatc
 
 
 def test_a_disk_that_fills_up_is_one_sentence_and_the_run_goes_on(one, tmp_path, monkeypatch):
-    def full(self: Adapters, folder: Path) -> None:
+    def full(_weights: Adapters | None, folder: Path) -> None:
         (folder / "adapter_config.json").write_text("{}")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -115,6 +115,7 @@ def test_a_number_that_is_not_finite_is_refused(fitted, one, tmp_path, name, ten
 
 def test_numbers_that_are_not_finite_are_not_saved(fitted, one, tmp_path):
     artifact = load_artifact(fitted / "mean", one)
+    assert isinstance(artifact.direction, torch.Tensor)
     with pytest.raises(ArtifactError, match="'vector'.*finite"):
         replace(artifact, direction=artifact.direction * float("nan")).save(tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
@@ -249,7 +250,7 @@ def die_at_rename(at: int, exchanges: bool) -> None:
 
         return call
 
-    Path.rename = counted(Path.rename)
+    Path.rename = counted(Path.rename)  # pyright: ignore[reportAttributeAccessIssue]
     files.exchange = counted(files.exchange) if exchanges else lambda *_: False
 
 

@@ -140,6 +140,7 @@ sys.stdin.read()
 """
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", code], **pipes) as other:
+        assert other.stdout is not None
         assert other.stdout.readline() == "ready\n"
         with pytest.raises(RunFolderError, match=f"in use by process {other.pid} on .*choose another folder"):
             RunFolder(tmp_path / "run", {"seed": 0})

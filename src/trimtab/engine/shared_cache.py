@@ -15,6 +15,8 @@ class SharedLayer(DynamicLayer):
     """
 
     _layer_type = None  # not what transformers is to take for a kind of layer
+    keys: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]  # empty before the first tokens, never None
+    values: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, keys: Tensor, values: Tensor, rows: Tensor) -> None:
         """Begin with prefixes.
