@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo test lint clean
@@ -28,8 +29,8 @@ lint: env  ## Style, types and import order
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-test: lint  ## Lint, then run all tests
-	$(BIN)/pytest
+test: lint  ## Lint, then run all tests, WORKERS files at a time
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 clean:  ## Remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

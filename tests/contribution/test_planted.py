@@ -60,7 +60,7 @@ def test_exactly_zero_for_a_modality_that_cannot_reach_the_answer(
         assert all(c.ratio == weight for c in found)
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: f"{m.name}-{hash(m) % 1000}")
+@pytest.mark.parametrize("method", METHODS, ids=[f"{m.name}-{place}" for place, m in enumerate(METHODS)])
 def test_orders_and_separates_the_weights(planted: dict[float, Model], method):
     found = {w: contribution(m, conflict_items(3), config=method) for w, m in planted.items()}
     means = [sum(c.ratio for c in found[w]) / 3 for w in sorted(found)]
