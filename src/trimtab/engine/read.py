@@ -147,3 +147,22 @@ def reading(model: Model, read: Read) -> Iterator[dict[tuple[str, int], Tensor]]
             handle = model.head_outputs[layer].register_forward_pre_hook(keep_heads(layer % model.n_layers))
             stack.callback(handle.remove)
         yield found
+
+
+def assemble(model: Model, readings: Readings, values: list[dict[tuple[str, int], Tensor]], read: Read) -> Readings:
+    """Stack the rows' readings where each row has one position, else list them."""
+    single = read.at == "last"
+    joined: dict[tuple[str, int], Tensor | list[Tensor]] = {}
+    for key in list(values[0]):
+        if not single:
+            joined[key] = [own[key] for own in values]
+            continue
+        first = values[0][key]
+        whole = first.new_empty(len(values), *first.shape[1:])
+        for row, own in enumerate(values):  # each is let go of as it is copied: logits of many rows are large
+            whole[row] = own.pop(key)[0]
+        joined[key] = whole
+    readings.logits = joined.get(("logits", 0))
+    readings.hidden = {layer: joined["hidden", layer % model.n_layers] for layer in read.hidden}
+    readings.heads = {layer: joined["heads", layer % model.n_layers] for layer in read.heads}
+    return readings

@@ -18,7 +18,7 @@ from trimtab.engine.finite import require_finite
 from trimtab.engine.follow import Follower, engine_drives
 from trimtab.engine.generate import Answers, finish
 from trimtab.engine.passes import Passes, counted
-from trimtab.engine.read import Cost, Read, Readings, StopForward, reading
+from trimtab.engine.read import Cost, Read, Readings, StopForward, assemble, reading
 from trimtab.engine.receipt import Receipt
 from trimtab.models import Model, weighted_patches
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 def run_plainly(model: Model, work: list[Work], read: Read, progress: Callable[[int], None] | None) -> Readings:
     """Run each row alone through the model's own ``forward``."""
-    from trimtab.engine.run import assemble
-
     readings, values = Readings(), []
     for number, row in enumerate(work):
         logits = None

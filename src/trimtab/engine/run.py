@@ -26,7 +26,7 @@ from trimtab.engine.passes import Passes, counted
 from trimtab.engine.plan import Group, plan
 from trimtab.engine.prefix import Prefix, prefill
 from trimtab.engine.prompt import Prompt
-from trimtab.engine.read import Cost, Read, Readings, StopForward, reading
+from trimtab.engine.read import Cost, Read, Readings, StopForward, assemble, reading
 from trimtab.engine.receipt import Receipt
 from trimtab.errors import UsageError
 from trimtab.models import Model
@@ -334,22 +334,3 @@ def account(model: Model, work: list[Work], batch: RowBatch, receipt: Receipt, c
     cost.passes += batch.passes
     cost.tokens += batch.prefilled + sum(t.end - t.start for t in batch.tails)
     cost.naive_tokens += sum(len(work[r].prompt) for r in batch.rows)
-
-
-def assemble(model: Model, readings: Readings, values: list[dict[tuple[str, int], Tensor]], read: Read) -> Readings:
-    """Stack the rows' readings where each row has one position, else list them."""
-    single = read.at == "last"
-    joined: dict[tuple[str, int], Tensor | list[Tensor]] = {}
-    for key in list(values[0]):
-        if not single:
-            joined[key] = [own[key] for own in values]
-            continue
-        first = values[0][key]
-        whole = first.new_empty(len(values), *first.shape[1:])
-        for row, own in enumerate(values):  # each is let go of as it is copied: logits of many rows are large
-            whole[row] = own.pop(key)[0]
-        joined[key] = whole
-    readings.logits = joined.get(("logits", 0))
-    readings.hidden = {layer: joined["hidden", layer % model.n_layers] for layer in read.hidden}
-    readings.heads = {layer: joined["heads", layer % model.n_layers] for layer in read.heads}
-    return readings
