@@ -6,6 +6,7 @@ from pandas import read_parquet
 
 import trimtab.study
 from trimtab.data import Items
+from trimtab.models.report import LoadReport
 from trimtab.study import SCHEMA_VERSION, Plan, run_study
 from trimtab.testing import picture
 
@@ -71,6 +72,39 @@ def test_models(invoke, model):
     assert [m["name"] for m in listed["bundled"]] == ["pocket-llava", "pocket-qwen"]
     shown = answer(invoke("models", "show", "tiny", "--json"))
     assert (shown["fingerprint"], shown["layers"], shown["self_check"]) == (model.fingerprint, 2, "passed")
+    assert shown["loading"]["tensors"] == model.report.tensors > 0
+
+
+def test_models_show_what_loading_found(invoke, model, monkeypatch):
+    report = LoadReport(
+        dtype="bfloat16",
+        dtype_stored="float16",
+        why_dtype="processors compute float16 slowly",
+        max_pixels=1_003_520,
+        photo_tokens=1230,
+        overridden={"do_sample": True, "temperature": 0.1},
+        quantization="fp8",
+        shards=2,
+        tensors=729,
+        adapters=("first", "second"),
+        notes=("One file was odd.",),
+    )
+    monkeypatch.setattr(model, "report", report)
+    loading = answer(invoke("models", "show", "tiny", "--json"))["loading"]
+    assert loading["overridden"] == {"do_sample": True, "temperature": 0.1}
+    assert (loading["adapters"], loading["notes"]) == (["first", "second"], ["One file was odd."])
+    shown = " ".join(invoke("models", "show", "tiny").stdout.split())
+    for said in (
+        "729 from 2 files",
+        "float16; runs in bfloat16: processors compute float16 slowly",
+        "1,003,520",
+        "1,230 positions",
+        "do_sample True, temperature 0.1",
+        "fp8",
+        "first, second",
+        "One file was odd.",
+    ):
+        assert said in shown, said
 
 
 def test_data(invoke, data, tmp_path):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
 import typer
 
 from trimtab.cli.console import print_json, print_table, remark
@@ -9,6 +13,9 @@ from trimtab.cli.early import check_model
 from trimtab.cli.inputs import load_model
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json, ModelName
+
+if TYPE_CHECKING:
+    from trimtab.models.report import LoadReport
 
 models_app = typer.Typer(no_args_is_help=True, help="List the bundled models, or show what a model is.")
 
@@ -37,13 +44,35 @@ def list_models(json: Json = False) -> None:
 @models_app.command("show", epilog="Example: trimtab models show pocket-qwen")
 @loads
 def show_model(model: ModelName, loading: Loading, json: Json = False) -> None:
-    """Load a model, run its self-check, and show its layers, heads, sizes and fingerprint."""
+    """Load a model, run its self-check, and show its layers, heads, sizes, fingerprint and what loading found."""
     from trimtab.study import describe
 
     check_model(model, loading)
     loaded = load_model(model, loading)  # loading refuses a model whose self-check fails
     facts = {"name": loaded.name, **describe(loaded), "device": str(loaded.device), "self_check": "passed"}
     if json:
-        print_json(facts)
+        print_json({**facts, "loading": {**asdict(loaded.report), "overridden": dict(loaded.report.overridden)}})
         return
-    print_table(loaded.name, ["", ""], [[k.replace("_", " "), str(v)] for k, v in facts.items() if k != "name"], left=2)
+    rows = [[k.replace("_", " "), str(v)] for k, v in facts.items() if k != "name"]
+    print_table(loaded.name, ["", ""], [*rows, *_of_loading(loaded.report)], left=2)
+
+
+def _of_loading(report: LoadReport) -> Iterator[list[str]]:
+    """Say what loading found; what does not apply is left out."""
+    if report.tensors:
+        files = f" from {report.shards:,} file{'s' * (report.shards != 1)}" if report.shards else ""
+        yield ["tensors placed", f"{report.tensors:,}{files}"]
+    if report.dtype_stored:
+        why = f"; runs in {report.dtype}: {report.why_dtype}" if report.why_dtype else ""
+        yield ["stored in", report.dtype_stored + why]
+    if report.quantization:
+        yield ["quantised by", report.quantization]
+    if report.adapters:
+        yield ["adapters merged", ", ".join(report.adapters)]
+    yield ["most pixels of a picture", f"{report.max_pixels:,}" if report.max_pixels else "all scaled to one size"]
+    if report.photo_tokens:
+        yield ["photo of 12 megapixels", f"{report.photo_tokens:,} positions"]
+    if report.overridden:
+        yield ["settings not used", ", ".join(f"{name} {value}" for name, value in report.overridden.items())]
+    for note in report.notes:
+        yield ["note", note]
