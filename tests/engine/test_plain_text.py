@@ -13,7 +13,10 @@ from trimtab.models.plain_text import PlainText
 BEFORE, AFTER = "<|im_start|>user\nSee: ", "<|im_end|>\n<|im_start|>assistant\n<think>\n</think>\n"
 CONTROLS = [*SPECIAL, "<think>", "</think>"]
 
-words = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
+# Hypothesis also tries strings that it finds in the code, and control tokens stand there.
+words = st.text(st.characters(exclude_categories=("Cs",)), max_size=30).filter(
+    lambda text: not any(control in text for control in CONTROLS)
+)
 mixed = st.lists(st.one_of(words, st.sampled_from(CONTROLS)), max_size=6).map("".join)
 
 
