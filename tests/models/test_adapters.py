@@ -12,8 +12,9 @@ import torch
 from tests.models.folders import copy, edit, edit_weights, save
 from trimtab.engine import Prompt, encode, run
 from trimtab.errors import TrimtabError, UnsupportedModelError, UsageError
-from trimtab.models import load
+from trimtab.models import adapters, load
 from trimtab.models.load import from_parts
+from trimtab.models.source import Source
 from trimtab.testing import picture, tiny_model
 
 peft: Any = pytest.importorskip("peft")
@@ -108,6 +109,7 @@ def test_merged_adapters_answer_as_beside_the_weights(bases, tmp_path, base, con
         (lambda w: {**w, "base_model.model.zzz.lora_A.weight": torch.zeros(4, 4)}, "no place for .*zzz"),
         (lambda w: {k: t[:2] if "lora_A" in k else t for k, t in w.items()}, "size mismatch"),
         (lambda w: {k: t * float("nan") for k, t in w.items()}, "(?i)nan"),
+        (lambda w: {k: (t * 100).to(torch.int8) for k, t in w.items()}, "hold weights as floats; .* of type I8"),
     ],
 )
 def test_adapters_that_are_not_whole_are_refused(folder, change, message):
@@ -132,6 +134,10 @@ def test_adapters_that_are_not_whole_are_refused(folder, change, message):
         (lambda f: edit(f, "adapter_config.json", peft_type="IA3"), "it is IA3"),
         (lambda f: edit(f, "adapter_config.json", peft_type="NONESUCH"), "cannot be put on the model"),
         (lambda f: edit(f, "adapter_config.json", target_modules=["nowhere"]), "cannot be put on the model"),
+        (
+            lambda f: edit(f, "adapter_config.json", use_new=True, fine=3, off={}),
+            "has options .*use_new.* version of peft",
+        ),
         (lambda f: (f / "adapter_model.safetensors").unlink(), r"has none of adapter_model\.safetensors"),
         (lambda f: (f / "adapter_model.safetensors").write_bytes(b"junk"), "SafetensorError"),
     ],
@@ -170,6 +176,24 @@ def test_a_relative_base_is_found_beside_the_adapters(trained, bases, tmp_path, 
         assert load(save_at, check=False).report.adapters == (str(save_at),)
     (tmp_path / "project").rename(tmp_path / "moved")
     assert load(tmp_path / "moved" / "adapters", check=False).n_layers == 4
+
+
+def test_the_revision_that_adapters_were_trained_on_is_asked_for(trained, tmp_path, monkeypatch):
+    folder = copy(trained, tmp_path / "adapters")
+    edit(folder, "adapter_config.json", base_model_name_or_path="owner/model", revision="v2")
+    asked = {}
+
+    def find(name, **options):
+        asked.update(options, name=name)
+        return Source("owner/model", bundled=False, local=False, options={})
+
+    monkeypatch.setattr(adapters, "find", find)
+    monkeypatch.setattr(
+        adapters, "_config", lambda source: source.file("adapter_config.json") if source.local else None
+    )
+    adapters.resolve(Source(str(folder), bundled=False, local=True, options={}))
+    assert asked["name"] == "owner/model"
+    assert asked["revision"] == "v2"
 
 
 def test_weights_on_a_disk_take_no_adapters(folder):

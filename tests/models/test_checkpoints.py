@@ -10,7 +10,7 @@ from tests.models.folders import copy, edit, edit_weights, save
 from trimtab.engine import Prompt, generate, run
 from trimtab.errors import TrimtabError, UnsupportedModelError, UsageError
 from trimtab.models import load
-from trimtab.testing import picture, tiny_model
+from trimtab.testing import SMALL, picture, realistic_checkpoint, tiny_model
 
 LAYER = "model.layers.2.self_attn.q_proj.weight"
 
@@ -125,6 +125,42 @@ def test_shards_that_are_gone_or_that_the_index_misplaces_are_refused(tmp_path):
     index.write_text(json.dumps({**held, "weight_map": {**others, name: next(iter(others.values()))}}))
     with pytest.raises(UnsupportedModelError, match="the checkpoint lacks"):
         load(folder)
+
+
+def test_a_tensor_that_two_shards_hold_is_refused(tmp_path):
+    folder = save(tiny_model("llava", check=False), tmp_path / "model", max_shard_size="150KB")
+    held = json.loads((folder / "model.safetensors.index.json").read_text())["weight_map"]
+    name, first = next(iter(held.items()))
+    other = next(shard for shard in held.values() if shard != first)
+    edit_weights(folder, lambda w: {**w, name: torch.zeros(3)}, other.removesuffix(".safetensors"))
+    with pytest.raises(UnsupportedModelError, match=rf"each tensor once; .* {name} is in {first} and in {other}"):
+        load(folder)
+
+
+def test_one_file_of_weights_beside_shards_is_refused(tmp_path):
+    folder = save(tiny_model("llava", check=False), tmp_path / "model", max_shard_size="150KB")
+    (folder / "model.safetensors").write_bytes(b"of an earlier training")
+    with pytest.raises(UnsupportedModelError, match=r"model\.safetensors and model\.safetensors\.index\.json; which"):
+        load(folder)
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.int64])
+def test_weights_kept_as_whole_numbers_are_refused(folder, kind):
+    edit_weights(folder, lambda w: {**w, LAYER: (w[LAYER] * 100).to(kind)})
+    with pytest.raises(UnsupportedModelError, match=r"hold weights as floats; .*q_proj\.weight is of type [IU]\d"):
+        load(folder)
+
+
+@pytest.mark.parametrize("differs", [False, True])
+def test_an_unembedding_beside_tied_embeddings_is_said(tmp_path, differs):
+    folder = realistic_checkpoint(tmp_path / "model", "qwen2.5-vl-3b", sizes=SMALL, shards=1)
+    file = "model-00001-of-00001"
+    sign = -1 if differs else 1
+    edit_weights(folder, lambda w: {**w, "lm_head.weight": sign * w["model.embed_tokens.weight"].clone()}, file)
+    model = load(folder, check=False)
+    notes = " ".join(model.report.notes)
+    assert ("tie_word_embeddings" in notes) == differs
+    assert torch.equal(cast(Any, model.lm_head).weight, sign * model.embedding.weight)
 
 
 QUANTISED = [

@@ -55,6 +55,20 @@ def test_windows_of_qwen_are_found(tmp_path):
         load(folder)
 
 
+def test_a_tower_that_mixes_pictures_encoded_together_is_refused():
+    pixtral = {**{k: v for k, v in SIGLIP.items() if k != "model_type"}, "model_type": "pixtral"}
+    with pytest.raises(UnsupportedModelError, match="self-check of family llava: .*pictures"):
+        llava(vision_config=pixtral, vision_feature_select_strategy="full", vision_feature_layer=-1)
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "llava"])
+def test_an_image_processor_that_takes_no_picture_is_the_models_fault(family, tmp_path):
+    folder = save(tiny_model(family, check=False), tmp_path / "model")
+    edit(folder, "preprocessor_config.json", image_mean=[0.5, 0.5])
+    with pytest.raises(UnsupportedModelError, match="mean must have 3 elements"):
+        load(folder)
+
+
 SIGLIP = {
     "model_type": "siglip_vision_model",
     "hidden_size": 32,

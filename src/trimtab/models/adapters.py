@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from trimtab.models.model import Model
 from trimtab.models.offload import rests_elsewhere
 from trimtab.models.self_check import same_logits, tiny_logits
 from trimtab.models.source import Source, find, first_line, read_json
+from trimtab.models.stored import check_tensors
 
 ADAPTER = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
@@ -59,7 +61,8 @@ def _config(source: Source) -> Path | None:
 
 def _base(config: Path, source: Source) -> Source:
     """Find the model that adapters belong to; a relative folder is looked for beside the adapters first."""
-    name = read_json(config).get("base_model_name_or_path")
+    held = read_json(config)
+    name, revision = held.get("base_model_name_or_path"), held.get("revision")
     if not isinstance(name, str) or not name:
         raise UnsupportedModelError(
             f"`base_model_name_or_path` in {config} must name the adapters' model; it is {name!r}; write it there."
@@ -72,7 +75,12 @@ def _base(config: Path, source: Source) -> Source:
             return find(folder)
     try:
         options = source.options
-        return find(name, token=options.get("token"), local_files_only=bool(options.get("local_files_only")))
+        return find(
+            name,
+            revision=revision if isinstance(revision, str) and revision else None,
+            token=options.get("token"),
+            local_files_only=bool(options.get("local_files_only")),
+        )
     except UsageError as error:
         places = " or ".join(dict.fromkeys(str(folder.parent.resolve()) for folder in around))
         raise UsageError(
@@ -135,12 +143,35 @@ def _adapted(model: Model, path: str | Path) -> Any:
                 f"`peft_type` in {Path(path) / ADAPTER} must be one that adds to weights, such as LORA; it is {kind}; "
                 "train adapters of that kind, or all weights."
             )
+        _check_options(config, path)
+        check_tensors(str(path), [f for f in [Path(path) / WEIGHTS[0]] if f.is_file()])
         _untie(model, config, path)
         adapted = PeftModel(cast(Any, model.hf), config)
         placed = adapted.load_adapter(str(path), "default", torch_device="cpu")
     remedy = f"save them again, or name the model they were trained on in {ADAPTER}"
     check_keys(str(path), "the file of adapters", placed.missing_keys, placed.unexpected_keys, remedy=remedy)
     return adapted.eval()
+
+
+def _check_options(config: Any, path: str | Path) -> None:
+    """Refuse options that are switched on and that this version of peft leaves out: it would compute without them.
+
+    Numbers and whatever is empty are let pass: newer versions write the defaults of all options that they know.
+    """
+    known = {option.name for option in dataclasses.fields(config)} | {"peft_version", "auto_mapping", "peft_type"}
+    stated = read_json(Path(path) / ADAPTER)
+    new = [name for name, value in stated.items() if name not in known and _switched_on(value)]
+    if new:
+        version = stated.get("peft_version")
+        raise UnsupportedModelError(
+            f"`name_or_path` of load must be adapters that this version of peft knows; {path} has options that it "
+            f"would leave out ({', '.join(sorted(new))}); install the version of peft they were saved by"
+            f"{f' ({version})' if version else ''}."
+        )
+
+
+def _switched_on(value: Any) -> bool:
+    return value is True or (isinstance(value, (str, list, dict)) and bool(value))
 
 
 def _untie(model: Model, config: Any, path: str | Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.models.family import FAMILIES, Family
 from trimtab.models.source import Source, reading, refuse_gguf
+from trimtab.models.stored import check_files, head, weight_files
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 STORED = {"F64": "float64", "F32": "float32", "BF16": "bfloat16", "F16": "float16", "F8_E4M3": "fp8"}
@@ -136,27 +136,9 @@ def stored_dtype(source: Source, config: Any) -> str | None:
     with reading(source):
         sizes: dict[str, int] = {}
         for file in weight_files(source)[:1]:
-            for kind, size in _header(file):
+            for _, kind, size in head(file):
                 sizes[kind] = sizes.get(kind, 0) + size
     return STORED.get(max(sizes, key=lambda kind: sizes[kind])) if sizes else None
-
-
-def weight_files(source: Source) -> list[Path]:
-    """Return the files of safetensors that hold the weights, as the index or the one file's name says."""
-    index = source.json("model.safetensors.index.json")
-    names = sorted(set(index.get("weight_map", {}).values())) if index else ["model.safetensors"]
-    return [found for found in map(source.file, names) if found is not None]
-
-
-def _header(file: Path) -> list[tuple[str, int]]:
-    """Return each stored tensor's type and size in bytes, read off the file's head alone."""
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if not 0 < length <= file.stat().st_size:
-            return []  # reading the weights will say that the file is broken
-        head = json.loads(stream.read(length))
-    head.pop("__metadata__", None)
-    return [(t["dtype"], t["data_offsets"][1] - t["data_offsets"][0]) for t in head.values()]
 
 
 def load_weights(source: Source, config: Any, used: torch.dtype | str, **placing: Any) -> Any:
@@ -173,12 +155,13 @@ def load_weights(source: Source, config: Any, used: torch.dtype | str, **placing
 
     Raises:
         UsageError: A file is missing or broken.
-        UnsupportedModelError: A tensor is missing, is left over, or has another shape; transformers would fill its
-            place with random numbers and go on.
+        UnsupportedModelError: A tensor is missing, is left over, or has another shape, where transformers would fill
+            its place with random numbers and go on; or it is not clear which weights are meant.
     """
     from transformers import AutoModelForImageTextToText
 
     with reading(source):
+        check_files(source)
         hf, info = cast(Any, AutoModelForImageTextToText).from_pretrained(
             source.path,
             config=config,
@@ -197,6 +180,18 @@ def load_weights(source: Source, config: Any, used: torch.dtype | str, **placing
         mismatched=info["mismatched_keys"],
     )
     return hf
+
+
+def untied(hf: Any, path: str) -> tuple[str, ...]:
+    """Return a note where the checkpoint holds an unembedding of its own, though its configuration ties it."""
+    tied = bool(getattr(hf.config.get_text_config(), "tie_word_embeddings", False) or hf.config.tie_word_embeddings)
+    head, embedding = hf.get_output_embeddings().weight, hf.get_input_embeddings().weight
+    if not tied or head is embedding or head.is_meta or embedding.is_meta or torch.equal(head, embedding):
+        return ()
+    return (
+        f"config.json of {path} says tie_word_embeddings, yet its weights hold another unembedding, which is used; "
+        "programs that follow config.json alone answer differently.",
+    )
 
 
 def check_keys(

@@ -12,7 +12,7 @@ from torch import nn
 from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.models import adapters, llava, qwen2_5_vl  # noqa: F401  (each registers its family)
 from trimtab.models.checkpoint import DTYPES as DTYPES
-from trimtab.models.checkpoint import family_of, load_weights, precision, quantization, read_config, weight_files
+from trimtab.models.checkpoint import family_of, load_weights, precision, quantization, read_config, untied
 from trimtab.models.decoding_settings import overridden, read_generation_config
 from trimtab.models.family import Family
 from trimtab.models.model import Model
@@ -20,6 +20,7 @@ from trimtab.models.parts import check_parts, choose_template, open_image_proces
 from trimtab.models.report import PHOTO, LoadReport
 from trimtab.models.self_check import self_check
 from trimtab.models.source import find, reading
+from trimtab.models.stored import weight_files
 
 MAX_PIXELS = 1280 * 28 * 28
 """Most pixels of a picture, unless told otherwise: what Qwen2.5-VL's model card suggests, 1,280 positions."""
@@ -83,6 +84,7 @@ def load(
         attn_implementation=attention,
         generation_config=generation,
     )
+    found = untied(hf, base.path)
     if where is not None:
         with reading(base):
             hf = nn.Module.to(hf, where)
@@ -109,7 +111,7 @@ def load(
         quantization=quantization(config.to_dict()),
         shards=len(weight_files(base)),
         adapters=tuple(chain),
-        notes=notes,
+        notes=notes + found,
     )
     for folder in chain:
         adapters.merge(model, folder)

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from trimtab.errors import TrimtabError, UnsupportedModelError
+from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.models.family import Family
 from trimtab.models.source import Source, first_line, reading
 
@@ -68,7 +68,7 @@ def understood(family: Family, image_processor: Any, name: str) -> Iterator[None
     """
     try:
         yield
-    except TrimtabError:
+    except (UnsupportedModelError, UsageError):
         raise
     except Exception as error:
         got = f"{type(image_processor).__name__} ({first_line(error)})"
@@ -137,7 +137,9 @@ def check_parts(hf: nn.Module, tokenizer: Any, template: str, image_token: int, 
     """
     rows = hf.get_input_embeddings().weight.shape[0]  # pyright: ignore
     if not 0 <= image_token < rows:
-        raise _refused(name, "image_token_id", f"a row of the {rows} token embeddings", image_token, "mend config.json")
+        raise _refused(
+            name, "image_token_id", f"be a row of the {rows} token embeddings", image_token, "mend config.json"
+        )
     ids = _encode(tokenizer, SENTENCE, name)
     if not ids or tokenizer.decode(ids).strip() != SENTENCE:
         got = f"{SENTENCE!r} to {tokenizer.decode(ids)!r}"

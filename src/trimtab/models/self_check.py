@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from trimtab.errors import TrimtabError, UnsupportedModelError, UsageError
+from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.models.family import Pixels
 from trimtab.models.model import Model
 from trimtab.models.offload import tensors
@@ -37,7 +37,7 @@ def self_check(model: Model) -> None:
     try:
         _check_claims(model)
         check_windows(model)
-    except TrimtabError:
+    except (UnsupportedModelError, UsageError):
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise UsageError(
@@ -89,6 +89,7 @@ def _check_claims(model: Model) -> None:
             f"`{model.name}` must answer a tiny prompt with finite logits; in {dtype} "
             f"{int((~torch.isfinite(logits)).sum())} of {logits.numel()} are not; {remedy}."
         )
+    _check_pictures(model, pixels)
     embeds = model.embed(ids, pixels)[None]
     positions = model.family.positions(model.hf, ids, pixels)[:, None]
     mask = torch.ones(1, len(ids), device=ids.device, dtype=torch.long)
@@ -150,6 +151,17 @@ def _record(model: Model, forward: Any) -> tuple[dict[Any, Tensor], dict[int, Te
         for hook in hooks:
             hook.remove()
     return states, heads
+
+
+def _check_pictures(model: Model, pixels: list[Pixels]) -> None:
+    """Pictures that the tower encodes together must have the features that each has alone, since batches do that."""
+    [alone] = model.family.embed_images(model.hf, pixels)
+    together = model.family.embed_images(model.hf, pixels * 2)
+    shapes = [tuple(features.shape) for features in together]
+    if shapes != [tuple(alone.shape)] * 2:
+        _refuse(model, f"two pictures must have features {tuple(alone.shape)} each", f"{shapes}")
+    for features in together:
+        same_logits(model, "a picture encoded beside another has the features that it has alone", features, alone)
 
 
 def _check_layers(model: Model, states: dict[Any, Tensor], heads: dict[int, Tensor], length: int) -> None:
