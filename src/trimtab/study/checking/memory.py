@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 FLOAT32 = 4
 LOGIT_COPIES = 3
 """Logits of a row: in the model's type, in float32, and what is computed from them."""
-CACHE_COPIES = 3
-"""Times that keys and values of a row are held at once."""
 SCRATCH = 1.4
 """Where gradients are taken, libraries hold this many times what is counted."""
 VIEWS = 1 + len(HardenConfig().perturbations) // 2
@@ -62,9 +60,13 @@ class _Widths:
         """Logits of rows."""
         return LOGIT_COPIES * FLOAT32 * rows * self.vocabulary
 
-    def copies(self, rows: int, tokens: int) -> float:
-        """Keys and values of rows of their own, as they are chosen, laid out and extended, and the rows' logits."""
-        return CACHE_COPIES * self.item * rows * tokens * self.layers * self.cache + self.logits(rows)
+    def whole(self, rows: int, tokens: int) -> float:
+        """Rows that go on from one prefix: one layer's keys and values, whole for each row, and the rows' logits.
+
+        Attention repeats keys and values that several heads share.
+        """
+        repeated = 2 * self.heads if self.cache < 2 * self.heads else 0
+        return self.item * rows * tokens * (self.cache + repeated) + self.logits(rows)
 
     def graph(self, tokens: int, adapters: bool = False) -> float:
         """What a backward pass through all layers keeps of tokens; norms and the residual stream in float32.
@@ -89,7 +91,7 @@ def of_picture(trial: Trial) -> float:
 def of_prompts(trial: Trial) -> float:
     """Bytes of asking an item plainly and under either instruction: the picture and the context are computed once."""
     widths = _Widths.of(trial.model)
-    return max(of_picture(trial), widths.prefill(trial.tokens) + widths.copies(3, trial.tokens))
+    return max(of_picture(trial), widths.prefill(trial.tokens) + widths.whole(3, trial.tokens))
 
 
 def of_measure(trial: Trial) -> float:
@@ -99,10 +101,10 @@ def of_measure(trial: Trial) -> float:
 
 
 def of_sweep(trial: Trial) -> float:
-    """Bytes of a layer's heads silenced in turn: each row has keys and values of its own."""
+    """Bytes of a layer's heads silenced in turn: rows that share one prefix."""
     widths, rows = _Widths.of(trial.model), trial.model.n_heads + 1
     at_once = min(rows, first_guess(trial.model, trial.tokens))
-    return max(of_picture(trial), widths.prefill(trial.tokens) + widths.copies(at_once, trial.tokens))
+    return max(of_picture(trial), widths.prefill(trial.tokens) + widths.whole(at_once, trial.tokens))
 
 
 def of_gradients(trial: Trial) -> float:
