@@ -180,6 +180,7 @@ def test_few_heads_carry_what_is_followed_above_chance_only_if_random_ones_do_no
     found = sparse_heads({"rates": rates, "choice": {"share": 0.05, "count": 5}})
     assert found.verdict == verdict
     assert smallest in found.evidence
+    assert found.cases == 20  # 40 answers are of 20 items, each under both instructions
 
 
 @pytest.mark.parametrize(
@@ -201,3 +202,10 @@ def test_too_few_cases_give_no_verdict(monkeypatch):
     found = answer_claims({})
     assert [claim.verdict for claim in found] == ["unclear"] * 5 + ["yes"] * 3
     assert found[0].evidence == "all of them; only 9 cases"
+
+
+def test_what_rounds_to_nothing_has_no_sign():
+    (row,) = sums(-0.0001, 1)["deep_sums"]
+    evidence = semantic_inertia({"deep_sums": [row]}).evidence
+    assert "-0.000" not in evidence
+    assert "−" in semantic_inertia(sums(-1, 1)).evidence

@@ -35,12 +35,30 @@ def test_splits_are_written_and_share_no_picture(own, invoke, tmp_path):
     result = invoke("data", "split", own, out, "--train", 0.5, "--validation", 0, "--test", 0.5, "--seed", 3)
     assert result.exit_code == 0, result.output
     assert "6 train, 6 test" in result.stdout
+    shown = invoke("data", "show", out)
+    assert shown.stdout.endswith("Splits: 6 test, 6 train\n") or shown.stdout.endswith("Splits: 6 train, 6 test\n")
+    assert invoke("data", "show", own).stdout.endswith("Splits: none named\n")
     parts = [read_items(out, split=name) for name in ("train", "test")]
     pictures = [{item.image.fingerprint for item in part if item.image} for part in parts]
     assert len(parts[0]) == len(parts[1]) == 6
     assert pictures[0].isdisjoint(pictures[1])
     assert invoke("data", "split", own, out, "--train", 0.5).exit_code == 2
     assert invoke("data", "split", own, tmp_path / "a.csv").exit_code == 2
+
+
+def test_a_split_of_that_name_is_not_there(own, invoke, tmp_path):
+    wrong = invoke("measure", "tiny", f"{own}:tst")
+    assert wrong.exit_code == 2
+    assert "it is 'tst'; the file names none, so only train, validation and test can be made" in wrong.stderr
+    out = tmp_path / "split.jsonl"
+    invoke("data", "split", own, out)
+    assert "the file has test, train, validation." in invoke("measure", "tiny", f"{out}:tst").stderr
+
+
+def test_how_a_file_was_shared_out_is_said_once(own, caplog):
+    read_items(f"{own}:train")
+    read_items(f"{own}:test")
+    assert caplog.text.count("names no splits") == 1
 
 
 def test_the_bundled_sources_are_listed(invoke):
@@ -57,7 +75,7 @@ def test_a_verb_goes_on_without_the_bad_rows(own, invoke, tmp_path):
     assert result.exit_code == 0, result.output
     assert len(json.loads(result.stdout)["items"]) == 12
     assert "Skipped 3 items" in result.stderr
-    assert "Skipped 1 items" in result.stderr
+    assert "Skipped 1 item of" in result.stderr
     own.write_text(bad)
     result = invoke("measure", "tiny", own, "--method", "attention")
     assert result.exit_code == 2

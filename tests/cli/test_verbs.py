@@ -119,7 +119,7 @@ def test_skipped_rows_are_counted(invoke, data):
     data.write_text(data.read_text() + '{"id": "broken"}\n')
     result = invoke("data", "show", data, "--json")
     assert len(answer(result)["skipped"]) == 1
-    assert "Skipped 1 items" in result.stderr
+    assert "Skipped 1 item of" in result.stderr
 
 
 @pytest.fixture

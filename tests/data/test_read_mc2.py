@@ -158,5 +158,5 @@ def test_mc2_has_no_splits_of_its_own(mc2_made_up, records, write_json, caplog):
     more = write_json([record | {"image_id": f"{k}{record['image_id']}"} for k in range(9) for record in records])
     assert read_items(more, split="test") == read_items(f"{more}:test") != []
     assert "names no splits, so its items were shared out by picture" in caplog.text
-    with pytest.raises(UsageError, match="split_items"):
+    with pytest.raises(UsageError, match="only train, validation and test can be made"):
         read_items(mc2_made_up, split="holdout")

@@ -6,6 +6,7 @@ import pytest
 
 from trimtab.errors import RunFolderError
 from trimtab.report import amps_against_l2s, following_tables, headline, paired_table, verdicts, write_report
+from trimtab.report.curves import pareto_figure
 from trimtab.report.tables import equal_strength_table, p_value, points, receipt_table
 
 
@@ -87,6 +88,42 @@ def test_the_headline_says_what_moves_the_answers_furthest(summary):
     assert "compares no method" in headline({**summary, "rows": []})
 
 
+def test_a_headline_of_few_items_says_what_could_not_have_been_shown(summary):
+    few = {
+        "rows": [{**r, "n": 9} for r in summary["rows"]],
+        "paired": [{**r, "n": 9, "p_holm": 1.0} for r in summary["paired"]],
+    }
+    assert "in 0 of 4 cases; on 9 items a shift below 88.9 points could not have been shown." in headline(
+        {**summary, **few}
+    )
+    few["rows"] = [{**r, "n": 5} for r in summary["rows"]]
+    assert "in 0 of 4 cases: 5 items are too few to tell." in headline({**summary, **few})
+
+
+def test_tied_rates_may_be_in_the_papers_order(summary):
+    rows = [{**r, "following": 0.7 if r["method"] in ("mean", "l2s") else r["following"]} for r in summary["rows"]]
+    image = verdicts({**summary, "rows": rows})[0]
+    assert "in the paper's order, instruction < mean < L2S < AMPS, but for ties: instruction 40.0, mean 70.0" in image
+
+
+def test_a_minus_is_a_minus_in_sentences(summary):
+    paired = [{**r, "effect": -0.36} for r in summary["paired"]]
+    assert "Cohen's g −0.36" in verdicts({**summary, "paired": paired})[0]
+
+
+def test_no_axis_of_rates_goes_below_zero(summary):
+    flat = {**summary, "sweep": [{**r, "collapse": 0.0, "following": 0.5} for r in summary["sweep"]]}
+    panels = pareto_figure(flat, "pocket-qwen").axes
+    assert panels
+    for panel in panels:
+        assert panel.get_xlim()[1] >= 0.1
+        for axis in (panel.xaxis, panel.yaxis):
+            labels = [axis.get_major_formatter()(value) for value in axis.get_majorticklocs()]
+            shown = [v for v in axis.get_majorticklocs() if axis.get_view_interval()[0] <= v]
+            assert min(shown) >= 0
+            assert not any("." in label for label in labels)
+
+
 def test_a_study_without_amps_says_so(summary):
     assert "does not compare" in amps_against_l2s({**summary, "paired": []})
 
@@ -114,6 +151,7 @@ def test_differences_at_equal_strength(summary):
     first, cells = summary["equal_strength"][0], lines[0].cells
     assert (lines[0].pair, cells[0].text) == ("AMPS − L2S", points(first["difference"]))
     assert len(cells) == len(strengths)
+    assert cells[0].note.endswith(f"n = {first['n']}")
 
 
 def test_numbers_are_written_for_readers():

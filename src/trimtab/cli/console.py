@@ -54,7 +54,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     for numbers_whole in (True, False):
         widths = _least_widths(columns, rows, left, numbers_whole=numbers_whole)
         if sum(widths) + gap * len(widths) <= console.width:
-            console.print(_table(title, columns, rows, left, gap, widths))
+            print_line(title)
+            console.print(_table(columns, rows, left, gap, widths))
             return
     _print_one_by_one(title, columns, rows)
 
@@ -88,21 +89,16 @@ def _print_one_by_one(title: str, columns: Sequence[str], rows: Sequence[Sequenc
             print_line(f"{heading}: {cell}" if heading else cell)
 
 
-def _table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], left: int, gap: int, widths: Sequence[int]
-) -> Table:
-    """Lay out a table whose columns are at least so wide."""
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int, gap: int, widths: Sequence[int]) -> Table:
+    """Lay out a table whose columns are at least so wide.
+
+    Its title is printed by itself: a table would break it at its own width.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title=Text(safe(title)),
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, gap - 1, 0, 0),
-    )
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0))
     for place, heading in enumerate(columns):
         table.add_column(
             Text(safe(heading)),

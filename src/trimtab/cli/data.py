@@ -15,7 +15,7 @@ from trimtab.cli.options import DataSource, Images, Json, Limit, Seed, SkipMissi
 from trimtab.errors import UsageError
 
 if TYPE_CHECKING:
-    from trimtab.data import Item
+    from trimtab.data import Item, Items
 
 data_app = typer.Typer(no_args_is_help=True, help="List, show, split and export items.")
 SHEET_ITEMS = 16
@@ -56,6 +56,7 @@ def show_data(
             {
                 "items": len(items),
                 "tasks": tasks,
+                "splits": _splits(items),
                 "skipped": [{"row": s.row, "reason": s.reason} for s in items.skipped],
                 "examples": [_words(item) for item in examples.values()],
             }
@@ -69,6 +70,14 @@ def show_data(
     )
     for skipped in items.skipped[:5]:
         print_line(f"row {skipped.row}: {skipped.reason}")
+    if split is None:
+        named = ", ".join(f"{count} {name}" for name, count in _splits(items).items())
+        print_line(f"Splits: {named or 'none named'}")
+
+
+def _splits(items: Items) -> dict[str, int]:
+    """Count the items of each split that a source names."""
+    return dict(Counter(item.split for item in items if item.split))
 
 
 @data_app.command("export", epilog="Example: trimtab data export pocket-mc2:test samples.png --limit 16")

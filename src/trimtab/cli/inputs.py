@@ -88,4 +88,4 @@ def instruction_text(given: str | None) -> str | None:
 def say_skipped(count: int, where: str) -> None:
     """Say on stderr how many items were left out, if any."""
     if count:
-        remark(f"Skipped {count} items of {where}.")
+        remark(f"Skipped {count} {'item' if count == 1 else 'items'} of {where}.")

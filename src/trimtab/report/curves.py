@@ -38,7 +38,7 @@ def pareto_figure(summary: Summary, model: str) -> Figure:
             panel.set_title(f"target: {target}")
             panel.set_xlabel("collapse rate")
             percent_axis(panel.xaxis)
-            percent_axis(panel.yaxis)
+        percent_axis(panels[0].yaxis)
         panels[0].set_ylabel("following rate")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right upper", fontsize=8)
@@ -96,8 +96,8 @@ def attribute_figure(summary: Summary, attribute: str, option: str, heading: str
                 panel.plot(x, [p[1]["collapse"] for p in ordered], "o:", color=colour, markersize=3)
             panel.set_title(f"{model}, target: {target}")
             panel.set_xlabel(heading)
-            percent_axis(panel.yaxis)
             panel.legend(fontsize=8)
+        percent_axis(figure.axes[0].yaxis)
     return figure
 
 
@@ -119,6 +119,7 @@ def preference_figure(summary: Summary, method: str = "mean") -> Figure | None:
             for j, target in enumerate(targets):
                 _preferences(panels[i, j], [r for r in rows if (r["model"], r["target"]) == (model, target)])
                 panels[i, j].set_title(f"{model}, target: {target}")
+        percent_axis(panels[0, 0].yaxis)
         panels[0, 0].legend(*legend_entries(figure.axes), fontsize=8)
     return figure
 
@@ -131,4 +132,3 @@ def _preferences(panel: Axes, rows: list[dict[str, Any]]) -> None:
             y = [p[rate] for p in points]
             panel.plot(x, y, style, color=colour, markersize=3, label=f"answers {preference} by itself: {rate}")
     panel.set_xlabel("strength")
-    percent_axis(panel.yaxis)

@@ -108,7 +108,9 @@ def _curves(panel: Axes, rows: Sequence[dict[str, Any]], rate: str) -> None:
                 panel.fill_between(at, low, high, color=colour, alpha=0.14, linewidth=0)
             for p in points:
                 if p["chosen"]:
-                    panel.plot(p["strength"], p[rate], "o", color="white", markeredgecolor=colour, markersize=7)
+                    panel.plot(
+                        p["strength"], p[rate], "o", color="white", markeredgecolor=colour, markersize=7, clip_on=False
+                    )
         labels.append((points[-1][rate], method_name(method), colour))
     panel.set_ylim(0, 1)
     panel.set_xlim(left=0)

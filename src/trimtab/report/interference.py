@@ -212,7 +212,7 @@ def accuracy_figure(effects: Rows) -> Figure:
             chosen = [r for r in rows if r["relevant"] == family][::-1]
             for place, r in enumerate(chosen):
                 panel.plot([r["accuracy_low"], r["accuracy_high"]], [place] * 2, color=COLOURS[family], linewidth=2.2)
-                panel.plot(r["accuracy"], place, "o", color=COLOURS[family], markersize=6)
+                panel.plot(r["accuracy"], place, "o", color=COLOURS[family], markersize=6, clip_on=False)
             clean = next(r["accuracy"] for r in chosen if r["condition"] == CLEAN)
             panel.axvline(clean, color=QUIET, linewidth=0.9, linestyle=(0, (4, 3)))
             panel.set_yticks(range(len(chosen)), [r["condition"].replace("_", " ") for r in chosen], color=INK)

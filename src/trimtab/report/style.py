@@ -61,11 +61,28 @@ def task_name(task: str) -> str:
     return words.replace("_", " ")
 
 
-def percent_axis(axis: Axis) -> None:
-    """Write an axis's ticks in percent, with as many decimals as tell them apart."""
-    from matplotlib.ticker import PercentFormatter
+LEAST_RANGE = 0.1
+"""A narrower axis of shares would tell apart what whole percents do not."""
 
-    axis.set_major_formatter(PercentFormatter(1.0))
+
+def percent_axis(axis: Axis) -> None:
+    """Write the ticks of an axis of shares in whole percent, and show nothing below 0 or above 100 %.
+
+    Call it when everything is drawn: it fixes the limits.
+    """
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    panel = axis.axes
+    read, put = (panel.get_xlim, panel.set_xlim) if axis is panel.xaxis else (panel.get_ylim, panel.set_ylim)
+    low, high = read()
+    if low < 0 or high > 1 or high - low < LEAST_RANGE:
+        low, high = max(low, 0.0), min(high, 1.0)
+        middle = min(max((low + high) / 2, LEAST_RANGE / 2), 1 - LEAST_RANGE / 2)
+        low, high = min(low, middle - LEAST_RANGE / 2), max(high, middle + LEAST_RANGE / 2)
+        rim = 0.04 * (high - low)  # less than a tick, so that none is beyond
+        put(low - rim, high + rim)
+    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
 @contextmanager

@@ -138,7 +138,7 @@ def paired_table(summary: Summary, pairs: list[tuple[str, str]]) -> list[PairedL
             f"{r['method_only']} : {r['baseline_only']}",
             p_value(r["p"]),
             p_value(r["p_holm"]),
-            f"{r['effect']:+.2f}".replace("-", "−"),
+            signed(r["effect"]),
             r["p_holm"] < SIGNIFICANCE,
         )
         for pair in pairs
@@ -171,7 +171,7 @@ def equal_strength_table(summary: Summary) -> tuple[list[str], list[EqualLine]]:
 def _equal_cell(row: dict[str, Any] | None) -> Cell:
     if row is None:
         return Cell("")
-    bounds = f"{points(row['difference_low'])} to {points(row['difference_high'])}"
+    bounds = f"{points(row['difference_low'])} to {points(row['difference_high'])}, n = {row['n']}"
     return Cell(points(row["difference"]), row["p_holm"] < SIGNIFICANCE, bounds)
 
 
@@ -214,6 +214,11 @@ def points(difference: float) -> str:
     """Write a difference of shares in percentage points, with its sign."""
     text = f"{100 * difference:+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+
+
+def signed(size: float) -> str:
+    """Write an effect size with its sign."""
+    return f"{size:+.2f}".replace("-", "−")
 
 
 def interval(row: dict[str, Any]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from typing import Any
 
 from trimtab.report.style import method_name
-from trimtab.report.tables import SIGNIFICANCE, p_value, percent, points
+from trimtab.report.tables import SIGNIFICANCE, p_value, percent, points, signed
 from trimtab.study import ALL_TASKS, SWEPT
 from trimtab.study.statistics import smallest_shown
 
@@ -18,7 +19,8 @@ PAIR = ("amps", "l2s")
 def headline(summary: Summary) -> str:
     """Say whether the answers can be moved toward the target, and what moves them furthest, case by case.
 
-    What is furthest is the highest following rate less collapse, as on validation items.
+    What is furthest is the highest following rate less collapse, as on validation items. Where a case does not move,
+    how large a shift would have been needed is said, so that few items do not read as no effect.
     """
     totals = [r for r in summary["rows"] if r["chosen"] and r["task"] == ALL_TASKS and r["protocol"] == SWEPT]
     cases, moved = [], 0
@@ -35,10 +37,20 @@ def headline(summary: Summary) -> str:
         )
     if not cases:
         return "This study compares no method with no steering."
+    few = "" if moved == len(cases) else _least_shift(summary, min(r["n"] for r in totals))
     return (
-        f"Answers move toward the target beyond chance in {moved} of {len(cases)} cases. Furthest on these items: "
+        f"Answers move toward the target beyond chance in {moved} of {len(cases)} cases{few}. Furthest on these items: "
         f"{'; '.join(cases)}."
     )
+
+
+def _least_shift(summary: Summary, items: int) -> str:
+    """Say how large a shift against no steering must be before so many items can show it."""
+    counts = Counter(r["method"] for r in summary["paired"] if r["baseline"] == "none")
+    least = smallest_shown(items, max(counts.values(), default=1))
+    if least is None:
+        return f": {items} items are too few to tell"
+    return f"; on {items} items a shift below {percent(least)} points could not have been shown"
 
 
 def _beats_no_steering(summary: Summary, row: dict[str, Any]) -> bool:
@@ -105,6 +117,8 @@ def _ordered(rows: dict[str, dict[str, Any]]) -> list[str]:
         return [f"The rates are in the paper's order, {names}."]
     found = sorted(PAPER_ORDER, key=lambda m: rows[m]["following"])
     rising = ", ".join(f"{method_name(m)} {percent(rows[m]['following'])}" for m in found)
+    if all(a <= b for a, b in pairwise(rates)):
+        return [f"The rates are in the paper's order, {names}, but for ties: {rising}."]
     return [f"The rates are not in the paper's order, {names}: from the lowest, {rising}."]
 
 
@@ -189,7 +203,7 @@ def _paired(pair: dict[str, Any] | None, comparisons: int) -> str:
     difference = (
         f"{name} minus {baseline} is {points(pair['difference'])} points (95 % interval "
         f"{points(pair['difference_low'])} to {points(pair['difference_high'])}, McNemar p {_p_values(pair)}, "
-        f"Cohen's g {pair['effect']:+.2f}, n = {pair['n']})"
+        f"Cohen's g {signed(pair['effect'])}, n = {pair['n']})"
     )
     if pair["p_holm"] >= SIGNIFICANCE:
         least = smallest_shown(pair["n"], comparisons)

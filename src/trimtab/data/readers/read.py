@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from pathlib import Path
 
 from trimtab.data.items import Items
@@ -14,6 +15,8 @@ from trimtab.data.splits import split_items
 from trimtab.errors import DataError, UsageError
 
 _log = logging.getLogger(__name__)
+
+FORMATS = (".jsonl", ".parquet", ".json")
 
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 """Shares of the splits of a file that names none."""
@@ -49,7 +52,7 @@ def read_items(
     if str(source).split(":")[0] in POCKET_SOURCES:
         return read_pocket(str(source), split)
     path, _, named = str(source).rpartition(":")
-    if named not in SHARES:
+    if named not in SHARES and Path(path).suffix.lower() not in FORMATS:
         path, named = str(source), ""
     items = _read_file(Path(path), None if images is None else _folder(images), skip_missing=skip_missing)
     wanted = split or named
@@ -63,18 +66,23 @@ def read_items(
 def _made(items: Items, wanted: str, source: Path) -> Items:
     """Take a split of a file that names none, and say what was done."""
     made = split_items(items, SHARES)
-    sizes = ", ".join(f"{len(part)} {name}" for name, part in made.items())
+    _say_shared(source, ", ".join(f"{len(part)} {name}" for name, part in made.items()))
+    return Items(made[wanted], items.skipped)
+
+
+@cache
+def _say_shared(source: Path, sizes: str) -> None:
+    """Say how a file was shared out, once: a verb that takes two splits of it reads it twice."""
     _log.warning(
         "%s names no splits, so its items were shared out by picture: %s; write splits with `trimtab data split`.",
         source,
         sizes,
     )
-    return Items(made[wanted], items.skipped)
 
 
 def _read_file(path: Path, images: Path | None, *, skip_missing: bool) -> Items:
     kind = path.suffix.lower()
-    if kind not in (".jsonl", ".parquet", ".json"):
+    if kind not in FORMATS:
         raise UsageError(
             "source of read_items must be 'pocket-mc2:SPLIT' or a .jsonl, .parquet or .json file; "
             f"it is '{path}'; convert it to one of these."
@@ -98,6 +106,6 @@ def _only(items: Items, split: str, source: Path) -> Items:
     kept = Items((item for item in items if item.split == split), items.skipped)
     if not kept:
         splits = sorted({item.split for item in items if item.split is not None})
-        has = f"has {', '.join(splits)}" if splits else "names none; make some with split_items or trimtab data split"
+        has = f"has {', '.join(splits)}" if splits else "names none, so only train, validation and test can be made"
         raise UsageError(f"split of read_items must occur in {source}; it is '{split}'; the file {has}.")
     return kept

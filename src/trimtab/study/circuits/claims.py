@@ -61,11 +61,15 @@ def answer_claims(summary: dict[str, Any], least_cases: int = LEAST_CASES) -> li
     ]
     found = [answer(summary) for answer in answers]
     return [
-        claim._replace(verdict="unclear", evidence=f"{claim.evidence}; only {claim.cases} cases")
+        claim._replace(verdict="unclear", evidence=f"{claim.evidence}; {_only(claim.cases)}")
         if claim.cases < least_cases
         else claim
         for claim in found
     ]
+
+
+def _only(cases: int) -> str:
+    return "no case" if not cases else "only 1 case" if cases == 1 else f"only {cases} cases"
 
 
 def shallow_transfer(summary: dict[str, Any]) -> Claim:
@@ -91,7 +95,7 @@ def _transfer(summary: dict[str, Any], target: str) -> tuple[str, str, int]:
     evidence = f"{target}: lowest effect {_ci(peak, 'effect')} at layer {peak['layer']} (depth {depth:.2f})"
     hurts = peak["effect_high"] < 0 and peak["effect"] < -LEAST_EFFECT
     refuted = not hurts or depth > SHALLOW
-    evidence += ", no control of this size" if control is None else f", control {control['effect']:.3f}"
+    evidence += ", no control of this size" if control is None else f", control {_nats(control['effect'])}"
     if refuted or control is None:
         return "no" if refuted else "", evidence, peak["n"]
     beyond = peak["effect_high"] < control["effect"]
@@ -220,7 +224,7 @@ def sparse_heads(summary: dict[str, Any]) -> Claim:
         f"yes: at least {LOST:.0%} of the following above one half is lost and random sets change it by at most 5 "
         "points; no: less than 30%, or random sets do as much; unclear where nothing is above one half, which is what "
         "a model without any instruction information follows of two opposite instructions",
-        blocked["n"],
+        blocked["n"] // len(CUES),  # an item is asked under both instructions
     )
 
 
@@ -236,7 +240,8 @@ def _smallest_set(summary: dict[str, Any]) -> str:
     enough = [size for size, rate in sizes.items() if 0 < LOST * (intact - CHANCE) <= intact - rate]
     if not enough:
         return f"no set up to the best {max(sizes)} loses {LOST:.0%} of what is above one half"
-    return f"the smallest set tried that loses {LOST:.0%} of what is above one half has {min(enough)} heads"
+    size = f"{min(enough)} {'head' if min(enough) == 1 else 'heads'}"
+    return f"the smallest set tried that loses {LOST:.0%} of what is above one half has {size}"
 
 
 def abilities_kept(summary: dict[str, Any]) -> Claim:
@@ -312,4 +317,10 @@ def _together(verdicts: Sequence[str]) -> Verdict:
 
 
 def _ci(row: Record, name: str) -> str:
-    return f"{row[name]:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})"
+    mean, low, high = (_nats(row[f"{name}{end}"]) for end in ("", "_low", "_high"))
+    return f"{mean} ({low} to {high})"
+
+
+def _nats(value: float) -> str:
+    text = f"{value:.3f}"
+    return "0.000" if text == "-0.000" else text.replace("-", "−")
