@@ -35,6 +35,10 @@ def test_one_answer_goes_where_it_belongs(tmp_path, jpeg):
     [
         ({"relevant": "sound"}, "must be one of image, text, both"),
         ({"answer": None}, "field 'answer_text' is missing"),
+        ({"answer": "!!!"}, "'answer_text' must contain a word"),
+        ({"relevant": "both", "answer": "?"}, "must contain a word"),
+        ({"answer_text": "Rome"}, "'answer' must be what is right; it is 'Lima', and 'answer_text' is 'Rome'"),
+        ({"answer_text": "Lima", "answer": 5}, "'answer' must be text"),
         ({"relevant": "image"}, "'image' must be there"),
         ({"choices": ["Rome", "Quito"]}, "must hold the answer 'Lima'"),
         ({"choices": ["Lima", "Lima"]}, "no option twice"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from trimtab.data.items import Item, Items, Skipped
-from trimtab.errors import DataError, MissingImageError
+from trimtab.errors import DataError, MissingImageError, UsageError
 
 _SHOWN = 5
 _log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def collect_items(rows: Iterable[Row], parse: Callable[[Row], Item], source: Pat
                 raise row.content
             item = parse(row)
             _check_unique(item, row, row_of_id)
-        except DataError as error:
+        except (DataError, UsageError) as error:  # of the reader, or of the item, which knows rules of its own
             items.skipped.append(Skipped(row.number, printable(str(error))))
         except ImageNotFound as error:
             missing.append(Skipped(row.number, printable(f"image {error} is missing.")))

@@ -147,8 +147,12 @@ def _fill_answers(present: dict[str, Any], relevant: Relevant) -> None:
     present.setdefault("context", "")
     for side in ("image", "text"):
         if relevant in (side, "both"):
-            if "answer" in present:
-                present.setdefault(f"answer_{side}", present["answer"])
+            if "answer" in present and present.setdefault(f"answer_{side}", present["answer"]) != present["answer"]:
+                text_field(present, "answer")
+                raise DataError(
+                    f"field 'answer' must be what is right; it is {present['answer']!r:.60}, and 'answer_{side}' is "
+                    f"{present[f'answer_{side}']!r:.60}; leave one of them out."
+                )
         else:
             present.setdefault(f"answer_{side}", "")
 
@@ -156,7 +160,10 @@ def _fill_answers(present: dict[str, Any], relevant: Relevant) -> None:
 def _check_relevant(
     relevant: Relevant, texts: Mapping[str, str], choices: tuple[str, ...], image: ImageSource | None
 ) -> None:
-    answer = texts["answer_image"] if relevant == "image" else texts["answer_text"]
+    side = "image" if relevant == "image" else "text"
+    answer = texts[f"answer_{side}"]
+    if not normalise(answer):
+        raise DataError(f"field 'answer_{side}' must contain a word; it is {answer!r}.")
     if relevant == "both" and texts["answer_image"] != texts["answer_text"]:
         raise DataError("answer_image and answer_text must be the same where both modalities are relevant.")
     if relevant != "text" and image is None:
