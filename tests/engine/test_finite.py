@@ -65,6 +65,27 @@ def test_an_edit_that_makes_nan_is_named_with_its_row(half: Model, reuse: bool):
 
 
 @pytest.mark.parametrize("reuse", [True, False])
+def test_rows_that_edits_break_can_be_kept_beside_the_others(half: Model, broken: Model, reuse: bool):
+    prompts = varied_prompts()[:3]
+    at_once = AddVector(1, torch.ones(half.hidden_size), 1e5)
+    later = AddVector(1, torch.ones(half.hidden_size), 1e5, "generated_only")
+    rows = [Row(prompts[0]), Row(prompts[1], (at_once,)), Row(prompts[2]), Row(prompts[2], (later,))]
+    plain = generate(half, [prompts[0], prompts[2]], max_new_tokens=3, reuse=reuse)
+    assert plain.broken == {}
+    kept = generate(half, rows, max_new_tokens=3, reuse=reuse, keep_broken=True)
+    assert sorted(kept.broken) == [1, 3]
+    assert "not finite in float16 under AddVector" in kept.broken[1]
+    assert "strength 100000" in kept.broken[3]
+    assert kept.texts == [plain.texts[0], "", plain.texts[1], ""]
+    assert kept.tokens == [plain.tokens[0], [], plain.tokens[1], []]
+    assert kept.finished[1] is kept.finished[3] is False
+    with pytest.raises(NotFiniteError, match="`logits` of tiny-qwen2_5_vl must be finite"):
+        generate(broken, [Row(prompts[0], (at_once,))], max_new_tokens=2, reuse=reuse, keep_broken=True)
+    with pytest.raises(NotFiniteError, match="`logits` of tiny-qwen2_5_vl must be finite"):
+        generate(broken, [prompts[0]], max_new_tokens=2, reuse=reuse, keep_broken=True)
+
+
+@pytest.mark.parametrize("reuse", [True, False])
 def test_a_change_that_a_norm_would_hide_is_said(model: Model, reuse: bool):
     row = Row(varied_prompts()[0], (AddVector(1, torch.ones(model.hidden_size), HUGE),))
     for ask in (run, generate):  # the final norm divides by infinity, so the logits are finite, all zero

@@ -1,10 +1,25 @@
 """Items without a conflict: what is asked, what is right, what is lost."""
 
+import math
+from dataclasses import replace
+
 import pytest
+import torch
 
 from trimtab.data import judge
+from trimtab.models.load import from_parts
 from trimtab.steering import DropModality, MeanDifference, NoSteering
-from trimtab.study import control_rates, costs, counted, evaluate_controls, joint_controls, records, unimodal_controls
+from trimtab.study import (
+    control_rates,
+    costs,
+    counted,
+    evaluate,
+    evaluate_controls,
+    joint_controls,
+    records,
+    unimodal_controls,
+)
+from trimtab.testing import tiny_model
 
 
 def test_each_conflict_item_gives_one_control_of_each_modality(test_items):
@@ -34,6 +49,24 @@ def test_controls_are_asked_at_every_strength(model, test_items, methods):
     rates = control_rates(found)
     assert {row["kind"] for row in rates} == {"image_only", "text_only"}
     assert all(row["loss"] == 0 for row in rates if row["method"] == "none")
+
+
+def test_what_steering_breaks_beyond_numbers_is_collapsed(test_items):
+    whole = tiny_model()
+    half = from_parts(whole.hf.half(), whole.tokenizer, whole.image_processor, whole.chat_template, check=False)
+    mean = MeanDifference("image").fit(half, test_items)
+    strong = replace(mean, direction=torch.full((half.hidden_size,), 100.0), strength=9000.0)
+    plain = NoSteering("image").fit(half)
+    answers = records(evaluate(half, test_items[:2], [plain, strong], strengths=[1e-3], max_new_tokens=2).answers)
+    broken = [row for row in answers if row["strength"] == 9000.0]
+    assert all(row["collapsed"] and row["label"] == "other" for row in broken)
+    assert all("not finite in float16 under AddVector" in row["reason"] for row in broken)
+    assert not any("not finite" in row["reason"] for row in answers if row["strength"] != 9000.0)
+    found = records(evaluate_controls(half, unimodal_controls(test_items[:2]), [plain, strong], max_new_tokens=2))
+    lost = [row for row in found if row["method"] == "mean"]
+    assert all(row["collapsed"] and math.isnan(row["divergence"]) for row in lost)
+    assert {row["divergence"] for row in control_rates(found) if row["method"] == "mean"} == {None}
+    costs(half, test_items[:1], [strong], max_new_tokens=2)
 
 
 def test_the_work_of_an_answer_is_counted(model, test_items, methods):

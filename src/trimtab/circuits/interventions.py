@@ -117,10 +117,11 @@ def try_conditions(
         made[item.id] = [(question, encode(model, question.prompt)) for question in own]
         return [prompt for _, prompt in made[item.id]]
 
-    found = admit_items(model, items, ask, "`items` of try_conditions", new_tokens=max_new_tokens)
-    asked = [pair for item in found.items for pair in made[item.id]]
+    admitted = admit_items(model, items, ask, "`items` of try_conditions", new_tokens=max_new_tokens)
+    asked = [pair for item in admitted.items for pair in made[item.id]]
     rows = [Row(prompt, condition.edits()) for _, prompt in asked for condition in conditions]
-    answers = iter(generate(model, rows, max_new_tokens=max_new_tokens, progress=progress).texts)
+    found = generate(model, rows, max_new_tokens=max_new_tokens, progress=progress, keep_broken=True)
+    answers = iter(found.texts)
     table: list[dict[str, Any]] = []
     for question, _ in asked:
         for condition in conditions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,48 @@ def require_finite(model: Model, values: Tensor, rows: Sequence[int], what: str 
     raise NotFiniteError(_from_model(model, bad, what), bad)
 
 
+def keep_finite(model: Model, logits: Tensor, rows: Sequence[int], edited: Callable[[int], bool]) -> Tensor:
+    """Return which rows of logits hold NaN or infinity that their edits may have made; others are refused.
+
+    Args:
+        model: The model.
+        logits: ``(rows, vocabulary)``.
+        rows: Their numbers, counted from 0.
+        edited: Whether a row, by its number, has edits.
+
+    Returns:
+        The places of such rows among ``rows``, ascending.
+
+    Raises:
+        NotFiniteError: A row without edits is among them.
+    """
+    bad = (~finite_rows(logits)).nonzero()[:, 0]
+    own = [rows[place] for place in bad.tolist() if not edited(rows[place])]
+    if own:
+        raise NotFiniteError(_from_model(model, own, "logits"), tuple(own))
+    return bad
+
+
+def blame_edits(model: Model, work: Sequence[Work], rows: Iterable[int]) -> dict[int, str]:
+    """Say of rows without finite logits which edits made them so; each prompt is run once more without edits.
+
+    Returns:
+        The reason by row.
+
+    Raises:
+        NotFiniteError: A prompt's logits are not finite without edits either: the model itself makes them so.
+    """
+    reasons: dict[int, str] = {}
+    sound: set[int] = set()
+    for row in sorted(rows):
+        prompt = id(work[row].prompt)
+        if prompt not in sound and not _finite_without_edits(model, work[row]):
+            raise NotFiniteError(_from_model(model, [row], "logits"), (row,))
+        sound.add(prompt)
+        reasons[row] = f"its logits are not finite in {_dtype(model)} under {_edits_of(work[row])}"
+    return reasons
+
+
 @contextmanager
 def explained(model: Model, work: Sequence[Work]) -> Iterator[None]:
     """Say of a row whose numbers are not finite whether its edits made them so: it is run once more without them."""
@@ -52,10 +94,9 @@ def explained(model: Model, work: Sequence[Work]) -> Iterator[None]:
         row = error.rows[0]
         if not work[row].edits or not _finite_without_edits(model, work[row]):
             raise
-        names = ", ".join(dict.fromkeys(_described(edit) for edit in work[row].edits))
         raise NotFiniteError(
-            f"`edits` of row {row} must leave the logits of {model.name} finite in {_dtype(model)}; without {names} "
-            "they are, with it they hold NaN or infinity; lower the strength.",
+            f"`edits` of row {row} must leave the logits of {model.name} finite in {_dtype(model)}; without "
+            f"{_edits_of(work[row])} they are, with it they hold NaN or infinity; lower the strength.",
             error.rows,
         ) from error
 
@@ -77,6 +118,10 @@ def _from_model(model: Model, rows: Sequence[int], what: str) -> str:
         f"`{what}` of {model.name} must be finite; those of row {rows[0]}{others}, computed in {_dtype(model)}, hold "
         f"NaN or infinity; {remedy}."
     )
+
+
+def _edits_of(work: Work) -> str:
+    return ", ".join(dict.fromkeys(_described(edit) for edit in work.edits))
 
 
 def _described(edit: object) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 from trimtab.engine.checks import check_count
 from trimtab.engine.decoding import GREEDY, Chooser, Decoding, check_decoding, luck
 from trimtab.engine.exclusive import exclusive
-from trimtab.engine.finite import explained, require_finite
+from trimtab.engine.finite import blame_edits, explained, keep_finite, require_finite
 from trimtab.engine.follow import engine_drives
 from trimtab.engine.hooks import EditSession
 from trimtab.engine.read import Cost
@@ -31,6 +31,8 @@ class Answers:
         finished: Whether the model stopped by itself.
         receipt: What the edits touched.
         cost: Work done.
+        broken: The reason for each row, by its number from 0, whose edits left no finite numbers to choose a token by;
+            its text is empty. Such rows are errors if ``generate`` was not told to ``keep_broken``.
     """
 
     texts: list[str] = field(default_factory=list)
@@ -38,6 +40,7 @@ class Answers:
     finished: list[bool] = field(default_factory=list)
     receipt: Receipt = field(default_factory=Receipt)
     cost: Cost = field(default_factory=Cost)
+    broken: dict[int, str] = field(default_factory=dict)
 
 
 @exclusive
@@ -51,6 +54,7 @@ def generate(
     reuse: bool = True,
     batch_size: int | None = None,
     progress: Progress | None = None,
+    keep_broken: bool = False,
 ) -> Answers:
     """Answer every row, greedily if not told otherwise.
 
@@ -62,6 +66,8 @@ def generate(
         reuse: False answers every row alone through the model's own ``generate``.
         batch_size: Rows of a batch; left out, as many as fit in memory.
         progress: Called as rows finish.
+        keep_broken: Go on where edits are so strong that a row's logits hold NaN or infinity: its answer is empty, and
+            ``broken`` says why.
 
     Returns:
         The answers, in the rows' order.
@@ -69,7 +75,7 @@ def generate(
     Raises:
         UsageError: A row does not fit the model, or ``max_new_tokens`` is below 1.
         NothingEditedError: An edit touched no position.
-        NotFiniteError: A row's logits hold NaN or infinity.
+        NotFiniteError: A row's logits hold NaN or infinity, and are not kept as broken.
     """
     check_count(max_new_tokens, "max_new_tokens", "generate")
     if batch_size is not None:
@@ -77,16 +83,17 @@ def generate(
     check_decoding(decoding, "generate")
     work = prepare(model, rows, max_new_tokens)
     chances = luck([[w.prompt] for w in work], [w.edits for w in work])
+    broken: set[int] | None = set() if keep_broken else None
     if not reuse:
         from trimtab.engine.reference import generate_plainly
 
         with explained(model, work):
-            return generate_plainly(model, work, max_new_tokens, decoding, chances, progress)
+            return generate_plainly(model, work, max_new_tokens, decoding, chances, progress, broken)
     answers, found = Answers(), {}
 
     def decode(batch: RowBatch) -> list[list[int]]:
         chooser = Chooser(decoding, [t.prompt for t in batch.tails], [chances[row] for row in batch.rows])
-        return _decode(model, batch, max_new_tokens, chooser)
+        return _decode(model, batch, max_new_tokens, chooser, broken)
 
     with explained(model, work):
         for batch, tokens in over_batches(model, work, None, batch_size, decode):
@@ -95,7 +102,8 @@ def generate(
             if progress:
                 progress(len(batch.rows))
     answers.receipt.require_hits()
-    return finish(model, answers, [found[r] for r in range(len(work))])
+    answers.broken = blame_edits(model, work, broken or ())
+    return finish(model, answers, [[] if r in answers.broken else found[r] for r in range(len(work))])
 
 
 def finish(model: Model, answers: Answers, tokens: list[list[int]]) -> Answers:
@@ -108,16 +116,29 @@ def finish(model: Model, answers: Answers, tokens: list[list[int]]) -> Answers:
     return answers
 
 
-def _decode(model: Model, batch: RowBatch, max_new_tokens: int, choose: Chooser) -> list[list[int]]:
-    """Run the tails, then one token a row at a time; rows that have stopped leave the batch."""
+def _decode(
+    model: Model, batch: RowBatch, max_new_tokens: int, choose: Chooser, broken: set[int] | None
+) -> list[list[int]]:
+    """Run the tails, then one token a row at a time; rows that have stopped leave the batch.
+
+    Rows whose edits break them stop, too, and are put into ``broken``, if it is there.
+    """
     stops = torch.tensor(sorted(model.stop_tokens), device=model.device)
     session = batch.session(model)
     with session.attached():
         tails = forward_tails(model, batch, session, keep_cache=True)
         step = Step(model, batch, session, tails)
-        logits = model.lm_head(tails.hidden[:, -1])
-        require_finite(model, logits, batch.rows)
-        newest = choose(logits)
+        edited = {row for row, edits in zip(batch.rows, batch.edits, strict=True) if edits}
+
+        def chosen(logits: Tensor, rows: list[int]) -> Tensor:
+            if broken is None:
+                require_finite(model, logits, rows)
+                return choose(logits)
+            bad = keep_finite(model, logits, rows, edited.__contains__)
+            broken.update(rows[place] for place in bad.tolist())
+            return choose(logits.index_fill(0, bad, 0.0)).index_fill(0, bad, int(stops[0]))
+
+        newest = chosen(model.lm_head(tails.hidden[:, -1]), batch.rows)
         answers = [[token] for token in newest.tolist()]
         going = torch.arange(len(answers), device=model.device)
         for _ in range(max_new_tokens - 1):
@@ -128,9 +149,7 @@ def _decode(model: Model, batch: RowBatch, max_new_tokens: int, choose: Chooser)
                 step.narrow(kept)
                 choose.narrow(kept)
                 going, newest = going[kept], newest[kept]
-            logits = step(newest)
-            require_finite(model, logits, [batch.rows[row] for row in going.tolist()])
-            newest = choose(logits)
+            newest = chosen(step(newest), [batch.rows[row] for row in going.tolist()])
             for row, token in zip(going.tolist(), newest.tolist(), strict=True):
                 answers[row].append(token)
     return answers

@@ -14,12 +14,13 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from trimtab.engine.decoding import Chooser, Decoding
-from trimtab.engine.finite import require_finite
+from trimtab.engine.finite import blame_edits, require_finite
 from trimtab.engine.follow import Follower, engine_drives
 from trimtab.engine.generate import Answers, finish
 from trimtab.engine.passes import Passes, counted
 from trimtab.engine.read import Cost, Read, Readings, StopForward, assemble, reading
 from trimtab.engine.receipt import Receipt
+from trimtab.errors import NotFiniteError
 from trimtab.models import Model, weighted_patches
 
 if TYPE_CHECKING:
@@ -59,21 +60,32 @@ def generate_plainly(
     decoding: Decoding,
     luck: Sequence[str],
     progress: Callable[[int], None] | None,
+    broken: set[int] | None = None,
 ) -> Answers:
-    """Answer each row alone by the model's own ``generate``, which is told each token that the rule chooses."""
+    """Answer each row alone by the model's own ``generate``, which is told each token that the rule chooses.
+
+    Rows whose edits break them are put into ``broken``, if it is there.
+    """
     answers, tokens = Answers(), []
     for number, row in enumerate(work):
         inputs = model.family.native_inputs(model.hf, row.prompt.ids, list(row.prompt.pixels))
         rule = _ByRule(model, number, Chooser(decoding, [row.prompt], [luck[number]]))
         with _edited(model, row, answers.receipt) as made, _own_settings(model):
-            output = cast(Any, model.hf).generate(
-                **inputs, max_new_tokens=max_new_tokens, logits_processor=LogitsProcessorList([rule])
-            )
-        tokens.append(output[0, len(row.prompt) :].tolist())
+            try:
+                output = cast(Any, model.hf).generate(
+                    **inputs, max_new_tokens=max_new_tokens, logits_processor=LogitsProcessorList([rule])
+                )
+                tokens.append(output[0, len(row.prompt) :].tolist())
+            except NotFiniteError as error:
+                if broken is None or not row.edits or not error.rows:
+                    raise
+                broken.add(number)
+                tokens.append([])
         answers.cost.add(_full_cost(len(row.prompt), made.passes))
         if progress:
             progress(1)
     answers.receipt.require_hits()
+    answers.broken = blame_edits(model, work, broken or ())
     return finish(model, answers, tokens)
 
 

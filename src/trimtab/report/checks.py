@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from trimtab.report.paper import TABLE_2
@@ -31,7 +32,8 @@ def control_table(summary: Summary) -> list[ControlLine]:
     for key in dict.fromkeys((r["model"], r["target"], r["method"]) for r in rows):
         own = {r["kind"]: r for r in rows if (r["model"], r["target"], r["method"]) == key}
         cells = [_accuracy(own.get(kind)) for kind in kinds]
-        mean = sum(r["divergence"] * r["n"] for r in own.values()) / sum(r["n"] for r in own.values())
+        moved = [r for r in own.values() if r["divergence"] is not None]  # none, where no answer is finite
+        mean = sum(r["divergence"] * r["n"] for r in moved) / sum(r["n"] for r in moved) if moved else math.inf
         lines.append(ControlLine(key[0], key[1], method_name(key[2]), cells, f"{mean:.2f}"))
     return lines
 

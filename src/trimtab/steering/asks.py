@@ -33,6 +33,7 @@ def answer(
     max_new_tokens: int = MAX_NEW_TOKENS,
     decoding: Decoding = GREEDY,
     progress: Callable[[int], None] | None = None,
+    keep_broken: bool = False,
 ) -> Answers:
     """Answer rows and contrasts, greedily if not told otherwise.
 
@@ -42,6 +43,7 @@ def answer(
         max_new_tokens: Longest answer in tokens.
         decoding: How tokens are chosen.
         progress: Called with the number of answers just finished.
+        keep_broken: Go on where a row's edits leave no finite logits; see ``trimtab.engine.generate``.
 
     Returns:
         The answers, in the order asked.
@@ -49,13 +51,14 @@ def answer(
     rows, contrasts = _places(asks, Row), _places(asks, Contrast)
     options: dict[str, Any] = {"max_new_tokens": max_new_tokens, "decoding": decoding, "progress": progress}
     if not contrasts:
-        return generate(model, _at(asks, rows), **options)
+        return generate(model, _at(asks, rows), keep_broken=keep_broken, **options)
     found = generate_contrasted(model, _at(asks, contrasts), **options)
     if not rows:
         return found
-    plain = generate(model, _at(asks, rows), **options)
+    plain = generate(model, _at(asks, rows), keep_broken=keep_broken, **options)
     order = {place: (part, k) for part, places in ((plain, rows), (found, contrasts)) for k, place in enumerate(places)}
-    joined = Answers(receipt=plain.receipt, cost=plain.cost)
+    broken = {rows[row]: reason for row, reason in plain.broken.items()}
+    joined = Answers(receipt=plain.receipt, cost=plain.cost, broken=broken)
     joined.receipt.add(found.receipt)
     joined.cost.add(found.cost)
     for place in range(len(asks)):

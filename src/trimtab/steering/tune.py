@@ -44,9 +44,9 @@ def tune(
 ) -> Artifact:
     """Fit a method at each layer and keep the best layer, strength and variant.
 
-    The best has the highest following rate less collapse rate of greedy open answers on validation items. Ties go
-    to the smaller strength, then to the earlier layer. Training states are collected once for all layers, and all
-    candidates answer in one ``generate`` call.
+    The best has the highest following rate less collapse rate of greedy open answers on validation items; answers
+    under a steering that leaves no finite logits are collapsed. Ties go to the smaller strength, then to the earlier
+    layer. Training states are collected once for all layers, and all candidates answer in one ``generate`` call.
 
     Args:
         method: The method; for AMPS with ``reading="auto"`` the reading is chosen, too.
@@ -76,7 +76,7 @@ def tune(
     prompts, items = [own[0] for own in asked.prompts], asked.items
     candidates = _candidates(method, model, train, layers, strengths, progress)
     asks = [ask for c in candidates for ask in c.artifact.asks(model, prompts)]
-    texts = answer(model, asks, max_new_tokens=max_new_tokens, progress=progress).texts
+    texts = answer(model, asks, max_new_tokens=max_new_tokens, progress=progress, keep_broken=True).texts
     known = valid_answers([*(train.given if isinstance(train, TrainingSet) else train), *items])
     grid = []
     for k, candidate in enumerate(candidates):

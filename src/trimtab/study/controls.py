@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -68,7 +69,8 @@ def evaluate_controls(
 
     Returns:
         A row for each control and condition: ``id, kind, model, method, target, strength, chosen, prediction, right,
-        collapsed`` and ``divergence``, KL(steered || unsteered) of the first answer token in nats.
+        collapsed`` and ``divergence``, KL(steered || unsteered) of the first answer token in nats; NaN where the
+        steering leaves no finite numbers.
     """
     from pandas import DataFrame
 
@@ -76,8 +78,8 @@ def evaluate_controls(
     controls, prompts = _admitted(model, controls, ways, max_new_tokens)
     places = [[asks.place(ask) for ask in way.artifact.asks(model, prompts, way.strength)] for way in ways]
     unsteered = [asks.place(Row(prompt)) for prompt in prompts]
-    texts = answer(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress).texts
-    moved = _divergences(model, asks.asks, places, unsteered)
+    answers = answer(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress, keep_broken=True)
+    texts, moved = answers.texts, _divergences(model, asks.asks, places, unsteered, answers.broken)
     table: list[dict[str, Any]] = []
     for way, way_places in zip(ways, places, strict=True):
         for control, place in zip(controls, way_places, strict=True):
@@ -122,15 +124,19 @@ def _admitted(
 
 
 def _divergences(
-    model: Model, asks: Sequence[Ask], places: Sequence[Sequence[int]], unsteered: Sequence[int]
+    model: Model,
+    asks: Sequence[Ask],
+    places: Sequence[Sequence[int]],
+    unsteered: Sequence[int],
+    broken: Mapping[int, str],
 ) -> dict[int, float]:
     """Return KL(steered || unsteered) of the first answer token of everything asked, by its place.
 
     One control at a time, under all conditions: its rows share a prefix, and few distributions are held at once.
     """
-    found: dict[int, float] = {}
+    found = dict.fromkeys(broken, math.nan)
     for own, plain in zip(zip(*places, strict=True), unsteered, strict=True):
-        wanted = sorted({*own, plain})
+        wanted = sorted({*own, plain} - broken.keys())
         scores = first_scores(model, [asks[place] for place in wanted]).clamp_min(RULED_OUT)
         moved = answer_divergence(scores, scores[[wanted.index(plain)]].expand_as(scores))
         found.update(zip(wanted, moved.tolist(), strict=True))
@@ -149,7 +155,7 @@ def control_rates(answers: Sequence[Record]) -> list[Record]:
 
     Returns:
         ``model, method, target, strength, chosen, kind, n, accuracy`` with its Wilson interval ``accuracy_low`` and
-        ``accuracy_high``, ``loss``, ``collapse`` and mean ``divergence``.
+        ``accuracy_high``, ``loss``, ``collapse`` and mean ``divergence``, None if no answer has one.
     """
     columns = ("model", "method", "target", "strength", "chosen", "kind")
     groups = list(grouped(answers, *columns))
@@ -167,10 +173,14 @@ def control_rates(answers: Sequence[Record]) -> list[Record]:
                 "accuracy_high": accuracy.high,
                 "loss": None if before is None else before - accuracy.value,
                 "collapse": _share(part, "collapsed"),
-                "divergence": sum(row["divergence"] for row in part) / len(part),
+                "divergence": _mean([row["divergence"] for row in part if not math.isnan(row["divergence"])]),
             }
         )
     return rows
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def _share(part: Sequence[Record], column: str) -> float:

@@ -34,7 +34,8 @@ def costs(model: Model, items: Sequence[Item], artifacts: Sequence[Artifact], ma
         started = time.perf_counter()
         with counted(model) as work:
             for item in items:
-                answer(model, artifact.asks(model, [prompt_for(item)]), max_new_tokens=max_new_tokens)
+                asks = artifact.asks(model, [prompt_for(item)])
+                answer(model, asks, max_new_tokens=max_new_tokens, keep_broken=True)
         rows.append(
             {
                 "model": model.name,

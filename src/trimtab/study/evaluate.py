@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from trimtab.data import Item, Skipped, valid_answers
+from trimtab.data import Item, Judgement, Skipped, valid_answers
 from trimtab.data.admission import admit_items
-from trimtab.engine import MAX_NEW_TOKENS, Cost, Prompt, Receipt, Row
+from trimtab.engine import MAX_NEW_TOKENS, Answers, Cost, Prompt, Receipt, Row
 from trimtab.errors import UsageError
 from trimtab.fields import check_value
 from trimtab.models import Model
@@ -74,6 +74,8 @@ def evaluate(
 ) -> Evaluation:
     """Ask every item under every method, all as rows of one run, and judge the answers.
 
+    An answer under a steering so strong that the model's numbers are not finite is collapsed, and says so.
+
     Args:
         model: The model.
         items: Conflict items; those that the model cannot take (see ``trimtab.engine.admit``) are left out.
@@ -108,9 +110,9 @@ def evaluate(
         places.append([[next(own) for _ in item_prompts] for _, item_prompts in asked])
     if progress is not None:
         progress = rescaled(progress, len(asks.asks), len(asked) * len(ways))
-    answers = answer(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress)
+    answers = answer(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress, keep_broken=True)
     table = [
-        _judged(model, how, way, item, [answers.texts[place] for place in item_places], valid)
+        _judged(model, how, way, item, answers, item_places, valid)
         for way, way_places in zip(ways, places, strict=True)
         for (item, _), item_places in zip(asked, way_places, strict=True)
     ]
@@ -187,10 +189,14 @@ def _judged(
     protocol: Protocol,
     way: Condition,
     item: Item,
-    replies: list[str],
+    answers: Answers,
+    places: Sequence[int],
     valid: dict[str, frozenset[str]],
 ) -> dict[str, Any]:
+    replies = [answers.texts[place] for place in places]
     judgement = protocol.judge(replies, item, valid.get(item.task))
+    if broken := next((answers.broken[place] for place in places if place in answers.broken), None):
+        judgement = Judgement("other", True, f"broken reply: {broken}")
     return {
         "id": item.id,
         "task": item.task,
