@@ -1,48 +1,61 @@
 """Kill long verbs at random moments, let them go on, and compare with runs that nobody killed.
 
-``python -m tests.fuzz.kills --n 30`` starts each verb on pocket-qwen and a few items as a process of its own, kills it
-(KILL, TERM or INT) at a random moment, up to so many times, lets it end, and compares every file that holds results:
-byte for byte, or value for value where a file also holds times. It exits with 1 if anything differs, is left over, or
-ends in a traceback.
+``python -m tests.fuzz.kills --n 30`` starts each verb on a small checkpoint and a few items as a process of its own,
+kills it (KILL, TERM or INT) at a random moment, up to so many times, lets it end, and compares every file that holds
+results: byte for byte, or value for value where a file also holds times. It exits with 1 if anything differs, is left
+over, or ends in a traceback. Processes are forks of one that has imported everything, so that moments fall into work.
 """
 
 import argparse
-import contextlib
 import json
+import math
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import Any
+
+import peft  # noqa: F401  (children are forks, which need not import again)
+import transformers.models.qwen2_5_vl.modeling_qwen2_5_vl
+import transformers.trainer  # noqa: F401
+
+import trimtab.circuits
+import trimtab.contribution
+import trimtab.interference
+import trimtab.report
+import trimtab.steering
+import trimtab.study  # noqa: F401
+from trimtab import cli
+from trimtab.testing import SMALL, realistic_checkpoint
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 STUDY = """\
 name: kills
-models: [pocket-qwen]
+models: [model]
 methods: [none, mean, l2s]
 targets: [image]
-train_items: 8
-validation_items: 4
-test_items: 8
-sweep_items: 4
-contribution_items: 4
+train_items: 4
+validation_items: 2
+test_items: 4
+sweep_items: 2
+contribution_items: 2
 depths: [0.5]
 strengths: [1.0]
 chunk: 2
 """
 VERBS: dict[str, list[str]] = {
-    "measure": ["measure", "pocket-qwen", "pocket-mc2:test", "--limit", "140", "--method", "attention"],
-    "fit": ["fit", "mean", "pocket-qwen", "pocket-mc2:train", "--target", "image", "--limit", "12"],
+    "measure": ["measure", "model", "pocket-mc2:test", "--limit", "48", "--method", "attention"],
+    "fit": ["fit", "mean", "model", "pocket-mc2:train", "--target", "image", "--limit", "12"],
     "study": ["study", "study.yaml"],
-    "circuits": ["circuits", "pocket-qwen", "pocket-mc2:test", "--items", "10", "--flow-items", "1"],
-    "interference": ["interference", "pocket-qwen", "pocket-interference:test", "--limit", "6"],
+    "circuits": ["circuits", "model", "pocket-mc2:test", "--limit", "8", "--flow-items", "1", "--window", "1"],
+    "interference": ["interference", "model", "pocket-interference:test", "--limit", "4"],
     "harden": [
-        *("harden", "pocket-qwen", "pocket-interference:train", "--limit", "8", "--steps", "6", "--batch", "1"),
+        *("harden", "model", "pocket-interference:train", "--limit", "8", "--steps", "6", "--batch", "1"),
         *("--evaluate-every", "1", "--rank", "2"),
     ],
 }
@@ -52,17 +65,48 @@ RETOLD = ("report.html", "provenance.json")
 """Files that tell times among what other files hold."""
 
 
-def start(verb: str, out: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start a verb in the folder above ``out``, where its relative paths begin."""
-    # A shell that starts this in the background lets its children ignore interrupts.
-    main = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    main += "from trimtab.cli import main; main()"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg"}
-    with log.open("ab") as file:
-        return subprocess.Popen(
-            [sys.executable, "-c", main, *VERBS[verb], "--out", str(out)],
-            cwd=out.parent, stdout=file, stderr=file, stdin=subprocess.DEVNULL, env=environment,
-        )  # fmt: skip
+class Child:
+    """A verb in a process of its own, in the folder above its run's, where its relative paths begin."""
+
+    def __init__(self, verb: str, out: Path, log: Path) -> None:
+        sys.stdout.flush()
+        self.code: int | None = None
+        self.pid = os.fork()
+        if not self.pid:
+            self._run(verb, out, log)
+
+    def _run(self, verb: str, out: Path, log: Path) -> None:
+        code = 1
+        try:
+            # A shell that starts this in the background lets its children ignore interrupts.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            os.chdir(out.parent)
+            file = log.open("a", buffering=1)
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+            sys.stdout = sys.stderr = file
+            sys.argv = ["trimtab", *VERBS[verb], "--out", str(out)]
+            cli.main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+
+    def wait(self, seconds: float = math.inf) -> int | None:
+        """Wait for its end; return its exit code, negative for a signal, or None if it goes on for longer."""
+        until = time.monotonic() + seconds
+        while self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.code = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() > until:
+                break
+            else:
+                time.sleep(0.01)
+        return self.code
 
 
 def values(folder: Path) -> dict[str, Any]:
@@ -111,6 +155,8 @@ class Kills:
     def __init__(self, home: Path, seed: int, times: int) -> None:
         self.home, self.chance, self.times = home, random.Random(seed), times
         self.faults: list[str] = []
+        self.killed = 0
+        self.model = realistic_checkpoint(home / "model", "qwen2.5-vl-3b", dtype="float32", sizes=SMALL)
         self.whole: dict[str, tuple[dict[str, Any], float]] = {}
 
     def unkilled(self, verb: str) -> tuple[dict[str, Any], float]:
@@ -118,7 +164,7 @@ class Kills:
         if verb not in self.whole:
             folder = self.folder(f"{verb}-whole")
             began = time.monotonic()
-            if start(verb, folder / "run", folder / "log").wait():
+            if Child(verb, folder / "run", folder / "log").wait():
                 raise SystemExit(f"{verb} fails unkilled; see {folder / 'log'}")
             self.whole[verb] = values(folder / "run"), time.monotonic() - began
             say(f"{verb} unkilled: {self.whole[verb][1]:.0f} s, {len(self.whole[verb][0])} files")
@@ -129,14 +175,13 @@ class Kills:
         expected, seconds = self.unkilled(verb)
         folder, told = self.folder(f"{verb}-{number}"), []
         for _ in range(self.times):
-            process, wait = start(verb, folder / "run", folder / "log"), self.chance.uniform(0.1, 1.05) * seconds
+            child, wait = Child(verb, folder / "run", folder / "log"), self.chance.uniform(0.05, 0.95) * seconds
             how = self.chance.choice(SIGNALS)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(wait)
-            if process.poll() is None:
-                process.send_signal(how)
-            told.append(f"{how.name} at {wait:.1f} s: {process.wait()}")
-        if code := start(verb, folder / "run", folder / "log").wait():
+            if child.wait(wait) is None:
+                os.kill(child.pid, how)
+                self.killed += 1
+            told.append(f"{how.name} at {wait:.1f} s: {child.wait()}")
+        if code := Child(verb, folder / "run", folder / "log").wait():
             self.faults.append(f"{verb} {number}: ends with {code}")
         log = (folder / "log").read_text(errors="replace")
         if "Traceback" in log and "KeyboardInterrupt" not in log:
@@ -155,6 +200,7 @@ class Kills:
         folder = self.home / name
         folder.mkdir(parents=True)
         (folder / "study.yaml").write_text(STUDY)
+        (folder / "model").symlink_to(self.model)
         return folder
 
 
@@ -172,7 +218,7 @@ def main() -> None:
         kills.trial(number, arguments.verbs[number % len(arguments.verbs)])
     for fault in kills.faults:
         say(fault)
-    say(f"{arguments.n} runs killed, {len(kills.faults)} faults; {home}")
+    say(f"{kills.killed} kills of {arguments.n} runs, {len(kills.faults)} faults; {home}")
     sys.exit(bool(kills.faults))
 
 
