@@ -1,11 +1,14 @@
 """Runs of the command line: places that cannot be written to, versions, locks, names, reports of every kind."""
 
 import json
+import re
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+import trimtab.study
 from trimtab.locks import FolderLock
 from trimtab.study import provenance
 
@@ -61,6 +64,23 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_work(invoke, verbs,
     (tmp_path / "thesis" / "README.md").write_text("years of work")
     refused(invoke(*verbs[verb], "--out", "thesis"), "choose another")
     assert [p.name for p in (tmp_path / "thesis").iterdir()] == ["README.md"]
+
+
+@pytest.mark.parametrize("verb", ["study", "circuits"])
+def test_items_left_out_are_counted_each_time_a_run_is_begun(invoke, verbs, data, tmp_path, monkeypatch, model, verb):
+    monkeypatch.setattr(trimtab.study, "run_study", partial(trimtab.study.run_study, load=lambda _name: model))
+    own = [json.loads(line) for line in data.read_text().splitlines()][:6]
+    splits = ("train", "validation", "test")
+    rows = [{**row, "id": f"{split}-{k}", "split": split} for split in splits for k, row in enumerate(own)]
+    for row in rows[::6]:
+        row["context"] += " one" * 2000
+    (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    circuits = ["circuits", "tiny", "items.jsonl", "--flow-items", "1", "--window", "1"]
+    command = circuits if verb == "circuits" else verbs[verb]
+    for _ in range(2):
+        result = invoke(*command, "--out", "run")
+        assert result.exit_code == 0, result.output
+        assert re.search(r"^Skipped \d items of items.jsonl\.$", result.stderr, re.MULTILINE)
 
 
 def test_a_measurement_of_another_version_is_refused(invoke, verbs, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
 from trimtab.cli.early import check_model
-from trimtab.cli.inputs import load_items, load_model
+from trimtab.cli.inputs import load_items, load_model, say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import DataSource, Images, Json, ModelName, Seed, SkipMissing, Split
 
@@ -80,6 +80,7 @@ def circuits(
         folder = run_circuits(plan, out, loaded, found, progress=bars)
     page = write_circuits_report(folder)
     summary = read_circuits(folder)
+    say_skipped(len(summary["skipped"]), data)
     if json:
         print_json({"run": str(folder), "report": str(page), **summary})
         return

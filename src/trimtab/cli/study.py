@@ -10,6 +10,7 @@ import typer
 from trimtab.cli.console import print_json, print_line, progress_bars
 from trimtab.cli.demo import loaded_as, print_study
 from trimtab.cli.early import check_model
+from trimtab.cli.inputs import say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json
 
@@ -40,6 +41,7 @@ def study(
         run = run_study(plan, home, progress=bars)
         page = write_report(run)
     summary = read_summary(run)
+    say_skipped(len({(row["split"], row["id"]) for row in summary["skipped"]}), plan.data)
     if json:
         print_json({"run": str(run), "report": str(page), "summary": summary})
         return

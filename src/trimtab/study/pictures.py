@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from trimtab.data import Items, Skipped
+from trimtab.data.admission import say_left_out
 from trimtab.data.images import ImageScene, ImageSource
 from trimtab.errors import DataError, MissingImageError
 
@@ -59,12 +60,14 @@ def with_kept_images(items: Iterable[Item]) -> Items:
     Returns:
         The items; those left out are listed in ``.skipped`` by their place, counted from 1, and the reason.
     """
-    kept = Items((), getattr(items, "skipped", ()))
+    kept, lost = Items((), getattr(items, "skipped", ())), []
     for place, item in enumerate(items, start=1):
         try:
             kept.append(_with_kept_image(item))
         except (DataError, MissingImageError) as error:
-            kept.skipped.append(Skipped(place, str(error)))
+            lost.append(Skipped(place, f"item {item.id}: {error}"))
+    say_left_out(lost, len(kept) + len(lost))
+    kept.skipped += lost
     return kept
 
 
