@@ -137,6 +137,14 @@ def test_a_report_of_a_diagnosis_is_written_again(invoke, data, tmp_path):
     assert (tmp_path / "run" / "report.html").is_file()
 
 
+def test_a_hardened_model_has_no_report_and_says_where_its_numbers_are(invoke, tmp_path):
+    (tmp_path / "hardened").mkdir()
+    (tmp_path / "hardened" / "harden.json").write_text("{}")
+    result = invoke("report", "hardened")
+    assert result.exit_code == 2
+    assert "hardened is a hardened model; what it can do is in its README.md." in result.stderr
+
+
 @pytest.mark.parametrize(
     "summary",
     ["{}", "[]", "null", "{", "[" * 100_000, '{"schema_version": 1}', '{"paired": []}', '{"ratios": []}',

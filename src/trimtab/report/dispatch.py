@@ -16,6 +16,9 @@ from trimtab.study.circuits.run import KIND as CIRCUITS
 from trimtab.study.interference.ablation import STUDY as ABLATION
 from trimtab.study.interference.run import STUDY as INTERFERENCE
 
+HARDENED = "harden.json"
+"""The record in the folder of a hardened model."""
+
 
 def write_any_report(run: str | Path) -> Path:
     """Write the report of a finished run of any kind: study, measurement, circuits or interference.
@@ -31,6 +34,10 @@ def write_any_report(run: str | Path) -> Path:
         UsageError: Runs of its kind have no page.
     """
     run = Path(run)
+    if (run / HARDENED).is_file():
+        raise UsageError(
+            f"`run` must be of a kind that has a page; {run} is a hardened model; what it can do is in its README.md."
+        )
     summary = read_summary(run)
     write = _writer(run, summary)
     try:
