@@ -32,7 +32,8 @@ def test_a_split_of_a_file_without_splits_is_made_and_said(own, invoke, caplog):
 
 def test_splits_are_written_and_share_no_picture(own, invoke, tmp_path):
     out = tmp_path / "split.jsonl"
-    result = invoke("data", "split", own, out, "--train", 0.5, "--validation", 0, "--test", 0.5, "--seed", 3)
+    shares = ("--train-share", 0.5, "--validation-share", 0, "--test-share", 0.5)
+    result = invoke("data", "split", own, out, *shares, "--seed", 3)
     assert result.exit_code == 0, result.output
     assert "6 train, 6 test" in result.stdout
     shown = invoke("data", "show", out)
@@ -42,7 +43,7 @@ def test_splits_are_written_and_share_no_picture(own, invoke, tmp_path):
     pictures = [{item.image.fingerprint for item in part if item.image} for part in parts]
     assert len(parts[0]) == len(parts[1]) == 6
     assert pictures[0].isdisjoint(pictures[1])
-    assert invoke("data", "split", own, out, "--train", 0.5).exit_code == 2
+    assert invoke("data", "split", own, out, "--train-share", 0.5).exit_code == 2
     assert invoke("data", "split", own, tmp_path / "a.csv").exit_code == 2
 
 

@@ -114,9 +114,9 @@ def export_data(
 def split_data(
     data: DataSource,
     path: Annotated[Path, typer.Argument(help="The .jsonl or .parquet file to write.")],
-    train: Annotated[float, typer.Option(help="Share of the items to fit on.")] = 0.6,
-    validation: Annotated[float, typer.Option(help="Share to choose on.")] = 0.2,
-    test: Annotated[float, typer.Option(help="Share to evaluate on.")] = 0.2,
+    train_share: Annotated[float, typer.Option(help="Share of the items to fit on.")] = 0.6,
+    validation_share: Annotated[float, typer.Option(help="Share to choose on.")] = 0.2,
+    test_share: Annotated[float, typer.Option(help="Share to evaluate on.")] = 0.2,
     images: Images = None,
     skip_missing: SkipMissing = False,
     seed: Seed = 0,
@@ -128,7 +128,7 @@ def split_data(
     if path.suffix.lower() not in (".jsonl", ".parquet"):
         raise UsageError(f"`PATH` of data split must end in .jsonl or .parquet; got {str(path)!r}.")
     check_out_file(path, "PATH")
-    shares = {"train": train, "validation": validation, "test": test}
+    shares = {"train": train_share, "validation": validation_share, "test": test_share}
     items = load_items(data, images=images, skip_missing=skip_missing)
     made = split_items(items, {name: share for name, share in shares.items() if share}, seed)
     write_items([item for part in made.values() for item in part], path)
