@@ -1,10 +1,14 @@
 """Every verb on checkpoints as wide as 7B ones, from the command line: time and peak memory, as a table.
 
-    python benchmarks/checkpoints/width7.py --device cpu --items 8 --side 112
+    python benchmarks/checkpoints/width7.py [--release NAME] [--verb NAME ...] [--folder FOLDER]
 
 Writes a Qwen2.5-VL-7B and a LLaVA-1.5-7B folder of released width and vocabulary with 2 decoder layers each
 (4.5 GB of disk in all) and runs each verb on it in a process of its own, one after another. What a whole model takes is
 more: 28 or 32 layers instead of 2. What is the same is everything that breaks, or grows, with the width.
+
+Items are as few, pictures as small and answers as short as the verbs take them. With ``--folder`` the checkpoints are
+kept, and found again. Peak memory is the process's resident memory, in which pages of the weights' files count too
+while they are read.
 """
 
 from __future__ import annotations
@@ -27,6 +31,8 @@ from trimtab.testing import picture, realistic_checkpoint
 
 RELEASES = ("qwen2.5-vl-7b", "llava-1.5-7b")
 ANSWERS = ("red", "blue", "green", "black", "white", "pink", "brown", "grey")
+MORE = " Nobody else is in the room, and it is late."
+SHORT = ("--max-new-tokens", "2")
 LONGEST = 3600
 """Seconds after which a verb is stopped."""
 
@@ -46,7 +52,7 @@ def main() -> None:
     """Build the folders, run the verbs, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=8)
-    parser.add_argument("--side", type=int, default=112, help="pixels a side of each picture")
+    parser.add_argument("--side", type=int, default=56, help="pixels a side of each picture")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--release", action="append", choices=RELEASES)
     parser.add_argument("--verb", action="append")
@@ -80,16 +86,20 @@ def verbs(folder: Path, data: Path, out: Path) -> dict[str, list[str]]:
     model, items, artifact = str(folder), str(data), str(out / "mean")
     return {
         "check": ["check", model, items],
-        "measure": ["measure", model, items],
-        "fit": ["fit", "mean", model, items, "--target", "image", "--layer", "1", "--out", artifact],
-        "evaluate": ["evaluate", model, items, "--artifact", artifact],
-        "circuits": ["circuits", model, items, "--items", "8", "--flow-items", "1", "--out", str(out / "circuits")],
+        "measure": ["measure", model, items, "--limit", "2"],
+        "fit": ["fit", "mean", model, items, "--target", "image", "--layer", "1", "--limit", "4", "--out", artifact],
+        "evaluate": ["evaluate", model, items, "--artifact", artifact, "--limit", "2", *SHORT],
+        "circuits": [
+            *("circuits", model, items, "--limit", "8", "--window", "1", "--flow-items", "1", *SHORT),
+            *("--out", str(out / "circuits")),
+        ],
         "interference": [
-            *("interference", model, items, "--relevant", "image", "--no-spectrum", "--out", str(out / "interference"))
+            *("interference", model, items, "--relevant", "image", "--condition", "misleading_text", "--limit", "2"),
+            *("--no-spectrum", *SHORT, "--out", str(out / "interference")),
         ],
         "harden": [
-            *("harden", model, items, "--relevant", "image", "--perturbation", "misleading_text", "--steps", "2"),
-            *("--batch", "1", "--out", str(out / "hardened")),
+            *("harden", model, items, "--relevant", "image", "--perturbation", "misleading_text", "--steps", "1"),
+            *("--limit", "2", "--batch", "1", "--out", str(out / "hardened")),
         ],
     }
 
@@ -128,8 +138,8 @@ def line(run: Run) -> str:
     return f"{run.release:15}{run.verb:14}exit {run.code}{run.seconds:8.0f} s{run.peak / 1e9:7.1f} GB  {run.last:.80}"
 
 
-def made_up(n: int, side: int) -> Items:
-    """Return conflict items about pictures of noise."""
+def made_up(n: int, side: int, sentences: int = 1) -> Items:
+    """Return conflict items about pictures of noise; further sentences make prompts longer."""
     found = Items()
     for i in range(n):
         buffer = io.BytesIO()
@@ -139,7 +149,7 @@ def made_up(n: int, side: int) -> Items:
                 id=f"made-up-{i}",
                 task="color",
                 question="What color is the cat?",
-                context=f"A {ANSWERS[i % 8]} cat sleeps beside the window.",
+                context=f"A {ANSWERS[i % 8]} cat sleeps beside the window." + MORE * (sentences - 1),
                 answer_image=ANSWERS[(i + 1) % 8],
                 answer_text=ANSWERS[i % 8],
                 image=ImageBytes(buffer.getvalue()),
