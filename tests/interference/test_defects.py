@@ -288,8 +288,11 @@ def run_encoded(model: Model, prompt):
 # 10. Scripts dropped warm-up, accumulation, clipping and precision from their configuration.
 
 
-def test_every_setting_reaches_the_trainer(tmp_path):
+def test_every_setting_reaches_the_trainer(tmp_path, monkeypatch):
     from trimtab.interference.harden.trainer import training_arguments
+
+    available = "transformers.integrations.get_available_reporting_integrations"
+    monkeypatch.setattr(available, lambda: ["tensorboard"])  # as if it were installed
 
     config = HardenConfig(
         steps=100, batch=5, warmup=0.1, clip=0.5, weight_decay=0.2, learning_rate=3e-4, precision="bfloat16",

@@ -28,14 +28,16 @@ def quick(name: str, **options) -> Method:
 
 
 @pytest.fixture(scope="session")
-def training_sets() -> dict[str, TrainingSet]:
+def training_sets() -> dict[Model, TrainingSet]:
     return {}
 
 
 @pytest.fixture
-def train(model: Model, training_sets: dict[str, TrainingSet]) -> TrainingSet:
-    """The training set of the model at hand, its states read once a session."""
-    return training_sets.setdefault(model.name, TrainingSet(model, train_items()))
+def train(model: Model, training_sets: dict[Model, TrainingSet]) -> TrainingSet:
+    """The training set of the model at hand, its states read once for each time that the model is made."""
+    if model not in training_sets:
+        training_sets[model] = TrainingSet(model, train_items())
+    return training_sets[model]
 
 
 @pytest.fixture(params=METHODS)

@@ -9,7 +9,7 @@ from tests.steering.conftest import ONE_SIGMA, quick
 from tests.steering.items import train_items
 from trimtab.data.prompts import INSTRUCTIONS, Modality, prompt_for
 from trimtab.engine import Read, run
-from trimtab.errors import UsageError
+from trimtab.errors import NotFiniteError, UsageError
 from trimtab.models import Model
 from trimtab.steering import AMPS, L2S, MeanDifference, TrainingSet, collect_states, default_layer, make_method
 from trimtab.steering.amps import Reading, scaling
@@ -204,7 +204,7 @@ def test_a_training_set_of_another_model_is_refused(model: Model, train: Trainin
 def test_states_that_are_not_finite_are_refused():
     model = tiny_model("llava", layers=2, check=False)
     model.embedding.weight.data.fill_(float("inf"))
-    with pytest.raises(UsageError, match="finite"):
+    with pytest.raises(NotFiniteError, match="finite"):
         collect_states(model, train_items()[:1], [0])
 
 

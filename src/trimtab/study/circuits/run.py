@@ -127,7 +127,8 @@ def _run(plan: CircuitsPlan, out: str | Path, model: Model, items: Sequence[Item
 
 def _check_model(plan: CircuitsPlan, model: Model) -> None:
     """Refuse a plan that this model is too small for."""
-    if plan.window > model.n_layers:
+    usual = CircuitsPlan.window  # on a model of fewer layers it is the whole depth
+    if plan.window > max(usual, model.n_layers):
         raise UsageError(
             f"`window` of CircuitsPlan must be at most the {model.n_layers} layers of {model.name}; got {plan.window}."
         )
