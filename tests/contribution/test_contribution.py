@@ -5,13 +5,16 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+import torch
 
 from tests.contribution.items import conflict_items
 from trimtab.contribution import Contribution, ContributionConfig, Contributions, contribution, trace
 from trimtab.data import ImageBytes
-from trimtab.engine import AddVector, applied
+from trimtab.data.prompts import prompt_for
+from trimtab.engine import AddVector, applied, encode
 from trimtab.errors import DataError, UsageError
 from trimtab.models import Model
+from trimtab.testing import tiny_model
 
 
 def test_unreadable_and_missing_pictures_are_skipped_and_counted(model: Model):
@@ -25,6 +28,20 @@ def test_unreadable_and_missing_pictures_are_skipped_and_counted(model: Model):
     assert "corrupt" in found.skipped[0].reason
     assert "no image" in found.skipped[1].reason
     assert sum(done) == 4
+
+
+@pytest.mark.parametrize("config", [ContributionConfig(), ContributionConfig(estimator="sampled", draws=1)])
+def test_an_item_whose_text_makes_nan_costs_itself_alone(config: ContributionConfig):
+    model = tiny_model()
+    items = conflict_items(3)
+    items[1] = replace(items[1], context="zebra")
+    own, others = (set(encode(model, prompt_for(i)).ids.tolist()) for i in (items[1], items[0]))
+    with torch.no_grad():
+        model.embedding.weight[sorted(own - others)[0]] = math.nan
+    found = contribution(model, items, config=config)
+    assert [s.row for s in found.skipped] == [2]
+    assert "not finite" in found.skipped[0].reason
+    assert all(math.isfinite(c.ratio) for c in found)
 
 
 def test_all_pictures_unreadable(model: Model):

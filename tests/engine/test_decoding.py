@@ -87,6 +87,14 @@ def test_drawing_at_almost_no_temperature_is_greedy(model: Model):
     assert generate(model, prompts, max_new_tokens=4, decoding=Decoding(temperature=1e-4)).tokens == greedy
 
 
+@pytest.mark.parametrize("options", [{}, {"top_k": 5}, {"top_p": 0.9}])
+@pytest.mark.parametrize("temperature", [1e-38, 1e-300])
+def test_a_temperature_that_no_float32_holds_is_greedy(temperature: float, options: dict):
+    logits = torch.randn(4, 200, generator=torch.Generator().manual_seed(0)) * 10
+    chooser = Chooser(Decoding(temperature=temperature, **options), [], list("abcd"))
+    assert torch.equal(chooser(logits), logits.argmax(-1))
+
+
 def test_options_mean_what_they_mean_in_transformers(model: Model):
     logits = torch.randn(3, 200, generator=torch.Generator().manual_seed(0))
     decoding = Decoding(temperature=0.7, top_k=30, top_p=0.8)
@@ -145,7 +153,9 @@ def test_contrasts_follow_the_rule_too(model: Model):
         ({"temperature": 1, "top_p": 1.5}, "above 0 and at most 1"),
         ({"temperature": 1, "top_k": 0}, "whole number from 1"),
         ({"temperature": 1, "top_k": 2.5}, "whole number from 1"),
-        ({"repetition_penalty": 0}, "above 0"),
+        ({"repetition_penalty": 0}, "from 0.001 to 1000"),
+        ({"repetition_penalty": 1e-40}, "from 0.001 to 1000"),
+        ({"repetition_penalty": 1e30}, "from 0.001 to 1000"),
         ({"seed": 1.5}, "whole number"),
     ],
 )

@@ -6,7 +6,18 @@ import pytest
 import torch
 
 from tests.engine.prompts import varied_prompts
-from trimtab.engine import AddVector, Contrast, Predictor, Read, Row, applied, generate, generate_contrasted, run
+from trimtab.engine import (
+    AddVector,
+    Contrast,
+    Predictor,
+    Read,
+    Row,
+    applied,
+    generate,
+    generate_contrasted,
+    inputs,
+    run,
+)
 from trimtab.errors import NotFiniteError, UsageError
 from trimtab.models import Model
 from trimtab.models.load import from_parts
@@ -36,6 +47,14 @@ def test_a_model_that_computes_nan_is_said(broken: Model, reuse: bool):
     with pytest.raises(NotFiniteError):
         generate_contrasted(broken, [Contrast((Row(prompts[0]), Row(prompts[1])), (2.0, -1.0))], max_new_tokens=2)
     run(broken, prompts, Read(logits=False, hidden=(0,)), reuse=reuse)
+
+
+@pytest.mark.parametrize("options", [{}, {"do_sample": True, "top_k": 5}, {"num_beams": 2}, {"use_cache": False}])
+def test_the_models_own_generate_under_edits_does_not_choose_among_nan(broken: Model, options: dict[str, Any]):
+    prompts, edit = varied_prompts()[:2], AddVector(0, torch.ones(broken.hidden_size), 1.0)
+    given = inputs(broken, prompts)
+    with pytest.raises(NotFiniteError, match="`logits` of tiny-qwen2_5_vl must be finite"), applied(broken, (edit,)):
+        cast(Any, broken.hf).generate(**given, max_new_tokens=3, **options)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 from tests.engine.prompts import varied_prompts
 from trimtab.engine import Contrast, Row, generate, generate_contrasted, run
 from trimtab.engine.memory import first_guess, halving, out_of_memory
-from trimtab.errors import NotEnoughMemoryError
+from trimtab.errors import NotEnoughMemoryError, UsageError
 from trimtab.models import Model
 
 FORMS = [
@@ -138,6 +138,23 @@ def test_a_row_that_does_not_fit_is_named_with_numbers_and_remedies(model, with_
     message = r"`rows` must fit .* a row of \d+ tokens, \d+ of them of pictures.* GB free on cpu.*smaller max_pixels"
     with pytest.raises(NotEnoughMemoryError, match=message):
         generate(model, varied_prompts()[:2])
+
+
+def test_a_row_run_plainly_that_does_not_fit_is_named_too(model, monkeypatch):
+    def forward(*_args, **_kwargs):
+        raise MemoryError("std::bad_alloc")
+
+    monkeypatch.setattr(model.lm_head, "forward", forward)
+    for ask in (run, generate):
+        with pytest.raises(NotEnoughMemoryError, match=r"`rows` must fit into memory one by one; a row of \d+ tokens"):
+            ask(model, varied_prompts()[:1], reuse=False)
+
+
+@pytest.mark.parametrize("rows", [0, -2, 1.5, True, "2"])
+def test_the_models_batch_size_is_a_number_of_rows(model, rows):
+    with pytest.raises(UsageError, match="`batch_size` of a model must be at least 1"):
+        model.batch_size = rows
+    assert model.batch_size is None or model.batch_size >= 1
 
 
 def test_other_errors_pass_through_halving(model):

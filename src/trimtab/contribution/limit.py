@@ -111,8 +111,10 @@ def expected_ratio(m: Tensor, n: Tensor) -> Tensor:
         n: Positive semidefinite, the same shape.
 
     Returns:
-        The expectation, ``(...)``; 0 where N is 0.
+        The expectation, ``(...)``; 0 where N is 0, NaN where M or N is not finite.
     """
+    finite = m.isfinite().all(-1).all(-1) & n.isfinite().all(-1).all(-1)
+    m, n = (torch.where(finite[..., None, None], matrix, 0) for matrix in (m, n))  # the solver raises for all of them
     values, vectors = torch.linalg.eigh(n)
     values = values.clamp_min(0)
     diagonal = (vectors * (m @ vectors)).sum(-2)
@@ -122,7 +124,8 @@ def expected_ratio(m: Tensor, n: Tensor) -> Tensor:
     grown = 1 + 2 * y.exp()[:, None] * shares[..., None, :]
     terms = (shares * diagonal)[..., None, :] / grown
     integrand = terms.sum(-1) * (y - grown.log().sum(-1) / 2).exp()
-    return torch.where(largest[..., 0] > 0, integrand.sum(-1) * step, 0)
+    found = torch.where(largest[..., 0] > 0, integrand.sum(-1) * step, 0)
+    return torch.where(finite, found, torch.nan)
 
 
 def _score(kind: Divergence, m: Tensor, n: Tensor, h: Tensor) -> Tensor:

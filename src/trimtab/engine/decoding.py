@@ -18,6 +18,8 @@ from trimtab.engine.encode import Encoded
 from trimtab.errors import UsageError
 
 ALMOST_ONE = 1 - 1e-9
+MOST_PENALTY = 1000.0
+"""Beyond it a penalised logit may be larger than its type can hold, and then all of them are equal."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Decoding:
         top_k: Draw among so many of the most probable tokens; None among all.
         top_p: Draw among the most probable tokens that hold this share of the probability together; None among all.
         repetition_penalty: Logits of tokens in prompt and answer are divided by it, or multiplied if negative; 1 leaves
-            them as they are. Qwen2.5-VL's checkpoints ask for 1.05.
+            them as they are. From 0.001 to 1000; Qwen2.5-VL's checkpoints ask for 1.05.
         seed: Seed of the draws.
     """
 
@@ -53,7 +55,8 @@ class Decoding:
             UsageError: With the rule and the value.
         """
         _check("temperature", self.temperature, "a finite number from 0 (greedy)", lambda v: v >= 0)
-        _check("repetition_penalty", self.repetition_penalty, "a finite number above 0; 1 leaves off", lambda v: v > 0)
+        within = f"a number from {1 / MOST_PENALTY:g} to {MOST_PENALTY:g}; 1 leaves off"
+        _check("repetition_penalty", self.repetition_penalty, within, lambda v: 1 / MOST_PENALTY <= v <= MOST_PENALTY)
         _check("seed", self.seed, "a whole number", lambda _v: True, Integral)
         if self.top_k is not None:
             _check("top_k", self.top_k, "a whole number from 1, or None", lambda v: v >= 1, Integral)
@@ -156,7 +159,9 @@ class Chooser:
     def kept(self, logits: Tensor) -> Tensor:
         """Return logits at the temperature, minus infinity at tokens that are not drawn from."""
         decoding = self.decoding
-        logits = logits / decoding.temperature
+        # At a tiny temperature the quotient itself is infinite; what matters is how far each is below the largest.
+        below = logits - logits.amax(-1, keepdim=True)
+        logits = (below.double() / decoding.temperature).to(logits.dtype)
         if decoding.top_k is not None and decoding.top_k < logits.shape[-1]:
             logits = logits.masked_fill(logits < logits.topk(decoding.top_k).values[:, -1:], -math.inf)
         if decoding.top_p is not None and decoding.top_p < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trimtab.engine.finite import require_finite
 from trimtab.engine.follow import cached_slots, refuse_thread
 from trimtab.engine.turn import prompt_mask
 from trimtab.errors import UsageError
@@ -63,10 +65,23 @@ def _telling(model: Model, original: Any) -> Callable[..., Any]:
             for follower in followers:
                 follower.calls.append(follower.begin(mask, ids, given.get("past_key_values")))
                 stack.callback(follower.calls.pop)
+            kwargs["logits_processor"] = _with_check(model, kwargs.get("logits_processor"))
             return original(*args, **kwargs, **({} if "attention_mask" in kwargs else {"attention_mask": mask}))
 
     setattr(generate, ORIGINAL, original)
     return generate
+
+
+def _with_check(model: Model, processors: Any) -> Any:
+    """Return the call's logits processors, after one that refuses NaN: choosing among NaN gives some token."""
+    from transformers import LogitsProcessorList
+
+    def check(_ids: Tensor, scores: Tensor) -> Tensor:
+        # Processors before this one may have ruled tokens out by minus infinity.
+        require_finite(model, scores.masked_fill(scores == -math.inf, 0), range(len(scores)))
+        return scores
+
+    return LogitsProcessorList([check, *(processors or ())])
 
 
 def _settings(model: Model, given: dict[str, Any]) -> Callable[[str], Any]:

@@ -14,9 +14,11 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from trimtab.engine.decoding import Chooser, Decoding
+from trimtab.engine.encode import describe
 from trimtab.engine.finite import blame_edits, require_finite
 from trimtab.engine.follow import Follower, engine_drives
 from trimtab.engine.generate import Answers, finish
+from trimtab.engine.memory import out_of_memory, too_large
 from trimtab.engine.passes import Passes, counted
 from trimtab.engine.read import Cost, Read, Readings, StopForward, assemble, reading
 from trimtab.engine.receipt import Receipt
@@ -34,6 +36,7 @@ def run_plainly(model: Model, work: list[Work], read: Read, progress: Callable[[
         logits = None
         inputs = model.family.native_inputs(model.hf, row.prompt.ids, list(row.prompt.pixels))
         with (
+            _room_for(model, row),
             _edited(model, row, readings.receipt) as made,
             reading(model, read) as found,
             suppress(StopForward),
@@ -70,7 +73,7 @@ def generate_plainly(
     for number, row in enumerate(work):
         inputs = model.family.native_inputs(model.hf, row.prompt.ids, list(row.prompt.pixels))
         rule = _ByRule(model, number, Chooser(decoding, [row.prompt], [luck[number]]))
-        with _edited(model, row, answers.receipt) as made, _own_settings(model):
+        with _room_for(model, row), _edited(model, row, answers.receipt) as made, _own_settings(model):
             try:
                 output = cast(Any, model.hf).generate(
                     **inputs, max_new_tokens=max_new_tokens, logits_processor=LogitsProcessorList([rule])
@@ -99,6 +102,21 @@ class _ByRule(LogitsProcessor):
         require_finite(self.model, scores, [self.row])
         chosen = self.chooser(scores)[:, None]
         return scores.new_full(scores.shape, -math.inf).scatter(1, chosen, 0.0)
+
+
+@contextmanager
+def _room_for(model: Model, row: Work) -> Iterator[None]:
+    """Say of a row that does not fit into memory what helps.
+
+    Raises:
+        NotEnoughMemoryError: Memory ran out inside the block.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        raise too_large(model, describe(row.prompt), error) from error
 
 
 @contextmanager

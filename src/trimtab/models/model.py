@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from trimtab.errors import UnsupportedModelError
+from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.media import open_picture
 from trimtab.models.family import Family, Pixels
 from trimtab.models.fingerprint import weights_fingerprint
@@ -63,8 +64,7 @@ class Model:
         """The open ``with applied(...)`` blocks, innermost last; the engine keeps them."""
         self.engine_drives = False
         """True while the engine runs the decoder and applies edits itself."""
-        self.batch_size: int | None = None
-        """Rows of a batch that are known to fit in memory; the engine keeps it."""
+        self._batch_size: int | None = None
         self._pictures = Pictures(self)
 
     def __repr__(self) -> str:
@@ -72,6 +72,17 @@ class Model:
             f"Model({self.name!r}, family={self.family.name!r}, layers={self.n_layers}, heads={self.n_heads}, "
             f"hidden={self.hidden_size}, dtype={str(self.dtype).removeprefix('torch.')}, device={self.device})"
         )
+
+    @property
+    def batch_size(self) -> int | None:
+        """Rows of a batch that are known to fit in memory; None before any is. The engine keeps it."""
+        return self._batch_size
+
+    @batch_size.setter
+    def batch_size(self, rows: int | None) -> None:
+        if rows is not None and (isinstance(rows, bool) or not isinstance(rows, Integral) or rows < 1):
+            raise UsageError(f"`batch_size` of a model must be at least 1, a whole number, or None; got {rows!r}.")
+        self._batch_size = rows
 
     @cached_property
     def text_config(self) -> Any:
