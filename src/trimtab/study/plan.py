@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from trimtab.artifact_checks import check_strength
 from trimtab.data import Item, Items
 from trimtab.data.prompts import MODALITIES, Modality
 from trimtab.errors import UsageError
@@ -34,7 +35,12 @@ SIZES = (
 )
 
 
-STUDY_OPTIONS = ("layers", "strengths", "train_items", "train_tasks")
+STUDY_OPTIONS: dict[str, Any] = {
+    "layers": tuple[int, ...],
+    "strengths": tuple[float, ...],
+    "train_items": int,
+    "train_tasks": tuple[str, ...],
+}
 """Entries of a variant that say what to fit on and where; the others are the method's own options."""
 
 
@@ -57,7 +63,9 @@ class MethodSpec:
         Raises:
             UsageError: Naming what is wrong.
         """
-        check_value("method", f"the variant {self.name!r} in `variants` of Plan", str, self.method)
+        owner = f"the variant {self.name!r} in `variants` of Plan"
+        check_value("method", owner, str, self.method)
+        self._check_study_options(owner)
         try:
             found = METHODS[self.method].targets[0] if self.method in METHODS else MODALITIES[0]
             make_method(self.method, {"target": found, **self.own_options})
@@ -65,6 +73,17 @@ class MethodSpec:
             raise UsageError(
                 f"`variants` of Plan must be methods with options of theirs: {self.name!r}: {error}"
             ) from error
+
+    def _check_study_options(self, owner: str) -> None:
+        for name in STUDY_OPTIONS.keys() & self.options.keys():
+            value = self.options[name]
+            check_value(name, owner, STUDY_OPTIONS[name], value)
+            if not value or name == "train_items" and value < 1:
+                raise UsageError(
+                    f"`{name}` of {owner} must be at least one; got {value!r}; leave it out for the plan's."
+                )
+        for strength in self.options.get("strengths", ()):
+            check_strength(strength, owner)
 
 
 @dataclass(frozen=True)
@@ -154,6 +173,8 @@ class Plan:
             raise UsageError(f"`depths` of Plan must be in 0..1, 1 left out; got {self.depths}.")
         if not self.strengths or any(s <= 0 for s in self.strengths):
             raise UsageError(f"`strengths` of Plan must be above 0; got {self.strengths}.")
+        for strength in self.strengths:
+            check_strength(strength, "Plan")
 
     @property
     def longest_answer(self) -> int:
