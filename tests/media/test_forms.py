@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from tests.media.samples import RAMP, corners, encoded, seen
-from trimtab.errors import DataError, MissingImageError, UsageError
+from trimtab.errors import DataError, MissingImageError, TrimtabError, UsageError
 from trimtab.media import MAX_PIXELS, Picture, open_picture, picture_key
 
 
@@ -230,3 +230,10 @@ def test_what_is_no_file_is_not_read(path, kind):
 def test_what_holds_no_picture_is_refused(value):
     with pytest.raises(UsageError, match="must be a path, bytes, a PIL image or a numpy array; got"):
         open_picture(value)
+
+
+@pytest.mark.parametrize("length", [1_000, 100_000])
+def test_a_picture_in_letters_is_not_quoted_whole(length: int):
+    with pytest.raises(TrimtabError, match="^image data:image/png;base64,a+") as error:
+        open_picture("data:image/png;base64," + "a" * length)
+    assert len(str(error.value)) < 500

@@ -27,6 +27,9 @@ class Source(Protocol):
         ...
 
 
+LONGEST_SHOWN = 300
+"""Characters of a path that an error quotes."""
+
 PictureSource = str | PathLike[str] | bytes | bytearray | memoryview | Image.Image | np.ndarray | Source
 """What ``open_picture`` takes."""
 
@@ -54,7 +57,7 @@ def open_picture(source: PictureSource, name: str | None = None) -> Picture:
         with decoding(name):
             return to_picture(source, name)
     if isinstance(source, str | PathLike):
-        return _open_file(Path(source), name or str(source) or ".")
+        return _open_file(Path(source), name or _shown(str(source)) or ".")
     if isinstance(source, bytes | bytearray | memoryview):
         return _open_encoded(bytes(source), name or "given as bytes")
     if isinstance(source, np.ndarray):
@@ -88,6 +91,11 @@ def _open_file(path: Path, name: str) -> Picture:
         picture, found = to_picture(image, name), os.fstat(file.fileno())
     picture.origin, picture.stamp = path.absolute(), (found.st_mtime_ns, found.st_size)
     return picture
+
+
+def _shown(path: str) -> str:
+    """A path as errors quote it: some users give a whole picture in letters (a ``data:`` address) for a path."""
+    return path if len(path) <= LONGEST_SHOWN else f"{path[:LONGEST_SHOWN]}..."
 
 
 def check_file(path: Path, name: str) -> None:
