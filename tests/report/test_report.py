@@ -106,6 +106,11 @@ def test_tied_rates_may_be_in_the_papers_order(summary):
     assert "in the paper's order, instruction < mean < L2S < AMPS, but for ties: instruction 40.0, mean 70.0" in image
 
 
+def test_where_nothing_collapses_no_method_is_named(summary):
+    rows = [{**r, "collapse": 0.0} for r in summary["rows"]]
+    assert "No reply collapses." in verdicts({**summary, "rows": rows})[0]
+
+
 def test_a_minus_is_a_minus_in_sentences(summary):
     paired = [{**r, "effect": -0.36} for r in summary["paired"]]
     assert "Cohen's g −0.36" in verdicts({**summary, "paired": paired})[0]

@@ -189,6 +189,8 @@ def _moved(model: str, target: str, protocol: str, rows: dict[str, dict[str, Any
     if not others:
         return text
     worst = max(others, key=lambda m: others[m]["collapse"])
+    if not others[worst]["collapse"]:
+        return f"{text} No reply collapses."
     return f"{text} At most {percent(others[worst]['collapse'])} % of replies collapse ({method_name(worst)})."
 
 
