@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -19,7 +20,7 @@ def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch, capsys):
     assert blocks
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (112, 112), "orange").save("cat.png")
-    known: dict[str, object] = {}
+    known: dict[str, Any] = {}
     for block in blocks:
         exec(compile(block.replace(RELEASED, '"pocket-qwen"'), f"{page}.md", "exec"), known)  # noqa: S102
     if page == "check":
