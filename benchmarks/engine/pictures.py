@@ -1,6 +1,6 @@
 """How much memory many pictures take, at the width of Qwen2.5-VL-7B.
 
-    python benchmarks/engine/pictures.py [--pictures 2000] [--answered 300] [--whole-tower]
+    python benchmarks/engine/pictures.py [--pictures 2000] [--answered 100] [--whole-tower]
 
 Writes a checkpoint with random weights and so many pictures of 640 x 480, as COCO has them, and goes through what a run
 does: prompts are made, all of them are planned, all of them are admitted, which encodes every picture, and some are
@@ -73,7 +73,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--pictures", type=int, default=2000)
-    parser.add_argument("--answered", type=int, default=300)
+    parser.add_argument("--answered", type=int, default=100)
     parser.add_argument("--whole-tower", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
