@@ -181,7 +181,8 @@ def test_quantised_weights_are_refused_with_what_to_do(folder, said):
         load(folder)
 
 
-def test_fp8_weights_are_turned_back_into_plain_ones(folder):
+@pytest.mark.parametrize("plain", [torch.float32, torch.bfloat16])
+def test_fp8_weights_are_turned_back_into_plain_ones(folder, plain):
     blocks = {}
 
     def quantise(weights):
@@ -191,7 +192,7 @@ def test_fp8_weights_are_turned_back_into_plain_ones(folder):
             blocks[name] = (w / scale).to(torch.float8_e4m3fn).float() * scale
             weights[name] = (w / scale).to(torch.float8_e4m3fn)
             weights[name.replace("weight", "weight_scale_inv")] = scale.reshape(1, 1)
-        return weights
+        return {n: w.to(plain) if w.dtype == torch.float32 and "scale_inv" not in n else w for n, w in weights.items()}
 
     edit_weights(folder, quantise)
     kept = ["visual", "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "down_proj", "lm_head"]
@@ -207,6 +208,7 @@ def test_fp8_weights_are_turned_back_into_plain_ones(folder):
     )
     model = load(folder, dtype="float32")
     assert model.report.quantization == "fp8"
+    assert {p.dtype for p in model.hf.parameters()} == {torch.float32}
     loaded = cast(Any, model.layers[2]).mlp.up_proj.weight
     torch.testing.assert_close(loaded, blocks["model.layers.2.mlp.up_proj.weight"], rtol=1e-2, atol=1e-3)
 

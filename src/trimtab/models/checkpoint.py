@@ -160,6 +160,7 @@ def load_weights(source: Source, config: Any, used: torch.dtype | str, **placing
     """
     from transformers import AutoModelForImageTextToText
 
+    was_quantised = getattr(config, "quantization_config", None) is not None
     with reading(source):
         check_files(source)
         hf, info = cast(Any, AutoModelForImageTextToText).from_pretrained(
@@ -179,7 +180,17 @@ def load_weights(source: Source, config: Any, used: torch.dtype | str, **placing
         unexpected=info["unexpected_keys"],
         mismatched=info["mismatched_keys"],
     )
+    if was_quantised:
+        _to_one_type(hf, used)
     return hf
+
+
+def _to_one_type(hf: Any, used: torch.dtype | str) -> None:
+    """Give all weights one type; what was turned back into plain weights has that of the checkpoint's other parts."""
+    dtype = used if isinstance(used, torch.dtype) else hf.get_input_embeddings().weight.dtype
+    for parameter in hf.parameters():
+        if parameter.is_floating_point() and not parameter.is_meta:
+            parameter.data = parameter.data.to(dtype)
 
 
 def untied(hf: Any, path: str) -> tuple[str, ...]:
