@@ -102,3 +102,10 @@ def test_reads_blocks_and_models_of_wrong_kinds(model: Model):
     with pytest.raises(UsageError, match="`model` of run must be a model that trimtab.load returned; got a str"):
         run("pocket-qwen", [PROMPT])
     assert not model.ambient
+
+
+def test_an_unknown_argument_is_named_with_what_there_is(model: Model):
+    with pytest.raises(UsageError, match=r"`temperature` is no argument of generate.*decoding=Decoding\(...\)"):
+        generate(model, PROMPT, temperature=0.7)  # pyright: ignore[reportCallIssue]
+    with pytest.raises(UsageError, match="`batch` is no argument of run, which takes model, rows, read"):
+        run(model, PROMPT, batch=2)  # pyright: ignore[reportCallIssue]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,9 +20,15 @@ T = TypeVar("T")
 
 def exclusive(function: Callable[P, T]) -> Callable[P, T]:
     """Let a function, whose first argument is a model, run for one thread at a time; see ``held``."""
+    known = inspect.signature(function).parameters
 
     @functools.wraps(function)
     def alone(*args: P.args, **kwargs: P.kwargs) -> T:
+        if unknown := [name for name in kwargs if name not in known]:
+            hint = "; give sampling as decoding=Decoding(...)" if "decoding" in known else ""
+            raise UsageError(
+                f"`{unknown[0]}` is no argument of {function.__name__}, which takes {', '.join(known)}{hint}."
+            )
         if not args and "model" not in kwargs:
             return function(*args, **kwargs)  # Python says best which arguments are missing
         model = args[0] if args else kwargs["model"]
