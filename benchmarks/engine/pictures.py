@@ -1,6 +1,6 @@
 """How much memory many pictures take, at the width of Qwen2.5-VL-7B.
 
-    python benchmarks/engine/pictures.py [--pictures 2000] [--answered 100] [--whole-tower]
+    python benchmarks/engine/pictures.py [--pictures 2000] [--answered 100] [--batch-size N] [--whole-tower]
 
 Writes a checkpoint with random weights and so many pictures of 640 x 480, as COCO has them, and goes through what a run
 does: prompts are made, all of them are planned, all of them are admitted, which encodes every picture, and some are
@@ -74,17 +74,20 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--pictures", type=int, default=2000)
     parser.add_argument("--answered", type=int, default=100)
+    parser.add_argument("--batch-size", type=int, help="rows of a batch; as many as fit if left out")
     parser.add_argument("--whole-tower", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        measure(Path(folder), options.pictures, options.answered, SHALLOW if options.whole_tower else CHEAP)
+        sizes = SHALLOW if options.whole_tower else CHEAP
+        measure(Path(folder), options.pictures, options.answered, options.batch_size, sizes)
 
 
-def measure(folder: Path, number: int, answered: int, sizes: dict[str, int]) -> None:
+def measure(folder: Path, number: int, answered: int, batch_size: int | None, sizes: dict[str, int]) -> None:
     """Go through the steps of a run."""
     paths = write_pictures(folder, number)
     realistic_checkpoint(folder / "model", "qwen2.5-vl-7b", sizes=sizes)
     model = tt.load(folder / "model", check=False)
+    model.batch_size = batch_size
     tt.run(model, tt.Prompt("What is it?", paths[0], "A dog."))
     model.forget_images()
     weights = sum(p.numel() * p.element_size() for p in model.hf.parameters())
