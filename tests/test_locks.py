@@ -59,7 +59,7 @@ def test_the_lock_of_a_dead_process_is_taken_over(tmp_path, holder, how):
 def test_a_stale_lock_of_a_number_that_lives_again_is_taken_over(tmp_path):
     (tmp_path / LOCK).write_text(json.dumps({"pid": os.getppid(), "host": locks.host_name(), "since": "long ago"}))
     with FolderLock(tmp_path):
-        pass
+        assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
 
 
 def test_the_thread_that_holds_it_may_take_it_again_and_another_may_not(tmp_path):

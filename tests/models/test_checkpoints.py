@@ -163,56 +163,6 @@ def test_an_unembedding_beside_tied_embeddings_is_said(tmp_path, differs):
     assert torch.equal(cast(Any, model.lm_head).weight, sign * model.embedding.weight)
 
 
-QUANTISED = [
-    {"quant_method": "awq", "bits": 4},
-    {"quant_method": "gptq", "bits": 4},
-    {"quant_method": "bitsandbytes", "load_in_4bit": True},
-    {"load_in_8bit": True},
-    {"quant_method": "compressed-tensors"},
-    {"quant_method": "nonesuch"},
-]
-
-
-@pytest.mark.parametrize("said", QUANTISED)
-def test_quantised_weights_are_refused_with_what_to_do(folder, said):
-    edit(folder, "config.json", quantization_config=said)
-    method = said.get("quant_method", "bitsandbytes")
-    with pytest.raises(UnsupportedModelError, match=rf"is quantised by {method}; load the checkpoint it was made from"):
-        load(folder)
-
-
-@pytest.mark.parametrize("plain", [torch.float32, torch.bfloat16])
-def test_fp8_weights_are_turned_back_into_plain_ones(folder, plain):
-    blocks = {}
-
-    def quantise(weights):
-        for name in [n for n in weights if ".mlp.up_proj.weight" in n and "visual" not in n]:
-            w = weights[name]
-            scale = w.abs().amax() / 448
-            blocks[name] = (w / scale).to(torch.float8_e4m3fn).float() * scale
-            weights[name] = (w / scale).to(torch.float8_e4m3fn)
-            weights[name.replace("weight", "weight_scale_inv")] = scale.reshape(1, 1)
-        return {n: w.to(plain) if w.dtype == torch.float32 and "scale_inv" not in n else w for n, w in weights.items()}
-
-    edit_weights(folder, quantise)
-    kept = ["visual", "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "down_proj", "lm_head"]
-    edit(
-        folder,
-        "config.json",
-        quantization_config={
-            "quant_method": "fp8",
-            "activation_scheme": "dynamic",
-            "weight_block_size": [128, 128],
-            "modules_to_not_convert": kept,
-        },
-    )
-    model = load(folder, dtype="float32")
-    assert model.report.quantization == "fp8"
-    assert {p.dtype for p in model.hf.parameters()} == {torch.float32}
-    loaded = cast(Any, model.layers[2]).mlp.up_proj.weight
-    torch.testing.assert_close(loaded, blocks["model.layers.2.mlp.up_proj.weight"], rtol=1e-2, atol=1e-3)
-
-
 def test_gguf_is_refused_with_what_to_do(tmp_path):
     (tmp_path / "model-q4.gguf").write_bytes(b"GGUF")
     for name in (tmp_path, tmp_path / "model-q4.gguf"):
