@@ -156,3 +156,12 @@ def test_a_run_killed_at_its_first_write_can_begin_again(tmp_path):
     (tmp_path / "run" / ".config.yaml.elsewhere.1.0123abcd.part").write_text("half")
     with RunFolder(tmp_path / "run", {"seed": 0}) as folder:
         assert folder.steps() == {}
+
+
+def test_another_configuration_is_named_by_the_field_that_differs(tmp_path):
+    RunFolder(tmp_path / "run", {"plan": {"seed": 0, "sizes": {"train": 4, "rate": float("nan")}}}).close()
+    same = {"plan": {"seed": 0, "sizes": {"train": 4, "rate": float("nan")}}}
+    RunFolder(tmp_path / "run", same).close()
+    other = {"plan": {"seed": 0, "sizes": {"train": 5, "rate": float("nan")}}}
+    with pytest.raises(RunFolderError, match=r"has plan\.sizes\.train=4, this run has plan\.sizes\.train=5"):
+        RunFolder(tmp_path / "run", other)

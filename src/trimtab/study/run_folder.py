@@ -206,11 +206,22 @@ def _read_config(path: Path) -> Any:
 
 
 def _check_same(path: Path, found: Any, wanted: dict[str, Any]) -> None:
-    if found == wanted:
+    different = _difference("", found if isinstance(found, dict) else {}, wanted)
+    if different is None:
         return
-    theirs = found if isinstance(found, dict) else {}
-    key = next(k for k in [*wanted, *theirs, ""] if theirs.get(k) != wanted.get(k) or k == "")
+    name, theirs, ours = different
     raise RunFolderError(
-        f"`out` must be a new folder or one of the same configuration; {path} has {key}={theirs.get(key)!r:.300}, this "
-        f"run has {key}={wanted.get(key)!r:.300}; choose another folder, or delete that one."
+        f"`out` must be a new folder or one of the same configuration; {path} has {name}={theirs!r:.300}, this "
+        f"run has {name}={ours!r:.300}; choose another folder, or delete that one."
     )
+
+
+def _difference(name: str, theirs: Any, ours: Any) -> tuple[str, Any, Any] | None:
+    """Return the first field that differs, with its full name and both values; None if none does."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in {**ours, **theirs}:
+            found = _difference(f"{name}.{key}" if name else str(key), theirs.get(key), ours.get(key))
+            if found is not None:
+                return found
+        return None
+    return None if theirs == ours or repr(theirs) == repr(ours) else (name, theirs, ours)  # NaN is itself here
