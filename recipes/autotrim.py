@@ -7,7 +7,7 @@ Prints, for each target, how often the target is followed and how much is broken
 
 import trimtab as tt
 from trimtab.steering import Autotrim, DropModality, TrainingSet
-from trimtab.study import choose_items, control_rates, evaluate_controls, joint_controls, records
+from trimtab.studies import choose_items, control_rates, evaluate_controls, joint_controls, records
 
 model = tt.load("pocket-qwen")
 half = model.n_layers // 2

@@ -16,10 +16,10 @@ import yaml
 
 import trimtab as tt
 from trimtab.interference import AttackConfig, DiagnosisConfig, HardenConfig, LoraConfig
-from trimtab.interference.harden import SEEN
+from trimtab.interference.hardening import SEEN
 from trimtab.report.interference import interference_verdicts, write_interference_report
-from trimtab.study import choose_items
-from trimtab.study.interference import InterferencePlan, read_interference, run_interference
+from trimtab.studies import choose_items
+from trimtab.studies.interference import InterferencePlan, read_interference, run_interference
 
 
 def main(settings: dict) -> None:

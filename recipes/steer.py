@@ -7,9 +7,9 @@ Copy it and put in your own model and data: any folder or Hub id of a supported 
 """
 
 import trimtab as tt
-from trimtab.data.prompts import prompt_for
+from trimtab.items.prompts import prompt_for
 from trimtab.steering import answer, tune
-from trimtab.study import choose_items
+from trimtab.studies import choose_items
 
 MODEL, DATA, TARGET = "pocket-qwen", "pocket-mc2", "image"
 

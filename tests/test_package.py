@@ -34,24 +34,6 @@ def test_every_public_name_says_how_it_is_called(name):
     assert doc.splitlines()[0] in shown
 
 
-def test_help_of_contribution_is_that_of_the_function():
-    from trimtab.contribution import contribution  # noqa: PLC0415
-
-    shown = pydoc.plain(pydoc.render_doc(trimtab.contribution))
-    assert f"contribution{inspect.signature(contribution)}" in shown
-    assert "Raises:" in shown
-    assert inspect.signature(trimtab.contribution) == inspect.signature(contribution)
-
-
-def test_contribution_can_be_called_whatever_was_imported_first():
-    import trimtab.contribution  # noqa: PLC0415
-    import trimtab.steering  # noqa: F401, PLC0415
-
-    assert callable(trimtab.contribution)
-    with pytest.raises(TypeError, match="missing 2 required"):
-        trimtab.contribution()  # pyright: ignore[reportCallIssue]
-
-
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         trimtab.nonsense  # pyright: ignore[reportAttributeAccessIssue]

@@ -20,9 +20,9 @@ from typing import NamedTuple
 from width7 import made_up
 
 import trimtab as tt
-from trimtab.study.checking import JOBS, Trial
-from trimtab.study.checking.peak import Peak
-from trimtab.study.checking.prompts import prompt_sizes
+from trimtab.checking import JOBS, Trial
+from trimtab.checking.peak import Peak
+from trimtab.checking.prompts import prompt_sizes
 from trimtab.testing import realistic_checkpoint
 
 

@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import psutil
 
-from trimtab.data import ImageBytes, Item, Items, write_items
+from trimtab.items import ImageBytes, Item, Items, write_items
 from trimtab.testing import picture, realistic_checkpoint
 
 RELEASES = ("qwen2.5-vl-7b", "llava-1.5-7b")

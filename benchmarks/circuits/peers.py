@@ -29,7 +29,7 @@ from torch import Tensor
 
 from trimtab import Model, Row, load, read_items, run
 from trimtab.circuits import Case, Cases, Head, build_cases, every_head
-from trimtab.study import choose_items
+from trimtab.studies import choose_items
 
 WRONG = 1e-3
 Way = Callable[[Case], Tensor]

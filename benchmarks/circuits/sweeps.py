@@ -22,7 +22,7 @@ import torch
 from trimtab import Model, Row, ScaleHeads, load, read_items, run
 from trimtab.circuits import EDGES, Cases, build_cases, every_head, window
 from trimtab.engine import BlockAttention, Readings
-from trimtab.study import choose_items
+from trimtab.studies import choose_items
 
 ROUNDS = 3
 EDGE_NAMES = ("image to instruction", "context to instruction", "image to last", "instruction to last")

@@ -11,11 +11,11 @@ import numpy as np
 from benchmarks.contribution.variants import ALL, READINGS, RELATIVES
 
 from trimtab import Item, Model, load
-from trimtab.contribution import ContributionConfig, Contributions, Method, agreement, contribution
+from trimtab.contribution import MCS, Contributions, Method, agreement, measure
 from trimtab.contribution.ranks import auroc, spearman
-from trimtab.data.prompts import INSTRUCTIONS, MODALITIES
+from trimtab.items.prompts import INSTRUCTIONS, MODALITIES
 from trimtab.steering import Instruction, MeanDifference, NoSteering, TrainingSet, default_layer, tune
-from trimtab.study import contribution_rates, evaluate, records
+from trimtab.studies import contribution_rates, evaluate, records
 
 Labels = dict[str, str]
 """The modality each item's answer follows, by the item's id."""
@@ -28,7 +28,7 @@ def by_task(model: Model, items: Sequence[Item], method: Method) -> list[dict[st
     """Average the visual ratio by task, without an instruction and under each (Figures 4 and 5 of AMPS)."""
     rows = []
     for name, sentence in {"none": None, **INSTRUCTIONS}.items():
-        found = contribution(model, items, instruction=sentence, config=method)
+        found = measure(model, items, instruction=sentence, method=method)
         rows += [{"instruction": name, **row} for row in contribution_rates(found.rows())]
     return rows
 
@@ -37,10 +37,10 @@ def under_instructions(model: Model, items: Sequence[Item], method: Method) -> l
     """Test, item by item, whether an instruction moves the visual ratio: the Wilcoxon test and effect sizes."""
     from scipy.stats import wilcoxon
 
-    plain = _ratios(contribution(model, items, config=method))
+    plain = _ratios(measure(model, items, method=method))
     rows = []
     for modality in MODALITIES:
-        told = _ratios(contribution(model, items, instruction=INSTRUCTIONS[modality], config=method))
+        told = _ratios(measure(model, items, instruction=INSTRUCTIONS[modality], method=method))
         shared = [i for i in plain if i in told]
         moved = np.array([told[i] - plain[i] for i in shared])
         rows.append(
@@ -110,7 +110,7 @@ def foretold(ratios: Mapping[str, dict[str, float]], wanted: Mapping[str, dict[s
 
 def all_ratios(model: Model, items: Sequence[Item]) -> dict[str, dict[str, float]]:
     """Measure the items by every reading and relative."""
-    return {name: _ratios(contribution(model, items, config=method)) for name, method in ALL.items()}
+    return {name: _ratios(measure(model, items, method=method)) for name, method in ALL.items()}
 
 
 def agreements(model: Model, items: Sequence[Item]) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def precision(name: str, items: Sequence[Item]) -> list[dict[str, Any]]:
     exact, low = load(name), load(name, dtype="bfloat16")
     rows = []
     for method in ("default", "paper", "ce", "kl", "ce limit"):
-        a, b = (_ratios(contribution(m, items, config=READINGS[method])) for m in (exact, low))
+        a, b = (_ratios(measure(m, items, method=READINGS[method])) for m in (exact, low))
         shared = [i for i in a if i in b]
         both = np.array([[a[i], b[i]] for i in shared])
         rows.append(
@@ -144,12 +144,12 @@ def precision(name: str, items: Sequence[Item]) -> list[dict[str, Any]]:
 def variance(model: Model, items: Sequence[Item], seeds: int = 5) -> list[dict[str, Any]]:
     """Compare how much the ratio moves from seed to seed, and what an item costs, by number of draws and by limit."""
     rows = []
-    base = ContributionConfig(divergence="kl", estimator="sampled", sigmas=(0.1,))
+    base = MCS(divergence="kl", estimator="sampled", sigmas=(0.1,))
     ways = {f"{d} draws": replace(base, draws=d) for d in (1, 2, 4, 16)} | {"limit": READINGS["default"]}
     for name, config in ways.items():
         started, by_seed = time.perf_counter(), []
         for seed in range(seeds):
-            by_seed.append([c.ratio for c in contribution(model, items, config=replace(config, seed=seed))])  # pyright: ignore
+            by_seed.append([c.ratio for c in measure(model, items, method=replace(config, seed=seed))])  # pyright: ignore
         passed = time.perf_counter() - started
         spread = float(np.std(by_seed, axis=0, ddof=1).mean())
         rows.append({"way": name, "spread": spread, "seconds": passed / (seeds * len(items))})

@@ -22,19 +22,19 @@ from typing import Any
 import torch
 
 from trimtab import Model, Prompt, load
-from trimtab.contribution import ContributionConfig
+from trimtab.contribution import MCS
 from trimtab.contribution.mcs import score_questions
 from trimtab.contribution.method import Question
 from trimtab.contribution.noise import standard_normal
 from trimtab.contribution.spans import segment
-from trimtab.data import Item
-from trimtab.data.prompts import MODALITIES
 from trimtab.engine import Encoded, Piece, encode, prefill
-from trimtab.models.load import from_parts
+from trimtab.items import Item
+from trimtab.items.prompts import MODALITIES
+from trimtab.models.loading import from_parts
 from trimtab.testing import picture
 
-SAMPLED = ContributionConfig.paper()
-LIMIT = ContributionConfig(estimator="limit", divergence="kl")
+SAMPLED = MCS.paper()
+LIMIT = MCS(estimator="limit", divergence="kl")
 SIZE = (112, 112)
 WORDS = "the dog sleeps on the red sofa while two cats play with a ball in the garden and nobody looks at them "
 
@@ -80,7 +80,7 @@ def random_model() -> Model:
     return from_parts(hf, small.tokenizer, small.image_processor, small.chat_template, name="random-300M")
 
 
-def naive(model: Model, prompt: Encoded, config: ContributionConfig, perturbations: int) -> list[float]:
+def naive(model: Model, prompt: Encoded, config: MCS, perturbations: int) -> list[float]:
     """Score the first perturbations one at a time, as Algorithm 1 is written."""
     scores = []
     for modality in MODALITIES:
@@ -129,7 +129,7 @@ def compare(model: Model, length: int, items: int, rounds: int, naive_perturbati
     several = [asked] * items
     total = len(MODALITIES) * len(SAMPLED.sigmas) * SAMPLED.draws
 
-    def once(config: ContributionConfig, questions: list[Question]) -> Callable[[], object]:
+    def once(config: MCS, questions: list[Question]) -> Callable[[], object]:
         return lambda: score_questions(model, questions, config)
 
     def one_prefill() -> None:

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from benchmarks.contribution.variants import READINGS, RELATIVES
 
-from trimtab.contribution import ContributionConfig, Method, contribution
+from trimtab.contribution import MCS, Method, measure
 from trimtab.contribution.ranks import spearman
 from trimtab.contribution.spans import segment
-from trimtab.data import ImageBytes, Item
-from trimtab.data.prompts import prompt_for
 from trimtab.engine import encode
+from trimtab.items import ImageBytes, Item
+from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.testing import TINY_FAMILIES, picture, planted_model, tiny_model
 
@@ -27,7 +27,7 @@ CONTEXTS = (
     "two cats play with a ball in the garden while a dog sleeps on the sofa",
     "the animal is happy",
 )
-VALUES = ContributionConfig(estimator="limit", divergence="kl", entries="values", top_tokens=400)
+VALUES = MCS(estimator="limit", divergence="kl", entries="values", top_tokens=400)
 PLANTED: dict[str, Method] = {
     "kl values": VALUES,
     **{name: READINGS[name] for name in ("default", "paper", "ce", "kl", "ce reversed", "kl by token")},
@@ -60,7 +60,7 @@ def planted() -> dict[str, Any]:
 
 
 def _mean_ratio(model: Model, method: Method) -> float:
-    return float(np.mean([c.ratio for c in contribution(model, items(), config=method)]))
+    return float(np.mean([c.ratio for c in measure(model, items(), method=method)]))
 
 
 def _expected(model: Model, weight: float) -> float:
@@ -80,7 +80,7 @@ def token_counts() -> list[dict[str, Any]]:
     for side in (56, 84, 112):
         item = items(1, side)[0]
         tokens = len(segment(encode(model, prompt_for(item)), "image"))
-        scores = {n: contribution(model, [item], config=replace(VALUES, normalise=n))[0] for n in ("none", "tokens")}
+        scores = {n: measure(model, [item], method=replace(VALUES, normalise=n))[0] for n in ("none", "tokens")}
         rows.append({"tokens": tokens, "image": scores["none"].image, "by_token": scores["tokens"].image})
     return rows
 
@@ -90,8 +90,8 @@ def sigma_laws() -> dict[str, Any]:
     model = _exact()
     curves = {}
     for kind in ("ce", "ce_reversed", "kl", "kl_reversed", "js", "probability"):
-        configs = [ContributionConfig(divergence=kind, estimator="sampled", sigmas=(s,), draws=16) for s in SIGMAS]
-        curves[kind] = [contribution(model, items(1), config=c)[0].image for c in configs]
+        configs = [MCS(divergence=kind, estimator="sampled", sigmas=(s,), draws=16) for s in SIGMAS]
+        curves[kind] = [measure(model, items(1), method=c)[0].image for c in configs]
     slopes = {kind: _slope(SIGMAS[:4], curve[:4]) for kind, curve in curves.items()}
     return {"sigmas": SIGMAS, "curves": curves, "slopes": slopes}
 
@@ -99,20 +99,17 @@ def sigma_laws() -> dict[str, Any]:
 def convergence(draws: int = 16, seeds: int = 12) -> dict[str, Any]:
     """Compare the sampled KL score with its limit as sigma falls, and their spread over seeds."""
     model = _exact()
-    limit = contribution(model, items(1), config=ContributionConfig(estimator="limit", divergence="kl", top_tokens=400))
+    limit = measure(model, items(1), method=MCS(estimator="limit", divergence="kl", top_tokens=400))
     rows = []
     for sigma in SIGMAS:
         configs = [
-            ContributionConfig(divergence="kl", estimator="sampled", sigmas=(sigma,), draws=draws, seed=s)
-            for s in range(seeds)
+            MCS(divergence="kl", estimator="sampled", sigmas=(sigma,), draws=draws, seed=s) for s in range(seeds)
         ]
-        scores = np.array([contribution(model, items(1), config=c)[0].image for c in configs])
+        scores = np.array([measure(model, items(1), method=c)[0].image for c in configs])
         error = float(scores.std(ddof=1) / seeds**0.5)
         rows.append({"sigma": sigma, "mean": float(scores.mean()), "error": error, "one": float(scores.std(ddof=1))})
-    known = ContributionConfig(estimator="limit", divergence="kl")
-    few = {
-        k: contribution(model, items(1), config=replace(known, top_tokens=k))[0].image for k in (2, 4, 8, 16, 32, 64)
-    }
+    known = MCS(estimator="limit", divergence="kl")
+    few = {k: measure(model, items(1), method=replace(known, top_tokens=k))[0].image for k in (2, 4, 8, 16, 32, 64)}
     return {"limit": limit[0].image, "rows": rows, "draws": draws, "seeds": seeds, "top_tokens": few}
 
 

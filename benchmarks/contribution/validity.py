@@ -22,7 +22,7 @@ from benchmarks.contribution.variants import READINGS, RELATIVES
 
 from trimtab import __version__, load, read_items
 from trimtab.files import write_whole
-from trimtab.study import choose_items
+from trimtab.studies import choose_items
 
 NUMBERS, PAGE, IMAGES = "contribution_validity.json", "contribution_validity.md", "images/contribution"
 UNDER_INSTRUCTIONS = ("default", "paper", "ce", "ce limit", "kl context")

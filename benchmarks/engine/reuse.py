@@ -17,8 +17,8 @@ from collections.abc import Callable
 import torch
 
 from trimtab import AddVector, Model, Read, Row, load, read_items, run
-from trimtab.data.prompts import INSTRUCTIONS, prompt_for
 from trimtab.engine import Prompt, Readings
+from trimtab.items.prompts import INSTRUCTIONS, prompt_for
 
 ROUNDS = 3
 

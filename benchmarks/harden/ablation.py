@@ -14,8 +14,8 @@ from typing import Any
 
 from trimtab.cli.console import print_line, print_table, progress_bars
 from trimtab.interference import HardenConfig
-from trimtab.interference.harden import VARIANTS
-from trimtab.study.interference import AblationPlan, read_ablation, run_ablation
+from trimtab.interference.hardening import VARIANTS
+from trimtab.studies.interference import AblationPlan, read_ablation, run_ablation
 
 CUTS = ("clean", "worst seen", "mean seen", "worst unseen", "mean unseen")
 

@@ -19,11 +19,11 @@ import torch
 
 from trimtab import load, read_items
 from trimtab.interference import AttackConfig, HardenConfig
-from trimtab.interference.harden import StepCost
-from trimtab.interference.harden.objective import Objective
-from trimtab.interference.harden.rows import written_letters
-from trimtab.interference.harden.schedule import Group, Schedule
-from trimtab.interference.harden.weights import trainable
+from trimtab.interference.hardening import StepCost
+from trimtab.interference.hardening.objective import Objective
+from trimtab.interference.hardening.rows import written_letters
+from trimtab.interference.hardening.schedule import Group, Schedule
+from trimtab.interference.hardening.weights import trainable
 
 PLAIN = HardenConfig(consistency="none", attack=None)
 OBJECTIVES = {

@@ -19,11 +19,11 @@ from typing import Any
 import torch
 
 from trimtab import Model, Row, generate, load, read_items
-from trimtab.data.prompts import prompt_for
 from trimtab.engine import Prompt
 from trimtab.errors import UnsupportedMethodError
+from trimtab.items.prompts import prompt_for
 from trimtab.steering import METHODS, Artifact, TrainingSet, answer, default_layer
-from trimtab.study import choose_items, counted
+from trimtab.studies import choose_items, counted
 
 TOKENS = 8
 TRAIN_ITEMS = 64

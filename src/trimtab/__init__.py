@@ -4,7 +4,7 @@
 
     model = tt.load("pocket-qwen")
     test = tt.read_items("pocket-mc2:test")
-    scores = tt.contribution(model, test)
+    scores = tt.measure(model, test)
 
 Names are imported on first use, so ``import trimtab`` loads neither torch nor transformers.
 """
@@ -16,11 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trimtab.circuits import HeadSet as HeadSet
     from trimtab.circuits import load_head_set as load_head_set
-    from trimtab.contribution import contribution as contribution
-    from trimtab.data import Item as Item
-    from trimtab.data import judge as judge
-    from trimtab.data import read_items as read_items
-    from trimtab.data import write_items as write_items
+    from trimtab.contribution import measure as measure
     from trimtab.engine import AddVector as AddVector
     from trimtab.engine import BlockAttention as BlockAttention
     from trimtab.engine import Decoding as Decoding
@@ -36,6 +32,10 @@ if TYPE_CHECKING:
     from trimtab.interference import HardenConfig as HardenConfig
     from trimtab.interference import diagnose as diagnose
     from trimtab.interference import harden as harden
+    from trimtab.items import Item as Item
+    from trimtab.items import judge as judge
+    from trimtab.items import read_items as read_items
+    from trimtab.items import write_items as write_items
     from trimtab.models import Model as Model
     from trimtab.models import load as load
     from trimtab.report import write_report as write_report
@@ -46,14 +46,14 @@ if TYPE_CHECKING:
     from trimtab.steering import MeanDifference as MeanDifference
     from trimtab.steering import NoSteering as NoSteering
     from trimtab.steering import load_artifact as load_artifact
-    from trimtab.study import evaluate as evaluate
+    from trimtab.studies import evaluate as evaluate
 
 __version__ = version("trimtab")
 
 _HOMES = {
     "circuits": ["HeadSet", "load_head_set"],
-    "contribution": ["contribution"],
-    "data": ["Item", "judge", "read_items", "write_items"],
+    "contribution": ["measure"],
+    "items": ["Item", "judge", "read_items", "write_items"],
     "engine": [
         "AddVector",
         "BlockAttention",
@@ -72,7 +72,7 @@ _HOMES = {
     "models": ["Model", "load"],
     "report": ["write_report"],
     "steering": ["AMPS", "L2S", "Autotrim", "Instruction", "MeanDifference", "NoSteering", "load_artifact"],
-    "study": ["evaluate"],
+    "studies": ["evaluate"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -97,7 +97,6 @@ __all__ = [
     "ScaleHeads",
     "__version__",
     "applied",
-    "contribution",
     "diagnose",
     "evaluate",
     "generate",
@@ -107,6 +106,7 @@ __all__ = [
     "load",
     "load_artifact",
     "load_head_set",
+    "measure",
     "read_items",
     "run",
     "write_items",

@@ -7,7 +7,7 @@ import pytest
 from PIL.Image import Image
 
 from trimtab.circuits import Cases, TaskConfig, build_cases
-from trimtab.data import ImageBytes, Item
+from trimtab.items import ImageBytes, Item
 from trimtab.models import Model
 from trimtab.testing import picture
 from trimtab.testing.planted_circuit import COLOURS, CONTEXT, INSTRUCTIONS, QUESTION, colour_picture, planted_circuit

@@ -14,9 +14,9 @@ from trimtab.circuits.flow import EDGES, Edge, window
 from trimtab.circuits.gradient import gradient_gates
 from trimtab.circuits.heads import mean_norms, mean_outputs
 from trimtab.circuits.readouts import intact, label, margin
-from trimtab.data.prompts import opposite, prompt_for
 from trimtab.engine import BlockAttention, Encoded, Prompt, Read, ReplaceHeads, Row, ScaleHeads, encode, run
 from trimtab.errors import UsageError
+from trimtab.items.prompts import opposite, prompt_for
 
 SCOPES = [("last",), ("instruction", "last"), ("all",)]
 

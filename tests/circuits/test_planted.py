@@ -23,9 +23,9 @@ from trimtab.circuits import (
     try_conditions,
 )
 from trimtab.circuits.flow import ANCHOR
-from trimtab.study.circuits.claims import sparse_heads
-from trimtab.study.circuits.summary import condition_rates
-from trimtab.study.records import records
+from trimtab.studies.circuits.claims import sparse_heads
+from trimtab.studies.circuits.summary import condition_rates
+from trimtab.studies.kit.records import records
 from trimtab.testing.planted_circuit import (
     IMAGE_TRANSFER_HEAD,
     INSTRUCTIONS,

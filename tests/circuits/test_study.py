@@ -11,11 +11,11 @@ from pandas import read_parquet
 from tests.circuits.conftest import conflict
 from tests.contribution.items import conflict_items, image
 from trimtab.circuits import load_head_set
-from trimtab.data.prompts import INSTRUCTIONS
 from trimtab.errors import RunFolderError, UsageError
+from trimtab.items.prompts import INSTRUCTIONS
 from trimtab.models import Model
 from trimtab.report.circuits import write_circuits_report
-from trimtab.study.circuits import CircuitsPlan, answer_claims, read_circuits, run_circuits
+from trimtab.studies.circuits import CircuitsPlan, answer_claims, read_circuits, run_circuits
 from trimtab.testing import tiny_model
 from trimtab.testing.planted_circuit import COLOURS, CONTEXT, QUESTION, ROUTING_HEAD, colour_picture, planted_circuit
 
@@ -166,7 +166,7 @@ def test_the_command_line_writes_everything(model, tmp_path, monkeypatch):
 
     import trimtab
     from trimtab.cli import app
-    from trimtab.data import Items, write_items
+    from trimtab.items import Items, write_items
 
     monkeypatch.setitem(INSTRUCTIONS, "image", "trust the picture .")
     monkeypatch.setitem(INSTRUCTIONS, "text", "trust the passage .")
@@ -184,7 +184,7 @@ def test_the_command_line_writes_everything(model, tmp_path, monkeypatch):
 def test_a_head_set_is_evaluated_beside_steering_methods_and_combined_with_them(model):
     from trimtab.circuits import HeadSet
     from trimtab.steering import NoSteering
-    from trimtab.study import evaluate
+    from trimtab.studies import evaluate
 
     plain = NoSteering(target="image").fit(model, [])
     told = {"instruction": "trust the picture .", "scope": "last"}
@@ -202,7 +202,7 @@ def test_a_head_set_is_evaluated_beside_steering_methods_and_combined_with_them(
 def test_any_artifact_is_loaded_from_its_folder(run, model, tmp_path):
     from trimtab.circuits import HeadSet
     from trimtab.steering import Artifact, NoSteering
-    from trimtab.study.artifacts import load_any_artifact
+    from trimtab.studies.steering.artifacts import load_any_artifact
 
     assert isinstance(load_any_artifact(run / "artifacts" / "heads-text", model), HeadSet)
     folder = NoSteering(target="text").fit(model, []).save(tmp_path / "none")

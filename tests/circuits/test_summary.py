@@ -2,8 +2,8 @@
 
 import pytest
 
-from trimtab.study.circuits import answer_claims
-from trimtab.study.circuits.claims import (
+from trimtab.studies.circuits import answer_claims
+from trimtab.studies.circuits.claims import (
     Claim,
     no_direct_path,
     repair,
@@ -11,7 +11,14 @@ from trimtab.study.circuits.claims import (
     shallow_transfer,
     sparse_heads,
 )
-from trimtab.study.circuits.summary import condition_rates, deep_sums, flow_curves, layer_curves, perplexities, recovery
+from trimtab.studies.circuits.summary import (
+    condition_rates,
+    deep_sums,
+    flow_curves,
+    layer_curves,
+    perplexities,
+    recovery,
+)
 
 
 def answer(condition: str, measure: str, item: str, correct: bool, label: str = "") -> dict:
@@ -192,7 +199,7 @@ def test_repair_needs_failures_and_a_gain(share, failed, net, verdict):
 
 
 def test_too_few_cases_give_no_verdict(monkeypatch):
-    import trimtab.study.circuits.claims as module
+    import trimtab.studies.circuits.claims as module
 
     sure = Claim("It is so.", "yes", "all of them", "yes: always", 9)
     for name in ("shallow_transfer", "no_direct_path", "deep_arbitration", "latent_agreement", "semantic_inertia"):

@@ -30,9 +30,9 @@ from trimtab.circuits import (
     window,
 )
 from trimtab.circuits.interventions import choose_strength
-from trimtab.data.prompts import INSTRUCTIONS
 from trimtab.engine import generate
 from trimtab.errors import ArtifactError, DataError, UsageError
+from trimtab.items.prompts import INSTRUCTIONS
 from trimtab.testing import picture, tiny_model
 
 
@@ -207,7 +207,7 @@ def test_a_head_set_applies_to_a_block_and_strength_zero_is_the_model_itself(mod
 
 
 def build_prompt(item):
-    from trimtab.data.prompts import prompt_for
+    from trimtab.items.prompts import prompt_for
 
     return prompt_for(item)
 

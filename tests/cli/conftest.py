@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trimtab.cli import app
-from trimtab.data import ImageBytes, Item, Items, write_items
+from trimtab.items import ImageBytes, Item, Items, write_items
 from trimtab.models import Model
 from trimtab.testing import picture, tiny_model
 

@@ -10,11 +10,11 @@ import trimtab
 @pytest.fixture
 def one_job(monkeypatch):
     """Try the quickest job only: what all of them find is tested elsewhere."""
-    import trimtab.study.checking.check as module
+    import trimtab.checking.check as module
 
     jobs = [job for job in module.JOBS if job.verb == "fit"]
     monkeypatch.setattr(module, "JOBS", jobs)
-    monkeypatch.setattr("trimtab.study.checking.JOBS", jobs)
+    monkeypatch.setattr("trimtab.checking.JOBS", jobs)
     return jobs[0]
 
 
@@ -45,7 +45,7 @@ def test_without_items_the_bundled_ones_are_tried(invoke, one_job):
 def test_a_job_that_fails_exits_1_with_its_reason(invoke, data, monkeypatch, one_job):
     from dataclasses import replace
 
-    import trimtab.study.checking.check as module
+    import trimtab.checking.check as module
 
     def broken(_trial):
         raise RuntimeError("no kernel [/bold] for this type\x1b[2J")

@@ -48,7 +48,7 @@ def test_a_folder_holds_rows_and_report_and_is_not_measured_twice(invoke, data, 
     def refuse(*_args, **_kwargs):
         raise AssertionError("measured again")
 
-    monkeypatch.setattr("trimtab.contribution.contribution", refuse)
+    monkeypatch.setattr("trimtab.contribution.measure", refuse)
     assert answer(invoke(*ask, "--json"))["items"][0]["ratio"] == rows["ratio"][0]
     refused = invoke(*ask, "--seed", 4)
     assert refused.exit_code == 1

@@ -5,7 +5,7 @@ import json
 import pytest
 from tests.cli.conftest import make_items
 
-from trimtab.data import read_items, write_items
+from trimtab.items import read_items, write_items
 
 
 @pytest.fixture

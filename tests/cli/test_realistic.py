@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from trimtab.data import Items, write_items
+from trimtab.items import Items, write_items
 from trimtab.testing import picture
 
 from .conftest import make_items

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import trimtab.study
+import trimtab.studies
 from trimtab.locks import FolderLock
-from trimtab.study import provenance
+from trimtab.studies.kit import provenance
 
 STUDY = """
 name: tiny
@@ -68,7 +68,7 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_work(invoke, verbs,
 
 @pytest.mark.parametrize("verb", ["study", "circuits"])
 def test_items_left_out_are_counted_each_time_a_run_is_begun(invoke, verbs, data, tmp_path, monkeypatch, model, verb):
-    monkeypatch.setattr(trimtab.study, "run_study", partial(trimtab.study.run_study, load=lambda _name: model))
+    monkeypatch.setattr(trimtab.studies, "run_study", partial(trimtab.studies.run_study, load=lambda _name: model))
     own = [json.loads(line) for line in data.read_text().splitlines()][:6]
     splits = ("train", "validation", "test")
     rows = [{**row, "id": f"{split}-{k}", "split": split} for split in splits for k, row in enumerate(own)]

@@ -4,10 +4,10 @@ from functools import partial
 import pytest
 from pandas import read_parquet
 
-import trimtab.study
-from trimtab.data import Items
+import trimtab.studies
+from trimtab.items import Items
 from trimtab.models.report import LoadReport
-from trimtab.study import SCHEMA_VERSION, Plan, run_study
+from trimtab.studies import SCHEMA_VERSION, Plan, run_study
 from trimtab.testing import picture
 
 from .conftest import make_items
@@ -140,8 +140,8 @@ def small_demo(monkeypatch, model):
     def read(source: str) -> Items:
         return make_items(source.partition(":")[2])
 
-    monkeypatch.setattr(trimtab.study, "FAST", plan)
-    monkeypatch.setattr(trimtab.study, "run_study", partial(run_study, load=lambda _name: model, read=read))
+    monkeypatch.setattr(trimtab.studies, "FAST", plan)
+    monkeypatch.setattr(trimtab.studies, "run_study", partial(run_study, load=lambda _name: model, read=read))
 
 
 def test_a_study_from_its_file(invoke, small_demo, tmp_path):

@@ -16,8 +16,8 @@ from typer.models import ArgumentInfo
 
 from trimtab.cli import app
 from trimtab.fields import in_words
-from trimtab.study import Plan
-from trimtab.study.loading import LOADING
+from trimtab.studies import Plan
+from trimtab.studies.kit.loading import LOADING
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 

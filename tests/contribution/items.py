@@ -2,7 +2,7 @@
 
 from io import BytesIO
 
-from trimtab.data import ImageBytes, Item
+from trimtab.items import ImageBytes, Item
 from trimtab.testing import picture
 
 CONTEXTS = (

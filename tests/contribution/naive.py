@@ -9,16 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trimtab.contribution import ContributionConfig
+from trimtab.contribution import MCS
 from trimtab.contribution.noise import standard_normal
 from trimtab.contribution.vocabulary import first_token
-from trimtab.data import Item
-from trimtab.data.prompts import MODALITIES
 from trimtab.engine import Encoded
+from trimtab.items import Item
+from trimtab.items.prompts import MODALITIES
 from trimtab.models import Model
 
 
-def naive_scores(model: Model, prompt: Encoded, item: Item, config: ContributionConfig) -> tuple[float, float, float]:
+def naive_scores(model: Model, prompt: Encoded, item: Item, config: MCS) -> tuple[float, float, float]:
     """Image, text and ratio of one item."""
     answer = _greedy(model, prompt, config.steps)
     by_modality = []
@@ -47,7 +47,7 @@ def _one(
     modality: str,
     sigma: float,
     draw: int,
-    config: ContributionConfig,
+    config: MCS,
 ) -> float:
     ids = torch.cat([prompt.ids, torch.tensor(answer, dtype=torch.long)])
     places = _places(prompt, modality, config.text)
@@ -167,7 +167,7 @@ def _places(prompt: Encoded, modality: str, text: str) -> Tensor:
     return torch.cat([prompt.span(name) for name in names])
 
 
-def _restricted(model: Model, prompt: Encoded, item: Item, config: ContributionConfig, logits: Tensor) -> Tensor:
+def _restricted(model: Model, prompt: Encoded, item: Item, config: MCS, logits: Tensor) -> Tensor:
     if config.vocabulary == "all":
         return logits
     return logits[[first_token(model, prompt, a) for a in (item.answer_image, item.answer_text)]]

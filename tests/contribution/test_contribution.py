@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from tests.contribution.items import conflict_items
-from trimtab.contribution import Contribution, ContributionConfig, Contributions, contribution, trace
-from trimtab.data import ImageBytes
-from trimtab.data.prompts import prompt_for
+from trimtab.contribution import MCS, Contribution, Contributions, measure, trace
 from trimtab.engine import AddVector, applied, encode
 from trimtab.errors import DataError, UsageError
+from trimtab.items import ImageBytes
+from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.testing import tiny_model
 
@@ -22,7 +22,7 @@ def test_unreadable_and_missing_pictures_are_skipped_and_counted(model: Model):
     items[1] = replace(items[1], image=ImageBytes(b"no picture"))
     items[2] = replace(items[2], image=None)
     done = []
-    found = contribution(model, items, progress=done.append)
+    found = measure(model, items, progress=done.append)
     assert [c.item_id for c in found] == ["item-0", "item-3"]
     assert [s.row for s in found.skipped] == [2, 3]
     assert "corrupt" in found.skipped[0].reason
@@ -30,40 +30,40 @@ def test_unreadable_and_missing_pictures_are_skipped_and_counted(model: Model):
     assert sum(done) == 4
 
 
-@pytest.mark.parametrize("config", [ContributionConfig(), ContributionConfig(estimator="sampled", draws=1)])
-def test_an_item_whose_text_makes_nan_costs_itself_alone(config: ContributionConfig):
+@pytest.mark.parametrize("config", [MCS(), MCS(estimator="sampled", draws=1)])
+def test_an_item_whose_text_makes_nan_costs_itself_alone(config: MCS):
     model = tiny_model()
     items = conflict_items(3)
     items[1] = replace(items[1], context="zebra")
     own, others = (set(encode(model, prompt_for(i)).ids.tolist()) for i in (items[1], items[0]))
     with torch.no_grad():
         model.embedding.weight[sorted(own - others)[0]] = math.nan
-    found = contribution(model, items, config=config)
+    found = measure(model, items, method=config)
     assert [s.row for s in found.skipped] == [2]
     assert "not finite" in found.skipped[0].reason
     assert all(math.isfinite(c.ratio) for c in found)
 
 
 def test_all_pictures_unreadable(model: Model):
-    found = contribution(model, [replace(conflict_items(1)[0], image=None)])
+    found = measure(model, [replace(conflict_items(1)[0], image=None)])
     assert not found
     assert len(found.skipped) == 1
     assert found.table().empty
 
 
 def test_an_item_without_context_counts_its_question_as_text(model: Model):
-    found = contribution(model, [replace(conflict_items(1)[0], context="")])
+    found = measure(model, [replace(conflict_items(1)[0], context="")])
     assert found[0].text > 0
 
 
 def test_answers_that_begin_alike_are_skipped_where_they_are_chosen_among(model: Model):
     items = conflict_items(2)
     items[1] = replace(items[1], answer_image="two cats", answer_text="two dogs")
-    config = ContributionConfig(vocabulary="answers", estimator="sampled")
-    found = contribution(model, items, config=config)
+    config = MCS(vocabulary="answers", estimator="sampled")
+    found = measure(model, items, method=config)
     assert [c.item_id for c in found] == ["item-0"]
     assert "different tokens" in found.skipped[0].reason
-    assert len(contribution(model, items)) == 2
+    assert len(measure(model, items)) == 2
     with pytest.raises(DataError, match="different tokens"):
         trace(model, items[1], config=config)
 
@@ -71,12 +71,12 @@ def test_answers_that_begin_alike_are_skipped_where_they_are_chosen_among(model:
 def test_refuses_an_edited_model(model: Model):
     vector = model.embedding.weight[0].detach()
     with pytest.raises(UsageError, match="no edits applied"), applied(model, [AddVector(0, vector)]):
-        contribution(model, conflict_items(1))
+        measure(model, conflict_items(1))
 
 
 def test_refuses_no_items(model: Model):
     with pytest.raises(UsageError, match="at least one item"):
-        contribution(model, [])
+        measure(model, [])
 
 
 @pytest.mark.parametrize(
@@ -91,11 +91,11 @@ def test_refuses_no_items(model: Model):
 )
 def test_refuses_a_bad_config(options: dict):
     with pytest.raises(UsageError, match=next(iter(options))):
-        ContributionConfig(**options)
+        MCS(**options)
 
 
 def test_a_list_of_sigmas_is_a_tuple():
-    assert ContributionConfig(sigmas=[1, 2]) == ContributionConfig(sigmas=(1.0, 2.0))  # pyright: ignore
+    assert MCS(sigmas=[1, 2]) == MCS(sigmas=(1.0, 2.0))  # pyright: ignore
 
 
 def test_tables_and_parquet(tmp_path):

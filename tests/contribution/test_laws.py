@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from tests.contribution.items import conflict_items
-from trimtab.contribution import ContributionConfig, Contributions, contribution
+from trimtab.contribution import MCS, Contributions, measure
 from trimtab.models import Model
 
-SMALL = ContributionConfig(sigmas=(0.02,), draws=4, divergence="ce", estimator="sampled")
+SMALL = MCS(sigmas=(0.02,), draws=4, divergence="ce", estimator="sampled")
 
 
 def total(model: Model, **options) -> float:
-    found = contribution(model, conflict_items(1), config=replace(SMALL, **options))
+    found = measure(model, conflict_items(1), method=replace(SMALL, **options))
     return sum(c.image + c.text for c in found)
 
 
@@ -55,7 +55,7 @@ def test_all_text_is_more_than_the_context(model: Model):
     # CE(p_z, p_x) has a gradient of its own without noise, so scores of disjoint parts add up.
     config = replace(SMALL, divergence="ce_reversed", sigmas=(1e-3,))
     by_span = [
-        contribution(model, conflict_items(1), config=replace(config, text=t))[0].text
+        measure(model, conflict_items(1), method=replace(config, text=t))[0].text
         for t in ("context", "user_text", "prompt")
     ]
     assert by_span == sorted(by_span)
@@ -64,12 +64,12 @@ def test_all_text_is_more_than_the_context(model: Model):
 
 def test_token_normalisation_divides_by_counts(model: Model):
     plain, tokens = (
-        contribution(model, conflict_items(1), config=replace(SMALL, normalise=n))[0] for n in ("none", "tokens")
+        measure(model, conflict_items(1), method=replace(SMALL, normalise=n))[0] for n in ("none", "tokens")
     )
     image_tokens, text_tokens = plain.image / tokens.image, plain.text / tokens.text
     assert image_tokens == pytest.approx(round(image_tokens), rel=1e-6)
     assert text_tokens == pytest.approx(round(text_tokens), rel=1e-6)
-    entries = contribution(model, conflict_items(1), config=replace(SMALL, normalise="entries"))[0]
+    entries = measure(model, conflict_items(1), method=replace(SMALL, normalise="entries"))[0]
     assert entries.ratio == pytest.approx(tokens.ratio, rel=1e-6)
 
 
@@ -87,8 +87,8 @@ def silent_heads(model: Model) -> Iterator[Model]:
 
 @pytest.mark.parametrize("estimator", ["sampled", "limit"])
 def test_no_modality_reaches_the_answer(silent_heads: Model, estimator: str):
-    config = ContributionConfig(estimator=estimator, divergence="kl")  # pyright: ignore[reportArgumentType]
-    found = contribution(silent_heads, conflict_items(2), config=config)
+    config = MCS(estimator=estimator, divergence="kl")  # pyright: ignore[reportArgumentType]
+    found = measure(silent_heads, conflict_items(2), method=config)
     assert [(c.image, c.text) for c in found] == [(0, 0)] * 2
     assert all(math.isnan(c.ratio) for c in found)
     assert all(math.isnan(r) for r in found.ratio_by_task().values())
@@ -97,36 +97,34 @@ def test_no_modality_reaches_the_answer(silent_heads: Model, estimator: str):
 def test_a_certain_answer_scores_zero_instead_of_dividing_by_zero(model: Model, monkeypatch: pytest.MonkeyPatch):
     sure = torch.zeros_like(model.lm_head.get_parameter("weight"))
     monkeypatch.setattr(model, "lm_head", lambda h: torch.nn.functional.linear(h, sure) + torch.eye(len(sure))[0] * 1e4)
-    found = contribution(model, conflict_items(1))[0]
+    found = measure(model, conflict_items(1))[0]
     assert (found.image, found.text) == (0, 0)
 
 
 def test_same_seed_same_score_other_seed_other_score(model: Model):
     items = conflict_items(2)
-    first, again, other = (
-        contribution(model, items, config=ContributionConfig(seed=seed, estimator="sampled")) for seed in (0, 0, 1)
-    )
+    first, again, other = (measure(model, items, method=MCS(seed=seed, estimator="sampled")) for seed in (0, 0, 1))
     assert first == again
     assert all(a.image != b.image and a.text != b.text for a, b in zip(first, other, strict=True))
 
 
 def test_order_does_not_matter(model: Model):
     items = conflict_items()
-    forward, backward = contribution(model, items), contribution(model, items[::-1])
+    forward, backward = measure(model, items), measure(model, items[::-1])
     for a, b in zip(forward, backward[::-1], strict=True):
         assert a.item_id == b.item_id
         assert (a.image, a.text) == pytest.approx((b.image, b.text), rel=1e-4)
 
 
 def test_an_instruction_changes_the_score_but_is_not_text(model: Model):
-    plain = contribution(model, conflict_items(1))
-    told = contribution(model, conflict_items(1), instruction="you should follow the image content")
+    plain = measure(model, conflict_items(1))
+    told = measure(model, conflict_items(1), instruction="you should follow the image content")
     assert plain != told
     assert isinstance(told, Contributions)
 
 
 def test_leaves_nothing_behind(model: Model):
     before = model.text_config._attn_implementation
-    contribution(model, conflict_items(1))
+    measure(model, conflict_items(1))
     assert all(p.grad is None and not p.requires_grad for p in model.hf.parameters())
     assert model.text_config._attn_implementation == before

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from tests.contribution.items import conflict_items
-from trimtab.contribution import ContributionConfig, contribution
+from trimtab.contribution import MCS, measure
 from trimtab.contribution.limit import expected_ratio
 from trimtab.errors import UsageError
 from trimtab.models import Model
 from trimtab.testing import TINY_FAMILIES, tiny_model
 
-ALL_TOKENS = ContributionConfig(estimator="limit", divergence="kl", top_tokens=400)
+ALL_TOKENS = MCS(estimator="limit", divergence="kl", top_tokens=400)
 
 
 @pytest.fixture(scope="module", params=TINY_FAMILIES)
@@ -58,14 +58,14 @@ def test_the_integral_in_closed_form():
 )
 def test_the_sampled_score_converges_to_it(exact: Model, options: dict):
     items = conflict_items(1)
-    limit = contribution(exact, items, config=replace(ALL_TOKENS, sigmas=(1e-4,), **options))[0]
+    limit = measure(exact, items, method=replace(ALL_TOKENS, sigmas=(1e-4,), **options))[0]
     draws = 64
     by_seed = [
-        contribution(
+        measure(
             exact,
             items,
-            config=replace(
-                ContributionConfig(sigmas=(1e-4,), draws=draws, seed=s, estimator="sampled"),
+            method=replace(
+                MCS(sigmas=(1e-4,), draws=draws, seed=s, estimator="sampled"),
                 **{"divergence": "kl"} | options,
             ),
         )[0]
@@ -79,7 +79,7 @@ def test_the_sampled_score_converges_to_it(exact: Model, options: dict):
 
 def test_fewer_tokens_come_from_below(exact: Model):
     few, many, all_tokens = (
-        contribution(exact, conflict_items(1), config=replace(ALL_TOKENS, divergence="ce", top_tokens=k))[0]
+        measure(exact, conflict_items(1), method=replace(ALL_TOKENS, divergence="ce", top_tokens=k))[0]
         for k in (4, 64, 400)
     )
     for modality in ("image", "text"):
@@ -90,8 +90,7 @@ def test_fewer_tokens_come_from_below(exact: Model):
 def test_is_the_same_for_every_seed_and_sigma(exact: Model):
     items = conflict_items(1)
     one, other = (
-        contribution(exact, items, config=replace(ALL_TOKENS, seed=s, sigmas=(sigma,)))
-        for s, sigma in ((0, 0.1), (5, 0.3))
+        measure(exact, items, method=replace(ALL_TOKENS, seed=s, sigmas=(sigma,))) for s, sigma in ((0, 0.1), (5, 0.3))
     )
     assert one[0].ratio == pytest.approx(other[0].ratio, rel=1e-9)
 
@@ -103,4 +102,4 @@ def test_is_the_same_for_every_seed_and_sigma(exact: Model):
 )
 def test_refuses_what_has_no_limit(options: dict):
     with pytest.raises(UsageError, match=next(iter(options))):
-        ContributionConfig(**{"estimator": "limit", "divergence": "kl"} | options)  # pyright: ignore
+        MCS(**{"estimator": "limit", "divergence": "kl"} | options)  # pyright: ignore

@@ -8,10 +8,10 @@ import torch
 
 from tests.contribution.items import conflict_items, image
 from tests.contribution.naive import OPTIONS, naive_scores
-from trimtab.contribution import ContributionConfig, contribution, mcs
+from trimtab.contribution import MCS, mcs, measure
 from trimtab.contribution.method import Question
-from trimtab.data.prompts import prompt_for
 from trimtab.engine import Prompt, encode
+from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.testing import tiny_model
 
@@ -21,8 +21,8 @@ SAMPLED: dict[str, Any] = {"divergence": "ce", "estimator": "sampled"}
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: ",".join(f"{k}={v}" for k, v in o.items()) or "default")
 def test_equals_one_perturbation_at_a_time(model: Model, options: dict):
     items = conflict_items(2)
-    config = ContributionConfig(**SAMPLED | {"sigmas": (0.1, 0.3), "draws": 2, "seed": 3} | options)
-    found = contribution(model, items, config=config)
+    config = MCS(**SAMPLED | {"sigmas": (0.1, 0.3), "draws": 2, "seed": 3} | options)
+    found = measure(model, items, method=config)
     assert [c.item_id for c in found] == [i.id for i in items]
     for item, c in zip(items, found, strict=True):
         expected = naive_scores(model, encode(model, prompt_for(item)), item, config)
@@ -31,10 +31,10 @@ def test_equals_one_perturbation_at_a_time(model: Model, options: dict):
 
 
 def test_paper_preset(model: Model):
-    item, config = conflict_items(1)[0], ContributionConfig.paper(draws=1)
+    item, config = conflict_items(1)[0], MCS.paper(draws=1)
     expected = naive_scores(model, encode(model, prompt_for(item)), item, config)
-    # sigma 0.01 of float32 logits: see ContributionConfig on rounding
-    assert contribution(model, [item], config=config)[0].ratio == pytest.approx(expected[2], rel=1e-3)
+    # sigma 0.01 of float32 logits: see MCS on rounding
+    assert measure(model, [item], method=config)[0].ratio == pytest.approx(expected[2], rel=1e-3)
 
 
 def test_two_pictures_under_padding(model: Model):
@@ -43,7 +43,7 @@ def test_two_pictures_under_padding(model: Model):
         Prompt("What is the color?", pictures, "a dog sleeps on the red sofa"),
         Prompt("one two three?", pictures[:1], "two cats play"),
     ]
-    items, config = conflict_items(2), ContributionConfig(**SAMPLED, sigmas=(0.2,), draws=1)
+    items, config = conflict_items(2), MCS(**SAMPLED, sigmas=(0.2,), draws=1)
     questions = [Question(i, p, encode(model, p)) for i, p in zip(items, prompts, strict=True)]
     assert len(questions[0].encoded) != len(questions[1].encoded)
     for question, found in zip(questions, mcs.score_questions(model, questions, config), strict=True):
@@ -52,12 +52,12 @@ def test_two_pictures_under_padding(model: Model):
 
 @pytest.mark.parametrize("estimator", ["sampled", "limit"])
 def test_a_batch_equals_one_item_alone_and_small_chunks(model: Model, monkeypatch: pytest.MonkeyPatch, estimator: str):
-    items, config = conflict_items(4), ContributionConfig(estimator=estimator, draws=3)  # pyright: ignore
-    together = contribution(model, items, config=config)
-    alone = [contribution(model, [item], config=config)[0] for item in items]
+    items, config = conflict_items(4), MCS(estimator=estimator, draws=3)  # pyright: ignore
+    together = measure(model, items, method=config)
+    alone = [measure(model, [item], method=config)[0] for item in items]
     monkeypatch.setattr(mcs, "items_that_fit", lambda *_: 3)
     monkeypatch.setattr("trimtab.contribution.noise.rows_within", lambda *_: 2)
-    in_chunks = contribution(model, items, config=config)
+    in_chunks = measure(model, items, method=config)
     for a, b, c in zip(together, alone, in_chunks, strict=True):
         assert (b.image, b.text) == pytest.approx((a.image, a.text), rel=1e-4)
         assert (c.image, c.text) == pytest.approx((a.image, a.text), rel=1e-4)
@@ -65,7 +65,7 @@ def test_a_batch_equals_one_item_alone_and_small_chunks(model: Model, monkeypatc
 
 def test_goes_on_with_smaller_batches_when_memory_runs_out(model: Model, monkeypatch: pytest.MonkeyPatch):
     items = conflict_items(4)
-    expected = contribution(model, items)
+    expected = measure(model, items)
     score, sizes = mcs._score_batch, []
 
     def scarce(*args):
@@ -76,7 +76,7 @@ def test_goes_on_with_smaller_batches_when_memory_runs_out(model: Model, monkeyp
 
     monkeypatch.setattr(mcs, "_score_batch", scarce)
     monkeypatch.setattr(model, "batch_size", None)
-    found = contribution(model, items)
+    found = measure(model, items)
     assert sizes == [4, 4, 2, 2]  # remembered pictures are given up first, then half the batch
     assert [c.ratio for c in found] == pytest.approx([c.ratio for c in expected], rel=1e-4)
 
@@ -84,9 +84,9 @@ def test_goes_on_with_smaller_batches_when_memory_runs_out(model: Model, monkeyp
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_any_attention_implementation(model: Model, attention: str):
     items = conflict_items(2)
-    expected = contribution(model, items)
+    expected = measure(model, items)
     with model.attention(attention):
-        found = contribution(model, items)
+        found = measure(model, items)
         assert model.text_config._attn_implementation == attention
     assert [c.ratio for c in found] == pytest.approx([c.ratio for c in expected], rel=1e-4)
 
@@ -95,7 +95,7 @@ def test_any_attention_implementation(model: Model, attention: str):
 def test_bfloat16_keeps_entries_noise_and_loss_in_float32(family: str):
     low, exact = (tiny_model(family, layers=2, check=False) for _ in range(2))
     low.hf.to(torch.bfloat16)
-    config = ContributionConfig(**SAMPLED, sigmas=(0.3,), draws=2)
+    config = MCS(**SAMPLED, sigmas=(0.3,), draws=2)
     for site in ("cache", "embeddings"):
-        a, b = (contribution(m, conflict_items(1), config=replace(config, site=site))[0] for m in (low, exact))
+        a, b = (measure(m, conflict_items(1), method=replace(config, site=site))[0] for m in (low, exact))
         assert a.ratio == pytest.approx(b.ratio, abs=0.1)

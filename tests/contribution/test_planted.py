@@ -6,27 +6,27 @@ import pytest
 
 from tests.contribution.items import conflict_items
 from trimtab.contribution import (
+    MCS,
     Ablation,
     AttentionMass,
-    ContributionConfig,
     GradientTimesInput,
     Shapley,
-    contribution,
+    measure,
 )
 from trimtab.contribution.spans import segment
-from trimtab.data.prompts import prompt_for
 from trimtab.engine import encode
 from trimtab.errors import UsageError
+from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.testing import TINY_FAMILIES, planted_model
 
-VALUES = ContributionConfig(estimator="limit", divergence="kl", entries="values", top_tokens=400)
+VALUES = MCS(estimator="limit", divergence="kl", entries="values", top_tokens=400)
 METHODS = [
-    ContributionConfig(),
-    ContributionConfig.paper(),
-    ContributionConfig(divergence="ce", estimator="sampled"),
-    ContributionConfig(divergence="kl", estimator="sampled"),
-    ContributionConfig(divergence="probability", estimator="sampled", text="prompt"),
+    MCS(),
+    MCS.paper(),
+    MCS(divergence="ce", estimator="sampled"),
+    MCS(divergence="kl", estimator="sampled"),
+    MCS(divergence="probability", estimator="sampled", text="prompt"),
     Shapley(),
     Ablation(),
 ]
@@ -44,7 +44,7 @@ def test_known_weight_known_ratio(planted: dict[float, Model]):
         image, text = len(segment(prompt, "image")), len(segment(prompt, "text"))
         others = len(prompt) - image
         from_image, from_text = weight**2 / image, (1 - weight) ** 2 * text / others**2
-        found = contribution(model, [item], config=VALUES)[0]
+        found = measure(model, [item], method=VALUES)[0]
         assert found.ratio == pytest.approx(from_image / (from_image + from_text), abs=0.01)
 
 
@@ -53,16 +53,16 @@ def test_known_weight_known_ratio(planted: dict[float, Model]):
 def test_exactly_zero_for_a_modality_that_cannot_reach_the_answer(
     planted: dict[float, Model], estimator: str, divergence: str
 ):
-    config = ContributionConfig(estimator=estimator, divergence=divergence)  # pyright: ignore
+    config = MCS(estimator=estimator, divergence=divergence)  # pyright: ignore
     for weight, absent, other in ((0.0, "image", "text"), (1.0, "text", "image")):
-        found = contribution(planted[weight], conflict_items(2), config=config)
+        found = measure(planted[weight], conflict_items(2), method=config)
         assert all(getattr(c, absent) == 0 < getattr(c, other) for c in found)
         assert all(c.ratio == weight for c in found)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=[f"{m.name}-{place}" for place, m in enumerate(METHODS)])
 def test_orders_and_separates_the_weights(planted: dict[float, Model], method):
-    found = {w: contribution(m, conflict_items(3), config=method) for w, m in planted.items()}
+    found = {w: measure(m, conflict_items(3), method=method) for w, m in planted.items()}
     means = [sum(c.ratio for c in found[w]) / 3 for w in sorted(found)]
     assert means == sorted(means)
     assert means[0] == pytest.approx(0, abs=0.01)
@@ -70,14 +70,12 @@ def test_orders_and_separates_the_weights(planted: dict[float, Model], method):
 
 
 def test_gradient_times_input_separates_the_ends_only(planted: dict[float, Model]):
-    ratios = [
-        contribution(planted[w], conflict_items(1), config=GradientTimesInput())[0].ratio for w in (0.0, 0.6, 1.0)
-    ]
+    ratios = [measure(planted[w], conflict_items(1), method=GradientTimesInput())[0].ratio for w in (0.0, 0.6, 1.0)]
     assert ratios[0] == 0 < ratios[1] < 1 == ratios[2]
 
 
 def test_attention_looks_at_what_the_answer_does_not_use(planted: dict[float, Model]):
-    ratios = [contribution(m, conflict_items(1), config=AttentionMass())[0].ratio for m in planted.values()]
+    ratios = [measure(m, conflict_items(1), method=AttentionMass())[0].ratio for m in planted.values()]
     assert not any(math.isnan(r) for r in ratios)
     assert max(ratios) - min(ratios) < 0.01
 

@@ -9,20 +9,20 @@ import torch
 
 from tests.contribution.items import conflict_items
 from trimtab.contribution import (
+    MCS,
     METHODS,
     Ablation,
     AttentionMass,
-    ContributionConfig,
     GradientTimesInput,
     Shapley,
     agreement,
-    contribution,
+    measure,
 )
 from trimtab.contribution.ablation import noise_picture, random_letters, shuffled_picture, shuffled_words, without
 from trimtab.contribution.ranks import auroc, spearman
-from trimtab.data.prompts import prompt_for
 from trimtab.engine import encode, run
 from trimtab.errors import UsageError
+from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.testing import picture
 
@@ -32,9 +32,9 @@ ALL = [Shapley(), Shapley("log_probability"), Ablation(), Ablation("shuffle"), A
 @pytest.mark.parametrize("method", [*ALL, GradientTimesInput()], ids=repr)
 def test_a_batch_equals_one_item_alone(model: Model, method):
     items = conflict_items(3)
-    together = contribution(model, items, config=method)
+    together = measure(model, items, method=method)
     for item, c in zip(items, together, strict=True):
-        alone = contribution(model, [item], config=method)[0]
+        alone = measure(model, [item], method=method)[0]
         assert (alone.image, alone.text) == pytest.approx((c.image, c.text), rel=1e-3, abs=1e-7)
         assert 0 <= c.ratio <= 1
 
@@ -43,7 +43,7 @@ def test_shapley_is_efficient(model: Model):
     item = conflict_items(1)[0]
     prompt = prompt_for(item)
     both, none = run(model, [prompt, without(prompt, "image", "text")]).logits.double().softmax(-1)
-    found = contribution(model, [item], config=Shapley())[0]
+    found = measure(model, [item], method=Shapley())[0]
     token = both.argmax()
     assert found.image + found.text == pytest.approx(float(both[token] - none[token]), abs=1e-6)
 
@@ -58,7 +58,7 @@ def test_attention_mass_equals_eager_attention(model: Model):
     for hook in hooks:
         hook.remove()
     mass = torch.stack([a[0, :, -1, prompt.span("image")].sum(-1).mean() for a in layers]).mean()
-    assert contribution(model, [item], config=AttentionMass())[0].image == pytest.approx(float(mass), rel=1e-5)
+    assert measure(model, [item], method=AttentionMass())[0].image == pytest.approx(float(mass), rel=1e-5)
 
 
 def test_gradient_times_input_equals_autograd_on_one_item(model: Model):
@@ -70,12 +70,12 @@ def test_gradient_times_input_equals_autograd_on_one_item(model: Model):
     model.lm_head(hidden).log_softmax(-1).max().backward()
     assert leaf.grad is not None
     expected = (leaf.grad * leaf.detach())[prompt.span("image")].sum()
-    assert contribution(model, [item], config=GradientTimesInput())[0].image == pytest.approx(float(expected), rel=1e-3)
+    assert measure(model, [item], method=GradientTimesInput())[0].image == pytest.approx(float(expected), rel=1e-3)
 
 
 def test_items_without_context_cannot_be_asked_what_the_context_does(model: Model):
     bare = replace(conflict_items(1)[0], context="")
-    found = contribution(model, [bare], config=Shapley())
+    found = measure(model, [bare], method=Shapley())
     assert not found
     assert "no context" in found.skipped[0].reason
 
@@ -107,7 +107,7 @@ def test_refuses_bad_options(make, named: str):
 
 
 def test_agreement(model: Model):
-    methods = {"mcs": ContributionConfig(estimator="sampled"), "shapley": Shapley(), "again": Shapley()}
+    methods = {"mcs": MCS(estimator="sampled"), "shapley": Shapley(), "again": Shapley()}
     found = agreement(model, conflict_items(4), methods, reference="shapley", seeds=(0, 1))
     rows = {r["method"]: r for r in found.rows()}
     assert rows["again"]["correlation"] == pytest.approx(1)

@@ -6,15 +6,15 @@ import pytest
 
 from tests.contribution.items import conflict_items
 from tests.contribution.naive import naive_scores
-from trimtab.contribution import ContributionConfig, trace
-from trimtab.data.prompts import prompt_for
+from trimtab.contribution import MCS, trace
 from trimtab.engine import encode, generate
 from trimtab.errors import DataError
+from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 
 
 def test_each_step_equals_the_naive_way(model: Model):
-    item, config = conflict_items(1)[0], ContributionConfig(sigmas=(0.2,), draws=1, estimator="sampled")
+    item, config = conflict_items(1)[0], MCS(sigmas=(0.2,), draws=1, estimator="sampled")
     found = trace(model, item, config=config, max_new_tokens=3)
     answer = generate(model, [prompt_for(item)], max_new_tokens=3).tokens[0]
     assert found.tokens == tuple(model.tokenizer.decode([t]) for t in answer)

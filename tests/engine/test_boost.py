@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from tests.steering.items import held_out_items
-from trimtab.data.prompts import prompt_for
 from trimtab.engine import AddVector, BoostAttention, FlattenAttention, Read, Row, generate, run
 from trimtab.errors import UsageError
+from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 
 TOLERANCE = 1e-5
@@ -37,7 +37,7 @@ def test_the_scores_change_as_the_paper_says(model: Model):
     """At the last token the boosted softmax must give the heads' outputs that one computes by hand."""
     (row, *_), layer = rows(1.5, layers=(2,)), 2
     seen: dict[str, torch.Tensor] = {}
-    from trimtab.engine import scores
+    from trimtab.engine.local import scores
 
     before = scores.attend
 

@@ -19,8 +19,8 @@ from trimtab.engine import (
     generate,
     run,
 )
-from trimtab.engine.attention import seen_keys
 from trimtab.engine.edits import Edit, Places
+from trimtab.engine.local.attention import seen_keys
 from trimtab.errors import NothingEditedError, UsageError
 from trimtab.models import Model
 
@@ -242,8 +242,8 @@ def test_an_edit_that_hits_nothing_raises(model, reuse, prompt, edit, message):
 
 def test_attention_that_takes_no_mask_is_refused(model, monkeypatch):
     monkeypatch.setattr(model.text_config, "_attn_implementation", "flash_attention_2")
-    from trimtab.engine.attention import with_mask
-    from trimtab.engine.place import Place
+    from trimtab.engine.local.attention import with_mask
+    from trimtab.engine.local.place import Place
 
     index = torch.arange(3)[None]
     place = Place(index, torch.tensor([3]), index)

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from tests.steering.items import held_out_items
-from trimtab.data.prompts import prompt_for
 from trimtab.engine import Contrast, Prompt, Row, contrasted_logits, encode, generate, generate_contrasted
 from trimtab.errors import UsageError
+from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 
 TOKENS = 4

@@ -20,7 +20,7 @@ from trimtab.engine import (
 )
 from trimtab.errors import NotFiniteError, UsageError
 from trimtab.models import Model
-from trimtab.models.load import from_parts
+from trimtab.models.loading import from_parts
 from trimtab.testing import tiny_model
 
 HUGE = 1e30

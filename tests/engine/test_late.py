@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from tests.steering.items import held_out_items
-from trimtab.data.prompts import prompt_for
-from trimtab.engine import AddVector, BlockAttention, BoostAttention, Prompt, Readings, Row, ScaleHeads, late, run
+from trimtab.engine import AddVector, BlockAttention, BoostAttention, Prompt, Readings, Row, ScaleHeads, run
+from trimtab.engine.local import late
+from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 
 
@@ -36,7 +37,7 @@ def by_edit(readings: Readings) -> list[dict[str, Any]]:
 @pytest.fixture
 def began(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     """The starts of the batches that began late."""
-    module, seen = sys.modules["trimtab.engine.run"], []  # `trimtab.engine.run` itself is the function
+    module, seen = sys.modules["trimtab.engine.local.running"], []
 
     def spy(model: Model, batch: Any, starts: list[int]) -> torch.Tensor:
         seen.append(list(starts))

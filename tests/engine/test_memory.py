@@ -7,7 +7,7 @@ import torch
 
 from tests.engine.prompts import varied_prompts
 from trimtab.engine import Contrast, Row, generate, generate_contrasted, run
-from trimtab.engine.memory import first_guess, halving, out_of_memory
+from trimtab.engine.local.memory import first_guess, halving, out_of_memory
 from trimtab.errors import NotEnoughMemoryError, UsageError
 from trimtab.models import Model
 
@@ -170,7 +170,7 @@ def test_guess_shrinks_with_length(model):
 
 
 def test_guess_counts_tables_of_attention_and_the_vision_tower(model, monkeypatch):
-    monkeypatch.setattr("trimtab.engine.memory.free_bytes", lambda _device: 3 * 10**7)
+    monkeypatch.setattr("trimtab.engine.local.memory.free_bytes", lambda _device: 3 * 10**7)
     plain = first_guess(model, 300)
     assert first_guess(model, 300, scores=True) < plain
     assert first_guess(model, 300, picture=16_000) < plain

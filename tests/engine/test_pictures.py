@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 import trimtab as tt
-from trimtab.data import ImageBytes, ImageFile
 from trimtab.errors import MissingImageError, UsageError
+from trimtab.items import ImageBytes, ImageFile
 from trimtab.models import Model
 from trimtab.testing import picture
 

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimtab.engine.encode import Encoded
-from trimtab.engine.plan import plan
+from trimtab.engine.local.encoding import Encoded
+from trimtab.engine.local.planning import plan
 
 
 def prompt(ids: list[int], context: int) -> Encoded:

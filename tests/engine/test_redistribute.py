@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from tests.steering.items import held_out_items
-from trimtab.data.prompts import prompt_for
 from trimtab.engine import RedistributeAttention, Row, encode, generate, run
+from trimtab.engine.local.scores import RedistributeBundle
 from trimtab.engine.receipt import Receipt
-from trimtab.engine.scores import RedistributeBundle
 from trimtab.errors import UsageError
+from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 
 SINKS, STRENGTH, LEAST, MOST_SINK = (0, 8), 0.4, 0.15, 0.5

@@ -3,8 +3,8 @@
 import torch
 from transformers import DynamicCache
 
-from trimtab.engine.prefix import Prefix
-from trimtab.engine.shared_cache import SharedLayer
+from trimtab.engine.local.prefix import Prefix
+from trimtab.engine.local.shared_cache import SharedLayer
 
 
 def states(rows: int, length: int, seed: int) -> torch.Tensor:

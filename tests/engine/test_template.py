@@ -9,7 +9,7 @@ from trimtab.engine import Prompt, Row, encode, generate, run
 from trimtab.engine.contrast import Contrast, generate_contrasted
 from trimtab.errors import DataError, PromptTooLongError, UnsupportedModelError
 from trimtab.models import Model
-from trimtab.models.load import from_parts
+from trimtab.models.loading import from_parts
 from trimtab.testing import picture
 
 LOOP = "{% for m in messages %}{% for part in m.content %}{% if part.type == 'KIND' %}SHOWN{% endif %}"

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from tests.engine.prompts import varied_prompts
-from trimtab.contribution import contribution
-from trimtab.data import read_items
+from trimtab.contribution import measure
 from trimtab.engine import AddVector, Read, Row, applied, generate, inputs, run
-from trimtab.engine.exclusive import batches_of
+from trimtab.engine.local.exclusive import batches_of
 from trimtab.errors import NothingEditedError, UsageError
+from trimtab.items import read_items
 from trimtab.models import Model
-from trimtab.models.load import from_parts
+from trimtab.models.loading import from_parts
 from trimtab.testing import tiny_model
 
 
@@ -167,8 +167,8 @@ def test_inference_mode_and_autocast_around_a_call_change_nothing():
     with torch.inference_mode():
         assert torch.equal(run(model, prompts).logits, expected)
         items = list(read_items("pocket-mc2:test"))[:2]
-        inside = contribution(model, items)
-    outside = contribution(model, items)  # pictures remembered inside take part in gradients outside
+        inside = measure(model, items)
+    outside = measure(model, items)  # pictures remembered inside take part in gradients outside
     assert [c.ratio for c in inside] == [c.ratio for c in outside]
 
 

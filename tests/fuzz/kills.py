@@ -29,7 +29,7 @@ import trimtab.contribution
 import trimtab.interference
 import trimtab.report
 import trimtab.steering
-import trimtab.study  # noqa: F401
+import trimtab.studies  # noqa: F401
 from trimtab import cli
 from trimtab.testing import SMALL, realistic_checkpoint
 

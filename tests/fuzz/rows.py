@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from trimtab.data import Items, read_items
 from trimtab.errors import TrimtabError
+from trimtab.items import Items, read_items
 
 PICTURE = "a.png"
 VALUES: tuple[Any, ...] = (
@@ -209,8 +209,8 @@ def read_damaged(kind: str, folder: Path, n: int, seed: int) -> Counts:
 
 def admitted(items: Items) -> Iterator[tuple[str, int, int]]:
     """Ask a tiny model of each family which of the items it takes: family, taken, refused."""
-    from trimtab.data.admission import admit_items
-    from trimtab.data.prompts import prompt_for
+    from trimtab.items.admission import admit_items
+    from trimtab.items.prompts import prompt_for
     from trimtab.testing import TINY_FAMILIES, tiny_model
 
     for family in TINY_FAMILIES:

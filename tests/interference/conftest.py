@@ -3,8 +3,8 @@
 import pytest
 
 from tests.interference.items import mixed
-from trimtab.data import Item
 from trimtab.interference import Donors
+from trimtab.items import Item
 
 
 @pytest.fixture(scope="session")

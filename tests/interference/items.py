@@ -2,7 +2,7 @@
 
 import io
 
-from trimtab.data import ImageBytes, Item
+from trimtab.items import ImageBytes, Item
 from trimtab.testing import picture
 
 THINGS = ("dog", "sofa", "ball", "garden")

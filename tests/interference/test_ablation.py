@@ -12,8 +12,8 @@ from tests.interference.items import mixed
 from trimtab.errors import RunFolderError, UsageError
 from trimtab.interference import AttackConfig, HardenConfig
 from trimtab.models import adapters
-from trimtab.study.interference import AblationPlan, read_ablation, run_ablation
-from trimtab.study.interference.variants import accuracy_table
+from trimtab.studies.interference import AblationPlan, read_ablation, run_ablation
+from trimtab.studies.interference.variants import accuracy_table
 from trimtab.testing import tiny_model
 
 BASE = HardenConfig(steps=1, batch=2, perturbations=("misleading_text",), attack=AttackConfig(steps=1))
@@ -57,8 +57,8 @@ def test_an_ablation_tests_every_variant_and_goes_on_where_it_was(tmp_path, monk
     assert work["all, 2 steps-0"] > work["all-0"] > work["augmented-0"] > 0
     assert {r["method"] for r in summary["preference"]} == {"none", "instruction", "mean"}
     before = (out / "summary.json").read_bytes()
-    monkeypatch.setattr("trimtab.study.interference.ablation.diagnose", None)
-    monkeypatch.setattr(import_module("trimtab.interference.harden.harden"), "trainable", None)
+    monkeypatch.setattr("trimtab.studies.interference.ablation.diagnose", None)
+    monkeypatch.setattr(import_module("trimtab.interference.hardening.fine_tuning"), "trainable", None)
     run_ablation(PLAN, out, load=load, read=read)
     assert (out / "summary.json").read_bytes() == before
     assert json.loads((out / "provenance.json").read_text())["versions"]["trimtab"]

@@ -10,13 +10,13 @@ from torch.utils.data import DataLoader
 
 from tests.interference.items import mixed
 from trimtab.engine import run
-from trimtab.interference.harden import AttackConfig, HardenConfig
-from trimtab.interference.harden.attack import attack, root_mean_square
-from trimtab.interference.harden.consistency import divergence
-from trimtab.interference.harden.objective import Objective, _cross_entropy
-from trimtab.interference.harden.rows import Rows, make_rows
-from trimtab.interference.harden.schedule import Group, Schedule, as_batch
-from trimtab.interference.harden.weights import trainable
+from trimtab.interference.hardening import AttackConfig, HardenConfig
+from trimtab.interference.hardening.attack import attack, root_mean_square
+from trimtab.interference.hardening.consistency import divergence
+from trimtab.interference.hardening.objective import Objective, _cross_entropy
+from trimtab.interference.hardening.rows import Rows, make_rows
+from trimtab.interference.hardening.schedule import Group, Schedule, as_batch
+from trimtab.interference.hardening.weights import trainable
 from trimtab.interference.options import letter_tokens
 from trimtab.models import Model
 from trimtab.testing import tiny_model
@@ -289,7 +289,7 @@ def run_encoded(model: Model, prompt):
 
 
 def test_every_setting_reaches_the_trainer(tmp_path, monkeypatch):
-    from trimtab.interference.harden.trainer import training_arguments
+    from trimtab.interference.hardening.trainer import training_arguments
 
     available = "transformers.integrations.get_available_reporting_integrations"
     monkeypatch.setattr(available, lambda: ["tensorboard"])  # as if it were installed

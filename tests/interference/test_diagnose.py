@@ -7,13 +7,13 @@ import torch
 from pandas import isna
 
 from tests.interference.items import image_item, mixed, text_item
-from trimtab.data import ImageBytes
 from trimtab.engine import generate, run
 from trimtab.errors import UsageError
 from trimtab.interference import CLEAN, DiagnosisConfig, Donors, clean_view, diagnose, perturb, spectrum
-from trimtab.interference.diagnose import WorstCase, js, kl, worst_case
+from trimtab.interference.diagnosis import WorstCase, js, kl, worst_case
 from trimtab.interference.options import letter_tokens, picked_option
 from trimtab.interference.views import Pictures
+from trimtab.items import ImageBytes
 
 CONDITIONS = ("unrelated_text", "misleading_text", "other_image", "black_image")
 

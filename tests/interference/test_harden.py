@@ -10,14 +10,14 @@ from safetensors.torch import load_file
 
 import trimtab as tt
 from tests.interference.items import image_item, mixed
-from trimtab.data import ImageBytes
 from trimtab.engine import run
 from trimtab.errors import ArtifactError, TrimtabError, UsageError
 from trimtab.interference import AttackConfig, HardenConfig, clean_view, harden, variant
-from trimtab.interference.harden import PAPER, VARIANTS, StepCost
-from trimtab.interference.harden.objective import Objective
-from trimtab.interference.harden.weights import trainable
+from trimtab.interference.hardening import PAPER, VARIANTS, StepCost
+from trimtab.interference.hardening.objective import Objective
+from trimtab.interference.hardening.weights import trainable
 from trimtab.interference.views import Pictures
+from trimtab.items import ImageBytes
 from trimtab.models import Model
 from trimtab.testing import tiny_model
 
@@ -27,7 +27,7 @@ QUICK = HardenConfig(
 )  # fmt: skip
 
 
-HARDEN = import_module("trimtab.interference.harden.harden")  # by attributes, that name is the function
+HARDEN = import_module("trimtab.interference.hardening.fine_tuning")
 
 
 class KilledError(Exception):

@@ -15,14 +15,14 @@ from safetensors.torch import load_file
 from tests.interference.items import mixed
 from trimtab.errors import ArtifactError, RunFolderError, UsageError
 from trimtab.interference import HardenConfig, harden
-from trimtab.interference.harden.config import LoraConfig
-from trimtab.interference.harden.objective import Objective
-from trimtab.interference.harden.weights import Adapters
+from trimtab.interference.hardening.config import LoraConfig
+from trimtab.interference.hardening.objective import Objective
+from trimtab.interference.hardening.weights import Adapters
 from trimtab.models import Model
 from trimtab.testing import tiny_model
 
 QUICK = HardenConfig(steps=2, batch=2, evaluate_every=1, learning_rate=1e-2, perturbations=("misleading_text",))
-HARDEN = import_module("trimtab.interference.harden.harden")
+HARDEN = import_module("trimtab.interference.hardening.fine_tuning")
 
 
 class KilledError(Exception):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trimtab.interference import options
-from trimtab.interference.diagnose import js, kl, total_variation
+from trimtab.interference.diagnosis import js, kl, total_variation
 
 
 def test_each_letter_has_tokens_of_its_own(model):

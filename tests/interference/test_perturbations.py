@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.interference.items import both_item, image_item, mixed, text_item
-from trimtab.data import Item
 from trimtab.errors import DataError, UsageError
 from trimtab.interference import PERTURBATIONS, Donors, clean_view, perturb, register, with_relevant
 from trimtab.interference.perturbations import donors_without_fixed_points
 from trimtab.interference.perturbations.base import names_answer
+from trimtab.items import Item
 
 TEXTS = [n for n, p in PERTURBATIONS.items() if p.modality == "text" and p.kind == "irrelevant"]
 IMAGES = [n for n, p in PERTURBATIONS.items() if p.modality == "image" and p.kind == "irrelevant"]
@@ -197,7 +197,7 @@ def test_a_conflict_item_gets_a_right_answer_when_told_what_matters():
 
 
 def test_the_usual_perturbations_are_those_that_fit():
-    from trimtab.interference.harden import SEEN
+    from trimtab.interference.hardening import SEEN
     from trimtab.interference.perturbations import fitting
 
     assert fitting(SEEN, [image_item(0)]) == ("unrelated_text", "misleading_text")

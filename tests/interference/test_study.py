@@ -8,11 +8,11 @@ from typer.testing import CliRunner
 
 from tests.interference.items import mixed
 from trimtab.cli import app
-from trimtab.data import write_items
 from trimtab.errors import RunFolderError
 from trimtab.interference import CLEAN, DiagnosisConfig
+from trimtab.items import write_items
 from trimtab.report.interference import write_interference_report
-from trimtab.study.interference import (
+from trimtab.studies.interference import (
     InterferencePlan,
     effects,
     read_interference,
@@ -90,8 +90,8 @@ def run(tmp_path_factory):
 def test_a_run_folder_holds_everything_and_is_not_computed_twice(run, monkeypatch):
     model, plan, out = run
     before = (out / "summary.json").read_bytes()
-    monkeypatch.setattr("trimtab.study.interference.run.diagnose", None)
-    monkeypatch.setattr("trimtab.study.interference.run.spectrum", None)
+    monkeypatch.setattr("trimtab.studies.interference.run.diagnose", None)
+    monkeypatch.setattr("trimtab.studies.interference.run.spectrum", None)
     assert run_interference(plan, out, model, mixed(4)) == out
     assert (out / "summary.json").read_bytes() == before
     summary = read_interference(out)

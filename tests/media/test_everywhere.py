@@ -13,11 +13,11 @@ from PIL import Image
 import trimtab as tt
 from tests.media.samples import corners, encoded, seen
 from trimtab import pocket
-from trimtab.data import ImageBytes, ImageFile, ImageScene
-from trimtab.data.prompts import prompt_for
 from trimtab.interference.perturbations.base import perturb
 from trimtab.interference.perturbations.donors import Donors
 from trimtab.interference.views import Pictures
+from trimtab.items import ImageBytes, ImageFile, ImageScene
+from trimtab.items.prompts import prompt_for
 from trimtab.media import open_picture
 
 ROW: dict[str, Any] = {

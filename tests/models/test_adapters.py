@@ -13,7 +13,7 @@ from tests.models.folders import copy, edit, edit_weights, save
 from trimtab.engine import Prompt, encode, run
 from trimtab.errors import TrimtabError, UnsupportedModelError, UsageError
 from trimtab.models import adapters, load
-from trimtab.models.load import from_parts
+from trimtab.models.loading import from_parts
 from trimtab.models.source import Source
 from trimtab.testing import picture, tiny_model
 
@@ -202,8 +202,8 @@ def test_weights_on_a_disk_take_no_adapters(folder):
 
 
 def test_adapters_saved_by_hardening_name_a_folder_from_anywhere(bases, tmp_path, monkeypatch):
-    from trimtab.interference.harden.config import HardenConfig
-    from trimtab.interference.harden.weights import trainable
+    from trimtab.interference.hardening.config import HardenConfig
+    from trimtab.interference.hardening.weights import trainable
 
     monkeypatch.chdir(bases["plain"].parent)
     model = load("plain")

@@ -9,7 +9,7 @@ from trimtab.engine import Prompt, encode, run
 from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.models import FAMILIES, load
 from trimtab.models.fingerprint import weights_fingerprint
-from trimtab.models.load import from_parts
+from trimtab.models.loading import from_parts
 from trimtab.models.self_check import self_check
 from trimtab.testing import picture, tiny_model
 

@@ -10,9 +10,9 @@ from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTo
 
 import trimtab
 from trimtab import pocket
-from trimtab.data import judge, read_items
-from trimtab.data.prompts import INSTRUCTIONS, MODALITIES, Modality, prompt_for
 from trimtab.engine import Prompt, generate
+from trimtab.items import judge, read_items
+from trimtab.items.prompts import INSTRUCTIONS, MODALITIES, Modality, prompt_for
 
 FILES = (
     "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pandas import DataFrame
 
-from trimtab.study import Plan, summarise, versions
+from trimtab.studies import Plan, summarise, versions
 
 TASKS = ("color", "counting", "object_recognition")
 MODELS = ("pocket-qwen", "pocket-llava")

@@ -2,8 +2,8 @@ import io
 
 import pytest
 
-from trimtab.data import ImageBytes, Item
 from trimtab.errors import UsageError
+from trimtab.items import ImageBytes, Item
 from trimtab.report import sample_sheet
 from trimtab.testing import picture
 

@@ -5,13 +5,13 @@ from dataclasses import fields
 import pytest
 
 from tests.steering.items import train_items
-from trimtab.contribution import ContributionConfig
+from trimtab.contribution import MCS
 from trimtab.models import Model
 from trimtab.steering import AMPS, METHODS, VAR, Artifact, Autotrim, Method, TrainingSet
 from trimtab.steering.l2s import NetworkConfig
 
 FAST = NetworkConfig(width=8, epochs=5)
-ONE_SIGMA = ContributionConfig(sigmas=(0.1,))
+ONE_SIGMA = MCS(sigmas=(0.1,))
 
 
 def quick(name: str, **options) -> Method:

@@ -1,7 +1,7 @@
 """Conflict items for steering tests."""
 
 from tests.contribution.items import conflict_items
-from trimtab.data import Item
+from trimtab.items import Item
 
 
 def train_items() -> list[Item]:

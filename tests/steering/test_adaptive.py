@@ -7,9 +7,9 @@ import torch
 
 from tests.steering.conftest import quick
 from tests.steering.items import held_out_items
-from trimtab.data.prompts import prompt_for
 from trimtab.engine import AddVector, Row
 from trimtab.errors import UsageError
+from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.steering import TrainingSet, first_scores, load_artifact
 from trimtab.steering.adaptive import principal_axes

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from tests.steering.items import held_out_items
-from trimtab.data.prompts import prompt_for
 from trimtab.engine import Contrast, FlattenAttention, Prompt, Row, run
 from trimtab.errors import UsageError
+from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.steering import CausalMM, first_scores, load_artifact
 

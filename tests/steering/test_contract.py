@@ -5,10 +5,10 @@ import torch
 
 from tests.steering.conftest import quick
 from tests.steering.items import held_out_items, train_items
-from trimtab.data.prompts import INSTRUCTIONS, prompt_for
 from trimtab.engine import AddVector, Contrast, Predictor, Prompt, Read, Row, encode, generate, run
 from trimtab.engine.contrast import combine
 from trimtab.errors import ArtifactError, UsageError
+from trimtab.items.prompts import INSTRUCTIONS, prompt_for
 from trimtab.models import Model
 from trimtab.steering import METHODS, Artifact, TrainingSet, answer, first_scores, load_artifact
 from trimtab.testing import tiny_model

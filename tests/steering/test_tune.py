@@ -6,10 +6,10 @@ import pytest
 
 from tests.steering.conftest import quick
 from tests.steering.items import held_out_items
-from trimtab.data import ImageBytes
-from trimtab.data.prompts import prompt_for
 from trimtab.engine import Row, generate
 from trimtab.errors import UsageError
+from trimtab.items import ImageBytes
+from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.steering import TrainingSet, tune
 from trimtab.steering.tune import _merit

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tests.steering.items import held_out_items, train_items
-from trimtab.data.prompts import prompt_for
 from trimtab.errors import UsageError
+from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.steering import VAR
 from trimtab.steering.var.method import massive

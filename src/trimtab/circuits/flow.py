@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.circuits.readouts import LABELS, Progress, Variant, intact, read_out, two_way_effect
 from trimtab.circuits.task import Case
-from trimtab.data.prompts import Modality
 from trimtab.engine import BlockAttention, Encoded, Places
 from trimtab.engine.edits import resolve
 from trimtab.errors import UsageError
+from trimtab.items.prompts import Modality
 from trimtab.models import Model
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from trimtab.circuits.readouts import Progress
 from trimtab.circuits.task import Case
 from trimtab.engine import Places, Read, Row
 from trimtab.engine.edits import resolve
-from trimtab.engine.exclusive import exclusive
-from trimtab.engine.finite import require_finite
-from trimtab.engine.place import Place, TokenSets
-from trimtab.engine.run import RowBatch, forward_tails, over_batches, prepare
+from trimtab.engine.local.exclusive import exclusive
+from trimtab.engine.local.finite import require_finite
+from trimtab.engine.local.place import Place, TokenSets
+from trimtab.engine.local.running import RowBatch, forward_tails, over_batches, prepare
 from trimtab.models import Model
 
 GRADIENT_COST = 4

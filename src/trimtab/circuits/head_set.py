@@ -13,10 +13,10 @@ from torch import Tensor
 from trimtab.artifact_checks import check_choices, check_model, check_strength
 from trimtab.artifact_folder import read_artifact, write_artifact
 from trimtab.circuits.heads import Head
-from trimtab.data import Item, is_remembered
-from trimtab.data.prompts import INSTRUCTIONS, MODALITIES, Modality, prompt_for
 from trimtab.engine import Edit, Placement, Places, Prompt, Receipt, ReplaceHeads, Row, ScaleHeads, applied
 from trimtab.errors import ArtifactError, UsageError
+from trimtab.items import Item, is_remembered
+from trimtab.items.prompts import INSTRUCTIONS, MODALITIES, Modality, prompt_for
 from trimtab.models import Model
 
 METHOD = "heads"

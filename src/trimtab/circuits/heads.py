@@ -18,10 +18,10 @@ from trimtab.circuits.decompose import decompose
 from trimtab.circuits.gradient import gradient_gates
 from trimtab.circuits.readouts import Progress, intact, read_out
 from trimtab.circuits.task import Case
-from trimtab.data.prompts import MODALITIES, Modality
 from trimtab.engine import Places, Read, ReplaceHeads, ScaleHeads, run
 from trimtab.engine.edits import Edit
 from trimtab.errors import UsageError
+from trimtab.items.prompts import MODALITIES, Modality
 from trimtab.models import Model
 
 ScoreName = Literal["direct", "gradient", "causal", "patching"]

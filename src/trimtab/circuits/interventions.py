@@ -12,11 +12,11 @@ import torch
 from trimtab.circuits.head_set import HeadSet
 from trimtab.circuits.readouts import Progress
 from trimtab.circuits.task import TaskConfig
-from trimtab.data import Item, judge
-from trimtab.data.admission import admit_items
-from trimtab.data.prompts import MODALITIES, prompt_for
 from trimtab.engine import MAX_NEW_TOKENS, Encoded, Prompt, Read, Row, encode, generate, run
 from trimtab.engine.edits import Edit
+from trimtab.items import Item, judge
+from trimtab.items.admission import admit_items
+from trimtab.items.prompts import MODALITIES, prompt_for
 from trimtab.models import Model
 
 if TYPE_CHECKING:

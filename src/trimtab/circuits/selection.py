@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from trimtab.circuits.heads import Head, HeadScores
-from trimtab.data.prompts import Modality
 from trimtab.errors import UsageError
+from trimtab.items.prompts import Modality
 
 SHARE = 0.05
 """The paper's share of heads."""

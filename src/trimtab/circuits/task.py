@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from trimtab.data import Item, Skipped
-from trimtab.data.admission import admit_items
-from trimtab.data.prompts import INSTRUCTIONS, MODALITIES, Modality, opposite, prompt_for
 from trimtab.engine import Encoded, Placement, encode
 from trimtab.errors import DataError, UsageError
+from trimtab.items import Item, Skipped
+from trimtab.items.admission import admit_items
+from trimtab.items.prompts import INSTRUCTIONS, MODALITIES, Modality, opposite, prompt_for
 from trimtab.models import Model
 
 AnswerTokens = Literal["distinct", "single"]

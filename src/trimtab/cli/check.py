@@ -17,9 +17,9 @@ from trimtab.cli.options import Images, Json, Limit, ModelName, Seed, SkipMissin
 from trimtab.cli.safe_text import safe
 
 if TYPE_CHECKING:
-    from trimtab.data import Item
+    from trimtab.checking import Checked, JobCheck
+    from trimtab.items import Item
     from trimtab.models import Model
-    from trimtab.study.checking import Checked, JobCheck
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ def check(
 
 def _tried(name: str, json: bool, work: Callable[[], T]) -> T:
     """Do some work on a model; if it fails, say why: whatever it is, it is what was to be found out."""
-    from trimtab.study.checking import reason_of
+    from trimtab.checking import reason_of
 
     try:
         return work()
@@ -90,7 +90,7 @@ def _tried(name: str, json: bool, work: Callable[[], T]) -> T:
 
 
 def _checked(model: Model, items: Sequence[Item]) -> Checked:
-    from trimtab.study.checking import JOBS, check_model
+    from trimtab.checking import JOBS, check_model
 
     with progress_bars() as bars, bars.task("check", len(JOBS)) as advance:
         return check_model(model, items, advance)

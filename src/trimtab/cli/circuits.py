@@ -56,8 +56,8 @@ def circuits(
 ) -> None:
     """Explain how a model follows an instruction: knockout curves, lens, head scores, blocking and amplifying."""
     from trimtab.report.circuits import write_circuits_report
-    from trimtab.study.circuits import CircuitsPlan, read_circuits, run_circuits
-    from trimtab.study.run_folder import check_run_folder
+    from trimtab.studies.circuits import CircuitsPlan, read_circuits, run_circuits
+    from trimtab.studies.kit.run_folder import check_run_folder
 
     plan = CircuitsPlan(
         model=model,

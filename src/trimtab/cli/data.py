@@ -15,7 +15,7 @@ from trimtab.cli.options import DataSource, Images, Json, Limit, Seed, SkipMissi
 from trimtab.errors import UsageError
 
 if TYPE_CHECKING:
-    from trimtab.data import Item, Items
+    from trimtab.items import Item, Items
 
 data_app = typer.Typer(no_args_is_help=True, help="List, show, split and export items.")
 SHEET_ITEMS = 16
@@ -24,8 +24,8 @@ SHEET_ITEMS = 16
 @data_app.command("list", epilog="Example: trimtab data list")
 def list_data(json: Json = False) -> None:
     """List the bundled benchmark's splits."""
-    from trimtab.data import read_items
-    from trimtab.data.readers.pocket import POCKET_SOURCES, POCKET_SPLITS
+    from trimtab.items import read_items
+    from trimtab.items.readers.pocket import POCKET_SOURCES, POCKET_SPLITS
 
     names = [f"{source}:{split}" for source in POCKET_SOURCES for split in POCKET_SPLITS]
     counts = {name: Counter(item.task for item in read_items(name)) for name in names}
@@ -101,7 +101,7 @@ def export_data(
     if sheet:
         _write_sheet(items, path)
     else:
-        from trimtab.data import write_items
+        from trimtab.items import write_items
 
         write_items(items, path)
     if json:
@@ -123,7 +123,7 @@ def split_data(
     json: Json = False,
 ) -> None:
     """Give every item a split, no picture in two of them, and write all of them to a file."""
-    from trimtab.data import split_items, write_items
+    from trimtab.items import split_items, write_items
 
     if path.suffix.lower() not in (".jsonl", ".parquet"):
         raise UsageError(f"`PATH` of data split must end in .jsonl or .parquet; got {str(path)!r}.")

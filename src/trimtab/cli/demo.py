@@ -13,7 +13,7 @@ from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json, Seed
 
 if TYPE_CHECKING:
-    from trimtab.study import Plan
+    from trimtab.studies import Plan
 
 
 @loads
@@ -32,8 +32,8 @@ def demo(
     from dataclasses import replace
 
     from trimtab.report import write_report
-    from trimtab.study import DEMO, FAST, read_summary, run_study
-    from trimtab.study.run_folder import check_run_folder
+    from trimtab.studies import DEMO, FAST, read_summary, run_study
+    from trimtab.studies.kit.run_folder import check_run_folder
 
     plan = loaded_as(replace(FAST if fast else DEMO, seed=seed), loading)
     home = out or Path("runs", "demo-fast" if fast else "demo")

@@ -16,7 +16,7 @@ from trimtab.cli.options import Json
 def doctor(json: Json = False, *, loading: Loading) -> None:
     """Check versions, device and memory, and that the bundled models load and pass their self-check."""
     from trimtab.pocket import CHECKPOINTS
-    from trimtab.study import hardware, versions
+    from trimtab.studies import hardware, versions
 
     for name in CHECKPOINTS:
         early.check_model(name, loading)

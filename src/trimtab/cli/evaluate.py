@@ -26,7 +26,7 @@ from trimtab.cli.options import (
 
 if TYPE_CHECKING:
     from trimtab.models import Model
-    from trimtab.study.artifacts import AnyArtifact
+    from trimtab.studies.steering.artifacts import AnyArtifact
 
 
 @loads
@@ -60,11 +60,11 @@ def evaluate(
     """Evaluate artifacts on conflict items, beside the unsteered model and the plain instruction."""
     from trimtab.fields import check_value
     from trimtab.files import write_whole
-    from trimtab.study import evaluate as evaluate_methods
-    from trimtab.study import records
-    from trimtab.study.evaluate import conditions
-    from trimtab.study.length import answer_length
-    from trimtab.study.protocols import protocol_named
+    from trimtab.studies import evaluate as evaluate_methods
+    from trimtab.studies import records
+    from trimtab.studies.kit.length import answer_length
+    from trimtab.studies.steering.evaluation import conditions
+    from trimtab.studies.steering.protocols import protocol_named
 
     protocol_named(protocol)
     for one in strength or []:
@@ -102,9 +102,9 @@ def evaluate(
 
 def with_baselines(model: Model, folders: list[Path], labels: Sequence[str] = ()) -> list[AnyArtifact]:
     """Load artifacts; put before them, for each of their targets, no steering and the instruction."""
-    from trimtab.data.prompts import MODALITIES
+    from trimtab.items.prompts import MODALITIES
     from trimtab.steering import Instruction, NoSteering
-    from trimtab.study.artifacts import load_artifacts
+    from trimtab.studies.steering.artifacts import load_artifacts
 
     loaded = load_artifacts(folders, model, labels)
     methods: list[AnyArtifact] = []
@@ -118,7 +118,7 @@ def with_baselines(model: Model, folders: list[Path], labels: Sequence[str] = ()
 
 
 def _print(rates: list[dict[str, Any]]) -> None:
-    from trimtab.study import ALL_TASKS
+    from trimtab.studies import ALL_TASKS
 
     totals = [r for r in rates if r["task"] == ALL_TASKS]
     print_table(

@@ -25,8 +25,8 @@ from trimtab.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from trimtab.data import Items
     from trimtab.interference import HardenConfig
+    from trimtab.items import Items
 
 
 @loads
@@ -67,7 +67,7 @@ def harden(
     """Harden a model on views of items that differ in what does not matter; `trimtab.load` takes the result."""
     from trimtab.interference import AttackConfig, HardenConfig, LoraConfig, with_relevant
     from trimtab.interference import harden as harden_model
-    from trimtab.interference.harden import check_harden_folder
+    from trimtab.interference.hardening import check_harden_folder
 
     chosen: dict[str, Any] = {"perturbations": tuple(perturbation)} if perturbation else {}
     config = HardenConfig(

@@ -11,7 +11,7 @@ from trimtab.cli.loading import Loading
 from trimtab.errors import UsageError
 
 if TYPE_CHECKING:
-    from trimtab.data import Items
+    from trimtab.items import Items
     from trimtab.models import Model
 
 
@@ -49,7 +49,7 @@ def load_items(
         MissingImageError: Images are missing.
     """
     import trimtab
-    from trimtab.study import choose_items
+    from trimtab.studies import choose_items
 
     if images is not None and not images.is_dir():
         raise UsageError(f"`--images` must be an existing folder; got '{images}'; check the path.")
@@ -64,7 +64,7 @@ def read_options(given: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: One is not of that form, cannot be read, or is given twice.
     """
-    from trimtab.study.plain_yaml import read_yaml
+    from trimtab.studies.kit.plain_yaml import read_yaml
 
     found: dict[str, Any] = {}
     for option in given:
@@ -80,7 +80,7 @@ def read_options(given: Sequence[str]) -> dict[str, Any]:
 
 def instruction_text(given: str | None) -> str | None:
     """Return the sentence that a name of a modality stands for; any other sentence stands for itself."""
-    from trimtab.data.prompts import INSTRUCTIONS
+    from trimtab.items.prompts import INSTRUCTIONS
 
     return next((sentence for modality, sentence in INSTRUCTIONS.items() if modality == given), given)
 

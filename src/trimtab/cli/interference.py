@@ -54,9 +54,9 @@ def interference(
     """Perturb what does not matter, item by item, and report how answers change; writes a run folder and a report."""
     from trimtab.interference import DiagnosisConfig, with_relevant
     from trimtab.report.interference import write_interference_report
-    from trimtab.study.interference import InterferencePlan, read_interference, run_interference
-    from trimtab.study.length import answer_length
-    from trimtab.study.run_folder import check_run_folder
+    from trimtab.studies.interference import InterferencePlan, read_interference, run_interference
+    from trimtab.studies.kit.length import answer_length
+    from trimtab.studies.kit.run_folder import check_run_folder
 
     given: dict[str, Any] = {"conditions": condition, "ways": way, "scoring": scoring}
     config = DiagnosisConfig(

@@ -29,7 +29,7 @@ from trimtab.errors import UsageError
 
 if TYPE_CHECKING:
     from trimtab.contribution import AnswerTrace, Contributions, Method
-    from trimtab.data import Item
+    from trimtab.items import Item
     from trimtab.models import Model
 
 
@@ -103,12 +103,12 @@ def chosen_method(name: str, paper: bool, options: Sequence[str], seed: int) -> 
     Raises:
         UsageError: There is no such method, or it has no such option.
     """
-    from trimtab.contribution import METHODS, ContributionConfig
+    from trimtab.contribution import MCS, METHODS
 
     if name not in METHODS:
         raise UsageError(f"`--method` must be one of {', '.join(METHODS)}; got {name!r}.")
-    if paper and name != ContributionConfig.name:
-        raise UsageError(f"`--paper` needs method {ContributionConfig.name}; got {name!r}; leave one of them out.")
+    if paper and name != MCS.name:
+        raise UsageError(f"`--paper` needs method {MCS.name}; got {name!r}; leave one of them out.")
     make: Any = METHODS[name]
     known = [field.name for field in fields(make)]
     values: dict[str, Any] = {"seed": seed} if "seed" in known else {}
@@ -121,16 +121,16 @@ def chosen_method(name: str, paper: bool, options: Sequence[str], seed: int) -> 
 
 def ratios(found: Contributions, seed: int) -> list[dict[str, Any]]:
     """Average visual ratios by task, with intervals."""
-    from trimtab.study import contribution_rates
+    from trimtab.studies import contribution_rates
 
     return contribution_rates(found.rows(), seed)
 
 
 def _all_at_once(model: Model, items: Sequence[Item], instruction: str | None, method: Method) -> Contributions:
-    from trimtab.contribution import contribution
+    from trimtab.contribution import measure
 
     with progress_bars() as bars, bars.task("contribution", len(items)) as advance:
-        return contribution(model, items, instruction=instruction, config=method, progress=advance)
+        return measure(model, items, instruction=instruction, method=method, progress=advance)
 
 
 def _write_rows(found: Contributions, path: Path) -> None:
@@ -153,11 +153,11 @@ def _in_folder(
     """Measure step by step into a run folder, and write rows, summary, figure and report."""
     import json
 
-    from trimtab.contribution import Contributions, contribution
-    from trimtab.data import Skipped, items_fingerprint
+    from trimtab.contribution import Contributions, measure
+    from trimtab.items import Skipped, items_fingerprint
     from trimtab.report import write_measured
-    from trimtab.study.provenance import computed_in, git_commit, hardware, versions
-    from trimtab.study.run_folder import ITEMS, PROVENANCE, RunFolder, StepResult
+    from trimtab.studies.kit.provenance import computed_in, git_commit, hardware, versions
+    from trimtab.studies.kit.run_folder import ITEMS, PROVENANCE, RunFolder, StepResult
 
     identity = {"fingerprints": [model.fingerprint, items_fingerprint(items)], "computed_in": computed_in([model])}
     found = Contributions()
@@ -171,7 +171,7 @@ def _in_folder(
 
             def compute(chunk: Sequence[Item] = chunk) -> StepResult:
                 model.forget_images()  # what earlier steps left in memory must not show in a later one
-                measured = contribution(model, chunk, instruction=instruction, config=method)
+                measured = measure(model, chunk, instruction=instruction, method=method)
                 return StepResult(measured.table(), {"skipped": [list(s) for s in measured.skipped]})
 
             step = folder.step(f"contribution-{start // CHUNK:04d}", compute)
@@ -195,13 +195,13 @@ def _trace(
     json: bool,
 ) -> None:
     """Follow one item's answer and show it."""
-    from trimtab.contribution import ContributionConfig, trace
+    from trimtab.contribution import MCS, trace
 
     item = next((item for item in items if item.id == wanted), None)
     if item is None:
         raise UsageError(f"`--trace` must be the id of one of the {len(items)} items; got {wanted!r}.")
-    if not isinstance(method, ContributionConfig):
-        raise UsageError(f"`--trace` needs method {ContributionConfig.name}; got {method.name!r}; leave it out.")
+    if not isinstance(method, MCS):
+        raise UsageError(f"`--trace` needs method {MCS.name}; got {method.name!r}; leave it out.")
     found = trace(model, item, instruction=instruction, config=method)
     if out is not None:
         _write_trace(found, out)
@@ -216,7 +216,7 @@ def _trace(
 
 
 def _check_out(out: Path | None, traced: bool) -> None:
-    from trimtab.study.run_folder import check_run_folder
+    from trimtab.studies.kit.run_folder import check_run_folder
 
     if traced and out is not None and out.suffix not in (".parquet", ".png"):
         raise UsageError(f"`--out` with --trace must end in .parquet or .png; got '{out}'.")

@@ -45,7 +45,7 @@ def list_models(json: Json = False) -> None:
 @loads
 def show_model(model: ModelName, loading: Loading, json: Json = False) -> None:
     """Load a model, run its self-check, and show its layers, heads, sizes, fingerprint and what loading found."""
-    from trimtab.study import describe
+    from trimtab.studies import describe
 
     check_model(model, loading)
     loaded = load_model(model, loading)  # loading refuses a model whose self-check fails

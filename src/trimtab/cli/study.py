@@ -29,8 +29,8 @@ def study(
     """
     from trimtab.file_names import file_name
     from trimtab.report import write_report
-    from trimtab.study import read_plan, read_summary, run_study
-    from trimtab.study.run_folder import check_run_folder
+    from trimtab.studies import read_plan, read_summary, run_study
+    from trimtab.studies.kit.run_folder import check_run_folder
 
     plan = loaded_as(read_plan(config), loading)
     home = out or Path("runs", file_name(plan.name))

@@ -16,10 +16,10 @@ from torch import Tensor
 from trimtab.contribution.divergence import divergence
 from trimtab.contribution.method import Question, Scores, answers_in_chunks
 from trimtab.contribution.spans import TextSpan
-from trimtab.data.prompts import MODALITIES, Modality
 from trimtab.engine import Prompt
 from trimtab.errors import UsageError
 from trimtab.fields import check_fields
+from trimtab.items.prompts import MODALITIES, Modality
 from trimtab.models import Model
 
 Ablate = Literal["blank", "shuffle", "noise"]

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trimtab.contribution.measure import contribution
+from trimtab.contribution.measuring import measure
 from trimtab.contribution.method import Method
 from trimtab.contribution.ranks import spearman
 from trimtab.contribution.scores import Contributions
-from trimtab.data import Item
 from trimtab.errors import UsageError
+from trimtab.items import Item
 from trimtab.models import Model
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def agreement(
     for name, method in methods.items():
         versions = _seeded(method, seeds)
         started = time.perf_counter()
-        found[name] = [contribution(model, items, config=version, progress=progress) for version in versions]
+        found[name] = [measure(model, items, method=version, progress=progress) for version in versions]
         seconds[name] = (time.perf_counter() - started) / (len(items) * len(versions))
     ratios = _common_ratios(found)
     return Agreement(

@@ -12,8 +12,8 @@ from trimtab.contribution.batch import Continued, query_batch
 from trimtab.contribution.method import Question, Scores, in_batches
 from trimtab.contribution.shared_prefix import SharedPrefix
 from trimtab.contribution.spans import TEXT_SPANS, TextSpan
-from trimtab.data.prompts import MODALITIES
 from trimtab.errors import UsageError
+from trimtab.items.prompts import MODALITIES
 from trimtab.models import Model
 
 
@@ -24,7 +24,7 @@ class AttentionMass:
     It says where the model looks, not what it does with what it sees.
 
     Attributes:
-        text: What the text is; see ``ContributionConfig``.
+        text: What the text is; see ``MCS``.
     """
 
     name: ClassVar[str] = "attention"

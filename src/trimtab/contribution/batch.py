@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from trimtab.contribution.spans import TextSpan, segment
-from trimtab.data.prompts import MODALITIES, Modality
 from trimtab.engine import Encoded, Piece, prefill
-from trimtab.engine.batch import collate
+from trimtab.engine.local.batch import collate
+from trimtab.items.prompts import MODALITIES, Modality
 from trimtab.models import Model
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from trimtab.contribution.config import Divergence
+from trimtab.contribution.options import Divergence
 
 
 def divergence(kind: Divergence, clean: Tensor, noisy: Tensor) -> Tensor:
@@ -17,7 +17,7 @@ def divergence(kind: Divergence, clean: Tensor, noisy: Tensor) -> Tensor:
     what is left.
 
     Args:
-        kind: See ``ContributionConfig``. ``"ce"`` is Algorithm 1 line 7 of AMPS (arXiv 2602.12533) and the released
+        kind: See ``MCS``. ``"ce"`` is Algorithm 1 line 7 of AMPS (arXiv 2602.12533) and the released
             code of functional entropy regularisation (arXiv 2010.10802).
         clean: Logits of x, ``(..., vocabulary)``.
         noisy: Logits of z, the same shape.

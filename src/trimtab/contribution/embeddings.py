@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from trimtab.contribution.batch import Continued
-from trimtab.contribution.config import ContributionConfig
 from trimtab.contribution.divergence import divergence
 from trimtab.contribution.method import Question
 from trimtab.contribution.noise import NoisePool
+from trimtab.contribution.options import MCS
 from trimtab.contribution.sampled import SMALLEST_DIVERGENCE
 from trimtab.contribution.spans import segment
 from trimtab.contribution.vocabulary import restrict
-from trimtab.data.prompts import MODALITIES, Modality
 from trimtab.engine import Piece
-from trimtab.engine.batch import Batch, collate
-from trimtab.engine.follow import engine_drives
+from trimtab.engine.local.batch import Batch, collate
+from trimtab.engine.local.follow import engine_drives
+from trimtab.items.prompts import MODALITIES, Modality
 from trimtab.models import Model
 
 
@@ -26,7 +26,7 @@ def embedding_scores(
     model: Model,
     questions: Sequence[Question],
     asked: Sequence[Continued],
-    config: ContributionConfig,
+    config: MCS,
     pool: NoisePool,
 ) -> list[Tensor]:
     """Score every perturbation of input embeddings, each by a full forward and backward pass of all items.
@@ -61,7 +61,7 @@ def embedding_scores(
 
 
 def _answers(
-    model: Model, questions: Sequence[Question], batch: Batch, embeds: Tensor, steps: int, config: ContributionConfig
+    model: Model, questions: Sequence[Question], batch: Batch, embeds: Tensor, steps: int, config: MCS
 ) -> Tensor:
     """Return the logits after the last ``steps`` tokens of each row, ``(items, steps, vocabulary)``."""
     with engine_drives(model):
@@ -69,7 +69,7 @@ def _answers(
     return restrict(model.lm_head(hidden).to(embeds.dtype), model, questions, config)
 
 
-def _inside(asked: Sequence[Continued], batch: Batch, modality: Modality, config: ContributionConfig) -> Tensor:
+def _inside(asked: Sequence[Continued], batch: Batch, modality: Modality, config: MCS) -> Tensor:
     """Return True at the modality's tokens, ``(items, length)``."""
     inside = torch.zeros_like(batch.index, dtype=torch.bool)
     for row, a in enumerate(asked):
@@ -84,14 +84,14 @@ def _spread(normals: Tensor, inside: Tensor) -> Tensor:
     return normals[number] * inside[..., None]
 
 
-def _scale(embeds: Tensor, inside: Tensor, config: ContributionConfig) -> Tensor:
+def _scale(embeds: Tensor, inside: Tensor, config: MCS) -> Tensor:
     """Return what a sigma is a share of, ``(items,)``."""
     if config.scale == "absolute":
         return embeds.new_ones(len(embeds))
     return torch.stack([row[own].std(correction=0) for row, own in zip(embeds, inside, strict=True)])
 
 
-def _norm(gradient: Tensor, inside: Tensor, batch: Batch, size: Tensor, config: ContributionConfig) -> Tensor:
+def _norm(gradient: Tensor, inside: Tensor, batch: Batch, size: Tensor, config: MCS) -> Tensor:
     """Sum the squared gradients that count, with their weights, ``(items,)``."""
     counted = batch.mask.bool() if config.counts_whole_cache else inside
     norm = (gradient.square().sum(-1).double() * counted).sum(1)

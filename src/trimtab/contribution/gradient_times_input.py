@@ -10,11 +10,11 @@ import torch
 
 from trimtab.contribution.method import Question, Scores, in_batches
 from trimtab.contribution.spans import TEXT_SPANS, TextSpan, segment
-from trimtab.data.prompts import MODALITIES
 from trimtab.engine import Piece
-from trimtab.engine.batch import collate
-from trimtab.engine.follow import engine_drives
+from trimtab.engine.local.batch import collate
+from trimtab.engine.local.follow import engine_drives
 from trimtab.errors import UsageError
+from trimtab.items.prompts import MODALITIES
 from trimtab.models import Model
 
 
@@ -25,7 +25,7 @@ class GradientTimesInput:
     The gradient is that of the log probability of the model's own first answer token.
 
     Attributes:
-        text: What the text is; see ``ContributionConfig``.
+        text: What the text is; see ``MCS``.
     """
 
     name: ClassVar[str] = "gradient"

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from trimtab.contribution.batch import QueryBatch
-from trimtab.contribution.config import ContributionConfig, Divergence
 from trimtab.contribution.divergence import entropy
 from trimtab.contribution.gradients import LayerGradients, attention_gradients, gram
+from trimtab.contribution.options import MCS, Divergence
 from trimtab.contribution.sampled import SMALLEST_DIVERGENCE, gradient_weights, noise_sizes, seen_slots, summed_over
 from trimtab.contribution.shared_prefix import SharedPrefix, Trace
-from trimtab.data.prompts import MODALITIES, Modality
+from trimtab.items.prompts import MODALITIES, Modality
 from trimtab.models import Model
 
 FACTORS: dict[Divergence, float] = {"kl": 2.0, "kl_reversed": 2.0, "js": 0.5}
@@ -55,7 +55,7 @@ class TokenGradients:
         return torch.stack([gram(t, g, rows, slots).to(self.log_p.device) for t, g in self.layers], dim=1)
 
 
-def limit_scores(model: Model, batch: QueryBatch, config: ContributionConfig) -> Tensor:
+def limit_scores(model: Model, batch: QueryBatch, config: MCS) -> Tensor:
     """Compute the limit of ``sampled_scores`` for ever smaller sigmas: for ``ce`` its leading order at each sigma.
 
     Returns:
@@ -84,9 +84,7 @@ def token_gradients(model: Model, batch: QueryBatch, tokens: int) -> TokenGradie
     return TokenGradients(log_p.detach(), entropy(logits[:, :, 0].detach()), layers)
 
 
-def _step_score(
-    gradients: TokenGradients, batch: QueryBatch, modality: Modality, step: int, config: ContributionConfig
-) -> Tensor:
+def _step_score(gradients: TokenGradients, batch: QueryBatch, modality: Modality, step: int, config: MCS) -> Tensor:
     """Return the score of one modality at one step, ``(items, sigmas)``."""
     sizes = noise_sizes(batch, modality, config)
     weights = gradient_weights(batch, sizes, config).double()

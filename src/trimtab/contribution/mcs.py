@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from trimtab.contribution.batch import Continued, QueryBatch, query_batch
-from trimtab.contribution.config import ContributionConfig
 from trimtab.contribution.embeddings import embedding_scores
 from trimtab.contribution.limit import limit_scores
 from trimtab.contribution.method import Question, Scores
 from trimtab.contribution.noise import NoisePool
+from trimtab.contribution.options import MCS
 from trimtab.contribution.sampled import sampled_scores
 from trimtab.contribution.spans import segment
-from trimtab.data.prompts import MODALITIES, Modality
 from trimtab.engine import Row, check_layer, generate
-from trimtab.engine.encode import describe
-from trimtab.engine.memory import halving, rows_within
+from trimtab.engine.local.encoding import describe
+from trimtab.engine.local.memory import halving, rows_within
+from trimtab.items.prompts import MODALITIES, Modality
 from trimtab.models import Model
 
 SCORE_COPIES = 8
@@ -34,7 +34,7 @@ MOST_ROWS = 512
 def score_questions(
     model: Model,
     questions: Sequence[Question],
-    config: ContributionConfig,
+    config: MCS,
     advance: Callable[[int], None] | None = None,
 ) -> list[Scores]:
     """Score questions; see ``trimtab.contribution.method.Method``."""
@@ -55,7 +55,7 @@ def step_scores(
     model: Model,
     questions: Sequence[Question],
     asked: Sequence[Continued],
-    config: ContributionConfig,
+    config: MCS,
     advance: Callable[[int], None] | None = None,
 ) -> list[Tensor]:
     """Score every perturbation of every question.
@@ -65,7 +65,7 @@ def step_scores(
         the limit has one draw.
     """
     for layer in config.layers or ():
-        check_layer(model, layer, "ContributionConfig")
+        check_layer(model, layer, "MCS")
     order = sorted(range(len(asked)), key=lambda i: -len(asked[i].prompt))
     longest = len(asked[order[0]].prompt)
     pool = NoisePool(model, config, _longest_segments(asked, config), draws_that_fit(model, config, longest))
@@ -85,7 +85,7 @@ def step_scores(
     return [found[i] for i in range(len(questions))]
 
 
-def average_scores(values: Tensor, config: ContributionConfig) -> Scores:
+def average_scores(values: Tensor, config: MCS) -> Scores:
     """Average ``(2, draws, sigmas, steps)`` over draws, steps and sigmas."""
     over_draws = values.mean(1) if config.average == "mean" else values.quantile(0.5, dim=1)
     by_sigma = over_draws.mean(-1)
@@ -95,7 +95,7 @@ def average_scores(values: Tensor, config: ContributionConfig) -> Scores:
     return Scores(image, text, float((by_sigma[0] / by_sigma.sum(0)).mean()))
 
 
-def items_that_fit(model: Model, config: ContributionConfig, length: int, draws: int) -> int:
+def items_that_fit(model: Model, config: MCS, length: int, draws: int) -> int:
     """Guess how many items of ``length`` tokens can be scored at once."""
     rows = _rows_of_item(config, draws)
     if model.batch_size:  # known to fit, or fixed so that a run can be repeated to the last bit
@@ -103,13 +103,13 @@ def items_that_fit(model: Model, config: ContributionConfig, length: int, draws:
     return max(1, min(rows_within(model, item_bytes(model, config, length, draws)), MOST_ROWS // rows))
 
 
-def item_bytes(model: Model, config: ContributionConfig, length: int, draws: int = 1) -> int:
+def item_bytes(model: Model, config: MCS, length: int, draws: int = 1) -> int:
     """Count the memory of one item of ``length`` tokens beside the weights: its prefix, and its rows with gradients."""
     prefix = 3 * NUMBER_BYTES * length * _cache_numbers(model)
     return prefix + _rows_of_item(config, draws) * _row_bytes(model, config, length)
 
 
-def _rows_of_item(config: ContributionConfig, draws: int) -> int:
+def _rows_of_item(config: MCS, draws: int) -> int:
     """Return how many single-token rows an item is asked as."""
     if config.site == "embeddings":
         return 1
@@ -118,13 +118,13 @@ def _rows_of_item(config: ContributionConfig, draws: int) -> int:
     return config.steps * (1 + len(MODALITIES) * len(config.sigmas) * draws)
 
 
-def draws_that_fit(model: Model, config: ContributionConfig, length: int) -> int:
+def draws_that_fit(model: Model, config: MCS, length: int) -> int:
     """Guess how many draws of one item of ``length`` tokens can be scored at once."""
     rows = config.steps * len(MODALITIES) * len(config.sigmas)
     return rows_within(model, rows * _row_bytes(model, config, length))
 
 
-def _row_bytes(model: Model, config: ContributionConfig, length: int) -> int:
+def _row_bytes(model: Model, config: MCS, length: int) -> int:
     """Count what a row keeps until its gradients are known."""
     text = model.text_config
     if config.site == "embeddings":
@@ -139,7 +139,7 @@ def _cache_numbers(model: Model) -> int:
     return 2 * model.n_layers * model.text_config.num_key_value_heads * model.head_dim
 
 
-def _longest_segments(asked: Sequence[Continued], config: ContributionConfig) -> dict[Modality, int]:
+def _longest_segments(asked: Sequence[Continued], config: MCS) -> dict[Modality, int]:
     return {m: max(len(segment(a.prompt, m, config.text)) for a in asked) for m in MODALITIES}
 
 
@@ -147,7 +147,7 @@ def _score_batch(
     model: Model,
     questions: Sequence[Question],
     asked: Sequence[Continued],
-    config: ContributionConfig,
+    config: MCS,
     pool: NoisePool,
 ) -> list[Tensor]:
     """Score the questions of a batch; ``(2, draws, sigmas, steps)`` each."""

@@ -11,10 +11,10 @@ from typing import ClassVar, NamedTuple, Protocol
 from torch import Tensor
 
 from trimtab.contribution.spans import TextSpan
-from trimtab.data import Item
 from trimtab.engine import Encoded, Prompt, Row, run
-from trimtab.engine.encode import describe
-from trimtab.engine.memory import halving, rows_within
+from trimtab.engine.local.encoding import describe
+from trimtab.engine.local.memory import halving, rows_within
+from trimtab.items import Item
 from trimtab.models import Model
 
 Advance = Callable[[int], None]

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from trimtab.contribution.ablation import Ablation
 from trimtab.contribution.attention_mass import AttentionMass
-from trimtab.contribution.config import ContributionConfig
 from trimtab.contribution.gradient_times_input import GradientTimesInput
 from trimtab.contribution.method import Method
+from trimtab.contribution.options import MCS
 from trimtab.contribution.shapley import Shapley
 
 METHODS: dict[str, Callable[..., Method]] = {
-    method.name: method for method in (ContributionConfig, Shapley, AttentionMass, Ablation, GradientTimesInput)
+    method.name: method for method in (MCS, Shapley, AttentionMass, Ablation, GradientTimesInput)
 }

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from trimtab.contribution.config import ContributionConfig
-from trimtab.data.prompts import MODALITIES, Modality
-from trimtab.engine.memory import rows_within
+from trimtab.contribution.options import MCS
+from trimtab.engine.local.memory import rows_within
+from trimtab.items.prompts import MODALITIES, Modality
 from trimtab.models import Model
 
 BLOCK = 64
@@ -57,9 +57,7 @@ class NoisePool:
         draws_at_once: How many draws are in memory together.
     """
 
-    def __init__(
-        self, model: Model, config: ContributionConfig, longest: Mapping[Modality, int], most_draws: int
-    ) -> None:
+    def __init__(self, model: Model, config: MCS, longest: Mapping[Modality, int], most_draws: int) -> None:
         self._model, self._config, self._longest = model, config, longest
         if config.site == "embeddings":
             self._sites, self._width = (), model.hidden_size

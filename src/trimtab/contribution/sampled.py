@@ -9,23 +9,21 @@ import torch
 from torch import Tensor
 
 from trimtab.contribution.batch import QueryBatch
-from trimtab.contribution.config import ContributionConfig
 from trimtab.contribution.divergence import divergence
 from trimtab.contribution.gradients import LayerGradients, attention_gradients, squared_norms
 from trimtab.contribution.method import Question
 from trimtab.contribution.noise import Draws
+from trimtab.contribution.options import MCS
 from trimtab.contribution.shared_prefix import Noise, SharedPrefix, Trace
 from trimtab.contribution.vocabulary import restrict
-from trimtab.data.prompts import MODALITIES, Modality
+from trimtab.items.prompts import MODALITIES, Modality
 from trimtab.models import Model
 
 SMALLEST_DIVERGENCE = 1e-12
 """Divisor of an answer so certain that its divergence rounds to 0; its gradient is 0 as well."""
 
 
-def sampled_scores(
-    model: Model, questions: Sequence[Question], batch: QueryBatch, config: ContributionConfig, draws: Draws
-) -> Tensor:
+def sampled_scores(model: Model, questions: Sequence[Question], batch: QueryBatch, config: MCS, draws: Draws) -> Tensor:
     """Compute ``|grad L|^2 / L`` of each perturbation, Algorithm 1 lines 4 to 9 of AMPS (arXiv 2602.12533).
 
     ``L`` is the divergence of the noisy answer from the clean one, which is computed in the same pass, so that
@@ -59,9 +57,7 @@ def sampled_scores(
     return torch.stack(norms, dim=1) / loss.detach().clamp_min(SMALLEST_DIVERGENCE)
 
 
-def _noise(
-    batch: QueryBatch, config: ContributionConfig, draws: Draws, shape: tuple[int, int, int]
-) -> dict[Modality, Noise]:
+def _noise(batch: QueryBatch, config: MCS, draws: Draws, shape: tuple[int, int, int]) -> dict[Modality, Noise]:
     """Give each modality its block of rows after the clean ones, one row for each draw, sigma and step."""
     steps, block = shape[2], math.prod(shape)
     found: dict[Modality, Noise] = {}
@@ -77,7 +73,7 @@ def _norms(
     batch: QueryBatch,
     modality: Modality,
     noise: Noise,
-    config: ContributionConfig,
+    config: MCS,
 ) -> Tensor:
     """Sum the squared gradients that count, with their weights, ``(items, rows of the block)``."""
     weights = gradient_weights(batch, noise.sizes, config)
@@ -90,7 +86,7 @@ def _norms(
     return (total / summed_over(batch, modality, config)[:, None, None]).flatten(1)
 
 
-def chosen_entries(batch: QueryBatch, config: ContributionConfig) -> Tensor:
+def chosen_entries(batch: QueryBatch, config: MCS) -> Tensor:
     """Return 1 where a layer's keys or values get noise, else 0, ``(layers, 2)``."""
     chosen = torch.zeros(len(batch.keys), 2)
     layers = range(len(batch.keys)) if config.layers is None else config.layers
@@ -99,14 +95,14 @@ def chosen_entries(batch: QueryBatch, config: ContributionConfig) -> Tensor:
     return chosen.to(batch.index.device)
 
 
-def noise_sizes(batch: QueryBatch, modality: Modality, config: ContributionConfig) -> Tensor:
+def noise_sizes(batch: QueryBatch, modality: Modality, config: MCS) -> Tensor:
     """Return the noise's standard deviations, ``(items, sigmas, layers, 2)``, 0 where there is no noise."""
     chosen = chosen_entries(batch, config)
     sigmas = torch.tensor(config.sigmas, device=chosen.device)[:, None, None]
     return (sigmas * (entry_scales(batch, modality, config) * chosen)[:, None]).to(batch.keys[0].dtype)
 
 
-def entry_scales(batch: QueryBatch, modality: Modality, config: ContributionConfig) -> Tensor:
+def entry_scales(batch: QueryBatch, modality: Modality, config: MCS) -> Tensor:
     """Return what a sigma is a share of, ``(items, layers, 2)``: the entries' standard deviation, or 1."""
     if config.scale == "absolute":
         return torch.ones(len(batch.index), len(batch.keys), 2, device=batch.index.device)
@@ -118,7 +114,7 @@ def entry_scales(batch: QueryBatch, modality: Modality, config: ContributionConf
     return torch.stack([_deviation(own(layers), exists) for layers in (batch.keys, batch.values)], dim=-1)
 
 
-def gradient_weights(batch: QueryBatch, sizes: Tensor, config: ContributionConfig) -> Tensor:
+def gradient_weights(batch: QueryBatch, sizes: Tensor, config: MCS) -> Tensor:
     """Return what each squared gradient counts, ``(items, sigmas, layers, 2)``, under noise of some sizes."""
     if config.constant == "half_variance":
         return sizes.square() / 2
@@ -126,7 +122,7 @@ def gradient_weights(batch: QueryBatch, sizes: Tensor, config: ContributionConfi
     return counted / 2 if config.constant == "half" else counted
 
 
-def summed_over(batch: QueryBatch, modality: Modality, config: ContributionConfig) -> Tensor:
+def summed_over(batch: QueryBatch, modality: Modality, config: MCS) -> Tensor:
     """Return the divisor of the summed squares, ``(items, steps)``: how many tokens or entries, or 1."""
     if config.normalise == "none":
         return torch.ones(batch.index.shape, device=batch.index.device)
@@ -138,7 +134,7 @@ def summed_over(batch: QueryBatch, modality: Modality, config: ContributionConfi
     return tokens.clamp_min(1).double()
 
 
-def seen_slots(batch: QueryBatch, modality: Modality, config: ContributionConfig) -> slice:
+def seen_slots(batch: QueryBatch, modality: Modality, config: MCS) -> slice:
     """Return the slots whose gradients count."""
     return slice(0, batch.tokens.shape[1]) if config.counts_whole_cache else batch.slots[modality]
 

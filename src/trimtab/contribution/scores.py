@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from trimtab.data import Skipped
+from trimtab.items import Skipped
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from trimtab.engine.follow import engine_drives
+from trimtab.engine.local.follow import engine_drives
 from trimtab.models import Model
 
 IMPLEMENTATION = "trimtab_shared_prefix"

@@ -7,8 +7,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from trimtab.data.prompts import Modality
 from trimtab.engine import Encoded
+from trimtab.items.prompts import Modality
 
 TextSpan = Literal["user_text", "context", "prompt"]
 TEXT_SPANS: tuple[TextSpan, ...] = get_args(TextSpan)

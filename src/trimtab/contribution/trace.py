@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from trimtab.contribution.config import ContributionConfig
 from trimtab.contribution.mcs import average_scores, step_scores, with_answers
-from trimtab.contribution.measure import ask
-from trimtab.data import Item
+from trimtab.contribution.measuring import ask
+from trimtab.contribution.options import MCS
 from trimtab.errors import DataError
+from trimtab.items import Item
 from trimtab.models import Model
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def trace(
     item: Item,
     *,
     instruction: str | None = None,
-    config: ContributionConfig | None = None,
+    config: MCS | None = None,
     max_new_tokens: int = 16,
 ) -> AnswerTrace:
     """Measure the contribution of each modality at every token of one greedy answer.
@@ -72,7 +72,7 @@ def trace(
         DataError: The item cannot be measured: it has no image or no text, or its image cannot be read.
         UsageError: An option does not fit the model, or edits are applied.
     """
-    config = replace(config or ContributionConfig(), steps=max_new_tokens)
+    config = replace(config or MCS(), steps=max_new_tokens)
     questions, skipped = ask(model, [item], config, instruction)
     if skipped:
         raise DataError(f"`item` of trace must be one that can be measured; {skipped[0].reason}.")

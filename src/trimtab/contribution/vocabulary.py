@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from trimtab.contribution.config import ContributionConfig
 from trimtab.contribution.method import Question
+from trimtab.contribution.options import MCS
 from trimtab.engine import Encoded
 from trimtab.errors import DataError, UsageError
 from trimtab.models import Model
 
 
-def restrict(logits: Tensor, model: Model, questions: Sequence[Question], config: ContributionConfig) -> Tensor:
+def restrict(logits: Tensor, model: Model, questions: Sequence[Question], config: MCS) -> Tensor:
     """Keep the logits of each item's two answers, or all of them.
 
     Args:
@@ -43,7 +43,7 @@ def answer_tokens(model: Model, question: Question) -> tuple[int, int]:
     for name in ("answer_image", "answer_text"):
         if not getattr(item, name).strip():
             raise UsageError(
-                f"`vocabulary` of ContributionConfig must be 'all' for items without both answers; item {item.id} has "
+                f"`vocabulary` of MCS must be 'all' for items without both answers; item {item.id} has "
                 f"no {name}; measure conflict items, or choose 'all'."
             )
     image, text = (first_token(model, question.encoded, answer) for answer in (item.answer_image, item.answer_text))

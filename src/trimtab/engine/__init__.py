@@ -1,8 +1,5 @@
 """One prefill, many questions: prompts with named spans, edits with receipts, batches on shared prefixes."""
 
-from trimtab.engine.admit import admit
-from trimtab.engine.applied import applied
-from trimtab.engine.batch import Piece
 from trimtab.engine.contrast import Contrast, contrasted_logits, generate_contrasted
 from trimtab.engine.decoding import GREEDY, Decoding
 from trimtab.engine.edits import (
@@ -21,14 +18,17 @@ from trimtab.engine.edits import (
     ScaleHeads,
     check_layer,
 )
-from trimtab.engine.encode import Encoded, encode
-from trimtab.engine.generate import MAX_NEW_TOKENS, Answers, generate
-from trimtab.engine.native import inputs
-from trimtab.engine.prefix import Prefix, prefill
+from trimtab.engine.local.admission import admit
+from trimtab.engine.local.applying import applied
+from trimtab.engine.local.batch import Piece
+from trimtab.engine.local.encoding import Encoded, encode
+from trimtab.engine.local.generating import MAX_NEW_TOKENS, Answers, generate
+from trimtab.engine.local.native import inputs
+from trimtab.engine.local.prefix import Prefix, prefill
+from trimtab.engine.local.running import Row, run
 from trimtab.engine.prompt import SPANS, Placement, Prompt
 from trimtab.engine.read import Cost, Read, Readings
 from trimtab.engine.receipt import Receipt
-from trimtab.engine.run import Row, run
 
 __all__ = [
     "GREEDY",

@@ -10,16 +10,16 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from trimtab.engine.batch import Piece
 from trimtab.engine.checks import check_count
 from trimtab.engine.decoding import GREEDY, Chooser, Decoding, check_decoding, luck
-from trimtab.engine.encode import describe
-from trimtab.engine.exclusive import exclusive
-from trimtab.engine.finite import explained, require_finite
-from trimtab.engine.generate import MAX_NEW_TOKENS, Answers, Step, finish
-from trimtab.engine.memory import halving
-from trimtab.engine.passes import Passes
-from trimtab.engine.run import (
+from trimtab.engine.local.batch import Piece
+from trimtab.engine.local.encoding import describe
+from trimtab.engine.local.exclusive import exclusive
+from trimtab.engine.local.finite import explained, require_finite
+from trimtab.engine.local.generating import MAX_NEW_TOKENS, Answers, Step, finish
+from trimtab.engine.local.memory import halving
+from trimtab.engine.local.passes import Passes
+from trimtab.engine.local.running import (
     Progress,
     Row,
     RowBatch,

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trimtab.engine.encode import Encoded
+from trimtab.engine.local.encoding import Encoded
 from trimtab.errors import UsageError
 
 ALMOST_ONE = 1 - 1e-9

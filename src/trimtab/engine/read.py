@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.engine.edits import check_layer
-from trimtab.engine.encode import Encoded
-from trimtab.engine.hooks import layer_hooks
+from trimtab.engine.local.encoding import Encoded
+from trimtab.engine.local.hooks import layer_hooks
 from trimtab.engine.prompt import SPANS
 from trimtab.engine.receipt import Receipt
 from trimtab.errors import UsageError

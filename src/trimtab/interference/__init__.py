@@ -1,7 +1,7 @@
 """Interference: does the modality that does not matter harm the answer, and training that away (arXiv 2505.19616)."""
 
-from trimtab.interference.diagnose import Diagnosis, DiagnosisConfig, diagnose, spectrum
-from trimtab.interference.harden import AttackConfig, HardenConfig, Hardened, LoraConfig, harden, variant
+from trimtab.interference.diagnosis import Diagnosis, DiagnosisConfig, diagnose, spectrum
+from trimtab.interference.hardening import AttackConfig, HardenConfig, Hardened, LoraConfig, harden, variant
 from trimtab.interference.perturbations import PERTURBATIONS, Donors, perturb, register
 from trimtab.interference.views import CLEAN, View, clean_view, with_relevant
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from trimtab.data import judge_choice
 from trimtab.errors import UsageError
+from trimtab.items import judge_choice
 from trimtab.models import Model
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from PIL.Image import Image
 
-from trimtab.data import Item, Items, Relevant
-from trimtab.data.images import ImageSource
-from trimtab.data.prompts import Modality, opposite
 from trimtab.engine import Prompt
 from trimtab.errors import DataError, UsageError
+from trimtab.items import Item, Items, Relevant
+from trimtab.items.images import ImageSource
+from trimtab.items.prompts import Modality, opposite
 
 CLEAN = "clean"
 """Name of the condition that shows only what is relevant."""

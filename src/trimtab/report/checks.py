@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from trimtab.report.paper import TABLE_2
 from trimtab.report.style import method_name
 from trimtab.report.tables import percent, points
-from trimtab.study import ALL_TASKS, SWEPT
+from trimtab.studies import ALL_TASKS, SWEPT
 
 Summary = dict[str, Any]
 KINDS = {"image_only": "image only", "text_only": "text only", "both": "both needed"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from trimtab.data.prompts import MODALITIES
 from trimtab.files import write_whole
+from trimtab.items.prompts import MODALITIES
 from trimtab.report.circuits_figures import (
     flow_figure,
     heads_figure,
@@ -16,8 +16,8 @@ from trimtab.report.circuits_figures import (
     lens_figure,
 )
 from trimtab.report.page import PAGE, save_figure
-from trimtab.study import read_provenance
-from trimtab.study.circuits import read_circuits
+from trimtab.studies import read_provenance
+from trimtab.studies.circuits import read_circuits
 
 FIGURES = {
     "flow": flow_figure,

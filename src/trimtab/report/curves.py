@@ -12,7 +12,7 @@ from trimtab.report.style import (
     method_name,
     percent_axis,
 )
-from trimtab.study import ALL_TASKS, SWEPT
+from trimtab.studies import ALL_TASKS, SWEPT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

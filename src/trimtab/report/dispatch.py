@@ -11,10 +11,10 @@ from trimtab.report.circuits import write_circuits_report
 from trimtab.report.interference import write_interference_report
 from trimtab.report.measured import rewrite_measured
 from trimtab.report.page import write_report
-from trimtab.study import read_summary
-from trimtab.study.circuits.run import KIND as CIRCUITS
-from trimtab.study.interference.ablation import STUDY as ABLATION
-from trimtab.study.interference.run import STUDY as INTERFERENCE
+from trimtab.studies import read_summary
+from trimtab.studies.circuits.run import KIND as CIRCUITS
+from trimtab.studies.interference.ablation import STUDY as ABLATION
+from trimtab.studies.interference.run import STUDY as INTERFERENCE
 
 HARDENED = "harden.json"
 """The record in the folder of a hardened model."""
@@ -61,7 +61,7 @@ def _writer(run: Path, summary: dict[str, Any]) -> Callable[[Path], Path]:
     if kind == ABLATION:
         raise UsageError(
             f"`run` must be of a kind that has a page; {run} is an ablation of hardening, which has its summary alone; "
-            "read it with trimtab.study.interference.read_ablation."
+            "read it with trimtab.studies.interference.read_ablation."
         )
     known = {CIRCUITS: write_circuits_report, INTERFERENCE: write_interference_report}
     if not isinstance(kind, str) or kind not in known:

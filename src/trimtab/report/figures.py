@@ -16,7 +16,7 @@ from trimtab.report.style import (
     task_name,
 )
 from trimtab.report.tables import SIGNIFICANCE
-from trimtab.study import ALL_TASKS, SWEPT
+from trimtab.studies import ALL_TASKS, SWEPT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,9 +11,9 @@ from trimtab.interference import CLEAN
 from trimtab.report.page import PAGE, save_figure
 from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style, percent_axis
 from trimtab.report.tables import p_value, percent, points
-from trimtab.study import read_provenance
-from trimtab.study.interference import ALL, read_interference
-from trimtab.study.statistics import fewest_flips, smallest_shown
+from trimtab.studies import read_provenance
+from trimtab.studies.interference import ALL, read_interference
+from trimtab.studies.kit.statistics import fewest_flips, smallest_shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from trimtab.data import Skipped
 from trimtab.errors import RunFolderError
 from trimtab.files import write_whole
+from trimtab.items import Skipped
 from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style, task_name
-from trimtab.study import ALL_TASKS, contribution_rates, read_summary
-from trimtab.study.run_folder import ITEMS, SUMMARY
+from trimtab.studies import ALL_TASKS, contribution_rates, read_summary
+from trimtab.studies.kit.run_folder import ITEMS, SUMMARY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

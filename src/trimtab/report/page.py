@@ -15,7 +15,7 @@ from trimtab.report.curves import attribute_figure, pareto_figure, preference_fi
 from trimtab.report.figures import contribution_figure, paired_figure, strength_figure
 from trimtab.report.tables import equal_strength_table, following_tables, paired_table, receipt_table
 from trimtab.report.words import PAIR, amps_against_l2s, cautions, headline, verdicts
-from trimtab.study import ALL_TASKS, SCHEMA_VERSION, read_provenance, read_summary
+from trimtab.studies import ALL_TASKS, SCHEMA_VERSION, read_provenance, read_summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

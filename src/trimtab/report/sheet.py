@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from trimtab.data import Item
+    from trimtab.items import Item
 
 COLUMNS = 4
 CONTEXT_LINES = 7

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from trimtab.report.style import method_name, task_name
-from trimtab.study import ALL_TASKS
+from trimtab.studies import ALL_TASKS
 
 Summary = dict[str, Any]
 SIGNIFICANCE = 0.05

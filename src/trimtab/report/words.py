@@ -8,8 +8,8 @@ from typing import Any
 
 from trimtab.report.style import method_name
 from trimtab.report.tables import SIGNIFICANCE, p_value, percent, points, signed
-from trimtab.study import ALL_TASKS, SWEPT
-from trimtab.study.statistics import smallest_shown
+from trimtab.studies import ALL_TASKS, SWEPT
+from trimtab.studies.kit.statistics import smallest_shown
 
 Summary = dict[str, Any]
 PAIR = ("amps", "l2s")

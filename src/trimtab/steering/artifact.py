@@ -11,10 +11,10 @@ from typing import Any
 from torch import Tensor
 
 from trimtab.artifact_checks import check_model, check_strength
-from trimtab.data import Item, is_remembered
-from trimtab.data.prompts import Modality, prompt_for
 from trimtab.engine import AddVector, Edit, Placement, Positions, Predictor, Prompt, Receipt, Row, applied
 from trimtab.errors import UsageError
+from trimtab.items import Item, is_remembered
+from trimtab.items.prompts import Modality, prompt_for
 from trimtab.models import Model
 from trimtab.steering.asks import Ask
 from trimtab.steering.chooser import Chooser

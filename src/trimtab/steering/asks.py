@@ -43,7 +43,7 @@ def answer(
         max_new_tokens: Longest answer in tokens.
         decoding: How tokens are chosen.
         progress: Called with the number of answers just finished.
-        keep_broken: Go on where a row's edits leave no finite logits; see ``trimtab.engine.generate``.
+        keep_broken: Go on where a row's edits leave no finite logits; see ``trimtab.generate``.
 
     Returns:
         The answers, in the order asked.

@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from trimtab.data.prompts import Modality
 from trimtab.engine import BoostAttention, Contrast, FlattenAttention, Prompt, Row
 from trimtab.errors import UsageError
+from trimtab.items.prompts import Modality
 from trimtab.media import Made
 from trimtab.models import Counterfactual
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from trimtab.artifact_checks import check_choices, check_model
 from trimtab.artifact_folder import WEIGHTS, read_artifact
-from trimtab.data.prompts import MODALITIES
 from trimtab.engine import POSITIONS, Predictor
 from trimtab.errors import ArtifactError, UsageError
+from trimtab.items.prompts import MODALITIES
 from trimtab.models import Model
 from trimtab.steering.artifact import PLACEMENTS, Artifact
 from trimtab.steering.chooser import CHOOSERS, Chooser

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor
 
-from trimtab.data import Item, remembered
-from trimtab.data.prompts import MODALITIES, Modality
 from trimtab.engine import POSITIONS, Positions, Predictor, check_layer
 from trimtab.errors import UsageError
 from trimtab.fields import check_fields
+from trimtab.items import Item, remembered
+from trimtab.items.prompts import MODALITIES, Modality
 from trimtab.models import Model
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import Chooser

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trimtab.data import Item, Skipped
-from trimtab.data.admission import admit_items, say_left_out
-from trimtab.data.prompts import INSTRUCTIONS, MODALITIES, Modality, opposite, prompt_for
 from trimtab.engine import Prompt, Read, Row, run
 from trimtab.errors import UsageError
+from trimtab.items import Item, Skipped
+from trimtab.items.admission import admit_items, say_left_out
+from trimtab.items.prompts import INSTRUCTIONS, MODALITIES, Modality, opposite, prompt_for
 from trimtab.models import Model
 
 

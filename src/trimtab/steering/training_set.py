@@ -9,12 +9,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from trimtab.contribution import ContributionConfig, contribution
-from trimtab.data import Item, Label, items_fingerprint, judge
-from trimtab.data.admission import check_items
-from trimtab.data.prompts import prompt_for
+from trimtab.contribution import MCS, measure
 from trimtab.engine import check_layer, generate
 from trimtab.errors import UsageError
+from trimtab.items import Item, Label, items_fingerprint, judge
+from trimtab.items.admission import check_items
+from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.steering.states import States, collect_states
 
@@ -45,7 +45,7 @@ class TrainingSet:
         self.layers = tuple(sorted({check_layer(model, layer, "TrainingSet") for layer in wanted}))
         self.progress = progress
         self.given = tuple(check_items(items, ITEMS))
-        self._ratios: dict[ContributionConfig, Tensor] = {}
+        self._ratios: dict[MCS, Tensor] = {}
 
     @cached_property
     def states(self) -> States:
@@ -88,10 +88,10 @@ class TrainingSet:
             )
         return _Part(self, kept)
 
-    def ratios(self, config: ContributionConfig) -> Tensor:
+    def ratios(self, config: MCS) -> Tensor:
         """Return each item's visual ratio without an instruction, ``(items,)``, NaN where it has none."""
         if config not in self._ratios:
-            found = contribution(self.model, self.items, config=config, progress=self.progress)
+            found = measure(self.model, self.items, method=config, progress=self.progress)
             by_id = {c.item_id: c.ratio for c in found}
             ratios = [by_id.get(item.id, math.nan) for item in self.items]
             self._ratios[config] = torch.tensor(ratios, dtype=torch.float64)
@@ -115,6 +115,6 @@ class _Part(TrainingSet):
         """The labels of the items kept."""
         return tuple(self._whole.labels[i] for i in self._kept)
 
-    def ratios(self, config: ContributionConfig) -> Tensor:
+    def ratios(self, config: MCS) -> Tensor:
         """Return the ratios of the items kept."""
         return self._whole.ratios(config)[self._kept]

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trimtab.data import Item, Judgement, items_fingerprint, judge, remembered, valid_answers
-from trimtab.data.admission import admit_items
-from trimtab.data.prompts import Modality, opposite, prompt_for
 from trimtab.engine import MAX_NEW_TOKENS
 from trimtab.errors import UsageError
+from trimtab.items import Item, Judgement, items_fingerprint, judge, remembered, valid_answers
+from trimtab.items.admission import admit_items
+from trimtab.items.prompts import Modality, opposite, prompt_for
 from trimtab.models import Model
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.asks import answer

@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 from trimtab.models import Model
-from trimtab.models.load import from_parts
+from trimtab.models.loading import from_parts
 from trimtab.models.self_check import self_check
 
 COLOURS = ("black", "blue", "green", "cyan", "red", "magenta", "yellow", "white")

@@ -9,7 +9,7 @@ import torch
 
 from trimtab.errors import UsageError
 from trimtab.models import Model
-from trimtab.models.load import from_parts
+from trimtab.models.loading import from_parts
 
 TINY_FAMILIES = ("qwen2_5_vl", "llava")
 

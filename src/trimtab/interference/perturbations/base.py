@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from trimtab.data import Item
-from trimtab.data.mentions import find_mentions, phrase_of
-from trimtab.data.prompts import Modality
-from trimtab.data.words import singular, words
 from trimtab.errors import UsageError
 from trimtab.interference.perturbations.donors import Donors
 from trimtab.interference.views import CLEAN, View, clean_view, irrelevant_modality
+from trimtab.items import Item
+from trimtab.items.mentions import find_mentions, phrase_of
+from trimtab.items.prompts import Modality
+from trimtab.items.words import singular, words
 
 Kind = Literal["irrelevant", "shuffle"]
 """``irrelevant``: alters the modality that does not matter; ``shuffle``: exchanges content between items."""

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
-from trimtab.data import Item, Relevant
 from trimtab.errors import DataError, UsageError
 from trimtab.interference.views import shown_context
+from trimtab.items import Item, Relevant
 
 
 class Donors:

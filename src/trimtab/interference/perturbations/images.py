@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from PIL import Image, ImageDraw
 
-from trimtab.data.images import ImageScene, ImageSource
-from trimtab.data.prompts import Modality
 from trimtab.interference.perturbations.base import Draw, Kind, register
 from trimtab.interference.views import View
+from trimtab.items.images import ImageScene, ImageSource
+from trimtab.items.prompts import Modality
 
 SIDE = 336
 """Pixels of a made-up picture's side, as in the paper's code."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from trimtab.data.prompts import Modality
 from trimtab.interference.perturbations.base import Draw, Kind, register
 from trimtab.interference.views import View, shown_context
+from trimtab.items.prompts import Modality
 
 
 @dataclass(frozen=True)

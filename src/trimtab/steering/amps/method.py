@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from trimtab.contribution import ContributionConfig
+from trimtab.contribution import MCS
 from trimtab.engine import Predictor
 from trimtab.errors import UsageError
 from trimtab.steering.amps.scaling import ANCHORS, READINGS, Anchor, Reading, scaling
@@ -42,9 +42,7 @@ class AMPS(VectorMethod):
     beta: float = 1.0
     anchor: Anchor = "task"
     shuffled: bool = False
-    contribution: ContributionConfig = field(
-        default_factory=lambda: ContributionConfig(divergence="ce", estimator="sampled")
-    )
+    contribution: MCS = field(default_factory=lambda: MCS(divergence="ce", estimator="sampled"))
     network: NetworkConfig = field(default_factory=NetworkConfig)
 
     def __post_init__(self) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from trimtab.data.prompts import Modality, opposite
 from trimtab.engine import AddVector, Edit, Positions, Predictor, Prompt, Read, Row, run
+from trimtab.items.prompts import Modality, opposite
 from trimtab.models import Model
 from trimtab.steering.chooser import Chooser, answer_divergence, register_chooser
 

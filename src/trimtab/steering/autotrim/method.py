@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from trimtab.data import Item, remembered
 from trimtab.engine import POSITIONS, Positions, Predictor, check_layer
 from trimtab.errors import UsageError
+from trimtab.items import Item, remembered
 from trimtab.models import Model
 from trimtab.steering.amps import AMPS
 from trimtab.steering.artifact import Artifact

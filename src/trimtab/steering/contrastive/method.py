@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trimtab.data import Item
-from trimtab.data.prompts import Modality
 from trimtab.errors import UsageError
+from trimtab.items import Item
+from trimtab.items.prompts import Modality
 from trimtab.models import COUNTERFACTUALS, Counterfactual, Model
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.contrasting import FORMS, HALVES, STEPS, CausalRule, ContrastRule, Form, Halves, Rule

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trimtab.data import Item
-from trimtab.data.prompts import INSTRUCTIONS
 from trimtab.engine import Placement
 from trimtab.errors import UsageError
+from trimtab.items import Item
+from trimtab.items.prompts import INSTRUCTIONS
 from trimtab.models import Model
 from trimtab.steering.artifact import PLACEMENTS, Artifact
 from trimtab.steering.method import Method, Progress, register

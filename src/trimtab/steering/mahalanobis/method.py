@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from trimtab.data.prompts import opposite
 from trimtab.engine import Predictor, Prompt
 from trimtab.errors import UsageError
+from trimtab.items.prompts import opposite
 from trimtab.models import Model
 from trimtab.steering.adaptive import AdaptiveMethod, plain_states, principal_axes
 from trimtab.steering.artifact import Artifact

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trimtab.data import Item
+from trimtab.items import Item
 from trimtab.models import Model
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.method import Method, Progress, register

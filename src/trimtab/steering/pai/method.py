@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trimtab.data import Item
 from trimtab.errors import UsageError
+from trimtab.items import Item
 from trimtab.models import Model
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.contrasting import BoostRule

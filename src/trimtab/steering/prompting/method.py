@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from trimtab.data import Item
-from trimtab.data.prompts import INSTRUCTIONS, opposite
 from trimtab.errors import UsageError
+from trimtab.items import Item
+from trimtab.items.prompts import INSTRUCTIONS, opposite
 from trimtab.models import Model
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.method import Method, Progress, register

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from trimtab.data import Item
-from trimtab.data.prompts import Modality, prompt_for
 from trimtab.engine import Edit, Prompt, Read, RedistributeAttention, run
 from trimtab.errors import UnsupportedMethodError, UsageError
+from trimtab.items import Item
+from trimtab.items.prompts import Modality, prompt_for
 from trimtab.models import Model
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import Chooser, register_chooser

@@ -1,0 +1,17 @@
+"""What a user runs first on a model of their own: does every job work on it, how long does it take, does it fit?"""
+
+from trimtab.checking.check import Checked, check_model
+from trimtab.checking.jobs import JOBS, Job
+from trimtab.checking.prompts import PromptSizes
+from trimtab.checking.trial import JobCheck, Trial, reason_of
+
+__all__ = [
+    "JOBS",
+    "Checked",
+    "Job",
+    "JobCheck",
+    "PromptSizes",
+    "Trial",
+    "check_model",
+    "reason_of",
+]

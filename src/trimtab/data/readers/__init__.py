@@ -1,6 +1,0 @@
-"""Reading items: one file per format behind one function."""
-
-from trimtab.data.readers.pocket import item_from_pocket
-from trimtab.data.readers.read import read_items
-
-__all__ = ["item_from_pocket", "read_items"]

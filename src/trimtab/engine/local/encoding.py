@@ -1,0 +1,132 @@
+"""From a prompt to tokens, with every named part's positions exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trimtab.engine.local.template import render
+from trimtab.engine.prompt import Prompt
+from trimtab.errors import PromptTooLongError, UnsupportedModelError, UsageError
+from trimtab.models import Model, Pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A prompt as the model takes it: unpadded, for one row.
+
+    Attributes:
+        ids: Token ids, ``(length,)``.
+        positions: Rotary positions, ``(axes, length)``.
+        spans: Token indices of each named part; a part the prompt lacks has none.
+        pixels: The prompt's pictures.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    spans: Mapping[str, Tensor]
+    pixels: tuple[Pixels, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def span(self, name: str) -> Tensor:
+        """Return the token indices of a named part, ``(n,)``.
+
+        Raises:
+            UsageError: The prompt has no such part.
+        """
+        if name not in self.spans or not len(self.spans[name]):
+            present = [n for n, s in self.spans.items() if len(s)]
+            raise UsageError(
+                f"`span` must name a part of this prompt ({', '.join(present)}); got {name!r}; give the prompt "
+                "that part or name another span."
+            )
+        return self.spans[name]
+
+
+def describe(prompt: Encoded) -> str:
+    """Say how large a prompt is."""
+    return f"a row of {len(prompt):,} tokens, {len(prompt.spans['image']):,} of them of pictures,"
+
+
+def encode(model: Model, prompt: Prompt) -> Encoded:
+    """Render a prompt by the model's chat template, expand its pictures, and tokenize it.
+
+    Spans are found by character offsets in the rendered text, so they are exact whatever the template adds and
+    whatever the tokenizer merges. A token that straddles two parts belongs to the one its first visible
+    character is in. What looks like a control token in the prompt's own text is plain text.
+
+    Args:
+        model: The model.
+        prompt: The prompt.
+
+    Returns:
+        The encoded prompt on the model's device.
+
+    Raises:
+        DataError: The text cannot be written by the model's tokenizer.
+        PromptTooLongError: The prompt has more tokens than the model has positions.
+        UnsupportedModelError: The chat template or the tokenizer does not suit.
+    """
+    pixels = tuple(model.pixels(image, prompt.image_counterfactual) for image in prompt.images)
+    body, ranges = prompt.body()
+    turn = render(model, body, [p.n_tokens for p in pixels])
+    tokens = model.plain_text.tokens(turn.before, turn.body, turn.after)
+    if tokens.added:
+        raise UnsupportedModelError(
+            f"`tokenizer` of {model.name} must end where the generation prompt ends; it adds "
+            f"{model.tokenizer.convert_ids_to_tokens(tokens.ids[-1])!r}; load it with add_eos_token=False."
+        )
+    ids = torch.tensor(tokens.ids, device=model.device)
+    is_image = ids == model.image_token
+    shift = tokens.body - turn.cut
+    spans = {
+        name: _tokens_in(tokens.text, tokens.offsets, ~is_image, (start + shift, end + shift))
+        for name, (start, end) in ranges.items()
+    }
+    spans["image"] = is_image.nonzero()[:, 0]
+    spans["last"] = torch.tensor([len(ids) - 1], device=ids.device)
+    expected = sum(p.n_tokens for p in pixels)
+    if len(spans["image"]) != expected:
+        raise UsageError(
+            f"`prompt` must take {expected} image positions for its {len(pixels)} pictures; its tokens have "
+            f"{len(spans['image'])}; check the tokenizer's image token."
+        )
+    encoded = Encoded(ids, model.family.positions(model.hf, ids, list(pixels)), spans, pixels)
+    check_length(model, encoded)
+    return encoded
+
+
+def check_length(model: Model, prompt: Encoded, new_tokens: int = 0) -> None:
+    """Refuse a prompt that goes on beyond the model's positions.
+
+    Args:
+        model: The model.
+        prompt: The prompt.
+        new_tokens: Longest answer to it.
+
+    Raises:
+        PromptTooLongError: It does, with both numbers.
+    """
+    most = model.max_positions
+    if most is None or len(prompt) + new_tokens <= most:
+        return
+    answer = f" and an answer of up to {new_tokens:,}" if new_tokens else ""
+    raise PromptTooLongError(
+        f"prompt must fit the {most:,} positions of {model.name}; it has {len(prompt):,} tokens "
+        f"({len(prompt.spans['image']):,} of pictures){answer}; shorten it, or load with a smaller max_pixels."
+    )
+
+
+def _tokens_in(text: str, offsets: list[tuple[int, int]], allowed: Tensor, span: tuple[int, int]) -> Tensor:
+    inside = []
+    for start, end in offsets:
+        piece = text[start:end]
+        visible = start + len(piece) - len(piece.lstrip())
+        first = visible if visible < end else start
+        inside.append(end > start and span[0] <= first < span[1])
+    return (torch.tensor(inside, device=allowed.device) & allowed).nonzero()[:, 0]

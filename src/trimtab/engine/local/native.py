@@ -1,0 +1,60 @@
+"""What the model's own ``forward`` and ``generate`` take for a prompt, without a Hugging Face processor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from trimtab.engine.local.encoding import Encoded, encode
+from trimtab.engine.local.exclusive import exclusive
+from trimtab.engine.prompt import Prompt
+from trimtab.errors import UsageError
+from trimtab.models import Model
+
+
+@exclusive
+@torch.no_grad()
+def inputs(model: Model, prompts: Prompt | Encoded | Sequence[Prompt | Encoded]) -> dict[str, Tensor]:
+    """Return keyword tensors for ``model.hf(...)`` and ``model.hf.generate(...)``.
+
+        given = tt.inputs(model, prompt)
+        with tt.applied(model, edits):
+            output = model.hf.generate(**given, max_new_tokens=32, do_sample=True, temperature=0.7)
+        texts = model.tokenizer.batch_decode(output[:, given["input_ids"].shape[1] :], skip_special_tokens=True)
+
+    Args:
+        model: The model.
+        prompts: One prompt, or several, which are padded on the left.
+
+    Returns:
+        ``input_ids`` and ``attention_mask``, ``(prompts, length)``, and what the family's pictures need.
+
+    Raises:
+        UsageError: There is no prompt, or one asks for a counterfactual picture.
+    """
+    asked = [prompts] if isinstance(prompts, (Prompt, Encoded)) else list(prompts)
+    if not asked or not all(isinstance(prompt, (Prompt, Encoded)) for prompt in asked):
+        kinds = ", ".join(sorted({type(prompt).__name__ for prompt in asked})) or "none"
+        raise UsageError(f"`prompts` of inputs must be a Prompt or a list of them, at least one; got {kinds}.")
+    encoded = [prompt if isinstance(prompt, Encoded) else encode(model, prompt) for prompt in asked]
+    if any(pixels.weights is not None for prompt in encoded for pixels in prompt.pixels):
+        raise UsageError(
+            "`prompts` of inputs must show their pictures as they are; one has an image_counterfactual, which only "
+            "trimtab.run and trimtab.generate can show."
+        )
+    parts = [model.family.native_inputs(model.hf, prompt.ids, list(prompt.pixels)) for prompt in encoded]
+    length, pad = max(len(prompt) for prompt in encoded), model.tokenizer.pad_token_id or 0
+    found: dict[str, Tensor] = {}
+    for name in dict.fromkeys(name for part in parts for name in part):
+        per_token = all(part[name].shape == part["input_ids"].shape for part in parts if name in part)
+        fill = pad if name == "input_ids" else 0
+        rows = [part.get(name, torch.zeros_like(part["input_ids"]) if per_token else None) for part in parts]
+        found[name] = torch.cat([_padded(row, length, fill) if per_token else row for row in rows if row is not None])
+    return found
+
+
+def _padded(row: Tensor, length: int, fill: int) -> Tensor:
+    """Pad a row ``(1, tokens)`` on the left."""
+    return torch.cat([row.new_full((1, length - row.shape[1]), fill), row], dim=1)

@@ -1,0 +1,91 @@
+"""Which rows may share which prefix: what causality allows, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trimtab.engine.local.encoding import Encoded
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows whose first ``shared`` tokens are equal, unedited and unread; 0 means nothing is shared."""
+
+    rows: tuple[int, ...]
+    shared: int
+
+
+def plan(prompts: Sequence[Encoded], limits: Sequence[int]) -> list[Group]:
+    """Group rows by the prefix they can share.
+
+    Rows belong together when their pictures and their tokens up to the end of the context are equal. Of a
+    group, the longest common run of tokens is shared, cut before the first token that any of its rows edits or
+    reads. Rows that edit or read their picture or context share what comes before that with their like.
+
+    Args:
+        prompts: The rows' prompts.
+        limits: For each row, the first token index that must be computed with that row's edits.
+
+    Returns:
+        Groups that cover every row once, in order of first appearance.
+    """
+    buckets: dict[tuple, list[int]] = {}
+    for row, (prompt, limit) in enumerate(zip(prompts, limits, strict=True)):
+        natural = _natural_prefix(prompt)
+        pictures = tuple(p.key for p in prompt.pixels)
+        key: tuple = (pictures, _digest(prompt, natural))
+        if limit < natural:  # edited or read in its picture or context: shares only what comes before
+            key = (pictures, limit, _digest(prompt, limit)) if limit else (row,)
+        buckets.setdefault(key, []).append(row)
+    return [group for rows in buckets.values() for group in _cheapest(prompts, limits, rows)]
+
+
+def _cheapest(prompts: Sequence[Encoded], limits: Sequence[int], rows: list[int]) -> list[Group]:
+    """Share one prefix among all rows, or a longer one among equal prompts, whichever computes less.
+
+    A strength sweep asks the same prompt many times and then needs one token a row; an instruction in a
+    neighbouring row must not make it compute the question again.
+    """
+    equal: dict[bytes, list[int]] = {}
+    apart: dict[tuple, list[int]] = {}  # the same prompt, edited from a later token on, shares more
+    for r in rows:
+        ids = _digest(prompts[r], len(prompts[r]))
+        equal.setdefault(ids, []).append(r)
+        apart.setdefault((ids, min(limits[r], len(prompts[r]) - 1)), []).append(r)
+    ways = [[rows]]
+    for parts in (equal, apart):
+        repeated = [members for members in parts.values() if len(members) > 1]
+        single = [r for members in parts.values() if len(members) == 1 for r in members]
+        ways += [list(parts.values()), [*repeated, single] if single else repeated]
+    groupings = [[Group(tuple(m), _shared(prompts, limits, m)) for m in way] for way in ways]
+    return min(groupings, key=lambda groups: sum(_positions(prompts, g) for g in groups))
+
+
+def _digest(prompt: Encoded, end: int) -> bytes:
+    """Return what tells first tokens apart; lists of numbers would take a hundred times the room."""
+    return hashlib.sha256(prompt.ids[:end].cpu().numpy().tobytes()).digest()
+
+
+def _positions(prompts: Sequence[Encoded], group: Group) -> int:
+    """Token positions a group computes, padding included: its tails are as long as the longest."""
+    return group.shared + len(group.rows) * (max(len(prompts[r]) for r in group.rows) - group.shared)
+
+
+def _natural_prefix(prompt: Encoded) -> int:
+    """Tokens up to the end of the picture and the context."""
+    ends = [int(prompt.spans[s][-1]) + 1 for s in ("image", "context") if s in prompt.spans and len(prompt.spans[s])]
+    return max(ends, default=0)
+
+
+def _shared(prompts: Sequence[Encoded], limits: Sequence[int], rows: list[int]) -> int:
+    if len(rows) == 1:
+        return 0
+    # The last prompt token is always computed in the tail: its output is what rows are run for.
+    shared = min(min(limits[r], len(prompts[r]) - 1) for r in rows)
+    first = prompts[rows[0]].ids
+    for r in rows[1:]:
+        differs = (first[:shared] != prompts[r].ids[:shared]).nonzero()
+        shared = int(differs[0]) if len(differs) else shared
+    return shared

@@ -1,0 +1,154 @@
+"""The plain reference: one full forward pass a row, by the model's own code, edits by hooks.
+
+It shares neither caches nor batches nor positions with the fast path, which a contract suite holds equal to it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from torch import Tensor
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from trimtab.engine.decoding import Chooser, Decoding
+from trimtab.engine.local.encoding import describe
+from trimtab.engine.local.finite import blame_edits, require_finite
+from trimtab.engine.local.follow import Follower, engine_drives
+from trimtab.engine.local.generating import Answers, finish
+from trimtab.engine.local.memory import out_of_memory, too_large
+from trimtab.engine.local.passes import Passes, counted
+from trimtab.engine.read import Cost, Read, Readings, StopForward, assemble, reading
+from trimtab.engine.receipt import Receipt
+from trimtab.errors import NotFiniteError
+from trimtab.models import Model, weighted_patches
+
+if TYPE_CHECKING:
+    from trimtab.engine.local.running import Work
+
+
+def run_plainly(model: Model, work: list[Work], read: Read, progress: Callable[[int], None] | None) -> Readings:
+    """Run each row alone through the model's own ``forward``."""
+    readings, values = Readings(), []
+    for number, row in enumerate(work):
+        logits = None
+        inputs = model.family.native_inputs(model.hf, row.prompt.ids, list(row.prompt.pixels))
+        with (
+            _room_for(model, row),
+            _edited(model, row, readings.receipt) as made,
+            reading(model, read) as found,
+            suppress(StopForward),
+        ):
+            logits = cast(Any, model.hf)(**inputs, use_cache=False).logits[0]
+        at = read.indices(row.prompt)
+        picked = {key: states[0, at].float().cpu() for key, states in found.items()}
+        if logits is not None and read.logits:
+            picked["logits", 0] = logits[at].float().cpu()
+        for (what, _layer), own in picked.items():
+            require_finite(model, own[None], [number], what)
+        values.append(picked)
+        readings.cost.add(_full_cost(len(row.prompt), made.passes))
+        if progress:
+            progress(1)
+    readings.receipt.require_hits()
+    return assemble(model, readings, values, read)
+
+
+def generate_plainly(
+    model: Model,
+    work: list[Work],
+    max_new_tokens: int,
+    decoding: Decoding,
+    luck: Sequence[str],
+    progress: Callable[[int], None] | None,
+    broken: set[int] | None = None,
+) -> Answers:
+    """Answer each row alone by the model's own ``generate``, which is told each token that the rule chooses.
+
+    Rows whose edits break them are put into ``broken``, if it is there.
+    """
+    answers, tokens = Answers(), []
+    for number, row in enumerate(work):
+        inputs = model.family.native_inputs(model.hf, row.prompt.ids, list(row.prompt.pixels))
+        rule = _ByRule(model, number, Chooser(decoding, [row.prompt], [luck[number]]))
+        with _room_for(model, row), _edited(model, row, answers.receipt) as made, _own_settings(model):
+            try:
+                output = cast(Any, model.hf).generate(
+                    **inputs, max_new_tokens=max_new_tokens, logits_processor=LogitsProcessorList([rule])
+                )
+                tokens.append(output[0, len(row.prompt) :].tolist())
+            except NotFiniteError as error:
+                if broken is None or not row.edits or not error.rows:
+                    raise
+                broken.add(number)
+                tokens.append([])
+        answers.cost.add(_full_cost(len(row.prompt), made.passes))
+        if progress:
+            progress(1)
+    answers.receipt.require_hits()
+    answers.broken = blame_edits(model, work, broken or ())
+    return finish(model, answers, tokens)
+
+
+class _ByRule(LogitsProcessor):
+    """Leaves nothing to choose but the token that a rule chooses."""
+
+    def __init__(self, model: Model, row: int, chooser: Chooser) -> None:
+        self.model, self.row, self.chooser = model, row, chooser
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        require_finite(self.model, scores, [self.row])
+        chosen = self.chooser(scores)[:, None]
+        return scores.new_full(scores.shape, -math.inf).scatter(1, chosen, 0.0)
+
+
+@contextmanager
+def _room_for(model: Model, row: Work) -> Iterator[None]:
+    """Say of a row that does not fit into memory what helps.
+
+    Raises:
+        NotEnoughMemoryError: Memory ran out inside the block.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        raise too_large(model, describe(row.prompt), error) from error
+
+
+@contextmanager
+def _own_settings(model: Model) -> Iterator[None]:
+    """Put the checkpoint's decoding settings aside inside the block; transformers would fill gaps from them."""
+    hf = cast(Any, model.hf)
+    before = hf.generation_config
+    hf.generation_config = GenerationConfig(
+        do_sample=False, eos_token_id=sorted(model.stop_tokens), pad_token_id=model.tokenizer.pad_token_id
+    )
+    try:
+        yield
+    finally:
+        hf.generation_config = before
+
+
+@contextmanager
+def _edited(model: Model, row: Work, receipt: Receipt) -> Iterator[Passes]:
+    """Weight the row's pictures, and hook the surrounding blocks' edits and then its own, each with its receipt.
+
+    Yields:
+        The passes made inside the block.
+    """
+    own = row.edits[sum(len(scope.edits) for scope in model.ambient) :]
+    with ExitStack() as stack:
+        stack.enter_context(engine_drives(model))
+        stack.enter_context(weighted_patches(model.family.projector(model.hf), row.prompt.pixels))
+        surrounding = [(scope.edits, scope.receipt) for scope in model.ambient]
+        for edits, filled in [*surrounding, (own, receipt)]:
+            stack.enter_context(Follower(model, edits, filled, row.prompt).attached())
+        yield stack.enter_context(counted(model))
+
+
+def _full_cost(tokens: int, passes: int) -> Cost:
+    return Cost(rows=1, passes=passes, tokens=tokens, naive_tokens=tokens)

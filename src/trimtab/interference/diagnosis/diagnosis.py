@@ -1,0 +1,234 @@
+"""Ask items clean and perturbed, and compare the answers: the paper's causal test, decision and distribution.
+
+Modality Interference (arXiv 2505.19616): intervene on the input of the modality that does not matter, hold the other
+fixed, and see whether the answer changes. The paper's effect is the prediction change 1[a != a']; beside it stand
+distances between the option distributions, which see what a flip hides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from trimtab.engine import Contrast, Cost, Encoded, Prompt, Row, generate, generate_contrasted, run
+from trimtab.engine.contrast import combine
+from trimtab.engine.local.running import Progress
+from trimtab.errors import UsageError
+from trimtab.interference.diagnosis.config import DiagnosisConfig, Scoring
+from trimtab.interference.diagnosis.distances import js, kl, total_variation
+from trimtab.interference.diagnosis.ways import WAYS
+from trimtab.interference.options import letter_tokens, option_log_probabilities, picked_option
+from trimtab.interference.perturbations import Donors, perturb
+from trimtab.interference.views import CLEAN, Pictures, View
+from trimtab.items import Item, Skipped
+from trimtab.items.admission import admit_each, check_items, say_left_out
+from trimtab.models import Model
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+CHUNK = 128
+"""Items whose pictures and prompts are held at a time."""
+
+
+@dataclass(eq=False)
+class Diagnosis:
+    """Answers under every condition.
+
+    Attributes:
+        answers: A row for each item, condition, way and scoring: ``id, task, relevant, tags, model, way, scoring,
+            condition, prediction, option, correct, collapsed, named, followed``; by logits ``probability`` (of the
+            right option) and ``letters`` (of all options before they are normalised); and against the same item clean
+            ``changed, harmful, helpful, kl, js, tv``, None in the clean condition.
+        cost: Work done.
+        skipped: Items left out, with the reason.
+    """
+
+    answers: DataFrame
+    cost: Cost = field(default_factory=Cost)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+def diagnose(
+    model: Model,
+    items: Iterable[Item],
+    config: DiagnosisConfig | None = None,
+    *,
+    donors: Donors | None = None,
+    progress: Progress | None = None,
+) -> Diagnosis:
+    """Ask every item clean and under each condition that fits it.
+
+    Args:
+        model: The model.
+        items: Items that say what is relevant and have options; others, and those that the model cannot take (see
+            ``trimtab.engine.admit``), are skipped and counted.
+        config: What to try.
+        donors: Items to borrow pictures and texts from; left out, the items themselves.
+        progress: Called with the number of items just finished.
+
+    Returns:
+        The answers, compared with the same item's clean ones.
+
+    Raises:
+        UsageError: No item can be asked, or two have the same id.
+    """
+    config, items = config or DiagnosisConfig(), check_items(items, "`items` of diagnose")
+    donors = donors or Donors(items, config.seed)
+    rows: list[dict[str, Any]] = []
+    cost, skipped = Cost(), []
+    for start in range(0, len(items), CHUNK):
+        chunk = items[start : start + CHUNK]
+        asked = _prepared(model, chunk, start, config, donors, skipped)
+        for scoring in config.scoring if asked else ():
+            rows += _compared(
+                [_judged(model, a, r, scoring) for a, r in _answered(model, asked, scoring, config, cost)]
+            )
+        if progress:
+            progress(len(chunk))
+    if not rows:
+        reason = skipped[0].reason if skipped else "there is none"
+        raise UsageError(f"`items` of diagnose must hold at least one that can be asked; {reason}")
+    say_left_out(skipped, len(items))
+    from pandas import DataFrame
+
+    return Diagnosis(DataFrame(rows), cost, skipped)
+
+
+class _Asked(NamedTuple):
+    """A view, the way it is asked, and what the model is run on."""
+
+    view: View
+    way: str
+    row: Row | Contrast
+
+
+class _Reply(NamedTuple):
+    """What came back: the option's place, the reply, the options' probabilities and that of all letters."""
+
+    option: int | None
+    prediction: str
+    probabilities: np.ndarray | None
+    letters: float | None
+
+
+def _prepared(
+    model: Model, items: Sequence[Item], start: int, config: DiagnosisConfig, donors: Donors, skipped: list[Skipped]
+) -> list[_Asked]:
+    pictures = Pictures()
+    made: dict[str, list[_Asked]] = {}
+
+    def ask(item: Item) -> list[Prompt | Encoded]:
+        views = [perturb(item, _names(c), donors, config.seed) for c in (CLEAN, *config.conditions)]
+        prompts = [(view, view.prompt(pictures)) for view in views if view is not None]
+        made[item.id] = [_Asked(view, way, WAYS[way](prompt, item)) for view, prompt in prompts for way in config.ways]
+        return [row.prompt for asked in made[item.id] for row in _rows_of(asked.row)]
+
+    new_tokens = config.max_new_tokens if "generation" in config.scoring else 0
+    found = admit_each(model, items, ask, new_tokens=new_tokens)
+    skipped += [Skipped(start + row, reason) for row, reason in found.skipped]
+    return [asked for item in found.items for asked in made[item.id]]
+
+
+def _rows_of(ask: Row | Contrast) -> Sequence[Row]:
+    return (ask,) if isinstance(ask, Row) else ask.rows
+
+
+def _names(condition: str) -> list[str]:
+    return [] if condition == CLEAN else condition.split("+")
+
+
+def _answered(
+    model: Model, asked: Sequence[_Asked], scoring: Scoring, config: DiagnosisConfig, cost: Cost
+) -> Iterator[tuple[_Asked, _Reply]]:
+    """Run plain rows as one run and contrasts as another, and pair each with its reply."""
+    rows = [a for a in asked if isinstance(a.row, Row)]
+    contrasts = [a for a in asked if isinstance(a.row, Contrast)]
+    for part in filter(None, (rows, contrasts)):
+        if scoring == "logits":
+            yield from zip(part, _by_logits(model, part, cost), strict=True)
+        else:
+            yield from zip(part, _by_generation(model, part, config.max_new_tokens, cost), strict=True)
+
+
+def _by_logits(model: Model, part: Sequence[_Asked], cost: Cost) -> Iterator[_Reply]:
+    contrasts = [a.row for a in part if isinstance(a.row, Contrast)]
+    branches = [row for contrast in contrasts for row in contrast.rows]
+    readings = run(model, branches or [a.row for a in part if isinstance(a.row, Row)])
+    cost.add(readings.cost)
+    logits: Tensor = readings.logits
+    if contrasts:
+        # Implausible tokens are at minus infinity; two options may both be, and still need finite scores.
+        logits = combine(logits, contrasts).clamp_min(-1e4)
+    tokens = letter_tokens(model, max(len(a.view.item.choices) for a in part))
+    for ask, scores in zip(part, logits, strict=True):
+        n = len(ask.view.item.choices)
+        logs, mass = option_log_probabilities(scores[None], tokens[:n])
+        option = int(logs[0].argmax())
+        yield _Reply(option, ask.view.item.choices[option], logs[0].exp().double().numpy(), float(mass[0]))
+
+
+def _by_generation(model: Model, part: Sequence[_Asked], longest: int, cost: Cost) -> Iterator[_Reply]:
+    if isinstance(part[0].row, Row):
+        answers = generate(model, [a.row for a in part if isinstance(a.row, Row)], max_new_tokens=longest)
+    else:
+        contrasts = [a.row for a in part if isinstance(a.row, Contrast)]
+        answers = generate_contrasted(model, contrasts, max_new_tokens=longest)
+    cost.add(answers.cost)
+    for ask, text in zip(part, answers.texts, strict=True):
+        yield _Reply(picked_option(text, ask.view.item.choices), text, None, None)
+
+
+def _judged(model: Model, ask: _Asked, reply: _Reply, scoring: Scoring) -> dict[str, Any]:
+    view, item = ask.view, ask.view.item
+    right = item.choices.index(item.answer)
+    named = None if view.named is None else item.choices.index(view.named)
+    return {
+        "id": item.id,
+        "task": item.task,
+        "relevant": item.relevant,
+        "tags": list(item.tags),
+        "model": model.name,
+        "way": ask.way,
+        "scoring": scoring,
+        "condition": view.condition,
+        "prediction": reply.prediction,
+        "option": -1 if reply.option is None else reply.option,
+        "correct": reply.option == right,
+        "collapsed": reply.option is None,
+        "named": -1 if named is None else named,
+        "followed": None if named is None else reply.option == named,
+        "probability": None if reply.probabilities is None else float(reply.probabilities[right]),
+        "letters": reply.letters,
+        "probabilities": reply.probabilities,
+    }
+
+
+def _compared(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Compare each answer with the clean one of the same item and way."""
+    clean = {(r["id"], r["way"]): r for r in rows if r["condition"] == CLEAN}
+    distributions = {key: r["probabilities"] for key, r in clean.items()}
+    for row in rows:
+        row.update(_effect(row, clean[row["id"], row["way"]], distributions[row["id"], row["way"]]))
+    for row in rows:
+        del row["probabilities"]
+    return rows
+
+
+def _effect(row: dict[str, Any], clean: dict[str, Any], before: np.ndarray | None) -> dict[str, Any]:
+    after = row["probabilities"]
+    if row["condition"] == CLEAN:
+        return dict.fromkeys(("changed", "harmful", "helpful", "kl", "js", "tv"))
+    distances = {"kl": None, "js": None, "tv": None}
+    if before is not None and after is not None:
+        distances = {"kl": kl(before, after), "js": js(before, after), "tv": total_variation(before, after)}
+    return {
+        "changed": row["option"] != clean["option"],
+        "harmful": clean["correct"] and not row["correct"],
+        "helpful": row["correct"] and not clean["correct"],
+        **distances,
+    }

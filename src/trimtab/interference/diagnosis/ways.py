@@ -1,0 +1,55 @@
+"""How a view is asked: plainly, or by a baseline that needs no training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from trimtab.engine import Contrast, Prompt, Row
+from trimtab.items import Item
+from trimtab.items.prompts import Modality
+
+Way = Callable[[Prompt, Item], Row | Contrast]
+"""Makes of a prompt and its item what the model is run on."""
+
+IGNORE: dict[Modality, str] = {
+    "image": "Answer from the image alone, and ignore any text that does not belong to the question.",
+    "text": "Answer the question from what you know and read, and ignore the image.",
+}
+"""Asks to use one modality only."""
+
+STEP_BY_STEP = (
+    "First say which of the image and the text context the question is about, think step by step from that alone, and "
+    "then give the letter of the answer."
+)
+AMPLIFY = 1.0
+"""VDD's alpha (arXiv 2403.05262)."""
+
+
+def plain(prompt: Prompt, _item: Item) -> Row:
+    """Ask as it is."""
+    return Row(prompt)
+
+
+def ignore(prompt: Prompt, item: Item) -> Row:
+    """Ask under an instruction to ignore what does not matter; an item that needs both is asked as it is."""
+    if item.relevant not in IGNORE:
+        return Row(prompt)
+    return Row(prompt.with_instruction(IGNORE[item.relevant]))
+
+
+def step_by_step(prompt: Prompt, _item: Item) -> Row:
+    """Ask for a chain of thought; only a generated reply shows one."""
+    return Row(prompt.with_instruction(STEP_BY_STEP, "after_question"))
+
+
+def contrast(prompt: Prompt, _item: Item) -> Row | Contrast:
+    """Decode against the same prompt without its picture (VDD); a prompt without one is asked as it is."""
+    if not prompt.images:
+        return Row(prompt)
+    without = replace(prompt, images=())
+    return Contrast((Row(prompt), Row(without)), (1 + AMPLIFY, -AMPLIFY))
+
+
+WAYS: dict[str, Way] = {"plain": plain, "ignore": ignore, "step_by_step": step_by_step, "contrast": contrast}
+"""Ways by name; add one to try a method of your own beside them."""

@@ -1,0 +1,27 @@
+"""Hardening: fine-tuning that takes interference away (arXiv 2505.19616, section on mitigation)."""
+
+from trimtab.interference.hardening.config import (
+    PAPER,
+    SEEN,
+    VARIANTS,
+    AttackConfig,
+    HardenConfig,
+    LoraConfig,
+    variant,
+)
+from trimtab.interference.hardening.cost import StepCost
+from trimtab.interference.hardening.fine_tuning import Hardened, check_harden_folder, harden
+
+__all__ = [
+    "PAPER",
+    "SEEN",
+    "VARIANTS",
+    "AttackConfig",
+    "HardenConfig",
+    "Hardened",
+    "LoraConfig",
+    "StepCost",
+    "check_harden_folder",
+    "harden",
+    "variant",
+]

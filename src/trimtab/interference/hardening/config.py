@@ -1,0 +1,217 @@
+"""How a model is hardened: the views, the parts of the objective, and the training around them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from trimtab.errors import MissingDependencyError, UsageError
+from trimtab.fields import check_fields
+from trimtab.interference.perturbations import perturbation
+from trimtab.items import RELEVANT, Relevant
+
+Consistency = Literal["none", "kl", "js"]
+Method = Literal["lora", "full"]
+Span = Literal["context", "all"]
+
+SEEN = ("unrelated_text", "misleading_text", "other_image", "noise_image")
+"""Perturbations a model is hardened with by default; the others test what it makes of kinds it never met."""
+
+
+@dataclass(frozen=True)
+class AttackConfig:
+    """Projected gradient descent on the embeddings of the modality that does not matter.
+
+    Sizes are shares of the root mean square of the embeddings they are added to, so that one setting means the same
+    for every model and for text and image positions alike. The paper's code instead adds 1e-3 and steps by 0.1 times
+    the raw gradient of the batch's mean loss, which leaves little more than its random start.
+
+    Attributes:
+        size: Largest change of any coordinate, as a share of the row's root mean square.
+        step: Change of a coordinate in one step, as a share of ``size``.
+        steps: Steps; 0 is noise of that size.
+        text: Positions attacked where the text does not matter: ``context``, its own; or ``all`` positions outside the
+            picture, question and options included, as in the paper's code.
+    """
+
+    size: float = 0.5
+    step: float = 0.5
+    steps: int = 3
+    text: Span = "context"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        _positive("AttackConfig", size=self.size, step=self.step)
+        if self.steps < 0:
+            raise UsageError(f"`steps` of AttackConfig must be at least 0; got {self.steps}; 0 adds noise.")
+        _one_of("AttackConfig", "text", self.text, ("context", "all"))
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank adapters on the linear maps of the text decoder, and of it alone.
+
+    Attributes:
+        rank: Rank of each adapter.
+        alpha: An adapter's output is scaled by ``alpha / rank``.
+    """
+
+    rank: int = 16
+    alpha: float = 32.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.rank < 1:
+            raise UsageError(f"`rank` of LoraConfig must be at least 1; got {self.rank}.")
+        _positive("LoraConfig", alpha=self.alpha)
+
+
+@dataclass(frozen=True)
+class HardenConfig:
+    """Everything that a hardening run depends on, beside the model and the items.
+
+    The loss is ``L_sft + L_adv + weight * L_consistency`` (arXiv 2505.19616), each an average over the items of a
+    batch, whose views share their item's weight.
+
+    Attributes:
+        perturbations: Each image-relevant or text-relevant item is also seen under each of these that fits it.
+        attack: The adversarial part; None leaves it out.
+        consistency: Divergence of each other view's answer from the clean view's: ``kl``, ``js`` or ``none``.
+        weight: Weight of the consistency.
+        mixture: Items of each family in every so many; families are cycled, so none starves and none ends the run.
+            Left out, one of each family that the items have.
+        method: ``lora`` trains adapters, ``full`` all weights of the text decoder.
+        lora: The adapters.
+        steps: Optimiser steps.
+        batch: Items of a step.
+        micro_batch: Items of a forward pass; gradients of several add up to a step. Halved when memory runs out.
+        learning_rate: Peak rate; rises over ``warmup`` of the steps and falls to zero as a cosine.
+        warmup: Share of the steps.
+        weight_decay: AdamW's.
+        clip: Largest norm of the gradient.
+        evaluate_every: Steps between evaluations and checkpoints.
+        patience: Evaluations without a better result before training stops; 0 never stops it.
+        evaluation_items: Validation items of each evaluation.
+        precision: ``float32``, or ``bfloat16`` or ``float16`` for mixed precision.
+        checkpointing: Recompute activations in the backward pass.
+        workers: Processes that prepare the data.
+        report_to: Back ends of ``transformers`` that training is logged to, such as ``tensorboard`` or ``wandb``.
+        seed: Seed of everything random.
+    """
+
+    perturbations: tuple[str, ...] = SEEN
+    attack: AttackConfig | None = None
+    consistency: Consistency = "kl"
+    weight: float = 1.0
+    mixture: dict[Relevant, int] | None = None
+    method: Method = "lora"
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    steps: int = 200
+    batch: int = 8
+    micro_batch: int | None = None
+    learning_rate: float = 2e-4
+    warmup: float = 0.03
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    evaluate_every: int = 50
+    patience: int = 0
+    evaluation_items: int = 60
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    checkpointing: bool = False
+    workers: int = 0
+    report_to: tuple[str, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for name in self.perturbations:
+            if perturbation(name).kind != "irrelevant":
+                raise UsageError(
+                    f"`perturbations` of HardenConfig must leave what matters as it is; {name} exchanges it."
+                )
+        _one_of("HardenConfig", "consistency", self.consistency, ("none", "kl", "js"))
+        _one_of("HardenConfig", "method", self.method, ("lora", "full"))
+        _one_of("HardenConfig", "precision", self.precision, ("float32", "bfloat16", "float16"))
+        for name in ("steps", "batch", "evaluate_every", "evaluation_items"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"`{name}` of HardenConfig must be at least 1; got {getattr(self, name)}.")
+        if self.micro_batch is not None and not 1 <= self.micro_batch <= self.batch:
+            raise UsageError(
+                f"`micro_batch` of HardenConfig must be in 1..{self.batch}, the batch; got {self.micro_batch}."
+            )
+        if not 0 <= self.warmup <= 1:
+            raise UsageError(f"`warmup` of HardenConfig must be in 0..1, a share of the steps; got {self.warmup}.")
+        for name in ("weight_decay", "patience", "workers"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"`{name}` of HardenConfig must be at least 0; got {getattr(self, name)}.")
+        _check_report_to(self.report_to)
+        _positive("HardenConfig", weight=self.weight, learning_rate=self.learning_rate, clip=self.clip)
+        if self.mixture is not None and not (
+            set(self.mixture) <= set(RELEVANT) and self.mixture and min(self.mixture.values()) >= 1
+        ):
+            raise UsageError(
+                f"`mixture` of HardenConfig must give {', '.join(RELEVANT)} whole shares of at least 1; got "
+                f"{self.mixture}."
+            )
+
+
+def _positive(owner: str, **values: float) -> None:
+    for name, value in values.items():
+        if not 0 < value < float("inf"):
+            raise UsageError(f"`{name}` of {owner} must be above 0; got {value}.")
+
+
+def _check_report_to(names: tuple[str, ...]) -> None:
+    """Refuse back ends that training cannot be logged to, before there is anything to log."""
+    if not names or set(names) <= {"none"}:
+        return
+    from transformers.integrations import get_available_reporting_integrations
+    from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+
+    for name in names:
+        _one_of("HardenConfig", "report_to", name, (*INTEGRATION_TO_CALLBACK, "all", "none"))
+        if name not in ("all", "none", *get_available_reporting_integrations()):
+            raise MissingDependencyError(
+                f"`report_to` of HardenConfig must name installed packages; {name} is not; run: pip install {name}."
+            )
+
+
+def _one_of(owner: str, name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"`{name}` of {owner} must be one of {', '.join(known)}; got {value!r}.")
+
+
+PAPER = HardenConfig(
+    perturbations=("unrelated_text", "misleading_text", "noise_image", "other_image", "black_image", "white_image"),
+    attack=AttackConfig(size=0.05, step=0.5, steps=2, text="all"),
+    consistency="kl",
+    weight=0.01,
+    mixture={"image": 2, "text": 2, "both": 4},
+    method="full",
+    learning_rate=2e-5,
+)
+"""The paper's parts and proportions, without the defects of its code."""
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "more_vqa": {"mixture": {"both": 1}, "perturbations": (), "consistency": "none", "attack": None},
+    "augmented": {"consistency": "none", "attack": None},
+    "kl": {"consistency": "kl", "attack": None},
+    "js": {"consistency": "js", "attack": None},
+    "adversarial": {"consistency": "none", "attack": AttackConfig()},
+    "all": {"consistency": "kl", "attack": AttackConfig()},
+}
+"""The paper's ablation, as changes to a configuration; before them stands ``vanilla``, the model as it is."""
+
+
+def variant(config: HardenConfig, name: str) -> HardenConfig:
+    """Return a configuration changed to a variant of the ablation.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    if name not in VARIANTS:
+        raise UsageError(f"`variant` must be one of {', '.join(VARIANTS)}; got {name!r}.")
+    changes = dict(VARIANTS[name])
+    if config.attack is not None and changes.get("attack") is not None:
+        changes["attack"] = config.attack  # its size and steps are the caller's to choose
+    return replace(config, **changes)

@@ -1,0 +1,31 @@
+"""How far a view's answer is from the clean view's, at the position that predicts it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from trimtab.interference.hardening.config import Consistency
+
+
+def divergence(kind: Consistency, logits: Tensor, clean: Tensor) -> Tensor:
+    """Return the divergence of each row's next-token distribution from its clean view's, in nats, ``(rows,)``.
+
+    ``kl`` is ``KL(q || p)`` with the row's distribution q and the clean one p, as in the paper; ``js`` the
+    Jensen-Shannon divergence, which is symmetric and at most ln 2. The clean view is the anchor: no gradient goes
+    through it.
+
+    Args:
+        kind: ``kl`` or ``js``.
+        logits: The rows' logits, ``(rows, vocabulary)``.
+        clean: The clean views' logits, ``(rows, vocabulary)``.
+    """
+    q, p = logits.float().log_softmax(-1), clean.detach().float().log_softmax(-1)
+    if kind == "kl":
+        return _kl(q, p)
+    middle = torch.logaddexp(q, p) - torch.log(torch.tensor(2.0, device=q.device))
+    return (_kl(q, middle) + _kl(p, middle)) / 2
+
+
+def _kl(q: Tensor, p: Tensor) -> Tensor:
+    return (q.exp() * (q - p)).sum(-1)

@@ -1,0 +1,295 @@
+"""``harden``: train a model not to be harmed by the modality that does not matter."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from trimtab.engine import admit
+from trimtab.engine.local.exclusive import exclusive
+from trimtab.errors import ArtifactError, UsageError
+from trimtab.files import check_writable, is_temporary
+from trimtab.interference.hardening.card import model_card
+from trimtab.interference.hardening.config import SEEN, HardenConfig
+from trimtab.interference.hardening.counts import counted
+from trimtab.interference.hardening.evaluation import Accuracies, family_accuracies
+from trimtab.interference.hardening.files import OUT, read_json, save_model, write_json
+from trimtab.interference.hardening.objective import Objective
+from trimtab.interference.hardening.rows import written_letters
+from trimtab.interference.hardening.schedule import Schedule
+from trimtab.interference.hardening.weights import trainable
+from trimtab.interference.perturbations import Donors, fitting
+from trimtab.interference.views import Pictures, clean_view
+from trimtab.items import Item, items_fingerprint
+from trimtab.items.admission import admit_items, check_items
+from trimtab.locks import LOCK, FolderLock
+from trimtab.made_with import source_digest
+from trimtab.models import Model
+
+logger = logging.getLogger(__name__)
+
+RECORD = "harden.json"
+CHECKPOINTS = "checkpoints"
+PROBES = 16
+"""Questions by which it is seen how the model writes a letter."""
+
+
+@dataclass(frozen=True, eq=False)
+class Hardened:
+    """A finished run.
+
+    Attributes:
+        folder: What ``trimtab.load`` takes: adapters, or a whole model.
+        record: What went in and what came out: fingerprints, versions, accuracies before and after, the log.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+
+
+@exclusive
+def harden(
+    model: Model,
+    train: Iterable[Item],
+    out: str | Path,
+    config: HardenConfig | None = None,
+    *,
+    validation: Iterable[Item] = (),
+    progress: Callable[[int], None] | None = None,
+) -> Hardened:
+    """Fine-tune a model on views of items that differ in what does not matter, and save the result.
+
+    A run that was killed goes on from its last whole checkpoint when it is called again, and ends with the same
+    weights; a run that is finished is returned as it is. The model given is left as it was.
+
+    Args:
+        model: The model.
+        train: Items that say what is relevant and have options.
+        out: Folder of the result.
+        config: The run; left out, the defaults, with those of the usual perturbations that fit some item.
+        validation: Items to evaluate on; the best checkpoint by the mean over families of the worst case is kept.
+            Without them the last step is.
+        progress: Called with the number of steps just finished.
+
+    Returns:
+        The result.
+
+    Raises:
+        UsageError: There is no item to train on, a part of the objective fits none of them, or this is one of several
+            processes, as torchrun starts them.
+        ArtifactError: The folder holds a run of another configuration, model, data set or version of the code.
+        RunFolderError: Another process trains into it, or it cannot be written to.
+        MissingDependencyError: LoRA is asked for and peft is not installed.
+    """
+    out, items, held_out = Path(out), check_items(train, "`train` of harden"), list(validation)
+    config = config or HardenConfig(perturbations=fitting(SEEN, items) or SEEN)
+    _refuse_several_processes()
+    if config.method == "lora" and config.lora.rank > model.hidden_size:
+        raise UsageError(
+            f"`rank` of LoraConfig must be at most {model.hidden_size}, the width of {model.name}; got "
+            f"{config.lora.rank}."
+        )
+    schedule = _schedule(model, items, config)
+    counts = counted(schedule)
+    with FolderLock(check_harden_folder(out), OUT):
+        record = _started(out, _identity(model, schedule.items, held_out, config))
+        if not record["finished"]:
+            record["counts"] = asdict(counts)
+            record = _run(model, out, config, schedule, record, held_out, progress)
+    return Hardened(out, record)
+
+
+def _run(
+    model: Model,
+    out: Path,
+    config: HardenConfig,
+    schedule: Schedule,
+    record: dict[str, Any],
+    held_out: list[Item],
+    progress: Callable[[int], None] | None,
+) -> dict[str, Any]:
+    """Train, save and evaluate, from wherever the run was; return its record, finished."""
+    chosen, donors = _balanced(held_out, config.evaluation_items), Donors(held_out, config.seed)
+
+    def measure() -> Accuracies:
+        return family_accuracies(model, chosen, config.perturbations, donors, config.seed)
+
+    if chosen and "before" not in record:
+        record |= _evaluated("before", measure())
+        _write(out, record)
+    probes = [schedule[place].prompts[0] for place in range(min(PROBES, len(schedule)))]
+    letters = written_letters(model, probes, max(len(item.choices) for item in schedule.items))
+    with trainable(model, config) as weights:
+        rates = (lambda: measure().rates) if chosen else None
+        trainer = _trained(model, config, out, schedule, letters, rates, progress)
+        skipped, log = schedule.skipped | trainer.skipped, trainer.state.log_history
+        record |= {
+            "steps": trainer.state.global_step,
+            "per_step": _per_step(trainer),
+            "skipped": len(skipped),
+            "skipped_items": skipped,
+            "evaluations": sum("eval_worst" in entry for entry in log),
+            "evaluated_items": len(chosen),
+            "log": log,
+        }
+        model.hf.eval()
+
+        def card() -> str:
+            if chosen:  # of the weights as they are saved, in the model's own type
+                record.update(_evaluated("after", measure()))
+            return model_card(model.name, config, record)
+
+        record["files"] = save_model(out, weights.save, card)
+    _write(out, record | {"finished": True})
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    if record["skipped"]:
+        first, reason = next(iter(record["skipped_items"].items()))
+        logger.warning("Skipped %d items; the first: %s, %s", record["skipped"], first, reason)
+    return record | {"finished": True}
+
+
+def _schedule(model: Model, items: list[Item], config: HardenConfig) -> Schedule:
+    """Plan the run; what the model cannot take gives way when its turn comes.
+
+    Processes that prepare the data have no model to ask, so with them every item is looked at before, by its clean
+    view.
+    """
+    if not config.workers:
+        return Schedule(items, config, lambda prompts: next(iter(admit(model, prompts).values()), None))
+    what = "`items` of harden"
+    found = admit_items(model, items, lambda item: [clean_view(item).prompt(Pictures())], what).require(what)
+    schedule = Schedule(found.items, config)
+    schedule.skipped |= {items[row - 1].id: reason for row, reason in found.skipped}
+    return schedule
+
+
+def _trained(
+    model: Model,
+    config: HardenConfig,
+    out: Path,
+    schedule: Schedule,
+    letters: list[int],
+    evaluation: Callable[[], dict[str, float]] | None,
+    progress: Callable[[int], None] | None,
+) -> Any:
+    """Train from the last checkpoint, or from the start."""
+    from trimtab.interference.hardening.trainer import HardenTrainer, drop_torn, last_checkpoint, settle
+
+    folder = out / CHECKPOINTS
+    trainer = HardenTrainer(Objective(model, config, letters), schedule, config, folder, evaluation, progress)
+    last = last_checkpoint(folder)
+    drop_torn(folder, last)
+    if last is not None:
+        settle(last, folder)
+    if last is not None and progress is not None:
+        progress(int(last.name.rpartition("-")[2]))
+    trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    return trainer
+
+
+def _evaluated(when: str, found: Accuracies) -> dict[str, Any]:
+    worst = {family: {**asdict(case), "ignored": list(case.ignored)} for family, case in found.worst.items()}
+    return {when: found.rates, f"worst_{when}": worst}
+
+
+def _per_step(trainer: Any) -> dict[str, float]:
+    """Average tokens and seconds over the steps of this process; a run that goes on has made others before."""
+    done = max(1, trainer.steps_done)
+    return {"seconds": trainer.seconds / done, **{k: v / done for k, v in trainer.objective.tokens.items()}}
+
+
+def _balanced(items: list[Item], n: int) -> list[Item]:
+    """Take items of each family in turn."""
+    families: dict[Any, list[Item]] = {}
+    for item in items:
+        families.setdefault(item.relevant, []).append(item)
+    turns = [item for turn in range(len(items)) for f in families.values() for item in f[turn : turn + 1]]
+    return turns[:n]
+
+
+def _refuse_several_processes() -> None:
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if processes != "1":
+        raise UsageError(
+            f"`WORLD_SIZE` must be 1 for harden, which trains in one process on one device; it is {processes}; start "
+            "it without torchrun."
+        )
+
+
+def _identity(model: Model, items: list[Item], validation: list[Item], config: HardenConfig) -> dict[str, Any]:
+    extra = ("peft",) if config.method == "lora" else ()
+    return {
+        "name": model.name,
+        "model": model.fingerprint,
+        "items": len(items),
+        "data": items_fingerprint(items),
+        "validation": items_fingerprint(validation),
+        "config": json.loads(json.dumps(asdict(config))),
+        "versions": {
+            **{name: version(name) for name in ("trimtab", "torch", "transformers", "numpy", "pillow", *extra)},
+            "source": source_digest(),
+        },
+        "computed_in": f"{str(model.dtype).removeprefix('torch.')} on {model.device.type}",
+    }
+
+
+def check_harden_folder(out: str | Path, owner: str = OUT) -> Path:
+    """Refuse, before any work, a place where no run can be kept.
+
+    Args:
+        out: The folder, which may not be there yet.
+        owner: What the user calls it.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ArtifactError: It is another kind of folder.
+        RunFolderError: It is in use, or cannot be written to.
+    """
+    out = Path(out)
+    check_writable(out, owner)
+    found = out.is_dir() and [p for p in out.iterdir() if p.name != LOCK and not is_temporary(p)]
+    if os.path.lexists(out) and not (out / RECORD).is_file() and found != []:
+        raise ArtifactError(f"{owner} must be a new folder or an earlier run; {out} is neither; choose another.")
+    if (out / RECORD).is_file():
+        FolderLock(out, owner).release()
+    return out
+
+
+def _started(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a run that was begun with the same configuration and code, or begin one."""
+    path = out / RECORD
+    if not path.is_file():
+        return _write(out, {**identity, "finished": False})
+    record = read_json(path)
+    if not isinstance(record, dict) or not isinstance(record.get("finished"), bool):
+        raise ArtifactError(
+            f"`{RECORD}` of {out} must be the record of a run; it is broken; delete the folder or choose another."
+        )
+    for key, value in identity.items():
+        if record.get(key) != value:
+            raise ArtifactError(
+                f"`out` of harden must be a new folder or a run of the same {key}; {out} has {record.get(key)!r:.200}, "
+                f"this run has {value!r:.200}; choose another folder."
+            )
+    files = record.get("files")
+    for name, size in files.items() if record["finished"] and isinstance(files, dict) else ():
+        if not (out / name).is_file() or (out / name).stat().st_size != size:
+            raise ArtifactError(
+                f"`out` of harden must be a whole run; {out / name} is not the file of {size} bytes that was saved; "
+                "delete the folder and run the same command again."
+            )
+    return record
+
+
+def _write(out: Path, record: dict[str, Any]) -> dict[str, Any]:
+    write_json(out / RECORD, record)
+    return record

@@ -1,0 +1,226 @@
+"""The training loop: transformers' Trainer with our objective, evaluation, and an answer to lack of memory."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
+
+from trimtab.engine.local.memory import out_of_memory, release, too_large
+from trimtab.errors import RunFolderError
+from trimtab.files import writing
+from trimtab.interference.hardening.config import HardenConfig
+from trimtab.interference.hardening.files import OUT, read_json, write_json
+from trimtab.interference.hardening.objective import Objective
+from trimtab.interference.hardening.schedule import Group, Schedule, as_batch
+
+logger = logging.getLogger(__name__)
+
+LOGS = 20
+"""Loss reports of a run."""
+SKIPPED = "skipped.json"
+"""Items that the run has skipped so far, beside its checkpoints."""
+
+
+class HardenTrainer(Trainer):
+    """Trains an ``Objective`` on a ``Schedule``."""
+
+    loss_is_scaled_for_ga = False
+
+    def __init__(
+        self,
+        objective: Objective,
+        schedule: Schedule,
+        config: HardenConfig,
+        folder: Path,
+        evaluation: Callable[[], dict[str, float]] | None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            objective: What is trained; ``steps_done`` and ``seconds`` count its steps in this process.
+            schedule: What it is trained on.
+            config: The run.
+            folder: Where checkpoints go; a killed run goes on from the last of them.
+            evaluation: Measures the model; ``worst`` of its result picks the best checkpoint. None evaluates nothing
+                and keeps the last step.
+            progress: Called with the number of steps just finished.
+        """
+        stop_early = evaluation is not None and config.patience > 0
+        super().__init__(
+            model=objective,
+            args=training_arguments(config, folder, objective.model.device, evaluation is not None),
+            train_dataset=schedule,
+            eval_dataset=schedule,  # never read: `evaluate` measures by itself
+            data_collator=as_batch,
+            callbacks=[EarlyStoppingCallback(config.patience)] if stop_early else [],
+        )
+        self.remove_callback(PrinterCallback)  # what runs print is for their callers to say
+        self.objective = objective
+        self.evaluation = evaluation
+        self.micro_batch = config.micro_batch or config.batch
+        self.folder = folder
+        self.skipped: dict[str, str] = read_json(folder / SKIPPED) or {}
+        self.progress = progress
+        self.steps_done = 0
+        self.seconds = 0.0
+        self._parts: dict[str, float] = {}
+        self._steps = 0
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return the loss of some groups, times their share of the step."""
+        loss = model(inputs["groups"], inputs["share"])
+        return (loss, {}) if return_outputs else loss
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """Add up the gradients of a step in micro-batches; when memory runs out, halve them and do the step again.
+
+        A step's gradients start at zero here, since micro-batches are the only accumulation, so a step that failed
+        half-way is simply thrown away: what is trained does not depend on how much memory there was.
+        """
+        groups: list[Group] = inputs["groups"]
+        self._keep_skipped(groups)
+        while True:
+            try:
+                return self._step(model, groups)
+            except Exception as error:
+                if not out_of_memory(error):
+                    raise
+                if self.micro_batch == 1 and not self.objective.model.remembered_bytes:
+                    raise too_large(self.objective.model, "the views of one item in a step", error) from error
+            model.zero_grad()
+            if not self.objective.model.give_up_images():
+                self.micro_batch = (min(self.micro_batch, len(groups)) + 1) // 2
+                logger.warning("Out of memory; going on with micro-batches of %d items.", self.micro_batch)
+            release()
+
+    def _keep_skipped(self, groups: list[Group]) -> None:
+        """Remember skipped items also on disk: a run that goes on does not come across all of them again."""
+        new = {item: reason for group in groups for item, reason in group.skipped.items() if item not in self.skipped}
+        if new:
+            self.skipped |= new
+            write_json(self.folder / SKIPPED, self.skipped)
+
+    def _step(self, model: nn.Module, groups: list[Group]) -> Tensor:
+        started = time.perf_counter()
+        total, parts = torch.zeros((), device=self.args.device), dict[str, float]()
+        for start in range(0, len(groups), self.micro_batch):
+            part = groups[start : start + self.micro_batch]
+            total += super().training_step(model, {"groups": part, "share": len(part) / len(groups)})
+            for name, value in self.objective.parts.items():
+                parts[name] = parts.get(name, 0.0) + value
+        for name, value in parts.items():
+            self._parts[name] = self._parts.get(name, 0.0) + value
+        self._steps += 1
+        self.steps_done += 1
+        self.seconds += time.perf_counter() - started
+        if self.progress:
+            self.progress(1)
+        return total
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Report the loss's parts, averaged since the last report, beside the loss."""
+        if "loss" in logs and self._steps:
+            logs = {**logs, **{name: value / self._steps for name, value in self._parts.items()}}
+            self._parts, self._steps = {}, 0
+        super().log(logs, start_time)
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        """Say in one sentence when the disk refuses."""
+        with writing(self.folder, OUT):
+            super()._save_checkpoint(*args, **kwargs)
+
+    def evaluate(self, *_args: Any, metric_key_prefix: str = "eval", **_kwargs: Any) -> dict[str, float]:
+        """Measure accuracies on the validation items instead of a loss."""
+        assert self.evaluation is not None
+        self.objective.eval()
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in self.evaluation().items()}
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Return the newest whole checkpoint: one whose state, which is written last, can be read; None without one."""
+    found = sorted(folder.glob("checkpoint-*"), key=_number, reverse=True)
+    return next((path for path in found if read_json(path / TRAINER_STATE_NAME) is not None), None)
+
+
+def drop_torn(folder: Path, last: Path | None) -> None:
+    """Remove the checkpoints after the newest whole one, which were cut off while they were written."""
+    newest = -1 if last is None else _number(last)
+    for path in folder.glob("checkpoint-*"):
+        if _number(path) > newest:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def settle(last: Path, folder: Path) -> None:
+    """Let a checkpoint know where the best one is now: the run may have been moved since it was written.
+
+    The trainer would go on without the best one, and keep the last step instead.
+
+    Raises:
+        RunFolderError: The best checkpoint is gone.
+    """
+    state = read_json(last / TRAINER_STATE_NAME)
+    best = state.get("best_model_checkpoint")
+    if best is None:
+        return
+    here = folder / Path(best).name
+    if not here.is_dir():
+        raise RunFolderError(
+            f"{OUT} must hold the best checkpoint of the run, {here}; it is gone; delete the folder and run the same "
+            "command again."
+        )
+    write_json(last / TRAINER_STATE_NAME, {**state, "best_model_checkpoint": str(here)})
+
+
+def _number(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def training_arguments(config: HardenConfig, folder: Path, device: torch.device, evaluates: bool) -> TrainingArguments:
+    """Translate a configuration for transformers."""
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        max_steps=config.steps,
+        per_device_train_batch_size=config.batch,
+        train_sampling_strategy="sequential",  # the schedule is the order
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=round(config.warmup * config.steps),
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.clip,
+        bf16=config.precision == "bfloat16",
+        fp16=config.precision == "float16",
+        logging_steps=max(1, config.steps // LOGS),
+        eval_strategy="steps" if evaluates else "no",
+        eval_steps=config.evaluate_every,
+        save_strategy="steps",
+        save_steps=config.evaluate_every,
+        save_total_limit=2,
+        load_best_model_at_end=evaluates,
+        restore_callback_states_from_checkpoint=True,  # the count of early stopping
+        metric_for_best_model="eval_worst" if evaluates else None,
+        greater_is_better=True if evaluates else None,
+        dataloader_num_workers=config.workers,
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+        report_to=list(config.report_to) or "none",
+        use_cpu=device.type == "cpu",
+        disable_tqdm=True,
+        seed=config.seed,
+    )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # one process drives one device
+    return arguments

@@ -1,0 +1,143 @@
+"""Which weights are trained, for as long as a run lasts, and how they are saved."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from trimtab import pocket
+from trimtab.errors import MissingDependencyError
+from trimtab.interference.hardening.config import HardenConfig, LoraConfig
+from trimtab.models import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Adapters:
+    """Low-rank adapters in place."""
+
+    peft: Any
+    model: Model
+
+    def save(self, folder: Path) -> None:
+        """Write the adapters; ``trimtab.load(folder)`` puts them on the model they were trained on."""
+        name = self.model.name
+        local = name not in pocket.CHECKPOINTS and Path(name).is_dir()
+        self.peft.peft_config["default"].base_model_name_or_path = str(Path(name).resolve()) if local else name
+        self.peft.save_pretrained(str(folder), save_embedding_layers=False)
+        config = folder / "adapter_config.json"
+        kept = json.loads(config.read_text(encoding="utf-8"))
+        kept["target_modules"] = sorted(kept["target_modules"])  # a set, which comes in another order each time
+        config.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True, eq=False)
+class FullWeights:
+    """All weights of the decoder, trained in place.
+
+    Attributes:
+        model: The model.
+        before: Each trained parameter and its value before.
+    """
+
+    model: Model
+    before: list[tuple[nn.Parameter, Tensor]]
+
+    def save(self, folder: Path) -> None:
+        """Put the weights back into the model's own type, and write it with tokenizer, image processor and template."""
+        for parameter, value in self.before:
+            _cast(parameter, value.dtype)
+        cast(Any, self.model.hf).save_pretrained(folder)
+        self.model.tokenizer.save_pretrained(folder)
+        self.model.image_processor.save_pretrained(folder)
+        (folder / "chat_template.jinja").write_text(self.model.chat_template)
+
+
+@contextmanager
+def trainable(model: Model, config: HardenConfig) -> Iterator[Adapters | FullWeights]:
+    """Make a model trainable inside the block, and leave it behind as it was.
+
+    Only the text decoder and its head are trained; the vision tower and the projector are not, so what is
+    remembered of a picture stays true, and what consistency anchors stays put.
+
+    Raises:
+        MissingDependencyError: LoRA is asked for and peft is not installed.
+    """
+    way = _adapters(model, config.lora, config.seed) if config.method == "lora" else _full(model)
+    with way as weights:
+        try:
+            if config.checkpointing:
+                _checkpointing(model, "enable")({"use_reentrant": False})
+            yield weights
+        finally:
+            if config.checkpointing:
+                _checkpointing(model, "disable")()
+            model.hf.eval().requires_grad_(False)
+
+
+def _checkpointing(model: Model, what: str) -> Any:
+    """Find the method by its new name, or by its old one in versions of transformers before the change."""
+    return getattr(model.hf, f"activation_checkpointing_{what}", None) or getattr(
+        model.hf, f"gradient_checkpointing_{what}"
+    )
+
+
+@contextmanager
+def _adapters(model: Model, config: LoraConfig, seed: int) -> Iterator[Adapters]:
+    try:
+        import peft
+    except ImportError as error:
+        raise MissingDependencyError("`method` lora of harden needs peft; run: pip install 'trimtab[train]'") from error
+    settings = peft.LoraConfig(
+        r=config.rank,
+        lora_alpha=cast(int, config.alpha),
+        target_modules=_linear_maps(model),
+        lora_dropout=0.0,
+        bias="none",
+    )
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that goes in its version 6
+        torch.manual_seed(seed)
+        wrapped = peft.get_peft_model(cast(Any, model.hf), settings)
+    model.__dict__.pop("head_outputs", None)
+    try:
+        yield Adapters(wrapped, model)
+    finally:
+        cast(Any, wrapped).unload()
+        model.__dict__.pop("head_outputs", None)
+
+
+@contextmanager
+def _full(model: Model) -> Iterator[FullWeights]:
+    """Train in float32, whatever the model's own type: small steps on weights of low precision round to nothing."""
+    trained = {id(p): p for part in (model.decoder, model.lm_head) for p in part.parameters()}
+    before = [(p, p.detach().cpu().clone()) for p in trained.values()]
+    for parameter in trained.values():
+        _cast(parameter, torch.float32)
+        parameter.requires_grad_()
+    try:
+        yield FullWeights(model, before)
+    finally:
+        for parameter, value in before:
+            _cast(parameter, value.dtype)
+            with torch.no_grad():
+                parameter.copy_(value)
+
+
+def _cast(parameter: nn.Parameter, dtype: torch.dtype) -> None:
+    """Change a parameter's type in place, so that tied weights stay tied; its gradient goes."""
+    parameter.grad = None
+    parameter.data = parameter.data.to(dtype)
+
+
+def _linear_maps(model: Model) -> list[str]:
+    """Name the decoder's linear maps in full: a bare ``q_proj`` would match the vision tower's as well."""
+    inside = {id(module) for layer in model.layers for module in layer.modules() if isinstance(module, nn.Linear)}
+    return [name for name, module in model.hf.named_modules() if id(module) in inside]

@@ -1,0 +1,111 @@
+"""``read_items``: the one way in, whatever the format."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from pathlib import Path
+
+from trimtab.errors import DataError, UsageError
+from trimtab.items.item import Items
+from trimtab.items.readers.jsonl import read_jsonl
+from trimtab.items.readers.mc2 import read_mc2
+from trimtab.items.readers.parquet import read_parquet
+from trimtab.items.readers.pocket import POCKET_SOURCES, read_pocket
+from trimtab.items.splits import split_items
+
+_log = logging.getLogger(__name__)
+
+FORMATS = (".jsonl", ".parquet", ".json")
+
+SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
+"""Shares of the splits of a file that names none."""
+
+
+def read_items(
+    source: str | Path,
+    split: str | None = None,
+    images: str | Path | None = None,
+    *,
+    skip_missing: bool = False,
+) -> Items:
+    """Read items from the bundled benchmark or from a file.
+
+    Rows that cannot be used do not stop the others: they are listed in ``.skipped`` of the result, with
+    their number and the reason, and logged as a warning.
+
+    Args:
+        source: ``pocket-mc2:train``, ``:validation`` or ``:test``; or ``pocket-interference:`` with one of these;
+            or a ``.jsonl`` or ``.parquet`` file with the fields of ``Item``; or MC²'s own ``.json``. ``FILE:train``
+            and so on takes one split of a file; one that names no splits, as MC²'s, is split by ``split_items``: 60,
+            20 and 20 % of its pictures, which is logged as a warning.
+        split: Keep the items of this split only; the same as ``FILE:SPLIT``.
+        images: The folder that image paths start from; the file's own folder if it is None. For MC² the COCO
+            folder; if it is None, items load without their pictures, and opening one raises.
+        skip_missing: Leave out (and list in ``.skipped``) rows whose image file is missing.
+
+    Raises:
+        UsageError: The source's kind, the split or the folder is not one of those above.
+        DataError: The file is not there, broken, empty or without a usable row.
+        MissingImageError: Images are missing; one error counts them all.
+    """
+    if str(source).split(":")[0] in POCKET_SOURCES:
+        return read_pocket(str(source), split)
+    path, _, named = str(source).rpartition(":")
+    if named not in SHARES and Path(path).suffix.lower() not in FORMATS:
+        path, named = str(source), ""
+    items = _read_file(Path(path), None if images is None else _folder(images), skip_missing=skip_missing)
+    wanted = split or named
+    if not wanted:
+        return items
+    if wanted in SHARES and all(item.split is None for item in items):
+        return _made(items, wanted, Path(path))
+    return _only(items, wanted, Path(path))
+
+
+def _made(items: Items, wanted: str, source: Path) -> Items:
+    """Take a split of a file that names none, and say what was done."""
+    made = split_items(items, SHARES)
+    _say_shared(source, ", ".join(f"{len(part)} {name}" for name, part in made.items()))
+    return Items(made[wanted], items.skipped)
+
+
+@cache
+def _say_shared(source: Path, sizes: str) -> None:
+    """Say how a file was shared out, once: a verb that takes two splits of it reads it twice."""
+    _log.warning(
+        "%s names no splits, so its items were shared out by picture: %s; write splits with `trimtab data split`.",
+        source,
+        sizes,
+    )
+
+
+def _read_file(path: Path, images: Path | None, *, skip_missing: bool) -> Items:
+    kind = path.suffix.lower()
+    if kind not in FORMATS:
+        raise UsageError(
+            "source of read_items must be 'pocket-mc2:SPLIT' or a .jsonl, .parquet or .json file; "
+            f"it is '{path}'; convert it to one of these."
+        )
+    if not path.is_file():
+        raise DataError(f"source of read_items must be an existing file; '{path}' is none; check the path.")
+    if kind == ".json":
+        return read_mc2(path, images, skip_missing=skip_missing)
+    read = read_jsonl if kind == ".jsonl" else read_parquet
+    return read(path, path.parent if images is None else images, skip_missing=skip_missing)
+
+
+def _folder(images: str | Path) -> Path:
+    folder = Path(images)
+    if not folder.is_dir():
+        raise UsageError(f"images of read_items must be an existing folder, not '{folder}'; check the path.")
+    return folder
+
+
+def _only(items: Items, split: str, source: Path) -> Items:
+    kept = Items((item for item in items if item.split == split), items.skipped)
+    if not kept:
+        splits = sorted({item.split for item in items if item.split is not None})
+        has = f"has {', '.join(splits)}" if splits else "names none, so only train, validation and test can be made"
+        raise UsageError(f"split of read_items must occur in {source}; it is '{split}'; the file {has}.")
+    return kept

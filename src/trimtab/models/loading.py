@@ -1,0 +1,211 @@
+"""Load a model by bundled name, folder or Hub id, and prove that trimtab understands it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from trimtab.errors import UnsupportedModelError, UsageError
+from trimtab.models import adapters, families  # noqa: F401  (importing families registers them)
+from trimtab.models.checkpoint import DTYPES as DTYPES
+from trimtab.models.checkpoint import family_of, load_weights, precision, quantization, read_config, untied
+from trimtab.models.decoding_settings import overridden, read_generation_config
+from trimtab.models.family import Family
+from trimtab.models.model import Model
+from trimtab.models.parts import check_parts, choose_template, open_image_processor, open_tokenizer, understood
+from trimtab.models.report import PHOTO, LoadReport
+from trimtab.models.self_check import self_check
+from trimtab.models.source import find, reading
+from trimtab.models.stored import weight_files
+
+MAX_PIXELS = 1280 * 28 * 28
+"""Most pixels of a picture, unless told otherwise: what Qwen2.5-VL's model card suggests, 1,280 positions."""
+ATTENTIONS = ("sdpa", "eager")
+
+
+def load(
+    name_or_path: str | Path,
+    *,
+    dtype: str | torch.dtype | None = None,
+    device: str | torch.device | None = None,
+    device_map: str | dict[str, Any] | None = None,
+    attention: str = "sdpa",
+    check: bool = True,
+    max_pixels: int | None = MAX_PIXELS,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
+) -> Model:
+    """Load a vision-language model.
+
+    Code that a checkpoint brings along is never run. What loading found is in ``model.report``.
+
+    Args:
+        name_or_path: A bundled name (``"pocket-qwen"``, ``"pocket-llava"``), a local folder, or a Hub id. A folder of
+            adapters (``trimtab harden``) loads the model they belong to and merges them.
+        dtype: ``"float32"``, ``"bfloat16"``, ``"float16"`` or a torch dtype. Left out: float32 for bundled
+            models, otherwise the checkpoint's own, but on a CPU bfloat16 in place of float16.
+        device: Where to put the model. Left out: CUDA if there is one, otherwise the CPU.
+        device_map: Passed to ``from_pretrained`` to spread a large model; excludes ``device``.
+        attention: ``"sdpa"`` or ``"eager"``.
+        check: Run the self-check, a few tiny forward passes.
+        max_pixels: Most pixels of a picture; the image processor scales larger ones down. None leaves the checkpoint's
+            own limit; a checkpoint whose limit is lower than the default keeps it. It acts where a picture's positions
+            grow with its size (Qwen2.5-VL); others scale every picture to one size.
+        revision: Branch, tag or commit of a Hub id.
+        token: Access token for a private or gated Hub id; True takes the one of ``hf auth login``.
+        local_files_only: Read only what was downloaded before.
+
+    Returns:
+        The model, frozen and in eval mode.
+
+    Raises:
+        UsageError: An argument is wrong, or there is no readable model of that name.
+        UnsupportedModelError: The family is unknown, a tensor is missing or left over, a part is missing, or the
+            self-check failed.
+        MissingDependencyError: It is a folder of adapters and peft is not installed.
+    """
+    _check_arguments(device, device_map, attention, max_pixels)
+    source = find(name_or_path, revision=revision, token=token, local_files_only=local_files_only)
+    base, chain = adapters.resolve(source)
+    config = read_config(base)
+    where = _device(device) if device_map is None else None
+    chosen = precision(base, config, dtype, _on_cpu(where, device_map))
+    generation, notes = read_generation_config(base, config)
+    hf = load_weights(
+        base,
+        config,
+        chosen.used,
+        device_map=device_map,
+        attn_implementation=attention,
+        generation_config=generation,
+    )
+    found = untied(hf, base.path)
+    if where is not None:
+        with reading(base):
+            hf = nn.Module.to(hf, where)
+    family = family_of(config, base.path)
+    tokenizer, image_processor = open_tokenizer(base), open_image_processor(base, family)
+    own_limit = max_pixels == MAX_PIXELS
+    with understood(family, image_processor, base.path):
+        limit = family.limit_pixels(image_processor, max_pixels, at_most_own=own_limit)
+    token_text = tokenizer.convert_ids_to_tokens(family.image_token(hf)) or ""
+    model = from_parts(
+        hf,
+        tokenizer,
+        image_processor,
+        choose_template(base, tokenizer, token_text),
+        name=str(name_or_path),
+        family=family,
+        check=check and not chain,
+    )
+    model.report = replace(
+        model.report,
+        dtype_stored=chosen.stored,
+        why_dtype=chosen.why,
+        max_pixels=limit,
+        quantization=quantization(config.to_dict()),
+        shards=len(weight_files(base)),
+        adapters=tuple(chain),
+        notes=notes + found,
+    )
+    for folder in chain:
+        adapters.merge(model, folder)
+    model.name = str(name_or_path)
+    if check and chain:
+        self_check(model)
+    return model
+
+
+def from_parts(
+    hf: nn.Module,
+    tokenizer: Any,
+    image_processor: Any,
+    chat_template: str | None = None,
+    *,
+    name: str = "model",
+    family: Family | None = None,
+    check: bool = True,
+) -> Model:
+    """Wrap a model you have already built.
+
+    Args:
+        hf: A Hugging Face model of a known family.
+        tokenizer: Its fast tokenizer.
+        image_processor: Its image processor.
+        chat_template: Jinja template of a turn; left out, the tokenizer's.
+        name: What to call it in tables and artifacts.
+        family: Left out, found by the configuration's ``model_type``.
+        check: Try the tokenizer and the template, and run the self-check.
+
+    Raises:
+        UnsupportedModelError: The family is unknown, a part is missing, or the self-check failed.
+    """
+    family = family or family_of(hf.config, name)
+    template = chat_template or getattr(tokenizer, "chat_template", None)
+    if not template:
+        raise UnsupportedModelError(
+            f"`chat_template` of {name} must be given: neither the tokenizer nor the checkpoint has one."
+        )
+    if not getattr(tokenizer, "is_fast", False):
+        raise UnsupportedModelError(
+            f"`tokenizer` of {name} must be a fast tokenizer, which knows character offsets; got "
+            f"{type(tokenizer).__name__}."
+        )
+    model = Model(hf, tokenizer, image_processor, template, family, name)
+    if check:
+        check_parts(hf, tokenizer, template, family.image_token(hf), name)
+    model.report = _report(model)
+    family.guard(hf)
+    if check:
+        self_check(model)
+    return model
+
+
+def _report(model: Model) -> LoadReport:
+    with understood(model.family, model.image_processor, model.name):
+        limit = model.family.limit_pixels(model.image_processor, None)
+        photo = model.family.count_positions(model.hf, model.image_processor, *PHOTO)
+    return LoadReport(
+        dtype=str(model.dtype).removeprefix("torch."),
+        max_pixels=limit,
+        photo_tokens=photo,
+        overridden=overridden(model.hf),
+        tensors=len(model.hf.state_dict()),
+    )
+
+
+def _check_arguments(device: Any, device_map: Any, attention: Any, max_pixels: Any) -> None:
+    if device is not None and device_map is not None:
+        raise UsageError("`device` and `device_map` of load exclude each other; got both; give one of them.")
+    if attention not in ATTENTIONS:
+        raise UsageError(f"`attention` of load must be one of {', '.join(ATTENTIONS)}; got {attention!r}.")
+    if max_pixels is not None and (isinstance(max_pixels, bool) or not isinstance(max_pixels, int) or max_pixels < 1):
+        raise UsageError(f"`max_pixels` of load must be a whole number of at least 1, or None; got {max_pixels!r}.")
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    try:
+        where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=where)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise UsageError(
+            f"`device` of load must be one that this machine has, such as 'cpu' or 'cuda'; got {device!r} "
+            f"({str(error).splitlines()[0]})."
+        ) from error
+    if where.type == "meta":
+        raise UsageError("`device` of load must be one that computes, such as 'cpu' or 'cuda'; got 'meta'.")
+    return where
+
+
+def _on_cpu(device: torch.device | None, device_map: str | dict[str, Any] | None) -> bool:
+    """Whether the model computes on the CPU."""
+    if device is not None:
+        return device.type == "cpu"
+    if isinstance(device_map, dict):
+        return {str(place) for place in device_map.values()} <= {"cpu", "disk"}
+    return device_map == "cpu" or not torch.cuda.is_available()

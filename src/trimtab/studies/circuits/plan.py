@@ -1,0 +1,104 @@
+"""What a circuits study does, as data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from trimtab.circuits import SCOPES
+from trimtab.circuits.task import ANSWER_TOKENS, AnswerTokens
+from trimtab.errors import UsageError
+from trimtab.fields import check_fields
+from trimtab.studies.kit.length import BUNDLED_TOKENS, answer_length
+from trimtab.studies.kit.loading import check_loading, loading_identity
+
+SIZES = (
+    "score_items",
+    "validation_items",
+    "test_items",
+    "flow_items",
+    "window",
+    "random_sets",
+    "chunk",
+    "batch_size",
+)
+SCORES = ("direct", "gradient", "causal", "patching")
+
+
+@dataclass(frozen=True)
+class CircuitsPlan:
+    """A circuits study of one model.
+
+    Items are split by picture: scores are computed on one part, the choice between scores and the amplification are
+    made on a second, and everything is evaluated on a third.
+
+    Attributes:
+        model: Bundled name, folder or Hub id.
+        data: The data set.
+        seed: Seed of the split, the random controls and the bootstraps.
+        score_items: Items to score heads, read the lens and split the layers on.
+        validation_items: Items to choose the score and the amplification on.
+        test_items: Items to evaluate on.
+        flow_items: How many of the score items the knockouts run on.
+        window: Layers of a knockout window.
+        share: Share of all heads that is chosen; the paper's is 5 %.
+        shares: Further shares to block, to see the smallest set that matters.
+        scope: Where heads are scored (but for ``direct`` and ``patching``, which are at the last token), blocked and
+            amplified; a key of ``trimtab.circuits.SCOPES``.
+        factors: Candidate amplifications of the chosen heads.
+        random_sets: Random head sets of each kind of control.
+        answer_tokens: Which items the first answer token can decide; see ``TaskConfig``.
+        chunk: Items of a resumable step.
+        batch_size: Rows of a batch, fixed so that a run can be repeated to the last bit on one machine.
+        max_new_tokens: Longest answer in tokens; left out, 8 for a bundled model and 32 for others.
+        load: How the model was loaded: arguments of ``trimtab.load``.
+    """
+
+    model: str
+    data: str = "pocket-mc2:test"
+    seed: int = 0
+    score_items: int = 48
+    validation_items: int = 40
+    test_items: int = 80
+    flow_items: int = 24
+    window: int = 3
+    share: float = 0.05
+    shares: tuple[float, ...] = (0.01, 0.02, 0.1, 0.2)
+    scope: str = "instruction+last"
+    factors: tuple[float, ...] = (1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0)
+    random_sets: int = 3
+    answer_tokens: AnswerTokens = "distinct"
+    chunk: int = 40
+    batch_size: int = 64
+    max_new_tokens: int | None = None
+    load: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_loading("CircuitsPlan", self.load)
+        for size in (*SIZES, *(["max_new_tokens"] if self.max_new_tokens is not None else [])):
+            if getattr(self, size) < 1:
+                raise UsageError(f"`{size}` of CircuitsPlan must be at least 1; got {getattr(self, size)}.")
+        if self.scope not in SCOPES:
+            raise UsageError(f"`scope` of CircuitsPlan must be one of {', '.join(SCOPES)}; got {self.scope!r}.")
+        if self.answer_tokens not in ANSWER_TOKENS:
+            raise UsageError(
+                f"`answer_tokens` of CircuitsPlan must be one of {', '.join(ANSWER_TOKENS)}; got "
+                f"{self.answer_tokens!r}."
+            )
+        if not all(0 < share <= 1 for share in (self.share, *self.shares)):
+            raise UsageError(
+                f"`shares` of CircuitsPlan must be above 0 and at most 1; got {(self.share, *self.shares)}."
+            )
+        if not self.factors or any(factor <= 1 for factor in self.factors):
+            raise UsageError(f"`factors` of CircuitsPlan must be above 1, which is no change; got {self.factors}.")
+
+    @property
+    def longest_answer(self) -> int:
+        """The longest answer in tokens."""
+        return answer_length([self.model], BUNDLED_TOKENS) if self.max_new_tokens is None else self.max_new_tokens
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the plan as plain data."""
+        found = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        return found | {"max_new_tokens": self.longest_answer, "load": loading_identity(self.load)}

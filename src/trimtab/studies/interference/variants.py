@@ -1,0 +1,95 @@
+"""Accuracy of a variant over its seeds, with intervals over items."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from trimtab.interference import CLEAN
+from trimtab.interference.diagnosis import worst_case
+from trimtab.studies.kit.records import Record, grouped
+from trimtab.studies.kit.statistics import bootstrap_mean
+
+VANILLA = "vanilla"
+WORST_SEEN, WORST_UNSEEN = "worst seen", "worst unseen"
+MEAN_SEEN, MEAN_UNSEEN = "mean seen", "mean unseen"
+
+Right = Mapping[str, bool]
+"""Whether the answer to each item is right."""
+
+
+def accuracy_table(name: str, runs: Sequence[Sequence[Record]], seen: Collection[str]) -> list[dict[str, Any]]:
+    """Average a variant's accuracy over seeds.
+
+    Args:
+        name: The variant.
+        runs: For each seed, rows of ``Diagnosis.answers``.
+        seen: Conditions that it was trained on, and ``clean``.
+
+    Returns:
+        A row for each family and condition: ``variant, relevant, condition, seen, n, seeds, accuracy``, the ``clean``
+        accuracy of the same items, a bootstrap interval over items (each item's mean over seeds), and ``spread``, the
+        standard deviation over seeds. Four more for each family: ``mean seen`` and ``mean unseen`` average each item
+        over the perturbations of that sort that fit it; ``worst seen`` and ``worst unseen`` take for each seed the one
+        that loses most (``worst_case``). Where the family has none of a sort, its clean answers stand there.
+    """
+    families: dict[str, list[dict[str, Right]]] = {}
+    for run in runs:
+        for (family,), rows in grouped(run, "relevant"):
+            right: dict[str, Right] = {
+                c: {r["id"]: r["correct"] for r in part} for (c,), part in grouped(rows, "condition")
+            }
+            families.setdefault(family, []).append(right)
+    return [
+        {"variant": name, "relevant": family, "seeds": len(runs), **row}
+        for family, by_seed in families.items()
+        for row in _family(by_seed, seen)
+    ]
+
+
+def _family(by_seed: Sequence[Mapping[str, Right]], seen: Collection[str]) -> list[dict[str, Any]]:
+    clean = [right[CLEAN] for right in by_seed]
+    conditions = list(dict.fromkeys(c for right in by_seed for c in right))
+    rows = []
+    for condition in conditions:
+        found = _mean([right[condition] for right in by_seed], clean)
+        rows.append({"condition": condition, "seen": condition in seen, **found})
+    sorts = (
+        (MEAN_SEEN, WORST_SEEN, [c for c in conditions if c in seen and c != CLEAN]),
+        (MEAN_UNSEEN, WORST_UNSEEN, [c for c in conditions if c not in seen]),
+    )
+    for mean, worst, chosen in sorts:
+        means = [_over([right[c] for c in chosen or [CLEAN]]) for right in by_seed]
+        worsts = [right[worst_case(right, chosen).condition] for right in by_seed]
+        for title, found in ((mean, means), (worst, worsts)):
+            rows.append({"condition": title, "seen": mean == MEAN_SEEN, **_mean(found, clean)})
+    return rows
+
+
+def _over(conditions: Sequence[Right]) -> dict[str, float]:
+    """Average each item over the conditions that fit it."""
+    values: dict[str, list[bool]] = {}
+    for right in conditions:
+        for item, value in right.items():
+            values.setdefault(item, []).append(value)
+    return {item: sum(found) / len(found) for item, found in values.items()}
+
+
+def _mean(by_seed: Sequence[Mapping[str, float]], clean: Sequence[Right]) -> dict[str, Any]:
+    by_item: dict[str, list[float]] = {}
+    for right in by_seed:
+        for item, value in right.items():
+            by_item.setdefault(item, []).append(float(value))
+    interval = bootstrap_mean([float(np.mean(values)) for values in by_item.values()])
+    shares = [float(np.mean(list(right.values()))) for right in by_seed]
+    before = [float(np.mean([c[item] for item in right])) for right, c in zip(by_seed, clean, strict=True)]
+    return {
+        "n": len(by_item),
+        "accuracy": float(np.mean(shares)),
+        "clean": float(np.mean(before)),
+        "low": interval.low,
+        "high": interval.high,
+        "spread": float(np.std(shares, ddof=1)) if len(shares) > 1 else None,
+    }

@@ -1,0 +1,1 @@
+"""What every study is made of: run folders, steps, progress, statistics, provenance."""

@@ -1,0 +1,1 @@
+"""The study of steering: fit, choose on validation, evaluate on test."""

@@ -1,0 +1,213 @@
+"""Ask conflict items under every method and strength, and judge the answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from trimtab.engine import MAX_NEW_TOKENS, Answers, Cost, Prompt, Receipt, Row
+from trimtab.errors import UsageError
+from trimtab.fields import check_value
+from trimtab.items import Item, Judgement, Skipped, valid_answers
+from trimtab.items.admission import admit_items
+from trimtab.models import Model
+from trimtab.steering import Ask, answer
+from trimtab.studies.kit.progress import rescaled
+from trimtab.studies.steering.artifacts import AnyArtifact
+from trimtab.studies.steering.metrics import rates
+from trimtab.studies.steering.protocols import Protocol, protocol_named
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from trimtab.studies.kit.progress import Advance
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """One artifact at one strength; ``chosen`` if that is the artifact's own strength."""
+
+    artifact: AnyArtifact
+    strength: float
+    chosen: bool
+
+
+@dataclass(eq=False)
+class Evaluation:
+    """Judged answers.
+
+    Attributes:
+        answers: A row for each item and condition: ``id, task, model, method, target, protocol, strength,
+            chosen, prediction, label, collapsed, reason``.
+        receipt: What the edits touched.
+        cost: Work done.
+        skipped: Items left out, with the reason.
+    """
+
+    answers: DataFrame
+    receipt: Receipt = field(default_factory=Receipt)
+    cost: Cost = field(default_factory=Cost)
+    skipped: list[Skipped] = field(default_factory=list)
+
+    @cached_property
+    def rates(self) -> DataFrame:
+        """Following, opposite, other and collapse rate of each condition; see ``trimtab.studies.rates``."""
+        return rates(self.answers)
+
+
+def evaluate(
+    model: Model,
+    items: Iterable[Item],
+    methods: Sequence[AnyArtifact],
+    *,
+    strengths: Sequence[float] | None = None,
+    protocol: str = "open",
+    valid: dict[str, frozenset[str]] | None = None,
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    progress: Advance | None = None,
+) -> Evaluation:
+    """Ask every item under every method, all as rows of one run, and judge the answers.
+
+    An answer under a steering so strong that the model's numbers are not finite is collapsed, and says so.
+
+    Args:
+        model: The model.
+        items: Conflict items; those that the model cannot take (see ``trimtab.engine.admit``) are left out.
+        methods: Fitted methods.
+        strengths: Further strengths at which to try the methods that have one; each is always tried at its own.
+        protocol: How items are put to the model; a key of ``PROTOCOLS``.
+        valid: Valid answers of each task, by which a collapsed answer is told from a wrong one; left out, all
+            answers that the items give to either modality.
+        max_new_tokens: Longest answer in tokens.
+        progress: Called with the number of answers just finished, of as many as there are items and conditions.
+
+    Returns:
+        The judged answers, with rates, receipt and cost.
+
+    Raises:
+        UsageError: No item that can be asked, two of the same id, no method, or one that is not fitted.
+        ArtifactError: A method was fitted on another model.
+    """
+    how, ways = protocol_named(protocol), conditions(methods, strengths)
+    for way in ways:
+        way.artifact.check(model)
+    what = "`items` of evaluate"
+    found = admit_items(model, items, how.prompts, what, also=partial(as_asked, ways), new_tokens=max_new_tokens)
+    found.require(what)
+    asked, skipped = list(zip(found.items, found.prompts, strict=True)), found.skipped
+    _warn_of_fitted(methods, found.items)
+    valid = valid_answers(found.items) if valid is None else valid
+    asks, prompts = Asks(), [prompt for _, prompts in asked for prompt in prompts]
+    places = []
+    for way in ways:
+        own = iter([asks.place(ask) for ask in way.artifact.asks(model, prompts, way.strength)])
+        places.append([[next(own) for _ in item_prompts] for _, item_prompts in asked])
+    if progress is not None:
+        progress = rescaled(progress, len(asks.asks), len(asked) * len(ways))
+    answers = answer(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress, keep_broken=True)
+    table = [
+        _judged(model, how, way, item, answers, item_places, valid)
+        for way, way_places in zip(ways, places, strict=True)
+        for (item, _), item_places in zip(asked, way_places, strict=True)
+    ]
+    from pandas import DataFrame
+
+    return Evaluation(DataFrame(table), answers.receipt, answers.cost, skipped)
+
+
+def _warn_of_fitted(methods: Sequence[AnyArtifact], items: Sequence[Item]) -> None:
+    """Say for which methods some items were used to learn or choose: on those, rates are too good."""
+    for method in methods:
+        known = sum(method.fitted_on(item) for item in items) if method.fitted_items else 0
+        if known:
+            logger.warning(
+                "%s toward the %s was fitted on %d of these %d items, so its rates are too good; evaluate on others.",
+                method.name, method.target, known, len(items),
+            )  # fmt: skip
+
+
+def conditions(methods: Sequence[AnyArtifact], strengths: Sequence[float] | None = None) -> list[Condition]:
+    """List the conditions that ``evaluate`` tries.
+
+    Raises:
+        UsageError: No method, one that is not fitted, or two of the same name and target.
+    """
+    if not methods:
+        raise UsageError("`methods` of evaluate must hold at least one fitted method; got none.")
+    for strength in strengths or ():
+        check_value("strengths", "evaluate", float, strength)
+    found: list[Condition] = []
+    for artifact in methods:
+        if not isinstance(artifact, AnyArtifact):
+            raise UsageError(
+                f"`methods` of evaluate must be fitted; got {type(artifact).__name__}; call its fit(model, items)."
+            )
+        if any((way.artifact.name, way.artifact.target) == (artifact.name, artifact.target) for way in found):
+            raise UsageError(
+                f"`methods` of evaluate must differ in name or target; got {artifact.name!r} toward the "
+                f"{artifact.target} twice, whose rows could not be told apart; give one a label "
+                "(dataclasses.replace(artifact, label=...)), or evaluate them one at a time."
+            )
+        own = artifact.strength
+        swept = set(strengths or ()) if artifact.has_strength else set()
+        found += [Condition(artifact, s, s == own) for s in sorted(swept | {own})]
+    return found
+
+
+def as_asked(ways: Sequence[Condition], prompt: Prompt) -> list[Prompt]:
+    """Return a prompt as the methods put it, where they change it."""
+    artifacts = {id(way.artifact): way.artifact for way in ways}
+    return [changed for a in artifacts.values() if (changed := a.asked(prompt)) is not prompt]
+
+
+class Asks:
+    """What is asked in one run, in which a prompt without edits is asked once, however many conditions want it."""
+
+    def __init__(self) -> None:
+        self.asks: list[Ask] = []
+        self._plain: dict[int, int] = {}
+
+    def place(self, ask: Ask) -> int:
+        """Add what is asked, or find the same, and return its place."""
+        if isinstance(ask, Row) and not ask.edits:
+            if id(ask.prompt) not in self._plain:
+                self._plain[id(ask.prompt)] = len(self.asks)
+                self.asks.append(ask)
+            return self._plain[id(ask.prompt)]
+        self.asks.append(ask)
+        return len(self.asks) - 1
+
+
+def _judged(
+    model: Model,
+    protocol: Protocol,
+    way: Condition,
+    item: Item,
+    answers: Answers,
+    places: Sequence[int],
+    valid: dict[str, frozenset[str]],
+) -> dict[str, Any]:
+    replies = [answers.texts[place] for place in places]
+    judgement = protocol.judge(replies, item, valid.get(item.task))
+    if broken := next((answers.broken[place] for place in places if place in answers.broken), None):
+        judgement = Judgement("other", True, f"broken reply: {broken}")
+    return {
+        "id": item.id,
+        "task": item.task,
+        "model": model.name,
+        "method": way.artifact.name,
+        "target": way.artifact.target,
+        "protocol": protocol.name,
+        "strength": way.strength,
+        "chosen": way.chosen,
+        "prediction": " | ".join(replies),
+        "label": judgement.label,
+        "collapsed": judgement.collapsed,
+        "reason": judgement.reason,
+    }

@@ -1,0 +1,176 @@
+"""Rates out of judged answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from trimtab.items.prompts import Modality, opposite
+from trimtab.studies.kit.records import Record, by_task, grouped, records
+from trimtab.studies.kit.statistics import PairedDifference, bootstrap_mean, paired_difference, wilson
+from trimtab.studies.steering.protocols import INCONSISTENT
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+CONDITION = ("model", "method", "target", "protocol", "strength")
+"""What tells one condition of a study from another."""
+
+
+def rates(answers: DataFrame) -> DataFrame:
+    """Count, for each condition, the answers that follow the target, its opposite, or neither.
+
+    Following, opposite and other rate sum to 1. A collapsed answer is always an ``other`` one, so the collapse
+    rate is a part of the other rate.
+
+    Args:
+        answers: Rows of ``Evaluation.answers``.
+
+    Returns:
+        A row for each condition and task, and one over all tasks (``"all"``): ``n``, ``following`` with its Wilson
+        interval ``following_low`` and ``following_high``, ``opposite``, ``other``, ``collapse`` and ``inconsistent``,
+        the share of answers that depend on the order of the options.
+    """
+    from pandas import DataFrame
+
+    return DataFrame(
+        {**dict(zip(CONDITION, key, strict=True)), "task": task, **_rates_of(part, key[CONDITION.index("target")])}
+        for key, group in grouped(records(answers), *CONDITION)
+        for task, part in by_task(group)
+    )
+
+
+def contribution_rates(contributions: list[Record], seed: int = 0) -> list[Record]:
+    """Average visual ratios by task and over all tasks; items without a ratio do not count.
+
+    Args:
+        contributions: Rows of ``Contributions``.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        ``task, n, ratio, ratio_low, ratio_high``, a row for each task that has a ratio.
+    """
+    rows = []
+    for task, part in by_task(contributions):
+        ratios = [row["ratio"] for row in part if not math.isnan(row["ratio"])]
+        if ratios:
+            mean = bootstrap_mean(ratios, seed)
+            found = {"n": len(ratios), "ratio": mean.value, "ratio_low": mean.low, "ratio_high": mean.high}
+            rows.append({"task": task, **found})
+    return rows
+
+
+def compare(
+    answers: Sequence[Record], first: dict[str, Any], second: dict[str, Any], seed: int = 0
+) -> PairedDifference:
+    """Compare the following rates of two conditions on the items that both were tried on.
+
+    Args:
+        answers: Rows of ``Evaluation.answers``.
+        first: Column values that pick one condition, such as ``{"method": "amps", "target": "image"}``.
+        second: The same for the other condition.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        UsageError: The two conditions share no item.
+    """
+    a, b = _followed(answers, first), _followed(answers, second)
+    shared = [item for item in a if item in b]
+    return paired_difference([a[i] for i in shared], [b[i] for i in shared], seed)
+
+
+def oracle_rates(answers: Sequence[Record]) -> list[Record]:
+    """Count the items that a method makes follow the target at some strength: what a perfect choice could reach.
+
+    Only items that a method was swept on count, and of these the plain prompt is one of the choices.
+
+    Args:
+        answers: Rows of ``Evaluation.answers``, of methods with a strength and of ``none``.
+
+    Returns:
+        ``model, method, target, protocol, n, strengths, following`` for each method with several strengths;
+        ``best_fixed``, the rate of its best single strength on the same items; and ``beside``, the rate of
+        every method at its own strength, on the same items.
+    """
+    rows = []
+    for key, group in grouped(answers, "model", "method", "target", "protocol"):
+        tried = {strength for (strength,), _ in grouped(group, "strength")}
+        by_item = {item: part for (item,), part in grouped(group, "id")}
+        swept = {item: part for item, part in by_item.items() if {r["strength"] for r in part} == tried}
+        if len(tried) < 2 or not swept:
+            continue
+        plain = {
+            r["id"]: r["label"] == r["target"]
+            for r in answers
+            if r["method"] == "none" and (r["model"], r["target"], r["protocol"]) == (key[0], key[2], key[3])
+        }
+        hits = [plain.get(i, False) or any(r["label"] == r["target"] for r in part) for i, part in swept.items()]
+        fixed = [sum(_hit(part, s) for part in swept.values()) for s in tried]
+        found = {"n": len(hits), "strengths": len(tried), "following": sum(hits) / len(hits)}
+        names = dict(zip(("model", "method", "target", "protocol"), key, strict=True))
+        same = {k: v for k, v in names.items() if k != "method"}
+        beside = [r for r in answers if r["chosen"] and r["id"] in swept and same.items() <= r.items()]
+        rows.append(
+            {
+                **names,
+                **found,
+                "best_fixed": max(fixed) / len(hits),
+                "beside": {
+                    method: sum(r["label"] == r["target"] for r in part) / len(part)
+                    for (method,), part in grouped(beside, "method")
+                },
+            }
+        )
+    return rows
+
+
+def preference_rates(answers: Sequence[Record]) -> list[Record]:
+    """Split every condition's items by what the model answers without steering (Figure 1 of AMPS).
+
+    Returns:
+        ``model, method, target, protocol, strength, preference, n, following, collapse``; ``preference`` is the label
+        of the item's unsteered answer.
+    """
+    plain = {(r["model"], r["protocol"], r["id"]): r["label"] for r in answers if r["method"] == "none"}
+    judged = [
+        {**r, "preference": plain[r["model"], r["protocol"], r["id"]]}
+        for r in answers
+        if (r["model"], r["protocol"], r["id"]) in plain
+    ]
+    return [
+        {
+            **dict(zip((*CONDITION, "preference"), key, strict=True)),
+            "n": len(part),
+            "following": sum(r["label"] == r["target"] for r in part) / len(part),
+            "collapse": sum(r["collapsed"] for r in part) / len(part),
+        }
+        for key, part in grouped(judged, *CONDITION, "preference")
+    ]
+
+
+def _hit(part: Sequence[Record], strength: float) -> bool:
+    return any(r["label"] == r["target"] for r in part if r["strength"] == strength)
+
+
+def _followed(answers: Sequence[Record], condition: dict[str, Any]) -> dict[str, bool]:
+    return {
+        row["id"]: row["label"] == row["target"]
+        for row in answers
+        if all(row[column] == value for column, value in condition.items())
+    }
+
+
+def _rates_of(part: list[Record], target: Modality) -> dict[str, Any]:
+    n, labels = len(part), [row["label"] for row in part]
+    following = wilson(labels.count(target), n)
+    return {
+        "n": n,
+        "following": following.value,
+        "following_low": following.low,
+        "following_high": following.high,
+        "opposite": labels.count(opposite(target)) / n,
+        "other": labels.count("other") / n,
+        "collapse": sum(row["collapsed"] for row in part) / n,
+        "inconsistent": sum(row["reason"] == INCONSISTENT for row in part) / n,
+    }

@@ -1,0 +1,214 @@
+"""A study as data: which models, items, methods and strengths."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from trimtab.artifact_checks import check_strength
+from trimtab.errors import UsageError
+from trimtab.fields import check_fields, check_value
+from trimtab.file_names import check_names
+from trimtab.items.prompts import MODALITIES, Modality
+from trimtab.steering import METHODS, make_method
+from trimtab.studies.kit.length import BUNDLED_TOKENS, answer_length
+from trimtab.studies.kit.loading import check_loading, loading_identity
+from trimtab.studies.steering.protocols import PROTOCOLS
+
+SWEPT = "open"
+"""The protocol under which strengths are chosen and swept."""
+
+OPTIONAL_SIZES = ("control_items", "cost_items")
+SIZES = (
+    "train_items",
+    "validation_items",
+    "test_items",
+    "sweep_items",
+    "contribution_items",
+    "chunk",
+    "batch_size",
+)
+
+
+STUDY_OPTIONS: dict[str, Any] = {
+    "layers": tuple[int, ...],
+    "strengths": tuple[float, ...],
+    "train_items": int,
+    "train_tasks": tuple[str, ...],
+}
+"""Entries of a variant that say what to fit on and where; the others are the method's own options."""
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """A method of a study: its name in tables, its key in ``METHODS``, and options."""
+
+    name: str
+    method: str
+    options: dict[str, Any]
+
+    @property
+    def own_options(self) -> dict[str, Any]:
+        """The options of the method itself."""
+        return {key: value for key, value in self.options.items() if key not in STUDY_OPTIONS}
+
+    def check(self) -> None:
+        """Refuse an unknown method or option.
+
+        Raises:
+            UsageError: Naming what is wrong.
+        """
+        owner = f"the variant {self.name!r} in `variants` of Plan"
+        check_value("method", owner, str, self.method)
+        self._check_study_options(owner)
+        try:
+            found = METHODS[self.method].targets[0] if self.method in METHODS else MODALITIES[0]
+            make_method(self.method, {"target": found, **self.own_options})
+        except UsageError as error:
+            raise UsageError(
+                f"`variants` of Plan must be methods with options of theirs: {self.name!r}: {error}"
+            ) from error
+
+    def _check_study_options(self, owner: str) -> None:
+        for name in STUDY_OPTIONS.keys() & self.options.keys():
+            value = self.options[name]
+            check_value(name, owner, STUDY_OPTIONS[name], value)
+            if not value or name == "train_items" and value < 1:
+                raise UsageError(
+                    f"`{name}` of {owner} must be at least one; got {value!r}; leave it out for the plan's."
+                )
+        for strength in self.options.get("strengths", ()):
+            check_strength(strength, owner)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study does with each model: measure, fit, choose on validation, evaluate on test.
+
+    Attributes:
+        name: What to call it.
+        models: Bundled names, folders or Hub ids.
+        data: The bundled benchmark's name or a file; its splits are ``<data>:train``, ``:validation`` and ``:test``.
+        images: The folder that a file's image paths start from; empty for the file's own.
+        seed: Seed of fits, noise, bootstraps and of the choice of items.
+        methods: Keys of ``trimtab.steering.METHODS`` or of ``variants``, in the order of the tables.
+        variants: Methods with options of their own, by the name they have in tables: ``method`` is the key of
+            ``METHODS``, every other entry an option of it. Four entries are the study's own: ``layers`` and
+            ``strengths``, candidates; ``train_items``, so many of the training items; ``train_tasks``, those of these
+            tasks alone.
+        protocols: How items are put to the model: keys of ``PROTOCOLS``. Layers and strengths are chosen, and
+            strengths swept, under the open one.
+        targets: Modalities to follow.
+        train_items: Items to fit on.
+        validation_items: Items to choose layer and strength on.
+        test_items: Items to evaluate on at the chosen strength.
+        sweep_items: How many of these to evaluate at every strength.
+        contribution_items: How many of these to measure the contribution of.
+        control_items: How many of these to ask without a conflict, image alone and text alone, and how many items
+            that need both, where the data has them; at every strength.
+        cost_items: How many of these to answer one by one under each method, to count the work.
+        depths: Candidate layers as shares of the model's depth.
+        strengths: Strengths of the sweep, and the candidates on validation.
+        chunk: Items of a resumable step.
+        batch_size: Rows of a batch, fixed so that a run can be repeated to the last bit on one machine.
+        max_new_tokens: Longest answer in tokens; left out, 8 if all models are bundled, whose longest answer has 7,
+            and 32 otherwise.
+        load: How each model is loaded: arguments of ``trimtab.load``, such as ``dtype``; see ``LOADING``.
+    """
+
+    name: str = "demo"
+    models: tuple[str, ...] = ("pocket-qwen", "pocket-llava")
+    data: str = "pocket-mc2"
+    images: str = ""
+    seed: int = 0
+    methods: tuple[str, ...] = ("none", "instruction", "mean", "l2s", "amps")
+    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    protocols: tuple[str, ...] = ("open",)
+    targets: tuple[Modality, ...] = MODALITIES
+    train_items: int = 120
+    validation_items: int = 40
+    test_items: int = 240
+    sweep_items: int = 40
+    contribution_items: int = 40
+    control_items: int = 0
+    cost_items: int = 0
+    depths: tuple[float, ...] = (0.42, 0.58)
+    strengths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    chunk: int = 80
+    batch_size: int = 96
+    max_new_tokens: int | None = None
+    load: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_loading("Plan", self.load)
+        if not self.models or len(set(self.models)) < len(self.models):
+            raise UsageError(f"`models` of Plan must name at least one model, each once; got {list(self.models)}.")
+        if not self.targets or len(set(self.targets)) < len(self.targets):
+            raise UsageError(f"`targets` of Plan must be among {', '.join(MODALITIES)}, each once; got {self.targets}.")
+        known = {**dict.fromkeys(METHODS), **self.variants}
+        unknown = [m for m in self.methods if m not in known]
+        if unknown or not self.methods or len(set(self.methods)) < len(self.methods):
+            raise UsageError(f"`methods` of Plan must be among {', '.join(known)}, each once; got {self.methods}.")
+        check_names(self.methods, "`methods` of Plan")
+        for name in self.methods:
+            self.spec(name).check()
+        if SWEPT not in self.protocols or any(p not in PROTOCOLS for p in self.protocols):
+            raise UsageError(
+                f"`protocols` of Plan must be among {', '.join(PROTOCOLS)} and hold {SWEPT!r}, under which strengths "
+                f"are chosen and swept; got {self.protocols}."
+            )
+        for size in OPTIONAL_SIZES:
+            if getattr(self, size) < 0:
+                raise UsageError(f"`{size}` of Plan must be 0 or more; got {getattr(self, size)}.")
+        for size in (*SIZES, *(["max_new_tokens"] if self.max_new_tokens is not None else [])):
+            if getattr(self, size) < 1:
+                raise UsageError(f"`{size}` of Plan must be at least 1; got {getattr(self, size)}.")
+        if not all(0 <= depth < 1 for depth in self.depths) or not self.depths:
+            raise UsageError(f"`depths` of Plan must be in 0..1, 1 left out; got {self.depths}.")
+        if not self.strengths or any(s <= 0 for s in self.strengths):
+            raise UsageError(f"`strengths` of Plan must be above 0; got {self.strengths}.")
+        for strength in self.strengths:
+            check_strength(strength, "Plan")
+
+    @property
+    def longest_answer(self) -> int:
+        """The longest answer in tokens."""
+        return answer_length(self.models, BUNDLED_TOKENS) if self.max_new_tokens is None else self.max_new_tokens
+
+    def spec(self, name: str) -> MethodSpec:
+        """Return what a name among the methods stands for."""
+        if name not in self.variants:
+            return MethodSpec(name, name, {})
+        options = dict(self.variants[name])
+        return MethodSpec(name, options.pop("method", name), options)
+
+    def wanted(self) -> list[tuple[str, Modality]]:
+        """Return the names and targets to fit: every method for every target that it knows."""
+        return [(m, t) for t in self.targets for m in self.methods if t in METHODS[self.spec(m).method].targets]
+
+    def layers(self, n_layers: int) -> list[int]:
+        """Return the candidate layers of a model."""
+        return sorted({int(depth * n_layers) for depth in self.depths})
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the plan as plain data."""
+        found = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        found |= {"max_new_tokens": self.longest_answer, "load": loading_identity(self.load)}
+        return json.loads(json.dumps(found))
+
+
+DEMO = Plan()
+FAST = replace(
+    DEMO,
+    name="demo --fast",
+    train_items=32,
+    validation_items=16,
+    test_items=48,
+    sweep_items=8,
+    contribution_items=8,
+    depths=(0.5,),
+    strengths=(1.0, 2.0),
+)
+"""The same study on few items: wide intervals, every part of the report."""

@@ -1,7 +1,0 @@
-"""Circuits as a study: plan, resumable steps, summary and the paper's claims."""
-
-from trimtab.study.circuits.claims import Claim, answer_claims
-from trimtab.study.circuits.plan import CircuitsPlan
-from trimtab.study.circuits.run import read_circuits, run_circuits
-
-__all__ = ["CircuitsPlan", "Claim", "answer_claims", "read_circuits", "run_circuits"]

@@ -1,0 +1,88 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas import DataFrame
+
+from trimtab.studies import ALL_TASKS, compare, contribution_rates, oracle_rates, preference_rates, rates
+
+
+def answer(
+    i: int, label: str, *, collapsed: bool = False, target: str = "image", method: str = "l2s", strength: float = 1.0
+) -> dict:
+    return {
+        "id": f"i{i}",
+        "task": ["color", "counting"][i % 2],
+        "model": "m",
+        "method": method,
+        "target": target,
+        "protocol": "open",
+        "strength": strength,
+        "label": label,
+        "collapsed": collapsed,
+        "chosen": strength == 1.0,
+        "reason": "",
+    }
+
+
+LABELS = st.lists(st.tuples(st.sampled_from(["image", "text", "other"]), st.booleans()), min_size=1, max_size=40)
+
+
+@given(LABELS, st.sampled_from(["image", "text"]))
+def test_following_opposite_and_other_sum_to_one(labels, target):
+    rows = [
+        answer(i, label, collapsed=label == "other" and broken, target=target)
+        for i, (label, broken) in enumerate(labels)
+    ]
+    found = rates(DataFrame(rows))
+    for row in found.to_dict("records"):
+        assert row["following"] + row["opposite"] + row["other"] == pytest.approx(1)
+        assert row["collapse"] <= row["other"]
+        assert row["following_low"] <= row["following"] <= row["following_high"]
+    total = found[found["task"] == ALL_TASKS].iloc[0]
+    assert total["n"] == len(labels)
+    assert total["following"] == pytest.approx(sum(label == target for label, _ in labels) / len(labels))
+
+
+def test_rates_by_task():
+    rows = [answer(0, "image"), answer(1, "text"), answer(2, "image"), answer(3, "other", collapsed=True)]
+    found = rates(DataFrame(rows)).set_index("task")
+    assert found.loc["color", ["n", "following", "collapse"]].tolist() == [2, 1, 0]
+    assert found.loc["counting", ["opposite", "other", "collapse"]].tolist() == [0.5, 0.5, 0.5]
+    assert list(found.index) == ["color", "counting", ALL_TASKS]
+
+
+def test_compare_uses_the_items_both_were_tried_on():
+    first = [answer(i, "image", method="amps") for i in range(4)]
+    second = [answer(i, "text") for i in range(2, 8)]
+    found = compare([*first, *second], {"method": "amps"}, {"method": "l2s"})
+    assert (found.n, found.difference, found.first_only) == (2, 1, 2)
+
+
+def test_items_without_a_ratio_do_not_count():
+    rows = [{"task": "color", "ratio": r} for r in (0.2, 0.4, math.nan)] + [{"task": "counting", "ratio": math.nan}]
+    found = {row["task"]: row for row in contribution_rates(rows)}
+    assert found["color"]["n"] == found[ALL_TASKS]["n"] == 2
+    assert found["color"]["ratio"] == pytest.approx(0.3)
+    assert "counting" not in found
+
+
+def swept() -> list[dict]:
+    """Four items: the vector turns the first at strength 1, the second at 2, the third at neither."""
+    rows = [answer(i, "image" if i == 3 else "text", method="none", strength=0.0) for i in range(4)]
+    for strength, turned in ((1.0, {0}), (2.0, {1})):
+        rows += [answer(i, "image" if i in turned else "text", strength=strength) for i in range(4)]
+    return [{**row, "chosen": row["chosen"] or row["method"] == "none"} for row in rows]
+
+
+def test_the_oracle_takes_each_items_best_strength_or_none():
+    (found,) = oracle_rates(swept())
+    assert (found["method"], found["n"], found["strengths"]) == ("l2s", 4, 2)
+    assert (found["following"], found["best_fixed"]) == (0.75, 0.25)
+    assert found["beside"] == {"none": 0.25, "l2s": 0.25}
+
+
+def test_preferences_split_items_by_their_unsteered_answer():
+    rows = [r for r in preference_rates(swept()) if r["method"] == "l2s" and r["strength"] == 1.0]
+    assert {(r["preference"], r["n"], r["following"]) for r in rows} == {("text", 3, 1 / 3), ("image", 1, 0.0)}

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trimtab.errors import UsageError
+from trimtab.studies import bootstrap_mean, holm, paired_difference, wilson
+from trimtab.studies.kit.statistics import fewest_flips, smallest_shown
+
+
+def test_wilson_is_the_published_interval():
+    # 8 of 10: Wilson (1927) at z = 1.959964, as in Brown, Cai and DasGupta (2001).
+    assert wilson(8, 10) == pytest.approx((0.8, 0.490162, 0.943318), abs=1e-6)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.0, 0.161125), abs=1e-6)
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_holds_its_rate_and_stays_in_0_to_1(case):
+    rate, low, high = wilson(*case)
+    assert 0 <= low <= rate <= high <= 1
+
+
+def test_bootstrap_is_the_normal_interval_for_many_values():
+    values = np.random.default_rng(3).normal(0.4, 0.2, 900)
+    mean, low, high = bootstrap_mean(values.tolist())
+    half = 1.96 * values.std() / 30
+    assert mean == pytest.approx(values.mean())
+    assert (low, high) == pytest.approx((mean - half, mean + half), abs=0.1 * half)
+
+
+def test_bootstrap_is_the_same_for_the_same_seed_only():
+    values = np.random.default_rng(0).random(50).tolist()
+    assert bootstrap_mean(values, 1) == bootstrap_mean(values, 1)
+    assert bootstrap_mean(values, 1) != bootstrap_mean(values, 2)
+
+
+def test_mcnemar_is_exact():
+    first = [True] * 9 + [False] * 1 + [True] * 30
+    second = [False] * 9 + [True] * 1 + [True] * 30
+    found = paired_difference(first, second)
+    assert found.p == pytest.approx(0.021484375)  # 2 P(X <= 1), X ~ Binomial(10, 1/2)
+    assert (found.first_only, found.second_only, found.n) == (9, 1, 40)
+    assert found.difference == pytest.approx(0.2)
+    assert 0 < found.low < 0.2 < found.high
+
+
+def test_equal_conditions_do_not_differ():
+    found = paired_difference([True, False] * 10, [True, False] * 10)
+    assert (found.difference, found.p) == (0, 1)
+    # Of 20 items none flipped: Clopper and Pearson's upper bound for 0 of 20, not an interval without width.
+    assert (found.low, found.high) == pytest.approx((-0.168433, 0.168433), abs=1e-6)
+
+
+def test_a_sample_without_spread_has_no_interval_without_width():
+    found = paired_difference([True] * 6, [False] * 6)
+    assert (found.difference, found.high) == (1, 1)
+    assert found.low == pytest.approx(0.540742, abs=1e-6)
+
+
+@pytest.mark.parametrize("comparisons", [1, 2, 5, 40])
+def test_the_fewest_flips_that_decide(comparisons: int):
+    flips = fewest_flips(comparisons)
+    for count, decides in ((flips, True), (flips - 1, False)):
+        found = paired_difference([True] * count + [False], [False] * (count + 1))
+        assert (comparisons * found.p < 0.05) == decides
+
+
+def test_the_smallest_difference_that_can_be_shown():
+    assert smallest_shown(5) is None
+    assert smallest_shown(60) == pytest.approx(0.1)
+
+
+def test_paired_interval_turns_with_its_sides():
+    generator = np.random.default_rng(0)
+    a, b = generator.random(300) < 0.6, generator.random(300) < 0.5
+    one, other = paired_difference(a.tolist(), b.tolist()), paired_difference(b.tolist(), a.tolist())
+    assert one.difference == -other.difference
+    assert one.p == other.p
+    assert one.low == pytest.approx(-other.high, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda: wilson(0, 0), lambda: bootstrap_mean([]), lambda: paired_difference([True], [True, False])],
+)
+def test_nothing_to_count_is_refused(call):
+    with pytest.raises(UsageError):
+        call()
+
+
+def test_holm_is_bonferroni_for_the_smallest_and_never_decreases():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_the_effect_size_is_how_far_flips_are_from_even():
+    found = paired_difference([True] * 3 + [False], [False] * 3 + [True])
+    assert found.effect == pytest.approx(0.25)
+    assert paired_difference([True], [True]).effect == 0
