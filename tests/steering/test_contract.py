@@ -1,5 +1,7 @@
 """The contract every steering method keeps, on every family."""
 
+import re
+
 import pytest
 import torch
 
@@ -25,6 +27,13 @@ def prompts() -> list[Prompt]:
 def test_the_registry_knows_methods_by_their_names():
     assert {"none", "instruction", "drop", "mean", "l2s", "amps", "autotrim", "vdd"} <= set(METHODS)
     assert all(METHODS[name].name == name for name in METHODS)
+
+
+def test_methods_say_what_reports_call_them_and_set_them_beside():
+    for method in METHODS.values():
+        assert re.fullmatch("#[0-9A-F]{6}", method.colour)
+        assert set(method.compared_with) <= set(METHODS) - {method.name}
+    assert len({method.title for method in METHODS.values()}) == len(METHODS)
 
 
 def test_a_method_has_a_strength_to_tune_exactly_if_its_artifact_has(method: str, artifact: Artifact):

@@ -76,6 +76,14 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
+    title: ClassVar[str]
+    """What tables and figures call it."""
+    phrase: ClassVar[str] = ""
+    """What a sentence calls it, where the title alone would not read; empty for the title."""
+    colour: ClassVar[str] = "#CC79A7"
+    """Its colour in figures, of Okabe and Ito's palette or told apart from it; by default that of all others."""
+    compared_with: ClassVar[tuple[str, ...]] = ()
+    """Names of the methods that a report sets it beside, the one that decides its worth first."""
     adds_vector: ClassVar[bool] = False
     """Whether the method adds one vector after one layer, so that a layer can be tuned."""
     has_strength: ClassVar[bool] = False

@@ -36,6 +36,9 @@ class AMPS(VectorMethod):
     """
 
     name: ClassVar[str] = "amps"
+    title: ClassVar[str] = "AMPS"
+    colour: ClassVar[str] = "#D55E00"
+    compared_with: ClassVar[tuple[str, ...]] = ("l2s", "instruction", "none")
     forms: ClassVar[tuple[str, ...]] = ("predictor",)
 
     reading: Reading | Literal["auto"] = "auto"

@@ -49,6 +49,9 @@ class Autotrim(Method):
     """
 
     name: ClassVar[str] = "autotrim"
+    title: ClassVar[str] = "autotrim"
+    colour: ClassVar[str] = "#882255"
+    compared_with: ClassVar[tuple[str, ...]] = ("none", "instruction", "drop", "l2s", "amps")
 
     layers: tuple[int, ...] = ()
     strengths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)

@@ -60,6 +60,8 @@ class VCD(ContrastiveMethod):
     """
 
     name: ClassVar[str] = "vcd"
+    title: ClassVar[str] = "VCD"
+    colour: ClassVar[str] = "#F0E442"
     targets: ClassVar[tuple[Modality, ...]] = ("image",)
 
     noise_step: int = 500
@@ -88,6 +90,8 @@ class VDD(ContrastiveMethod):
     """
 
     name: ClassVar[str] = "vdd"
+    title: ClassVar[str] = "VDD"
+    colour: ClassVar[str] = "#E69F00"
 
     form: Form = "difference"
 
@@ -121,6 +125,8 @@ class CausalMM(ContrastiveMethod):
     """
 
     name: ClassVar[str] = "causalmm"
+    title: ClassVar[str] = "CausalMM"
+    colour: ClassVar[str] = "#661100"
     targets: ClassVar[tuple[Modality, ...]] = ("image",)
 
     halves: Halves = "both"

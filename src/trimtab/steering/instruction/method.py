@@ -27,6 +27,9 @@ class Instruction(Method):
     """
 
     name: ClassVar[str] = "instruction"
+    title: ClassVar[str] = "instruction"
+    phrase: ClassVar[str] = "an instruction"
+    colour: ClassVar[str] = "#009E73"
     changes_prompt: ClassVar[bool] = True
 
     placement: Placement = "before_question"

@@ -68,6 +68,8 @@ class KLClip(AdaptiveMethod):
     """
 
     name: ClassVar[str] = "kl_clip"
+    title: ClassVar[str] = "KL-clipped"
+    colour: ClassVar[str] = "#44AA99"
 
     trial: float = 2.0
     top_p: float = 0.95

@@ -23,6 +23,9 @@ class L2S(VectorMethod):
     """
 
     name: ClassVar[str] = "l2s"
+    title: ClassVar[str] = "L2S"
+    colour: ClassVar[str] = "#0072B2"
+    compared_with: ClassVar[tuple[str, ...]] = ("none",)
     forms: ClassVar[tuple[str, ...]] = ("predictor",)
 
     network: NetworkConfig = field(default_factory=NetworkConfig)

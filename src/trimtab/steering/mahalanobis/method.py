@@ -70,6 +70,8 @@ class Mahalanobis(AdaptiveMethod):
     """
 
     name: ClassVar[str] = "mahalanobis"
+    title: ClassVar[str] = "Mahalanobis-capped"
+    colour: ClassVar[str] = "#AA4499"
 
     variance: float = 0.4
     most: float = 8.0

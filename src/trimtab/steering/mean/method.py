@@ -29,6 +29,9 @@ class MeanDifference(VectorMethod):
     """
 
     name: ClassVar[str] = "mean"
+    title: ClassVar[str] = "mean"
+    phrase: ClassVar[str] = "the mean vector"
+    colour: ClassVar[str] = "#56B4E9"
     forms: ClassVar[tuple[str, ...]] = ("vector",)
 
     norm: Norm = "raw"

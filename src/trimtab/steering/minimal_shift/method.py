@@ -51,6 +51,9 @@ class MinimalShift(MeanDifference):
     """
 
     name: ClassVar[str] = "minimal_shift"
+    title: ClassVar[str] = "minimal shift"
+    phrase: ClassVar[str] = ""
+    colour: ClassVar[str] = "#DDCC77"
 
     def choose(
         self, train: TrainingSet, layer: int, direction: Tensor | Predictor

@@ -19,6 +19,8 @@ class NoSteering(Method):
     """The model as it is; the target only says what counts as following."""
 
     name: ClassVar[str] = "none"
+    title: ClassVar[str] = "none"
+    colour: ClassVar[str] = "#767676"
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
         """Learn nothing; the items are not looked at."""

@@ -30,6 +30,8 @@ class PAI(Method):
     """
 
     name: ClassVar[str] = "pai"
+    title: ClassVar[str] = "PAI"
+    colour: ClassVar[str] = "#117733"
     changes_prompt: ClassVar[bool] = True
     has_strength: ClassVar[bool] = True
 

@@ -53,6 +53,8 @@ class ProbeGate(AdaptiveMethod):
     """
 
     name: ClassVar[str] = "probe_gate"
+    title: ClassVar[str] = "probe gate"
+    colour: ClassVar[str] = "#999933"
 
     def choose(
         self, train: TrainingSet, layer: int, direction: Tensor | Predictor

@@ -31,6 +31,7 @@ class ChainOfThought(Method):
     """
 
     name: ClassVar[str] = "chain_of_thought"
+    title: ClassVar[str] = "chain of thought"
     changes_prompt: ClassVar[bool] = True
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
@@ -59,6 +60,7 @@ class FewShot(Method):
     """
 
     name: ClassVar[str] = "few_shot"
+    title: ClassVar[str] = "few shot"
     changes_prompt: ClassVar[bool] = True
 
     shots: int = 2
@@ -105,6 +107,8 @@ class DropModality(Method):
     """
 
     name: ClassVar[str] = "drop"
+    title: ClassVar[str] = "drop"
+    colour: ClassVar[str] = "#000000"
     changes_prompt: ClassVar[bool] = True
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:

@@ -21,6 +21,8 @@ class RandomDirection(VectorMethod):
     """
 
     name: ClassVar[str] = "random"
+    title: ClassVar[str] = "random"
+    colour: ClassVar[str] = "#BBBBBB"
     forms: ClassVar[tuple[str, ...]] = ("vector",)
 
     def learn(self, train: TrainingSet, layer: int) -> tuple[Tensor, dict[str, Any]]:

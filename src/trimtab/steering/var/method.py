@@ -105,6 +105,7 @@ class VAR(Method):
     """
 
     name: ClassVar[str] = "var"
+    title: ClassVar[str] = "var"
     has_strength: ClassVar[bool] = True
 
     threshold: float = 20.0
