@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import psutil
 
-from trimtab.items import ImageBytes, Item, Items, write_items
+from trimtab.items import Item, Items, MediaBytes, write_items
 from trimtab.testing import picture, realistic_checkpoint
 
 RELEASES = ("qwen2.5-vl-7b", "llava-1.5-7b")
@@ -152,7 +152,7 @@ def made_up(n: int, side: int, sentences: int = 1) -> Items:
                 context=f"A {ANSWERS[i % 8]} cat sleeps beside the window." + MORE * (sentences - 1),
                 answer_image=ANSWERS[(i + 1) % 8],
                 answer_text=ANSWERS[i % 8],
-                image=ImageBytes(buffer.getvalue()),
+                image=MediaBytes(buffer.getvalue()),
             )
         )
     return found

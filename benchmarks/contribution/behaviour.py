@@ -13,7 +13,8 @@ from benchmarks.contribution.variants import ALL, READINGS, RELATIVES
 from trimtab import Item, Model, load
 from trimtab.contribution import MCS, Contributions, Method, agreement, measure
 from trimtab.contribution.ranks import auroc, spearman
-from trimtab.items.prompts import INSTRUCTIONS, MODALITIES
+from trimtab.items.prompts import INSTRUCTIONS
+from trimtab.modalities import PAIR
 from trimtab.steering import Instruction, MeanDifference, NoSteering, TrainingSet, default_layer, tune
 from trimtab.studies import contribution_rates, evaluate, records
 
@@ -39,7 +40,7 @@ def under_instructions(model: Model, items: Sequence[Item], method: Method) -> l
 
     plain = _ratios(measure(model, items, method=method))
     rows = []
-    for modality in MODALITIES:
+    for modality in PAIR:
         told = _ratios(measure(model, items, instruction=INSTRUCTIONS[modality], method=method))
         shared = [i for i in plain if i in told]
         moved = np.array([told[i] - plain[i] for i in shared])
@@ -62,7 +63,7 @@ def answers(
     """Answer the items plainly, under each instruction, and steered towards each modality by the mean vector."""
     known = TrainingSet(model, train)
     found: dict[str, Labels] = {}
-    for target in MODALITIES:
+    for target in PAIR:
         steering = MeanDifference(target=target)
         layers = sorted({default_layer(model), round(0.4 * model.n_layers), round(0.6 * model.n_layers)})
         mean = tune(steering, model, known, validation, layers, (0.5, 1.0, 2.0, 4.0), max_new_tokens=8)

@@ -29,7 +29,7 @@ from trimtab.contribution.noise import standard_normal
 from trimtab.contribution.spans import segment
 from trimtab.engine import Encoded, Piece, encode, prefill
 from trimtab.items import Item
-from trimtab.items.prompts import MODALITIES
+from trimtab.modalities import PAIR
 from trimtab.models.loading import from_parts
 from trimtab.testing import picture
 
@@ -83,7 +83,7 @@ def random_model() -> Model:
 def naive(model: Model, prompt: Encoded, config: MCS, perturbations: int) -> list[float]:
     """Score the first perturbations one at a time, as Algorithm 1 is written."""
     scores = []
-    for modality in MODALITIES:
+    for modality in PAIR:
         for sigma in config.sigmas:
             for draw in range(config.draws):
                 if len(scores) < perturbations:
@@ -127,7 +127,7 @@ def compare(model: Model, length: int, items: int, rounds: int, naive_perturbati
     asked = question(model, length)
     n = len(asked.encoded)
     several = [asked] * items
-    total = len(MODALITIES) * len(SAMPLED.sigmas) * SAMPLED.draws
+    total = len(PAIR) * len(SAMPLED.sigmas) * SAMPLED.draws
 
     def once(config: MCS, questions: list[Question]) -> Callable[[], object]:
         return lambda: score_questions(model, questions, config)
@@ -174,12 +174,12 @@ def floor(model: Model, asked: Question) -> dict[str, float]:
     n = len(asked.encoded)
     layers = sum(p.numel() for p in model.layers[0].parameters()) * model.n_layers
     head = model.text_config.vocab_size * model.hidden_size
-    rows = 1 + len(MODALITIES) * len(SAMPLED.sigmas) * SAMPLED.draws
+    rows = 1 + len(PAIR) * len(SAMPLED.sigmas) * SAMPLED.draws
     attention = 2 * 2 * model.n_layers * model.n_heads * model.head_dim
     of_prefill = 2 * n * layers + attention * n * n / 2
     of_rows = rows * 2 * (2 * (layers + head) + attention * n)
     entries = 2 * model.n_layers * model.text_config.num_key_value_heads * model.head_dim
-    tokens = sum(len(segment(asked.encoded, m)) for m in MODALITIES)
+    tokens = sum(len(segment(asked.encoded, m)) for m in PAIR)
     noise = SAMPLED.draws * entries * tokens
     return {"floor_prefills": 1 + of_rows / of_prefill, "noise_numbers": noise, "floor_bytes": 3 * 4 * noise}
 

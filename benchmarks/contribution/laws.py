@@ -15,7 +15,7 @@ from trimtab.contribution import MCS, Method, measure
 from trimtab.contribution.ranks import spearman
 from trimtab.contribution.spans import segment
 from trimtab.engine import encode
-from trimtab.items import ImageBytes, Item
+from trimtab.items import Item, MediaBytes
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.testing import TINY_FAMILIES, picture, planted_model, tiny_model
@@ -41,7 +41,7 @@ def items(count: int = 3, side: int = 56) -> list[Item]:
     for i in range(count):
         buffer = BytesIO()
         picture(i, (side, side)).save(buffer, format="PNG")
-        question, image = "What is the color of the animal?", ImageBytes(buffer.getvalue())
+        question, image = "What is the color of the animal?", MediaBytes(buffer.getvalue())
         made.append(Item(f"item-{i}", "color", question, CONTEXTS[i % 3], "one", "two", image=image))
     return made
 

@@ -7,7 +7,7 @@ import pytest
 from PIL.Image import Image
 
 from trimtab.circuits import Cases, TaskConfig, build_cases
-from trimtab.items import ImageBytes, Item
+from trimtab.items import Item, MediaBytes
 from trimtab.models import Model
 from trimtab.testing import picture
 from trimtab.testing.planted_circuit import COLOURS, CONTEXT, INSTRUCTIONS, QUESTION, colour_picture, planted_circuit
@@ -18,7 +18,7 @@ PLANTED_TASK = TaskConfig(INSTRUCTIONS)  # pyright: ignore[reportArgumentType]
 def conflict(name: str, image: Image, question: str, context: str, answers: tuple[str, str], **more: Any) -> Item:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
-    return Item(name, "color", question, context, *answers, image=ImageBytes(buffer.getvalue()), **more)
+    return Item(name, "color", question, context, *answers, image=MediaBytes(buffer.getvalue()), **more)
 
 
 def planted_items(n: int = 8) -> list[Item]:

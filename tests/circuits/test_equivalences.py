@@ -16,7 +16,8 @@ from trimtab.circuits.heads import mean_norms, mean_outputs
 from trimtab.circuits.readouts import intact, label, margin
 from trimtab.engine import BlockAttention, Encoded, Prompt, Read, ReplaceHeads, Row, ScaleHeads, encode, run
 from trimtab.errors import UsageError
-from trimtab.items.prompts import opposite, prompt_for
+from trimtab.items.prompts import prompt_for
+from trimtab.modalities import PAIR, others
 
 SCOPES = [("last",), ("instruction", "last"), ("all",)]
 
@@ -99,7 +100,7 @@ def test_a_control_is_of_the_cues_own_size_and_holds_no_cue(sizes, target, allow
     edge = next(edge for edge in EDGES if edge.control == target)
     twin = next(e for e in EDGES if not e.control and (e.source, e.target) == (edge.source, edge.target))
     prompt = prompt_of(*sizes)
-    case, other = (Case(tiny_items()[0], own, prompt, (5,), (6,)) for own in (target, opposite(target)))
+    case, other = (Case(tiny_items()[0], own, prompt, (5,), (6,)) for own in (target, others(target, PAIR)[0]))
     assert edge.ends(other) is None  # there the cue is the competing one
     found, real = edge.ends(case), twin.ends(case)
     assert real is not None

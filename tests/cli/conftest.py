@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trimtab.cli import app
-from trimtab.items import ImageBytes, Item, Items, write_items
+from trimtab.items import Item, Items, MediaBytes, write_items
 from trimtab.models import Model
 from trimtab.testing import picture, tiny_model
 
@@ -29,7 +29,7 @@ def make_items(split: str, n: int = 6) -> Items:
                 context=f"The cats play with {ANSWERS[i % 6]} of the ball.",
                 answer_image=ANSWERS[(i + 1) % 6],
                 answer_text=ANSWERS[i % 6],
-                image=ImageBytes(buffer.getvalue()),
+                image=MediaBytes(buffer.getvalue()),
                 split=split,
             )
         )

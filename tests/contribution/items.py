@@ -2,7 +2,7 @@
 
 from io import BytesIO
 
-from trimtab.items import ImageBytes, Item
+from trimtab.items import Item, MediaBytes
 from trimtab.testing import picture
 
 CONTEXTS = (
@@ -12,10 +12,10 @@ CONTEXTS = (
 )
 
 
-def image(seed: int, size: tuple[int, int] = (56, 56)) -> ImageBytes:
+def image(seed: int, size: tuple[int, int] = (56, 56)) -> MediaBytes:
     buffer = BytesIO()
     picture(seed, size).save(buffer, format="PNG")
-    return ImageBytes(buffer.getvalue())
+    return MediaBytes(buffer.getvalue())
 
 
 def conflict_items(n: int = 3) -> list[Item]:

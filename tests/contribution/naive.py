@@ -14,7 +14,7 @@ from trimtab.contribution.noise import standard_normal
 from trimtab.contribution.vocabulary import first_token
 from trimtab.engine import Encoded
 from trimtab.items import Item
-from trimtab.items.prompts import MODALITIES
+from trimtab.modalities import PAIR
 from trimtab.models import Model
 
 
@@ -22,7 +22,7 @@ def naive_scores(model: Model, prompt: Encoded, item: Item, config: MCS) -> tupl
     """Image, text and ratio of one item."""
     answer = _greedy(model, prompt, config.steps)
     by_modality = []
-    for modality in MODALITIES:
+    for modality in PAIR:
         by_sigma = []
         for sigma in config.sigmas:
             steps = []

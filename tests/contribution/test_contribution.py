@@ -11,7 +11,7 @@ from tests.contribution.items import conflict_items
 from trimtab.contribution import MCS, Contribution, Contributions, measure, trace
 from trimtab.engine import AddVector, applied, encode
 from trimtab.errors import DataError, UsageError
-from trimtab.items import ImageBytes
+from trimtab.items import MediaBytes
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.testing import tiny_model
@@ -19,7 +19,7 @@ from trimtab.testing import tiny_model
 
 def test_unreadable_and_missing_pictures_are_skipped_and_counted(model: Model):
     items = conflict_items(4)
-    items[1] = replace(items[1], image=ImageBytes(b"no picture"))
+    items[1] = replace(items[1], image=MediaBytes(b"no picture"))
     items[2] = replace(items[2], image=None)
     done = []
     found = measure(model, items, progress=done.append)

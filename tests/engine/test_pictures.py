@@ -9,7 +9,7 @@ from PIL import Image
 
 import trimtab as tt
 from trimtab.errors import MissingImageError, UsageError
-from trimtab.items import ImageBytes, ImageFile
+from trimtab.items import MediaBytes, MediaFile
 from trimtab.models import Model
 from trimtab.testing import picture
 
@@ -22,7 +22,7 @@ def path(tmp_path):
 
 def test_every_form_is_the_same_prompt(model: Model, path):
     array = np.asarray(picture(1))
-    forms = [path, str(path), path.read_bytes(), picture(1), array, ImageFile(path), ImageBytes(path.read_bytes())]
+    forms = [path, str(path), path.read_bytes(), picture(1), array, MediaFile(path), MediaBytes(path.read_bytes())]
     prompts = [tt.Prompt("What is it?", images=form) for form in forms]
     prompts += [tt.Prompt("What is it?", images=several) for several in ((str(path),), [array])]
     logits = tt.run(model, prompts).logits

@@ -2,17 +2,17 @@
 
 import io
 
-from trimtab.items import ImageBytes, Item
+from trimtab.items import Item, MediaBytes
 from trimtab.testing import picture
 
 THINGS = ("dog", "sofa", "ball", "garden")
 NUMBERS = ("one", "two", "three")
 
 
-def image(seed: int) -> ImageBytes:
+def image(seed: int) -> MediaBytes:
     buffer = io.BytesIO()
     picture(seed).save(buffer, format="PNG")
-    return ImageBytes(buffer.getvalue())
+    return MediaBytes(buffer.getvalue())
 
 
 def image_item(i: int = 0) -> Item:

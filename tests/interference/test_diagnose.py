@@ -13,7 +13,7 @@ from trimtab.interference import CLEAN, DiagnosisConfig, Donors, clean_view, dia
 from trimtab.interference.diagnosis import WorstCase, js, kl, worst_case
 from trimtab.interference.options import letter_tokens, picked_option
 from trimtab.interference.views import Pictures
-from trimtab.items import ImageBytes
+from trimtab.items import MediaBytes
 
 CONDITIONS = ("unrelated_text", "misleading_text", "other_image", "black_image")
 
@@ -76,7 +76,7 @@ def test_baselines_stand_beside_the_plain_way(model, items):
 
 
 def test_a_broken_picture_is_counted_and_the_others_go_on(model):
-    broken = replace(image_item(9), image=ImageBytes(b"no picture"))
+    broken = replace(image_item(9), image=MediaBytes(b"no picture"))
     found = diagnose(model, [*mixed(2), broken, replace(text_item(9), choices=())])
     assert [s.row for s in found.skipped] == [7, 8]
     assert "corrupt" in found.skipped[0].reason

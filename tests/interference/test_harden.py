@@ -17,7 +17,7 @@ from trimtab.interference.hardening import PAPER, VARIANTS, StepCost
 from trimtab.interference.hardening.objective import Objective
 from trimtab.interference.hardening.weights import trainable
 from trimtab.interference.views import Pictures
-from trimtab.items import ImageBytes
+from trimtab.items import MediaBytes
 from trimtab.models import Model
 from trimtab.testing import tiny_model
 
@@ -115,7 +115,7 @@ def test_too_little_memory_halves_the_batch_and_changes_nothing_else(one, unbrok
 
 
 def test_a_broken_picture_is_reported_and_the_run_goes_on(one, tmp_path, caplog):
-    broken = replace(image_item(8), image=ImageBytes(b"no picture"))
+    broken = replace(image_item(8), image=MediaBytes(b"no picture"))
     found = harden(one, [*mixed(2), broken], tmp_path / "run", replace(QUICK, attack=None))
     assert found.record["skipped"] == 1
     assert "corrupt" in found.record["skipped_items"]["i8"]
@@ -186,7 +186,7 @@ def test_a_torn_checkpoint_is_passed_over(one, unbroken, tmp_path, monkeypatch):
 
 
 def test_what_was_skipped_before_a_kill_is_counted(one, tmp_path, monkeypatch):
-    broken = [replace(image_item(i), image=ImageBytes(b"no picture")) for i in range(8, 16)]
+    broken = [replace(image_item(i), image=MediaBytes(b"no picture")) for i in range(8, 16)]
     config = replace(QUICK, attack=None, mixture={"image": 1, "text": 1})
     expected = harden(one, [*mixed(2), *broken], tmp_path / "unbroken", config).record["skipped_items"].keys()
     killed_at(6, monkeypatch)

@@ -15,7 +15,7 @@ from trimtab.contribution import MCS, measure
 from trimtab.contribution.method import Scores
 from trimtab.engine import Prompt, admit, encode
 from trimtab.errors import UsageError
-from trimtab.items import ImageBytes, ImageScene, Item
+from trimtab.items import ImageScene, Item, MediaBytes
 from trimtab.items.admission import admit_items, check_items
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
@@ -45,7 +45,7 @@ def broken(model: Model) -> dict[str, Item]:
     good = conflict_items(1)[0]
     token = model.tokenizer.convert_ids_to_tokens(model.image_token)
     return {
-        "corrupt": replace(good, id="corrupt", image=ImageBytes(b"\0\0\0 ftypavif junk")),
+        "corrupt": replace(good, id="corrupt", image=MediaBytes(b"\0\0\0 ftypavif junk")),
         "scene": replace(good, id="scene", image=ImageScene(Drawn(fail))),
         "surrogate": replace(good, id="surrogate", question="\ud800 what?"),
         "token": replace(good, id="token", context=f"{token} here"),

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from trimtab.errors import DataError, MissingImageError, UsageError
-from trimtab.items import ImageBytes, ImageFile, ImageScene, Item, items_fingerprint
+from trimtab.items import ImageScene, Item, MediaBytes, MediaFile, items_fingerprint
 
 ITEM = Item("1", "animal", "What?", "A dog.", "cat", "dog")
 
@@ -30,7 +30,7 @@ def drawing(color: str) -> ImageScene:
 def test_a_picture_has_one_fingerprint_in_file_and_memory(tmp_path, jpeg):
     path = tmp_path / "a.jpg"
     path.write_bytes(jpeg())
-    assert ImageFile(path).fingerprint == ImageBytes(jpeg()).fingerprint != ImageBytes(jpeg("blue")).fingerprint
+    assert MediaFile(path).fingerprint == MediaBytes(jpeg()).fingerprint != MediaBytes(jpeg("blue")).fingerprint
 
 
 def test_drawings_are_told_apart_by_their_pixels():
@@ -50,13 +50,13 @@ def test_a_drawing_that_describes_itself_is_not_drawn_to_be_told_apart():
 
 
 def test_a_picture_is_opened_in_rgb(jpeg):
-    assert ImageBytes(drawing("red").encoded()).open().getpixel((0, 0)) == (255, 0, 0)
+    assert MediaBytes(drawing("red").encoded()).open().getpixel((0, 0)) == (255, 0, 0)
 
 
 def test_a_decoding_error_anywhere_is_a_data_error(jpeg):
     for data in (b"", b"\x89PNG\r\n\x1a\n", jpeg()[:-40], drawing("red").encoded()[:50]):
         with pytest.raises(DataError, match="corrupt"):
-            ImageBytes(data, "of item 1").open()
+            MediaBytes(data, "of item 1").open()
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_fingerprint_is_the_same_in_another_process():
 def test_an_item_takes_a_picture_in_any_form(tmp_path, jpeg):
     path = tmp_path / "a.jpg"
     path.write_bytes(jpeg())
-    pixels = np.asarray(ImageFile(path).open())
-    forms = [path, str(path), jpeg(), Image.open(path), pixels, ImageFile(path)]
+    pixels = np.asarray(MediaFile(path).open())
+    forms = [path, str(path), jpeg(), Image.open(path), pixels, MediaFile(path)]
     items = [replace(ITEM, image=form) for form in forms]
     assert all(item.image and np.array_equal(np.asarray(item.image.open()), pixels) for item in items)
     assert items[0] == items[1] == items[5]
@@ -118,7 +118,7 @@ def test_pixels_of_an_item_are_its_own():
     pixels[:] = 255
     assert item.image is not None
     assert item.image.open().getpixel((0, 0)) == (0, 0, 0)
-    assert ImageBytes(item.image.encoded()).open().size == (5, 4)
+    assert MediaBytes(item.image.encoded()).open().size == (5, 4)
 
 
 def test_a_picture_of_no_kind_is_refused():

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from trimtab.errors import DataError, MissingImageError, UsageError
-from trimtab.items import ImageBytes, ImageSource, Item, read_items
+from trimtab.items import Item, MediaBytes, MediaSource, read_items
 
 
-def image_of(item: Item) -> ImageSource:
+def image_of(item: Item) -> MediaSource:
     assert item.image is not None
     return item.image
 
@@ -262,7 +262,7 @@ def test_a_corrupt_image_is_named_when_it_is_opened(tmp_path, write_rows, row, j
     with pytest.raises(DataError, match=r"half\.jpg is corrupt"):
         image_of(item).open()
     with pytest.raises(DataError, match="row 3 is corrupt"):
-        ImageBytes(b"no image", "row 3").open()
+        MediaBytes(b"no image", "row 3").open()
 
 
 def test_an_image_that_goes_away(tmp_path, write_rows, row, jpeg):

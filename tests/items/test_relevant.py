@@ -5,7 +5,7 @@ import json
 import pytest
 
 from trimtab.errors import DataError
-from trimtab.items import ImageBytes, Item, items_fingerprint, read_items, write_items
+from trimtab.items import Item, MediaBytes, items_fingerprint, read_items, write_items
 
 ROW = {"id": "1", "task": "facts", "question": "Capital of Peru?", "relevant": "text", "answer": "Lima"}
 IMAGE_ROW = {"id": "2", "task": "things", "question": "What is it?", "relevant": "image", "answer": "dog"}
@@ -60,7 +60,7 @@ def test_a_conflict_item_has_no_right_answer():
 def test_items_come_back_as_they_were_written(tmp_path, jpeg, suffix):
     items = [
         Item("1", "facts", "Capital?", "", "", "Lima", choices=("Lima", "Rome"), relevant="text"),
-        Item("2", "things", "What?", "A cat.", "dog", "cat", ImageBytes(jpeg()), relevant="image"),
+        Item("2", "things", "What?", "A cat.", "dog", "cat", MediaBytes(jpeg()), relevant="image"),
     ]
     back = read_items(write_items(items, tmp_path / f"items.{suffix}"))
     assert items_fingerprint(back) == items_fingerprint(items)

@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.errors import UsageError
-from trimtab.items import ImageBytes, Item, Items, split_items
+from trimtab.items import Item, Items, MediaBytes, split_items
 
 THREE = {"train": 0.6, "validation": 0.2, "test": 0.2}
 
 
 def make_items(pictures: list[int], tasks: int = 2) -> list[Item]:
     return [
-        Item(str(n), f"task{n % tasks}", "?", "", "cat", "dog", image=ImageBytes(bytes([picture])))
+        Item(str(n), f"task{n % tasks}", "?", "", "cat", "dog", image=MediaBytes(bytes([picture])))
         for n, picture in enumerate(pictures)
     ]
 

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trimtab.errors import DataError, MissingImageError, UsageError
-from trimtab.items import ImageBytes, ImageScene, Item, items_fingerprint, read_items, write_items
+from trimtab.items import ImageScene, Item, MediaBytes, items_fingerprint, read_items, write_items
 
 SUFFIXES = (".jsonl", ".parquet")
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20).map(str.strip)
@@ -46,20 +46,20 @@ def test_texts_come_back_as_they_were(tmp_path, suffix, items):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_pictures_come_back_byte_for_byte(tmp_path, jpeg, suffix):
-    items = [item(ImageBytes(jpeg()), "1"), item(ImageBytes(jpeg()), "2"), item(ImageBytes(jpeg("blue")), "3")]
+    items = [item(MediaBytes(jpeg()), "1"), item(MediaBytes(jpeg()), "2"), item(MediaBytes(jpeg("blue")), "3")]
     items.append(item(None, "4"))
     back = read_items(write_items(items, tmp_path / "new" / f"items{suffix}"))
     assert items_fingerprint(back) == items_fingerprint(items)
 
 
 def test_a_shared_picture_is_stored_once(tmp_path, jpeg):
-    write_items([item(ImageBytes(jpeg()), "1"), item(ImageBytes(jpeg()), "2")], tmp_path / "items.jsonl")
+    write_items([item(MediaBytes(jpeg()), "1"), item(MediaBytes(jpeg()), "2")], tmp_path / "items.jsonl")
     assert len(list((tmp_path / "items-images").iterdir())) == 1
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_drawing_becomes_a_lossless_picture(tmp_path, jpeg, suffix):
-    picture = ImageBytes(jpeg()).open()
+    picture = MediaBytes(jpeg()).open()
 
     class Drawing:
         def render(self):
@@ -82,7 +82,7 @@ def test_a_failure_leaves_what_was_there(tmp_path, suffix, mc2_made_up):
 
 def test_a_corrupt_picture_is_named(tmp_path):
     with pytest.raises(DataError, match="of item 1 is corrupt"):
-        write_items([item(ImageBytes(b"no image"))], tmp_path / "items.jsonl")
+        write_items([item(MediaBytes(b"no image"))], tmp_path / "items.jsonl")
 
 
 def test_a_full_disk_is_a_clear_error(tmp_path, monkeypatch):

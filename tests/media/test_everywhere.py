@@ -16,7 +16,7 @@ from trimtab import pocket
 from trimtab.interference.perturbations.base import perturb
 from trimtab.interference.perturbations.donors import Donors
 from trimtab.interference.views import Pictures
-from trimtab.items import ImageBytes, ImageFile, ImageScene
+from trimtab.items import ImageScene, MediaBytes, MediaFile
 from trimtab.items.prompts import prompt_for
 from trimtab.media import open_picture
 
@@ -53,7 +53,7 @@ def test_files_prompts_and_perturbations_show_the_same(tmp_path, shown):
     items = [tt.read_items(tmp_path / name)[0] for name in ("items.jsonl", "items.parquet")]
     items += [tt.Item(id="1", image=image, **ROW) for image in (path, hard(), Image.open(path))]
     prompts = [prompt_for(item) for item in items]
-    prompts += [tt.Prompt("What?", images=image) for image in (path, hard(), ImageFile(path), ImageBytes(hard()))]
+    prompts += [tt.Prompt("What?", images=image) for image in (path, hard(), MediaFile(path), MediaBytes(hard()))]
     asked = tt.Item("2", "t", "What?", "It is red.", "", "red", relevant="text", choices=("red", "blue"))
     view = perturb(asked, ["other_image"], Donors([*items[:1], asked]))
     assert view is not None

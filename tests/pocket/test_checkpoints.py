@@ -12,7 +12,8 @@ import trimtab
 from trimtab import pocket
 from trimtab.engine import Prompt, generate
 from trimtab.items import judge, read_items
-from trimtab.items.prompts import INSTRUCTIONS, MODALITIES, Modality, prompt_for
+from trimtab.items.prompts import INSTRUCTIONS, prompt_for
+from trimtab.modalities import PAIR, Modality
 
 FILES = (
     "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
@@ -84,6 +85,6 @@ def test_sees_reads_and_heeds_an_instruction(name):
 
     assert share([prompt_for(item, context=False) for item in items], "image") > 0.85
     assert share([prompt_for(item, image=False) for item in items], "text") > 0.8
-    plain = [share([prompt_for(item) for item in items], target) for target in MODALITIES]
-    told = [share([prompt_for(item, instruction=INSTRUCTIONS[m]) for item in items], m) for m in MODALITIES]
+    plain = [share([prompt_for(item) for item in items], target) for target in PAIR]
+    told = [share([prompt_for(item, instruction=INSTRUCTIONS[m]) for item in items], m) for m in PAIR]
     assert sum(told) > sum(plain) + 0.3

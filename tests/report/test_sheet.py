@@ -3,7 +3,7 @@ import io
 import pytest
 
 from trimtab.errors import UsageError
-from trimtab.items import ImageBytes, Item
+from trimtab.items import Item, MediaBytes
 from trimtab.report import sample_sheet
 from trimtab.testing import picture
 
@@ -12,7 +12,7 @@ def test_a_sheet_shows_every_item():
     buffer = io.BytesIO()
     picture().save(buffer, format="PNG")
     items = [
-        Item(f"i{k}", "color", f"Question {k}?", "A context.", "red", "blue", ImageBytes(buffer.getvalue()))
+        Item(f"i{k}", "color", f"Question {k}?", "A context.", "red", "blue", MediaBytes(buffer.getvalue()))
         for k in range(5)
     ]
     words = [text.get_text() for panel in sample_sheet(items).axes for text in panel.texts]

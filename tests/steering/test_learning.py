@@ -9,7 +9,8 @@ from tests.steering.conftest import ONE_SIGMA, quick
 from tests.steering.items import train_items
 from trimtab.engine import Read, run
 from trimtab.errors import NotFiniteError, UsageError
-from trimtab.items.prompts import INSTRUCTIONS, Modality, prompt_for
+from trimtab.items.prompts import INSTRUCTIONS, prompt_for
+from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.steering import AMPS, L2S, MeanDifference, TrainingSet, collect_states, default_layer, make_method
 from trimtab.steering.amps import Reading, scaling

@@ -8,7 +8,7 @@ from tests.steering.conftest import quick
 from tests.steering.items import held_out_items
 from trimtab.engine import Row, generate
 from trimtab.errors import UsageError
-from trimtab.items import ImageBytes
+from trimtab.items import MediaBytes
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.steering import TrainingSet, tune
@@ -57,7 +57,7 @@ def test_methods_without_edits_have_one_candidate(model: Model, name: str):
 
 
 def test_corrupt_pictures_are_left_out_and_counted(model: Model, train: TrainingSet):
-    broken = replace(held_out_items()[0], id="broken", image=ImageBytes(b"no picture"))
+    broken = replace(held_out_items()[0], id="broken", image=MediaBytes(b"no picture"))
     tuned = tune(quick("mean"), model, train, [*held_out_items(), broken], [1], [1.0])
     assert (tuned.metrics["validation"]["items"], tuned.metrics["validation"]["skipped"]) == (3, 1)
     again = quick("mean").fit(model, [*train.given, broken])

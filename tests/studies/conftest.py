@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trimtab.items import ImageBytes, Item, Items
+from trimtab.items import Item, Items, MediaBytes
 from trimtab.models import Model
 from trimtab.studies import Plan, run_study
 from trimtab.testing import picture, tiny_model
@@ -29,7 +29,7 @@ def make_items(split: str, n: int) -> Items:
                 context=f"The cats play with {ANSWERS[i % 6]} of the ball.",
                 answer_image=ANSWERS[(i + 1) % 6],
                 answer_text=ANSWERS[i % 6],
-                image=ImageBytes(buffer.getvalue(), f"{split}-{i}.png"),
+                image=MediaBytes(buffer.getvalue(), f"{split}-{i}.png"),
                 split=split,
             )
         )

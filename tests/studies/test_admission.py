@@ -7,7 +7,7 @@ from pandas import read_parquet
 from tests.studies.conftest import make_items
 
 from trimtab.errors import UsageError
-from trimtab.items import ImageBytes, Items
+from trimtab.items import Items, MediaBytes
 from trimtab.studies import Plan, read_summary, run_study
 from trimtab.testing import tiny_model
 
@@ -34,7 +34,7 @@ def with_bad_ones(source: str) -> Items:
     """Of each split the first item has a text that no tokenizer reads, the second a picture that is none."""
     split = source.partition(":")[2]
     first, second, *rest = make_items(split, SIZES[split])
-    return Items([replace(first, question="\ud800"), replace(second, image=ImageBytes(b"junk")), *rest])
+    return Items([replace(first, question="\ud800"), replace(second, image=MediaBytes(b"junk")), *rest])
 
 
 def test_a_study_goes_on_without_them(tmp_path):

@@ -11,7 +11,7 @@ from trimtab.checking.peak import Peak
 from trimtab.checking.prompts import LOOKED_AT, prompt_sizes
 from trimtab.checking.trial import Done, try_job
 from trimtab.errors import DataError
-from trimtab.items import ImageBytes, Item, Items
+from trimtab.items import Item, Items, MediaBytes
 from trimtab.models import Model
 from trimtab.testing import tiny_model
 
@@ -86,7 +86,7 @@ def test_items_with_one_right_answer_leave_conflict_jobs_out(tiny):
 
 
 def test_items_that_cannot_be_asked_are_counted_with_a_reason(tiny):
-    broken = Item("bad", "color", "What?", "A cat.", "one", "two", ImageBytes(b"no picture"))
+    broken = Item("bad", "color", "What?", "A cat.", "one", "two", MediaBytes(b"no picture"))
     endless = conflict(9, words=5000)
     sizes = prompt_sizes(tiny, [conflict(0), broken, endless])
     assert [item.id for item in sizes.usable] == ["c0"]

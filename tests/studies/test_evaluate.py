@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from trimtab.errors import ArtifactError, UsageError
-from trimtab.items import ImageBytes
+from trimtab.items import MediaBytes
 from trimtab.steering import Instruction, MeanDifference, NoSteering
 from trimtab.studies import ALL_TASKS, evaluate, records
 from trimtab.testing import tiny_model
@@ -43,7 +43,7 @@ def test_methods_alone_and_together_answer_alike(model, test_items, artifacts):
 
 
 def test_a_corrupt_picture_is_skipped_and_counted(model, test_items, artifacts):
-    broken = replace(test_items[0], image=ImageBytes(b"not a picture"))
+    broken = replace(test_items[0], image=MediaBytes(b"not a picture"))
     found = evaluate(model, [broken, *test_items[1:3]], artifacts[:1])
     assert found.answers["id"].tolist() == [i.id for i in test_items[1:3]]
     assert [s.row for s in found.skipped] == [1]

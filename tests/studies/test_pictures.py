@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from PIL import Image
 
-from trimtab.items import ImageBytes, ImageScene, items_fingerprint
+from trimtab.items import ImageScene, MediaBytes, items_fingerprint
 from trimtab.studies.kit.pictures import with_kept_images
 
 
@@ -29,7 +29,7 @@ def test_a_kept_picture_is_drawn_once_and_stays_the_same_item(test_items):
 
 
 def test_unreadable_pictures_are_counted(test_items):
-    broken = replace(test_items[0], image=ImageBytes(b"no picture"))
+    broken = replace(test_items[0], image=MediaBytes(b"no picture"))
     kept = with_kept_images([broken, *test_items[1:3]])
     assert [item.id for item in kept] == [item.id for item in test_items[1:3]]
     assert [s.row for s in kept.skipped] == [1]

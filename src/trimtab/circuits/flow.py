@@ -13,7 +13,7 @@ from trimtab.circuits.task import Case
 from trimtab.engine import BlockAttention, Encoded, Places
 from trimtab.engine.edits import resolve
 from trimtab.errors import UsageError
-from trimtab.items.prompts import Modality
+from trimtab.modalities import Modality
 from trimtab.models import Model
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from trimtab.circuits.heads import Head
 from trimtab.engine import Edit, Placement, Places, Prompt, Receipt, ReplaceHeads, Row, ScaleHeads, applied
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.items import Item, is_remembered
-from trimtab.items.prompts import INSTRUCTIONS, MODALITIES, Modality, prompt_for
+from trimtab.items.prompts import INSTRUCTIONS, prompt_for
+from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model
 
 METHOD = "heads"
@@ -94,7 +95,7 @@ class HeadSet:
 
     def __post_init__(self) -> None:
         check_strength(self.strength, "HeadSet")
-        if self.target not in MODALITIES:
+        if self.target not in PAIR:
             raise UsageError(f"`target` of HeadSet must be 'image' or 'text'; got {self.target!r}.")
         if not self.heads or len(set(self.heads)) != len(self.heads):
             raise UsageError(f"`heads` of HeadSet must be one or more different heads; got {self.heads}.")
@@ -239,7 +240,7 @@ def load_head_set(folder: str | Path, model: Model) -> HeadSet:
         config,
         {
             "method": (METHOD,),
-            "target": MODALITIES,
+            "target": PAIR,
             "scope": tuple(SCOPES),
             "reference": REFERENCES,
             "placement": PLACEMENTS,

@@ -21,7 +21,7 @@ from trimtab.circuits.task import Case
 from trimtab.engine import Places, Read, ReplaceHeads, ScaleHeads, run
 from trimtab.engine.edits import Edit
 from trimtab.errors import UsageError
-from trimtab.items.prompts import MODALITIES, Modality
+from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model
 
 ScoreName = Literal["direct", "gradient", "causal", "patching"]
@@ -72,7 +72,7 @@ class HeadScores:
         """
         if not self.signed:
             return ""
-        under_image, under_text = (float(self.mean(target)[head]) for target in MODALITIES)
+        under_image, under_text = (float(self.mean(target)[head]) for target in PAIR)
         if under_image > 0 and under_text > 0:
             return "router"
         if under_image <= 0 and under_text <= 0:

@@ -16,7 +16,8 @@ from trimtab.engine import MAX_NEW_TOKENS, Encoded, Prompt, Read, Row, encode, g
 from trimtab.engine.edits import Edit
 from trimtab.items import Item, judge
 from trimtab.items.admission import admit_items
-from trimtab.items.prompts import MODALITIES, prompt_for
+from trimtab.items.prompts import prompt_for
+from trimtab.modalities import PAIR
 from trimtab.models import Model
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def questions(items: Sequence[Item], config: TaskConfig) -> list[Question]:
     """Ask every measure of every item; items that lack what a measure needs are left out of it."""
     found = []
     for item in items:
-        for target in MODALITIES:
+        for target in PAIR:
             prompt = prompt_for(item, instruction=config.instructions[target], placement=config.placement)
             found.append(Question(target, item, prompt, target))
         plain = prompt_for(item)
@@ -186,7 +187,7 @@ def choose_strength(rows: Sequence[Mapping[str, Any]], strengths: Mapping[str, f
     """
 
     def merit(name: str) -> float:
-        own = [row for row in rows if row["condition"] == name and row["measure"] in MODALITIES]
+        own = [row for row in rows if row["condition"] == name and row["measure"] in PAIR]
         return round(sum(row["correct"] - row["collapsed"] for row in own) / len(own), 9)
 
     return max(strengths, key=lambda name: (merit(name), -abs(strengths[name])))

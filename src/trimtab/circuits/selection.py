@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trimtab.circuits.heads import Head, HeadScores
 from trimtab.errors import UsageError
-from trimtab.items.prompts import Modality
+from trimtab.modalities import Modality
 
 SHARE = 0.05
 """The paper's share of heads."""

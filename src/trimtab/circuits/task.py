@@ -14,7 +14,8 @@ from trimtab.engine import Encoded, Placement, encode
 from trimtab.errors import DataError, UsageError
 from trimtab.items import Item, Skipped
 from trimtab.items.admission import admit_items
-from trimtab.items.prompts import INSTRUCTIONS, MODALITIES, Modality, opposite, prompt_for
+from trimtab.items.prompts import INSTRUCTIONS, prompt_for
+from trimtab.modalities import PAIR, Modality, others
 from trimtab.models import Model
 
 AnswerTokens = Literal["distinct", "single"]
@@ -39,7 +40,7 @@ class TaskConfig:
     answer_tokens: AnswerTokens = "distinct"
 
     def __post_init__(self) -> None:
-        if set(self.instructions) != set(MODALITIES):
+        if set(self.instructions) != set(PAIR):
             raise UsageError(
                 f"`instructions` of TaskConfig must hold a sentence for 'image' and one for 'text'; got "
                 f"{sorted(self.instructions)}."
@@ -113,9 +114,9 @@ def _cases_of(model: Model, item: Item, config: TaskConfig) -> list[Case]:
             target,
             encode(model, prompt_for(item, instruction=config.instructions[target], placement=config.placement)),
             tokens[target],
-            tokens[opposite(target)],
+            tokens[others(target, PAIR)[0]],
         )
-        for target in MODALITIES
+        for target in PAIR
     ]
 
 

@@ -102,13 +102,13 @@ def evaluate(
 
 def with_baselines(model: Model, folders: list[Path], labels: Sequence[str] = ()) -> list[AnyArtifact]:
     """Load artifacts; put before them, for each of their targets, no steering and the instruction."""
-    from trimtab.items.prompts import MODALITIES
+    from trimtab.modalities import PAIR
     from trimtab.steering import Instruction, NoSteering
     from trimtab.studies.steering.artifacts import load_artifacts
 
     loaded = load_artifacts(folders, model, labels)
     methods: list[AnyArtifact] = []
-    for target in MODALITIES:
+    for target in PAIR:
         own = [a for a in loaded if a.target == target]
         if own or not loaded:
             present = {a.method for a in own}

@@ -19,7 +19,7 @@ from trimtab.contribution.spans import TextSpan
 from trimtab.engine import Prompt
 from trimtab.errors import UsageError
 from trimtab.fields import check_fields
-from trimtab.items.prompts import MODALITIES, Modality
+from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model
 
 Ablate = Literal["blank", "shuffle", "noise"]
@@ -65,7 +65,7 @@ class Ablation:
         """Score questions; see ``trimtab.contribution.method.Method``."""
         draws = 1 if self.kind == "blank" else self.draws
         versions = (
-            [q.encoded, *(self._spoilt(q.prompt, m, f"{self.seed}/{m}/{n}") for m in MODALITIES for n in range(draws))]
+            [q.encoded, *(self._spoilt(q.prompt, m, f"{self.seed}/{m}/{n}") for m in PAIR for n in range(draws))]
             for q in questions
         )
         return [self._score(logits) for logits in answers_in_chunks(model, versions, advance)]
@@ -82,7 +82,7 @@ class Ablation:
 
     def _score(self, logits: Tensor) -> Scores:
         effects = divergence("kl", logits[:1].expand(len(logits) - 1, -1), logits[1:])
-        image, text = effects.view(len(MODALITIES), -1).mean(1).tolist()
+        image, text = effects.view(len(PAIR), -1).mean(1).tolist()
         return Scores.of(image, text)
 
 

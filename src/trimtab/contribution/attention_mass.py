@@ -13,7 +13,7 @@ from trimtab.contribution.method import Question, Scores, in_batches
 from trimtab.contribution.shared_prefix import SharedPrefix
 from trimtab.contribution.spans import TEXT_SPANS, TextSpan
 from trimtab.errors import UsageError
-from trimtab.items.prompts import MODALITIES
+from trimtab.modalities import PAIR
 from trimtab.models import Model
 
 
@@ -53,6 +53,6 @@ class AttentionMass:
         prefix.answer(model, batch.embeds, batch.positions)
         masses = [
             torch.stack([t.attention[..., batch.slots[m]].sum(-1).mean((1, 2, 3)).cpu() for t in prefix.traces]).mean(0)
-            for m in MODALITIES
+            for m in PAIR
         ]
         return [Scores.of(image, text) for image, text in torch.stack(masses, dim=1).tolist()]

@@ -11,7 +11,7 @@ from torch import Tensor
 from trimtab.contribution.spans import TextSpan, segment
 from trimtab.engine import Encoded, Piece, prefill
 from trimtab.engine.local.batch import collate
-from trimtab.items.prompts import MODALITIES, Modality
+from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model
 
 
@@ -121,7 +121,7 @@ def _slots(asked: Sequence[Continued], text: TextSpan) -> tuple[Tensor, dict[Mod
     parts: list[list[Tensor]] = []
     for a in asked:
         before = torch.arange(len(a.prompt) - 1)
-        own = [segment(a.alone, modality, text).cpu() for modality in MODALITIES]
+        own = [segment(a.alone, modality, text).cpu() for modality in PAIR]
         rest = before[~torch.isin(before, torch.cat(own))]
         parts.append([*own, rest])
     widths = [max(len(item[part]) for item in parts) for part in range(3)]
@@ -132,4 +132,4 @@ def _slots(asked: Sequence[Continued], text: TextSpan) -> tuple[Tensor, dict[Mod
             tokens[row, start : start + len(part)] = part
             start += width
     edges = [0, widths[0], widths[0] + widths[1]]
-    return tokens, {m: slice(edges[i], edges[i + 1]) for i, m in enumerate(MODALITIES)}
+    return tokens, {m: slice(edges[i], edges[i + 1]) for i, m in enumerate(PAIR)}

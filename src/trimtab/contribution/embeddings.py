@@ -18,7 +18,7 @@ from trimtab.contribution.vocabulary import restrict
 from trimtab.engine import Piece
 from trimtab.engine.local.batch import Batch, collate
 from trimtab.engine.local.follow import engine_drives
-from trimtab.items.prompts import MODALITIES, Modality
+from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model
 
 
@@ -39,8 +39,8 @@ def embedding_scores(
     steps = [a.steps for a in asked]
     with torch.no_grad():
         clean = _answers(model, questions, batch, embeds, max(steps), config)
-    found = torch.empty(len(asked), len(MODALITIES), config.draws, len(config.sigmas), max(steps), dtype=torch.float64)
-    for place, modality in enumerate(MODALITIES):
+    found = torch.empty(len(asked), len(PAIR), config.draws, len(config.sigmas), max(steps), dtype=torch.float64)
+    for place, modality in enumerate(PAIR):
         inside = _inside(asked, batch, modality, config)
         scale = _scale(embeds, inside, config)
         draws = torch.cat([noise[modality] for noise in pool.chunks()])

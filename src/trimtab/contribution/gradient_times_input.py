@@ -14,7 +14,7 @@ from trimtab.engine import Piece
 from trimtab.engine.local.batch import collate
 from trimtab.engine.local.follow import engine_drives
 from trimtab.errors import UsageError
-from trimtab.items.prompts import MODALITIES
+from trimtab.modalities import PAIR
 from trimtab.models import Model
 
 
@@ -58,7 +58,5 @@ class GradientTimesInput:
         found = []
         for row, question in zip(worth, questions, strict=True):
             own = row[len(row) - len(question.encoded) :]
-            found.append(
-                Scores.of(*(float(own[segment(question.encoded, m, self.text).cpu()].sum()) for m in MODALITIES))
-            )
+            found.append(Scores.of(*(float(own[segment(question.encoded, m, self.text).cpu()].sum()) for m in PAIR)))
         return found

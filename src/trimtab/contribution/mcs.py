@@ -18,7 +18,7 @@ from trimtab.contribution.spans import segment
 from trimtab.engine import Row, check_layer, generate
 from trimtab.engine.local.encoding import describe
 from trimtab.engine.local.memory import halving, rows_within
-from trimtab.items.prompts import MODALITIES, Modality
+from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model
 
 SCORE_COPIES = 8
@@ -115,12 +115,12 @@ def _rows_of_item(config: MCS, draws: int) -> int:
         return 1
     if config.estimator == "limit":
         return config.steps * config.top_tokens
-    return config.steps * (1 + len(MODALITIES) * len(config.sigmas) * draws)
+    return config.steps * (1 + len(PAIR) * len(config.sigmas) * draws)
 
 
 def draws_that_fit(model: Model, config: MCS, length: int) -> int:
     """Guess how many draws of one item of ``length`` tokens can be scored at once."""
-    rows = config.steps * len(MODALITIES) * len(config.sigmas)
+    rows = config.steps * len(PAIR) * len(config.sigmas)
     return rows_within(model, rows * _row_bytes(model, config, length))
 
 
@@ -140,7 +140,7 @@ def _cache_numbers(model: Model) -> int:
 
 
 def _longest_segments(asked: Sequence[Continued], config: MCS) -> dict[Modality, int]:
-    return {m: max(len(segment(a.prompt, m, config.text)) for a in asked) for m in MODALITIES}
+    return {m: max(len(segment(a.prompt, m, config.text)) for a in asked) for m in PAIR}
 
 
 def _score_batch(

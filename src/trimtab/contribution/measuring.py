@@ -15,7 +15,8 @@ from trimtab.engine.local.exclusive import exclusive
 from trimtab.errors import DataError, UsageError
 from trimtab.items import Item, Skipped
 from trimtab.items.admission import admit_items, check_items
-from trimtab.items.prompts import MODALITIES, prompt_for
+from trimtab.items.prompts import prompt_for
+from trimtab.modalities import PAIR
 from trimtab.models import Model
 
 ITEMS = "`items` of measure"
@@ -104,7 +105,7 @@ def _question(model: Model, item: Item, method: Method, instruction: str | None)
     question = Question(item, prompt, encode(model, prompt))
     if isinstance(method, MCS) and method.vocabulary == "answers":
         answer_tokens(model, question)  # refuses answers that their first tokens do not tell apart
-    missing = [m for m in MODALITIES if not len(segment(question.encoded, m, method.text))]
+    missing = [m for m in PAIR if not len(segment(question.encoded, m, method.text))]
     if missing:
         raise DataError(f"it has no {'image' if missing[0] == 'image' else 'context'}, so it has no visual ratio.")
     return question

@@ -16,7 +16,7 @@ from trimtab.contribution.noise import Draws
 from trimtab.contribution.options import MCS
 from trimtab.contribution.shared_prefix import Noise, SharedPrefix, Trace
 from trimtab.contribution.vocabulary import restrict
-from trimtab.items.prompts import MODALITIES, Modality
+from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model
 
 SMALLEST_DIVERGENCE = 1e-12
@@ -42,18 +42,18 @@ def sampled_scores(model: Model, questions: Sequence[Question], batch: QueryBatc
     steps = batch.index.shape[1]
     shape = (draws["image"].shape[2], len(config.sigmas), steps)
     noise = _noise(batch, config, draws, shape)
-    step = torch.arange(steps, device=batch.index.device).repeat(1 + len(MODALITIES) * shape[0] * shape[1])
+    step = torch.arange(steps, device=batch.index.device).repeat(1 + len(PAIR) * shape[0] * shape[1])
     allowed = batch.allowed if steps == 1 else batch.allowed[:, step]
     prefix = SharedPrefix(batch.keys, batch.values, allowed, tuple(noise.values()))
     with torch.enable_grad():
         logits = prefix.answer(model, batch.embeds[:, step], batch.positions[:, :, step])
         logits = restrict(logits, model, questions, config)
-        noisy = logits[:, steps:].unflatten(1, (len(MODALITIES), *shape))
+        noisy = logits[:, steps:].unflatten(1, (len(PAIR), *shape))
         clean = logits[:, None, None, None, :steps].detach().expand_as(noisy)
         loss = divergence(config.divergence, clean, noisy)
         gradients = attention_gradients(loss.sum(), prefix.traces)
     layers = list(zip(prefix.traces, gradients, strict=True))
-    norms = [_norms(layers, batch, m, noise[m], config).unflatten(1, shape) for m in MODALITIES]
+    norms = [_norms(layers, batch, m, noise[m], config).unflatten(1, shape) for m in PAIR]
     return torch.stack(norms, dim=1) / loss.detach().clamp_min(SMALLEST_DIVERGENCE)
 
 
@@ -61,7 +61,7 @@ def _noise(batch: QueryBatch, config: MCS, draws: Draws, shape: tuple[int, int, 
     """Give each modality its block of rows after the clean ones, one row for each draw, sigma and step."""
     steps, block = shape[2], math.prod(shape)
     found: dict[Modality, Noise] = {}
-    for number, modality in enumerate(MODALITIES):
+    for number, modality in enumerate(PAIR):
         first, slots = steps + number * block, batch.slots[modality]
         normals = draws[modality][..., : slots.stop - slots.start, :]
         found[modality] = Noise(slice(first, first + block), slots, normals, noise_sizes(batch, modality, config))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from trimtab.engine import Encoded
-from trimtab.items.prompts import Modality
+from trimtab.modalities import Modality
 
 TextSpan = Literal["user_text", "context", "prompt"]
 TEXT_SPANS: tuple[TextSpan, ...] = get_args(TextSpan)

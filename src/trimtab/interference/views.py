@@ -10,8 +10,8 @@ from PIL.Image import Image
 from trimtab.engine import Prompt
 from trimtab.errors import DataError, UsageError
 from trimtab.items import Item, Items, Relevant
-from trimtab.items.images import ImageSource
-from trimtab.items.prompts import Modality, opposite
+from trimtab.items.sources import MediaSource
+from trimtab.modalities import PAIR, Modality, others
 
 CLEAN = "clean"
 """Name of the condition that shows only what is relevant."""
@@ -33,7 +33,7 @@ class View:
     item: Item
     question: str
     context: str | None
-    image: ImageSource | None
+    image: MediaSource | None
     condition: str = CLEAN
     named: str | None = None
 
@@ -58,7 +58,7 @@ class Pictures:
     def __init__(self) -> None:
         self._opened: dict[str, Image] = {}
 
-    def open(self, source: ImageSource) -> Image:
+    def open(self, source: MediaSource) -> Image:
         """Open a picture, or return the one that is open already."""
         key = source.fingerprint
         if key not in self._opened:
@@ -90,7 +90,7 @@ def shown_context(item: Item) -> str | None:
 
 def irrelevant_modality(item: Item) -> Modality | None:
     """Return the modality that does not matter for an item; None where both do."""
-    return None if item.relevant in ("both", None) else opposite(item.relevant)
+    return None if item.relevant in ("both", None) else others(item.relevant, PAIR)[0]
 
 
 def with_relevant(items: Iterable[Item], relevant: Relevant) -> Items:

@@ -2,26 +2,26 @@
 
 from trimtab.items.answers import Judgement, Label, judge, valid_answers
 from trimtab.items.choices import judge_choice
-from trimtab.items.images import ImageBytes, ImageFile, ImagePixels, ImageScene, ImageSource, ImageUnlocated
 from trimtab.items.item import RELEVANT, Item, Items, Relevant, Skipped, items_fingerprint
 from trimtab.items.readers import item_from_pocket, read_items
 from trimtab.items.remembered import is_remembered, remembered
+from trimtab.items.sources import ImageScene, MediaBytes, MediaFile, MediaHeld, MediaSource, MediaUnlocated
 from trimtab.items.splits import split_items
 from trimtab.items.words import normalise
 from trimtab.items.writers import write_items
 
 __all__ = [
     "RELEVANT",
-    "ImageBytes",
-    "ImageFile",
-    "ImagePixels",
     "ImageScene",
-    "ImageSource",
-    "ImageUnlocated",
     "Item",
     "Items",
     "Judgement",
     "Label",
+    "MediaBytes",
+    "MediaFile",
+    "MediaHeld",
+    "MediaSource",
+    "MediaUnlocated",
     "Relevant",
     "Skipped",
     "is_remembered",

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from trimtab.errors import DataError, UsageError
 from trimtab.fields import call_explained, check_fields, shown
-from trimtab.items.images import ItemImage
+from trimtab.items.sources import ItemImage
 from trimtab.items.words import normalise
 
 Relevant = Literal["image", "text", "both"]
@@ -45,7 +45,7 @@ class Item:
         context: The text context; empty for an item that has none.
         answer_image: What the image says.
         answer_text: What the context says.
-        image: The picture: a path, bytes, a PIL image, a numpy array or an ``ImageSource``, which all of them
+        image: The picture: a path, bytes, a PIL image, a numpy array or an ``MediaSource``, which all of them
             become; None for a text-only item.
         aliases_image: Other wordings of ``answer_image``.
         aliases_text: Other wordings of ``answer_text``.

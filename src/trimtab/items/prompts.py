@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from trimtab.engine import Placement, Prompt
 from trimtab.items.item import Item
-
-Modality = Literal["image", "text"]
-MODALITIES: tuple[Modality, Modality] = ("image", "text")
+from trimtab.modalities import Modality
 
 INSTRUCTIONS: dict[Modality, str] = {
     "image": (
@@ -21,11 +17,6 @@ INSTRUCTIONS: dict[Modality, str] = {
     ),
 }
 """MC2's instructions (arXiv 2505.20977, released prompts; the text one is the mirror of the image one)."""
-
-
-def opposite(modality: Modality) -> Modality:
-    """Return the other modality."""
-    return "text" if modality == "image" else "image"
 
 
 def prompt_for(

@@ -9,8 +9,8 @@ from typing import Any
 
 from trimtab.errors import DataError, UsageError
 from trimtab.files import check_writable, write_whole
-from trimtab.items.images import ImageSource
 from trimtab.items.item import Item
+from trimtab.items.sources import MediaSource
 
 _TEXTS = ("id", "task", "question", "context", "answer_image", "answer_text", "split", "relevant")
 _LISTS = ("aliases_image", "aliases_text", "choices", "tags")
@@ -51,7 +51,7 @@ def _write_jsonl(items: Sequence[Item], part: Path, folder: Path) -> None:
             file.write(json.dumps({**_fields(item), "image": image}, ensure_ascii=False) + "\n")
 
 
-def _save_image(image: ImageSource, item_id: str, folder: Path) -> str:
+def _save_image(image: MediaSource, item_id: str, folder: Path) -> str:
     """Save a picture, once however many items share it; the path is relative to the items' file."""
     from trimtab.media import suffix_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.files import write_whole
-from trimtab.items.prompts import MODALITIES
+from trimtab.modalities import PAIR
 from trimtab.report.circuits_figures import (
     flow_figure,
     heads_figure,
@@ -53,7 +53,7 @@ def write_circuits_report(run: str | Path) -> Path:
         provenance=provenance,
         images=images,
         rates=intervention_table(summary),
-        measures=["following", *MODALITIES, *summary["abilities"]],
+        measures=["following", *PAIR, *summary["abilities"]],
         heads=chosen_heads(summary),
     )
     return write_whole(run / PAGE, page.encode())
@@ -62,7 +62,7 @@ def write_circuits_report(run: str | Path) -> Path:
 def intervention_table(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """Lay out the rates: a line for each condition, a cell for each measure, in percent with the change in points."""
     found = {(row["condition"], row["measure"]): row for row in summary["rates"]}
-    measures = ["following", *MODALITIES, *summary["abilities"]]
+    measures = ["following", *PAIR, *summary["abilities"]]
     perplexity = {row["condition"]: row["perplexity"] for row in summary["perplexity"]}
     return [
         {

@@ -14,7 +14,8 @@ from trimtab.artifact_checks import check_model, check_strength
 from trimtab.engine import AddVector, Edit, Placement, Positions, Predictor, Prompt, Receipt, Row, applied
 from trimtab.errors import UsageError
 from trimtab.items import Item, is_remembered
-from trimtab.items.prompts import Modality, prompt_for
+from trimtab.items.prompts import prompt_for
+from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.steering.asks import Ask
 from trimtab.steering.chooser import Chooser

@@ -12,8 +12,8 @@ from PIL import Image
 
 from trimtab.engine import BoostAttention, Contrast, FlattenAttention, Prompt, Row
 from trimtab.errors import UsageError
-from trimtab.items.prompts import Modality
 from trimtab.media import Made
+from trimtab.modalities import Modality
 from trimtab.models import Counterfactual
 
 Against = Literal["dropped", "noise"]

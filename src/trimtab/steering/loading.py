@@ -13,7 +13,7 @@ from trimtab.artifact_checks import check_choices, check_model
 from trimtab.artifact_folder import WEIGHTS, read_artifact
 from trimtab.engine import POSITIONS, Predictor
 from trimtab.errors import ArtifactError, UsageError
-from trimtab.items.prompts import MODALITIES
+from trimtab.modalities import PAIR
 from trimtab.models import Model
 from trimtab.steering.artifact import PLACEMENTS, Artifact
 from trimtab.steering.chooser import CHOOSERS, Chooser
@@ -44,10 +44,10 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "metrics": (dict,),
 }
 _CHOICES = {
-    "target": MODALITIES,
+    "target": PAIR,
     "positions": POSITIONS,
     "placement": PLACEMENTS,
-    "without": (*MODALITIES, None),
+    "without": (*PAIR, None),
 }
 
 

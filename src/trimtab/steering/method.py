@@ -14,7 +14,7 @@ from trimtab.engine import POSITIONS, Positions, Predictor, check_layer
 from trimtab.errors import UsageError
 from trimtab.fields import check_fields
 from trimtab.items import Item, remembered
-from trimtab.items.prompts import MODALITIES, Modality
+from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import Chooser
@@ -90,14 +90,14 @@ class Method(ABC):
     """Whether a strength can be tuned."""
     changes_prompt: ClassVar[bool] = False
     """Whether the model is asked another prompt, or several, instead of being edited."""
-    targets: ClassVar[tuple[Modality, ...]] = MODALITIES
+    targets: ClassVar[tuple[Modality, ...]] = PAIR
     """The modalities it can make a model follow; some decoding methods know only the image."""
 
     target: Modality = "image"
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.target not in MODALITIES:
+        if self.target not in PAIR:
             raise UsageError(f"`target` of {type(self).__name__} must be 'image' or 'text'; got {self.target!r}.")
         if self.target not in self.targets:
             raise UsageError(

@@ -12,7 +12,8 @@ from trimtab.engine import Prompt, Read, Row, run
 from trimtab.errors import UsageError
 from trimtab.items import Item, Skipped
 from trimtab.items.admission import admit_items, say_left_out
-from trimtab.items.prompts import INSTRUCTIONS, MODALITIES, Modality, opposite, prompt_for
+from trimtab.items.prompts import INSTRUCTIONS, prompt_for
+from trimtab.modalities import PAIR, Modality, others
 from trimtab.models import Model
 
 
@@ -37,7 +38,7 @@ class States:
 
         P+ names the target and P- the other modality (AMPS eq. 11 without its scaling).
         """
-        return self.instructed[target][layer] - self.instructed[opposite(target)][layer]
+        return self.instructed[target][layer] - self.instructed[others(target, PAIR)[0]][layer]
 
     def at(self, kept: Sequence[int]) -> States:
         """Return the states of some of the items, by their places."""
@@ -87,13 +88,13 @@ def collect_states(
         skipped += [Skipped(places[i.id], f"item {i.id}: its states are not finite in {model.dtype}.") for i in lost]
         say_left_out(skipped, len(places))
     plain, *told = ({layer: read.hidden[layer][k::3] for layer in layers} for k in range(3))
-    states = States(tuple(usable), plain, dict(zip(MODALITIES, told, strict=True)), tuple(sorted(skipped)))
+    states = States(tuple(usable), plain, dict(zip(PAIR, told, strict=True)), tuple(sorted(skipped)))
     return states if len(kept) == len(usable) else states.at(kept)
 
 
 def instructed(prompt: Prompt) -> list[Prompt]:
     """Return a prompt under each instruction."""
-    return [prompt.with_instruction(INSTRUCTIONS[modality]) for modality in MODALITIES]
+    return [prompt.with_instruction(INSTRUCTIONS[modality]) for modality in PAIR]
 
 
 def _finite(model: Model, hidden: Mapping[int, Tensor], items: Sequence[Item], layers: Sequence[int]) -> list[int]:

@@ -12,7 +12,8 @@ from trimtab.engine import MAX_NEW_TOKENS
 from trimtab.errors import UsageError
 from trimtab.items import Item, Judgement, items_fingerprint, judge, remembered, valid_answers
 from trimtab.items.admission import admit_items
-from trimtab.items.prompts import Modality, opposite, prompt_for
+from trimtab.items.prompts import prompt_for
+from trimtab.modalities import PAIR, Modality, others
 from trimtab.models import Model
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.asks import answer
@@ -132,7 +133,7 @@ def _rates(judged: Sequence[Judgement], target: Modality) -> dict[str, Any]:
     return {
         "items": n,
         "following": labels[target] / n,
-        "opposite": labels[opposite(target)] / n,
+        "opposite": labels[others(target, PAIR)[0]] / n,
         "other": labels["other"] / n,
         "collapse": sum(j.collapsed for j in judged) / n,
     }

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from trimtab.engine import Contrast, Prompt, Row
 from trimtab.items import Item
-from trimtab.items.prompts import Modality
+from trimtab.modalities import Modality
 
 Way = Callable[[Prompt, Item], Row | Contrast]
 """Makes of a prompt and its item what the model is run on."""

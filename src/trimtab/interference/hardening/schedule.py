@@ -16,7 +16,7 @@ from trimtab.interference.perturbations import Donors, perturb
 from trimtab.interference.views import Pictures, clean_view, irrelevant_modality
 from trimtab.items import RELEVANT, Item, Relevant
 from trimtab.items.admission import check_items
-from trimtab.items.prompts import Modality
+from trimtab.modalities import Modality
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from trimtab.interference.perturbations.donors import Donors
 from trimtab.interference.views import CLEAN, View, clean_view, irrelevant_modality
 from trimtab.items import Item
 from trimtab.items.mentions import find_mentions, phrase_of
-from trimtab.items.prompts import Modality
 from trimtab.items.words import singular, words
+from trimtab.modalities import Modality
 
 Kind = Literal["irrelevant", "shuffle"]
 """``irrelevant``: alters the modality that does not matter; ``shuffle``: exchanges content between items."""

@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw
 
 from trimtab.interference.perturbations.base import Draw, Kind, register
 from trimtab.interference.views import View
-from trimtab.items.images import ImageScene, ImageSource
-from trimtab.items.prompts import Modality
+from trimtab.items.sources import ImageScene, MediaSource
+from trimtab.modalities import Modality
 
 SIDE = 336
 """Pixels of a made-up picture's side, as in the paper's code."""
@@ -114,7 +114,7 @@ class OwnImage:
 _TRIES = 10
 
 
-def _picture(image: ImageSource | None) -> ImageSource:
+def _picture(image: MediaSource | None) -> MediaSource:
     assert image is not None  # `with_image` holds items that have one
     return image
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from trimtab.interference.perturbations.base import Draw, Kind, register
 from trimtab.interference.views import View, shown_context
-from trimtab.items.prompts import Modality
+from trimtab.modalities import Modality
 
 
 @dataclass(frozen=True)

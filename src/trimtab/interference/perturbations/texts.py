@@ -10,7 +10,7 @@ from itertools import islice
 from trimtab.interference.perturbations.base import Draw, Kind, names_answer, register
 from trimtab.interference.perturbations.sentences import DILUTING, MISLEADING, UNRELATED
 from trimtab.interference.views import View
-from trimtab.items.prompts import Modality
+from trimtab.modalities import Modality
 
 SENTENCES = 3
 """Sentences of an unrelated text; the paper's code joins ten, which drowns a short question."""

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TextIO
 
 from trimtab.errors import DataError
-from trimtab.items.images import ImageFile
 from trimtab.items.item import Item, Items
 from trimtab.items.readers.collect import Row, collect_items, image_in, open_text
 from trimtab.items.readers.json_text import as_object, parse_json
 from trimtab.items.readers.rows import item_from_row, path_field
+from trimtab.items.sources import MediaFile
 
 LONGEST_LINE = 2**26
 """Characters of a line; a file without line breaks must not be taken into memory as one row."""
@@ -28,7 +28,7 @@ def read_jsonl(source: Path, images: Path, *, skip_missing: bool) -> Items:
         content = as_object(content, "the line")
         has_image = content.get("image") is not None
         path = image_in(images, path_field(content, "image")) if has_image else None
-        return item_from_row(content, ImageFile(path) if path else None)
+        return item_from_row(content, MediaFile(path) if path else None)
 
     with open_text(source) as file:
         return collect_items(_rows(file), parse, source, skip_missing=skip_missing)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.errors import DataError
-from trimtab.items.images import ImageFile, ImageSource, ImageUnlocated
 from trimtab.items.item import Item, Items
 from trimtab.items.readers.collect import ImageNotFound, Row, collect_items, is_there, open_text
 from trimtab.items.readers.json_text import as_object, parse_json
 from trimtab.items.readers.rows import check_conflict, check_fields, text_field
+from trimtab.items.sources import MediaFile, MediaSource, MediaUnlocated
 
 MC2_TASKS = (
     "activity_recognition",
@@ -104,14 +104,14 @@ def _context(record: Mapping[str, Any]) -> str:
     return text_field(record, "context")
 
 
-def _image(image_id: str, images: Path | None) -> ImageSource:
+def _image(image_id: str, images: Path | None) -> MediaSource:
     if images is None:
-        return ImageUnlocated(image_id)
+        return MediaUnlocated(image_id)
     names = _file_names(image_id)
     found = next((images / name for name in names if is_there(images / name)), None)
     if found is None:
         raise ImageNotFound(" or ".join(names))
-    return ImageFile(found)
+    return MediaFile(found)
 
 
 def _file_names(image_id: str) -> list[str]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trimtab.errors import DataError
-from trimtab.items.images import ImageBytes, ImageFile, ImageSource
 from trimtab.items.item import Item, Items
 from trimtab.items.readers.collect import Row, collect_items, image_in
 from trimtab.items.readers.rows import OPTIONAL, REQUIRED, item_from_row, path_field
+from trimtab.items.sources import MediaBytes, MediaFile, MediaSource
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,14 +100,14 @@ def _row(batch: pa.RecordBatch) -> dict[str, Any] | DataError:
     return found
 
 
-def _image(row: dict[str, Any], images: Path, name: str) -> ImageSource | None:
+def _image(row: dict[str, Any], images: Path, name: str) -> MediaSource | None:
     value = row.get("image")
     if isinstance(value, dict) and {"bytes", "path"} & value.keys():
         value = value.get("bytes") or value.get("path")
     if value is None:
         return None
     if isinstance(value, bytes):
-        return ImageBytes(value, name)
+        return MediaBytes(value, name)
     if isinstance(value, str) and value.strip():
-        return ImageFile(image_in(images, path_field({"image": value}, "image")))
+        return MediaFile(image_in(images, path_field({"image": value}, "image")))
     raise DataError(f"field 'image' must be a path, bytes, or a pair of both; it is {value!r:.60}.")

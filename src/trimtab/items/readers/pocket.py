@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from trimtab.errors import UsageError
-from trimtab.items.images import ImageScene
 from trimtab.items.item import Item, Items, Relevant
+from trimtab.items.sources import ImageScene
 
 if TYPE_CHECKING:
     from trimtab.pocket import PocketItem

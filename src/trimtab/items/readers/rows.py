@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from trimtab.errors import DataError
-from trimtab.items.images import ImageSource
 from trimtab.items.item import RELEVANT, Item, Relevant
+from trimtab.items.sources import MediaSource
 from trimtab.items.words import normalise
 
 REQUIRED = ("id", "task", "question", "context", "answer_image", "answer_text")
@@ -23,7 +23,7 @@ LONGEST_TEXT = 1_000_000
 """Characters of a field: more than any model has positions for, and enough to hold a tokenizer up for minutes."""
 
 
-def item_from_row(row: Mapping[str, Any], image: ImageSource | None) -> Item:
+def item_from_row(row: Mapping[str, Any], image: MediaSource | None) -> Item:
     """An item from a row with the fields of ``Item``; fields that it does not know are ignored.
 
     A row with ``relevant`` needs no context and may give its one right answer as ``answer``.
@@ -158,7 +158,7 @@ def _fill_answers(present: dict[str, Any], relevant: Relevant) -> None:
 
 
 def _check_relevant(
-    relevant: Relevant, texts: Mapping[str, str], choices: tuple[str, ...], image: ImageSource | None
+    relevant: Relevant, texts: Mapping[str, str], choices: tuple[str, ...], image: MediaSource | None
 ) -> None:
     side = "image" if relevant == "image" else "text"
     answer = texts[f"answer_{side}"]

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from trimtab.items.prompts import Modality
+from trimtab.modalities import Modality
 
 Reading = Literal["literal", "prose", "gamma", "doubled_prose", "normalised", "standardised"]
 READINGS: tuple[Reading, ...] = ("literal", "prose", "gamma", "doubled_prose", "normalised", "standardised")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from trimtab.engine import AddVector, Edit, Positions, Predictor, Prompt, Read, Row, run
-from trimtab.items.prompts import Modality, opposite
+from trimtab.modalities import PAIR, Modality, others
 from trimtab.models import Model
 from trimtab.steering.chooser import Chooser, answer_divergence, register_chooser
 
@@ -65,7 +65,7 @@ class AutotrimChooser(Chooser):
         for start in range(0, len(whole), PROMPTS_AT_ONCE):
             places = whole[start : start + PROMPTS_AT_ONCE]
             part = [prompts[k] for k in places]
-            alone = [Row(p.without(left_out)) for left_out in (opposite(self.target), self.target) for p in part]
+            alone = [Row(p.without(left_out)) for left_out in (others(self.target, PAIR)[0], self.target) for p in part]
             wanted, other = run(model, alone).logits.log_softmax(-1).split(len(part))
             steers = sees_conflict(wanted, other, self.sure)
             conflicts = [k for k, on in zip(places, steers.tolist(), strict=True) if on]
@@ -87,7 +87,7 @@ class AutotrimChooser(Chooser):
         tensors = [t for t in (self.w_in, self.b_in, self.w_out, self.b_out) if t is not None]
         if tensors:
             return [[Predictor(*parts) for parts in zip(*tensors, strict=True)]] * len(prompts)
-        rows = [Row(p.without(opposite(self.target))) for p in prompts] + [Row(p) for p in prompts]
+        rows = [Row(p.without(others(self.target, PAIR)[0])) for p in prompts] + [Row(p) for p in prompts]
         states = run(model, rows, Read(logits=False, hidden=tuple(self.layers))).hidden
         moves = [torch.sub(*states[layer].split(len(prompts))) for layer in self.layers]
         return [[move[k] for move in moves] for k in range(len(prompts))]

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from trimtab.errors import UsageError
 from trimtab.items import Item
-from trimtab.items.prompts import Modality
+from trimtab.modalities import Modality
 from trimtab.models import COUNTERFACTUALS, Counterfactual, Model
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.contrasting import FORMS, HALVES, STEPS, CausalRule, ContrastRule, Form, Halves, Rule

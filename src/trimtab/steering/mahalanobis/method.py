@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trimtab.engine import Predictor, Prompt
 from trimtab.errors import UsageError
-from trimtab.items.prompts import opposite
+from trimtab.modalities import PAIR, others
 from trimtab.models import Model
 from trimtab.steering.adaptive import AdaptiveMethod, plain_states, principal_axes
 from trimtab.steering.artifact import Artifact
@@ -88,7 +88,7 @@ class Mahalanobis(AdaptiveMethod):
     ) -> tuple[Chooser | None, dict[str, Any]]:
         """Estimate the target's cloud."""
         states = train.states
-        ours, theirs = states.instructed[self.target][layer], states.instructed[opposite(self.target)][layer]
+        ours, theirs = states.instructed[self.target][layer], states.instructed[others(self.target, PAIR)[0]][layer]
         axes = principal_axes(torch.cat([ours, theirs]), self.variance)
         center = ours.mean(0)
         projected = (ours - center) @ axes

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from trimtab.errors import UsageError
 from trimtab.items import Item
-from trimtab.items.prompts import INSTRUCTIONS, opposite
+from trimtab.items.prompts import INSTRUCTIONS
+from trimtab.modalities import PAIR, others
 from trimtab.models import Model
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.method import Method, Progress, register
@@ -113,4 +114,4 @@ class DropModality(Method):
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
         """Learn nothing; the items are not looked at."""
-        return Artifact(self.name, self.target, model.name, model.fingerprint, without=opposite(self.target))
+        return Artifact(self.name, self.target, model.name, model.fingerprint, without=others(self.target, PAIR)[0])

@@ -11,7 +11,8 @@ from torch import Tensor
 from trimtab.engine import Edit, Prompt, Read, RedistributeAttention, run
 from trimtab.errors import UnsupportedMethodError, UsageError
 from trimtab.items import Item
-from trimtab.items.prompts import Modality, prompt_for
+from trimtab.items.prompts import prompt_for
+from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import Chooser, register_chooser

@@ -31,7 +31,8 @@ from trimtab.engine.local.exclusive import batches_of
 from trimtab.errors import UsageError
 from trimtab.items import Item, Items, items_fingerprint, remembered, split_items, valid_answers
 from trimtab.items.admission import check_items
-from trimtab.items.prompts import INSTRUCTIONS, MODALITIES
+from trimtab.items.prompts import INSTRUCTIONS
+from trimtab.modalities import PAIR
 from trimtab.models import Model
 from trimtab.studies.circuits.claims import answer_claims
 from trimtab.studies.circuits.plan import CircuitsPlan
@@ -176,7 +177,7 @@ def _summary(plan: CircuitsPlan, steps: CircuitSteps, folder: RunFolder) -> dict
     conditions = _conditions(plan, steps, scores[choice["score"]], chosen, choice["strength"])
     tried = records(steps.tried("test", "test", conditions, MEASURES))
     asked = {row["measure"] for row in tried}
-    found["abilities"] = [measure for measure in MEASURES if measure in asked and measure not in MODALITIES]
+    found["abilities"] = [measure for measure in MEASURES if measure in asked and measure not in PAIR]
     found["rates"] = condition_rates(tried)
     found["recovery"] = recovery(tried, choice["amplification"])
     language = [c for c in conditions if c.name in ("intact", "blocked", choice["amplification"], "random 1")]
@@ -187,7 +188,7 @@ def _summary(plan: CircuitsPlan, steps: CircuitSteps, folder: RunFolder) -> dict
 
 def _baseline(rows: list[dict[str, Any]], steps: CircuitSteps) -> list[dict[str, Any]]:
     found = []
-    for target in MODALITIES:
+    for target in PAIR:
         own = [row for row in rows if row["target"] == target]
         shares = {
             label: sum(row["label"] == label for row in own) / len(own) for label in ("following", "opposite", "other")
@@ -207,13 +208,13 @@ def _choose(plan: CircuitsPlan, steps: CircuitSteps, scores: Mapping[str, HeadSc
     tops = {name: top_heads(found.mean(), count) for name, found in scores.items()}
     blocked = [Condition(name, steps.head_set(heads, -1.0)) for name, heads in tops.items()]
     tried = records(steps.tried("choose-score", "validation", [Condition("intact"), *blocked], MEASURES))
-    following = _share_right([row for row in tried if row["measure"] in MODALITIES])
-    abilities = _share_right([row for row in tried if row["measure"] not in MODALITIES])
+    following = _share_right([row for row in tried if row["measure"] in PAIR])
+    abilities = _share_right([row for row in tried if row["measure"] not in PAIR])
     left = {name: following[name] - abilities.get(name, 0.0) for name in tops}
     score = min(tops, key=lambda name: (round(left[name], 9), list(tops).index(name)))
     strengths = {f"amplified x{factor:g}": factor - 1 for factor in plan.factors}
     stronger = [Condition(name, steps.head_set(tops[score], strength)) for name, strength in strengths.items()]
-    amplified = records(steps.tried("choose-strength", "validation", stronger, MODALITIES))
+    amplified = records(steps.tried("choose-strength", "validation", stronger, PAIR))
     best = choose_strength(amplified, strengths)
     return {
         "score": score,
@@ -244,7 +245,7 @@ def _conditions(
         count = how_many(len(everything), share)
         if count != len(chosen):
             sets[f"blocked top {count}"] = top_heads(scores.mean(), count)
-    for target in MODALITIES:
+    for target in PAIR:
         sets[f"blocked top for {target}"] = top_heads(scores.mean(target), len(chosen))
     for number in range(1, plan.random_sets + 1):
         sets[f"random {number}"] = random_heads(everything, chosen, plan.seed + number)
@@ -270,7 +271,7 @@ def _save(steps: CircuitSteps, folder: RunFolder, chosen: tuple[Any, ...], stren
     """Save the chosen heads, amplified, as an artifact for each modality."""
     fingerprint = items_fingerprint(steps.items["score"])
     fitted = remembered([*steps.items["score"], *steps.items["validation"]])
-    for target in MODALITIES:
+    for target in PAIR:
         HeadSet.of(
             steps.model,
             target,

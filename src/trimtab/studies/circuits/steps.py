@@ -30,7 +30,8 @@ from trimtab.circuits.readouts import FOLLOWING, LABELS
 from trimtab.engine import encode
 from trimtab.errors import UsageError
 from trimtab.items import Item, Items
-from trimtab.items.prompts import MODALITIES, prompt_for
+from trimtab.items.prompts import prompt_for
+from trimtab.modalities import PAIR
 from trimtab.models import Model
 from trimtab.studies.circuits.plan import SCORES, CircuitsPlan
 from trimtab.studies.kit.admission import left_out, without
@@ -81,7 +82,7 @@ class CircuitSteps:
         )
         rows = records(table)
         self.items = {part: without(items, part, rows) for part, items in self.items.items()}
-        usable = len(self.cases) // len(MODALITIES)
+        usable = len(self.cases) // len(PAIR)
         if usable < LEAST_SCORED:
             raise UsageError(
                 f"`items` of circuits must leave at least {LEAST_SCORED} that heads can be scored on; {usable} of the "

@@ -9,7 +9,7 @@ import torch
 
 from trimtab.circuits import HeadScores, how_many, jaccard, stability, top_heads
 from trimtab.circuits.readouts import LABELS, chance_of
-from trimtab.items.prompts import MODALITIES
+from trimtab.modalities import PAIR
 from trimtab.studies.kit.records import Record, grouped
 from trimtab.studies.kit.statistics import bootstrap_mean, paired_difference, wilson
 
@@ -136,7 +136,7 @@ def choices(scores: Mapping[str, HeadScores], share: float, seed: int = 0) -> li
         count = how_many(found.values[0].numel(), share)
         heads = top_heads(found.mean(), count)
         halves = stability(found, count, seed=seed)
-        shared = jaccard(*(top_heads(found.mean(target), count) for target in MODALITIES))
+        shared = jaccard(*(top_heads(found.mean(target), count) for target in PAIR))
         rows.append(
             {
                 "score": name,
@@ -157,7 +157,7 @@ def condition_rates(rows: Sequence[Record]) -> list[Record]:
         the intact model on the same questions: ``difference`` with its interval, and McNemar's ``p``.
     """
     found = []
-    both = [{**row, "measure": "following"} for row in rows if row["measure"] in MODALITIES]
+    both = [{**row, "measure": "following"} for row in rows if row["measure"] in PAIR]
     intact = {(r["measure"], r["id"], r.get("named")): r for r in _named(rows, both) if r["condition"] == "intact"}
     for (condition, measure), part in grouped(_named(rows, both), "condition", "measure"):
         n, rate = len(part), wilson(sum(row["correct"] for row in part), len(part))
@@ -197,8 +197,8 @@ def recovery(rows: Sequence[Record], condition: str) -> list[Record]:
     after = {(r["measure"], r["id"]): r["correct"] for r in rows if r["condition"] == condition}
     able = {i for m, i in before if before.get(("image only", i)) and before.get(("text only", i))}
     found = []
-    for target in (*MODALITIES, "both"):
-        asked = [key for key in before if key[0] in (MODALITIES if target == "both" else (target,)) and key in after]
+    for target in (*PAIR, "both"):
+        asked = [key for key in before if key[0] in (PAIR if target == "both" else (target,)) and key in after]
         failed, followed = [k for k in asked if not before[k]], [k for k in asked if before[k]]
         able_failed = [k for k in failed if k[1] in able]
         found.append(
@@ -228,7 +228,7 @@ def perplexities(rows: Sequence[Record]) -> list[Record]:
 
 def _named(rows: Sequence[Record], both: Sequence[Record]) -> list[Record]:
     """Return all rows with what was asked of their item, so that pairs are unique; ``both`` keeps its instruction."""
-    instructions = [row["measure"] for row in rows if row["measure"] in MODALITIES]
+    instructions = [row["measure"] for row in rows if row["measure"] in PAIR]
     return [{**row, "named": row["measure"]} for row in rows] + [
         {**row, "named": named} for row, named in zip(both, instructions, strict=True)
     ]

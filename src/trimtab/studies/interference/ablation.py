@@ -204,11 +204,11 @@ def _never() -> StepResult:
 
 def _preference(model: Model, fitting: Sequence[Item], conflicts: Sequence[Item]) -> StepResult:
     """Measure what the model follows by itself, when told, and when steered by a vector fitted on it anew."""
-    from trimtab.items.prompts import MODALITIES
+    from trimtab.modalities import PAIR
     from trimtab.steering import Instruction, MeanDifference, NoSteering
 
     kinds = (NoSteering, Instruction, MeanDifference)
-    methods = [kind(target=target).fit(model, fitting) for target in MODALITIES for kind in kinds]
+    methods = [kind(target=target).fit(model, fitting) for target in PAIR for kind in kinds]
     rates: DataFrame = evaluate(model, conflicts, methods).rates
     return StepResult(rates.loc[rates.task == "all", :], {})
 

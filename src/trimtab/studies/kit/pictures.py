@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from trimtab.errors import DataError, MissingImageError
 from trimtab.items import Items, Skipped
 from trimtab.items.admission import say_left_out
-from trimtab.items.images import ImageScene, ImageSource
+from trimtab.items.sources import ImageScene, MediaSource
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from trimtab.items import Item
 
 
-class KeptImage(ImageSource):
+class KeptImage(MediaSource):
     """A picture that is decoded or drawn once: a study asks dozens of questions of each."""
 
-    def __init__(self, source: ImageSource) -> None:
+    def __init__(self, source: MediaSource) -> None:
         self.source = source
 
     @cached_property

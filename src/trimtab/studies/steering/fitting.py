@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from trimtab.items import Item
-from trimtab.items.prompts import Modality
+from trimtab.modalities import Modality
 from trimtab.steering import METHODS, Artifact, TrainingSet, make_method, tune
 from trimtab.studies.steering.plan import Plan
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trimtab.items.prompts import Modality, opposite
+from trimtab.modalities import PAIR, Modality, others
 from trimtab.studies.kit.records import Record, by_task, grouped, records
 from trimtab.studies.kit.statistics import PairedDifference, bootstrap_mean, paired_difference, wilson
 from trimtab.studies.steering.protocols import INCONSISTENT
@@ -169,7 +169,7 @@ def _rates_of(part: list[Record], target: Modality) -> dict[str, Any]:
         "following": following.value,
         "following_low": following.low,
         "following_high": following.high,
-        "opposite": labels.count(opposite(target)) / n,
+        "opposite": labels.count(others(target, PAIR)[0]) / n,
         "other": labels.count("other") / n,
         "collapse": sum(row["collapsed"] for row in part) / n,
         "inconsistent": sum(row["reason"] == INCONSISTENT for row in part) / n,

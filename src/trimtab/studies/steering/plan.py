@@ -10,7 +10,7 @@ from trimtab.artifact_checks import check_strength
 from trimtab.errors import UsageError
 from trimtab.fields import check_fields, check_value
 from trimtab.file_names import check_names
-from trimtab.items.prompts import MODALITIES, Modality
+from trimtab.modalities import PAIR, Modality
 from trimtab.steering import METHODS, make_method
 from trimtab.studies.kit.length import BUNDLED_TOKENS, answer_length
 from trimtab.studies.kit.loading import check_loading, loading_identity
@@ -63,7 +63,7 @@ class MethodSpec:
         check_value("method", owner, str, self.method)
         self._check_study_options(owner)
         try:
-            found = METHODS[self.method].targets[0] if self.method in METHODS else MODALITIES[0]
+            found = METHODS[self.method].targets[0] if self.method in METHODS else PAIR[0]
             make_method(self.method, {"target": found, **self.own_options})
         except UsageError as error:
             raise UsageError(
@@ -125,7 +125,7 @@ class Plan:
     methods: tuple[str, ...] = ("none", "instruction", "mean", "l2s", "amps")
     variants: dict[str, dict[str, Any]] = field(default_factory=dict)
     protocols: tuple[str, ...] = ("open",)
-    targets: tuple[Modality, ...] = MODALITIES
+    targets: tuple[Modality, ...] = PAIR
     train_items: int = 120
     validation_items: int = 40
     test_items: int = 240
@@ -146,7 +146,7 @@ class Plan:
         if not self.models or len(set(self.models)) < len(self.models):
             raise UsageError(f"`models` of Plan must name at least one model, each once; got {list(self.models)}.")
         if not self.targets or len(set(self.targets)) < len(self.targets):
-            raise UsageError(f"`targets` of Plan must be among {', '.join(MODALITIES)}, each once; got {self.targets}.")
+            raise UsageError(f"`targets` of Plan must be among {', '.join(PAIR)}, each once; got {self.targets}.")
         known = {**dict.fromkeys(METHODS), **self.variants}
         unknown = [m for m in self.methods if m not in known]
         if unknown or not self.methods or len(set(self.methods)) < len(self.methods):

@@ -15,7 +15,8 @@ from trimtab.contribution import MCS, measure
 from trimtab.errors import RunFolderError, UnsupportedMethodError
 from trimtab.file_names import file_name
 from trimtab.items import Item, Items, items_fingerprint
-from trimtab.items.prompts import INSTRUCTIONS, Modality
+from trimtab.items.prompts import INSTRUCTIONS
+from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.steering import Artifact, TrainingSet, load_artifact
 from trimtab.studies.kit.admission import left_out, without

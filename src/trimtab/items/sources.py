@@ -1,7 +1,7 @@
-"""Where an item's picture comes from: a file, bytes or pixels in memory, or a scene that draws itself.
+"""Where what an item shows comes from: a file, bytes or a medium in memory, or a scene that draws itself.
 
-Every source can be opened, fingerprinted and encoded the same way, so nothing else asks which kind it is. All of them
-open through ``trimtab.media``, so a picture looks the same wherever it comes from.
+Every source can be opened, fingerprinted and encoded the same way, so nothing else asks which one it is. All of them
+open through ``trimtab.media``, so a picture looks the same wherever it comes from. Its ``kind`` says how.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from trimtab.media import Picture, PictureSource
 
 
-class ImageSource(ABC):
+class MediaSource(ABC):
     """A picture that is loaded only when it is asked for."""
 
     @abstractmethod
@@ -45,7 +45,11 @@ class ImageSource(ABC):
         try:
             return self._identity()
         except Exception:  # whatever a file or a drawing comes up with; opening it says what is wrong
-            return f"unreadable {self!r}".encode("utf-8", "backslashreplace")
+            return f"unreadable {self._name()}".encode("utf-8", "backslashreplace")
+
+    def _name(self) -> str:
+        """What tells it apart where it cannot be read."""
+        return repr(self)
 
     def _identity(self) -> bytes:
         """What makes the picture this one: its encoded bytes, which need not be decoded or be sound."""
@@ -61,10 +65,13 @@ class Scene(Protocol):
 
 
 @dataclass(frozen=True)
-class ImageFile(ImageSource):
+class MediaFile(MediaSource):
     """A picture in a file; if it is gone, every method raises MissingImageError."""
 
     path: Path
+
+    def _name(self) -> str:
+        return f"ImageFile(path={self.path!r})"  # as fingerprints in run folders have it
 
     def open(self) -> Image:
         """The picture in RGB. Raises MissingImageError if it is not there, DataError if it is corrupt."""
@@ -84,7 +91,7 @@ class ImageFile(ImageSource):
 
 
 @dataclass(frozen=True)
-class ImageBytes(ImageSource):
+class MediaBytes(MediaSource):
     """A picture as the bytes of an image file. ``name`` is what an error calls it."""
 
     data: bytes = field(repr=False)
@@ -101,7 +108,7 @@ class ImageBytes(ImageSource):
         return self.data
 
 
-class ImagePixels(ImageSource):
+class MediaHeld(MediaSource):
     """A picture in memory: its pixels are copied, so that what becomes of the original does not matter.
 
     Args:
@@ -118,10 +125,10 @@ class ImagePixels(ImageSource):
 
     def __repr__(self) -> str:
         width, height = self._picture.size
-        return f"ImagePixels({width} x {height})"
+        return f"MediaHeld({width} x {height})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ImagePixels) and self.fingerprint == other.fingerprint
+        return isinstance(other, MediaHeld) and self.fingerprint == other.fingerprint
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
@@ -139,7 +146,7 @@ class ImagePixels(ImageSource):
 
 
 @dataclass(frozen=True)
-class ImageScene(ImageSource):
+class ImageScene(MediaSource):
     """A picture that is drawn when it is opened, such as a pocket scene."""
 
     scene: Scene
@@ -162,7 +169,7 @@ class ImageScene(ImageSource):
 
 
 @dataclass(frozen=True)
-class ImageUnlocated(ImageSource):
+class MediaUnlocated(MediaSource):
     """A picture known by name only, because no image folder was given.
 
     Items can be counted, split and fingerprinted without their pictures; only opening one needs the folder.
@@ -191,30 +198,30 @@ class ImageUnlocated(ImageSource):
 class ItemImage:
     """The ``image`` of an item: set to a picture in any form, read as its source."""
 
-    def __get__(self, owner: Any, kind: type) -> ImageSource | None:
+    def __get__(self, owner: Any, kind: type) -> MediaSource | None:
         """The source; that of the class is the field's default."""
         return None if owner is None else owner.__dict__["image"]
 
-    def __set__(self, owner: Any, value: ImageSource | PictureSource | None) -> None:
+    def __set__(self, owner: Any, value: MediaSource | PictureSource | None) -> None:
         """Make a source of what is given."""
         # A frozen dataclass sets its fields past its own __setattr__, and so does this.
         owner.__dict__["image"] = as_source(value)
 
 
-def as_source(image: ImageSource | PictureSource | None) -> ImageSource | None:
+def as_source(image: MediaSource | PictureSource | None) -> MediaSource | None:
     """Return the source of a picture in any form: files and bytes are opened later, pixels are copied now.
 
     Raises:
         DataError: Pixels that cannot be shown.
         UsageError: It is nothing that holds a picture.
     """
-    if image is None or isinstance(image, ImageSource):
+    if image is None or isinstance(image, MediaSource):
         return image
     if isinstance(image, str | PathLike):
-        return ImageFile(Path(image))
+        return MediaFile(Path(image))
     if isinstance(image, bytes | bytearray | memoryview):
-        return ImageBytes(bytes(image))
-    return ImagePixels(image)
+        return MediaBytes(bytes(image))
+    return MediaHeld(image)
 
 
 def _as_png(picture: Image) -> bytes:
