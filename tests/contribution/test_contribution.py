@@ -14,6 +14,7 @@ from trimtab.errors import DataError, UsageError
 from trimtab.items import MediaBytes
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
+from trimtab.progress import Within
 from trimtab.testing import tiny_model
 
 
@@ -22,7 +23,7 @@ def test_unreadable_and_missing_pictures_are_skipped_and_counted(model: Model):
     items[1] = replace(items[1], image=MediaBytes(b"no picture"))
     items[2] = replace(items[2], image=None)
     done = []
-    found = measure(model, items, progress=done.append)
+    found = measure(model, items, progress=Within(done.append))
     assert [c.item_id for c in found] == ["item-0", "item-3"]
     assert [s.row for s in found.skipped] == [2, 3]
     assert "corrupt" in found.skipped[0].reason

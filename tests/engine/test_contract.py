@@ -10,6 +10,7 @@ from trimtab.engine import POSITIONS, AddVector, Predictor, Prompt, Read, Row, a
 from trimtab.engine.local.running import over_batches
 from trimtab.errors import NothingEditedError, UsageError
 from trimtab.models import Model
+from trimtab.progress import Within
 
 TOLERANCE = 1e-5
 
@@ -299,5 +300,5 @@ def test_an_empty_run_and_a_wrong_read_are_refused(model):
 
 def test_progress_counts_every_row_once(model):
     done = []
-    run(model, varied_prompts(), progress=done.append, batch_size=2)
+    run(model, varied_prompts(), progress=Within(done.append), batch_size=2)
     assert sum(done) == len(varied_prompts())

@@ -16,6 +16,7 @@ from trimtab.errors import NothingEditedError, UsageError
 from trimtab.items import read_items
 from trimtab.models import Model
 from trimtab.models.loading import from_parts
+from trimtab.progress import Within
 from trimtab.testing import tiny_model
 
 
@@ -57,7 +58,7 @@ def test_threads_wait_for_each_other_and_an_error_in_one_leaves_the_model_as_it_
 
     def broken() -> Any:
         with applied(model, [own]):
-            return generate(model, prompts, max_new_tokens=5, progress=interrupt)
+            return generate(model, prompts, max_new_tokens=5, progress=Within(interrupt))
 
     for _ in range(3):
         found = in_threads(

@@ -11,6 +11,7 @@ from trimtab.errors import UsageError
 from trimtab.items import MediaBytes
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
+from trimtab.progress import Within
 from trimtab.steering import TrainingSet, tune
 from trimtab.steering.tune import _merit
 
@@ -19,7 +20,7 @@ def test_the_whole_grid_is_recorded_and_the_best_kept(model: Model, train: Train
     answer = generate(model, quick("mean", layer=1).fit(model, train).rows(model, held_out_items(), 4.0)).texts[0]
     items = [replace(i, answer_image=answer or "one") for i in held_out_items()]
     done: list[int] = []
-    tuned = tune(quick("mean"), model, train, items, [1, 2], [0.0, 4.0], done.append)
+    tuned = tune(quick("mean"), model, train, items, [1, 2], [0.0, 4.0], Within(done.append))
     grid = tuned.metrics["grid"]
     assert [(g["layer"], g["strength"]) for g in grid] == [(1, 0.0), (1, 4.0), (2, 0.0), (2, 4.0)]
     best = max(g["following"] - g["collapse"] for g in grid)

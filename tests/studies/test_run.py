@@ -24,9 +24,9 @@ class KilledAfter:
         self.left = steps
 
     @contextmanager
-    def task(self, title: str, total: int):
+    def task(self, name: str, total: int):
         def advance(n: int) -> None:
-            if ":" in title:  # the steps of a model
+            if ":" in name:  # the steps of a model
                 self.left -= 1
                 if self.left == 0:
                     raise KeyboardInterrupt

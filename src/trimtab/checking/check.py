@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from trimtab.engine.local.memory import first_guess
 from trimtab.errors import DataError
 from trimtab.items import Item
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 from trimtab.studies.kit.provenance import hardware
 
 
@@ -54,7 +55,7 @@ class Checked:
         }
 
 
-def check_model(model: Model, items: Sequence[Item], progress: Callable[[int], None] | None = None) -> Checked:
+def check_model(model: Model, items: Sequence[Item], progress: Progress = SILENT) -> Checked:
     """Try every job on the item with the longest prompt, and say what the whole data set will take.
 
     The model is loaded, so its self-check has passed. Nothing is written but a temporary folder.
@@ -62,7 +63,7 @@ def check_model(model: Model, items: Sequence[Item], progress: Callable[[int], N
     Args:
         model: The model.
         items: The items it is to be used on; some 64 of them are looked at, one is tried.
-        progress: Called with the number of jobs just finished.
+        progress: Told of jobs as they finish.
 
     Raises:
         DataError: No item can be asked.
@@ -78,9 +79,9 @@ def check_model(model: Model, items: Sequence[Item], progress: Callable[[int], N
     }
     found = Checked(model_facts(model), machine, sizes, notes=notes_on(model, sizes))
     trial = Trial(model, sizes)
-    for job in JOBS:
-        found.jobs.append(try_job(job, trial))
-        if progress:
-            progress(1)
+    with progress.task("check", len(JOBS)) as advance:
+        for job in JOBS:
+            found.jobs.append(try_job(job, trial))
+            advance(1)
     model.forget_images()
     return found

@@ -9,10 +9,10 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor
 
-from trimtab.circuits.readouts import Progress
 from trimtab.circuits.task import Case
 from trimtab.engine import Read, Readings, run
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress, Within
 
 Norm = Literal["final", "none"]
 """``final``: the final norm's factors, frozen, so that the parts add up to the exact margin. ``none``: raw states, as
@@ -45,9 +45,7 @@ class Contributions:
 
 
 @torch.no_grad()
-def decompose(
-    model: Model, cases: Sequence[Case], norm: Norm = "final", progress: Progress | None = None
-) -> Contributions:
+def decompose(model: Model, cases: Sequence[Case], norm: Norm = "final", progress: Progress = SILENT) -> Contributions:
     """Split the margin into what the embedding, every head and every MLP add to it directly.
 
     The margin is that of the leading following token over the leading competing one. A part ``x`` adds
@@ -57,14 +55,16 @@ def decompose(
         model: The model.
         cases: The cases.
         norm: See ``Norm``.
-        progress: Called with the number of rows just finished.
+        progress: Told of rows as they finish.
     """
     every = tuple(range(model.n_layers))
     parts = []
-    for start in range(0, len(cases), CHUNK):
-        chunk = cases[start : start + CHUNK]
-        read = run(model, [case.prompt for case in chunk], Read(hidden=every, heads=every), progress=progress)
-        parts.append(_decompose(model, chunk, read, norm))
+    read = Read(hidden=every, heads=every)
+    with progress.task("decompose", len(cases)) as advance:
+        for start in range(0, len(cases), CHUNK):
+            chunk = cases[start : start + CHUNK]
+            found = run(model, [case.prompt for case in chunk], read, progress=Within(advance))
+            parts.append(_decompose(model, chunk, found, norm))
     return Contributions(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 

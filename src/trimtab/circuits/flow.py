@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trimtab.circuits.readouts import LABELS, Progress, Variant, intact, read_out, two_way_effect
+from trimtab.circuits.readouts import LABELS, Variant, intact, read_out, two_way_effect
 from trimtab.circuits.task import Case
 from trimtab.engine import BlockAttention, Encoded, Places
 from trimtab.engine.edits import resolve
 from trimtab.errors import UsageError
 from trimtab.modalities import Modality
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -118,7 +119,7 @@ def knockout(
     *,
     size: int = 3,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> DataFrame:
     """Cut each edge in a window around each layer, one row of a batch for every window.
 
@@ -128,7 +129,7 @@ def knockout(
         edges: The edges.
         size: Layers of a window; the paper does not give its own. An even window reaches one layer further up.
         seed: Draws the random controls.
-        progress: Called with the number of rows just finished.
+        progress: Told of rows as they finish.
 
     Returns:
         A row for each case, edge and layer at the centre of the window: ``id, task, target, edge, size, layer``, the
@@ -156,7 +157,7 @@ def knockout(
 
 
 def _curve(
-    model: Model, ends: dict[Case, tuple[Indices, Indices]], edge: Edge, size: int, progress: Progress | None
+    model: Model, ends: dict[Case, tuple[Indices, Indices]], edge: Edge, size: int, progress: Progress
 ) -> list[dict[str, Any]]:
     cases = list(ends)
     windows = [window(layer, size, model.n_layers) for layer in range(model.n_layers)]

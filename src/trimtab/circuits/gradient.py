@@ -9,7 +9,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from trimtab.circuits.readouts import Progress
 from trimtab.circuits.task import Case
 from trimtab.engine import Places, Read, Row
 from trimtab.engine.edits import resolve
@@ -18,15 +17,14 @@ from trimtab.engine.local.finite import require_finite
 from trimtab.engine.local.place import Place, TokenSets
 from trimtab.engine.local.running import RowBatch, forward_tails, over_batches, prepare
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 
 GRADIENT_COST = 4
 """A row with its graph needs about this many times the memory of a plain one."""
 
 
 @exclusive
-def gradient_gates(
-    model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress | None = None
-) -> Tensor:
+def gradient_gates(model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress = SILENT) -> Tensor:
     """Return ``d margin / d gate`` at gate 1, ``(cases, layers, heads)``, float64.
 
     A gate multiplies one head's output at the places ``at``. What comes before the first of them is shared and has no
@@ -37,10 +35,10 @@ def gradient_gates(
     read = Read(at="all" if "all" in at else spans)
     size = max(1, (model.batch_size or 64) // GRADIENT_COST)
     found = torch.zeros(len(cases), model.n_layers, model.n_heads, dtype=torch.float64)
-    for batch, gradients in over_batches(model, work, read, size, lambda b: _gates(model, b, cases, at)):
-        found[batch.rows] = gradients
-        if progress:
-            progress(len(batch.rows))
+    with progress.task("gradients", len(cases)) as advance:
+        for batch, gradients in over_batches(model, work, read, size, lambda b: _gates(model, b, cases, at)):
+            found[batch.rows] = gradients
+            advance(len(batch.rows))
     return found
 
 

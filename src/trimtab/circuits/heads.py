@@ -16,13 +16,14 @@ from torch import Tensor
 
 from trimtab.circuits.decompose import decompose
 from trimtab.circuits.gradient import gradient_gates
-from trimtab.circuits.readouts import Progress, intact, read_out
+from trimtab.circuits.readouts import intact, read_out
 from trimtab.circuits.task import Case
 from trimtab.engine import Places, Read, ReplaceHeads, ScaleHeads, run
 from trimtab.engine.edits import Edit
 from trimtab.errors import UsageError
 from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress, Within
 
 ScoreName = Literal["direct", "gradient", "causal", "patching"]
 Head = tuple[int, int]
@@ -104,7 +105,7 @@ def head_scores(
     score: ScoreName = "direct",
     *,
     at: Places = ("last",),
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> HeadScores:
     """Score every head on every case.
 
@@ -122,7 +123,7 @@ def head_scores(
         cases: The cases.
         score: Which score.
         at: Where heads are gated or silenced.
-        progress: Called with the number of rows just finished.
+        progress: Told of rows as they finish.
     """
     scorers: dict[str, Callable[[], Tensor]] = {
         "direct": lambda: decompose(model, cases, progress=progress).heads,
@@ -141,7 +142,7 @@ def every_head(model: Model) -> list[Head]:
     return [(layer, head) for layer in range(model.n_layers) for head in range(model.n_heads)]
 
 
-def _causal(model: Model, cases: Sequence[Case], at: Places, progress: Progress | None) -> Tensor:
+def _causal(model: Model, cases: Sequence[Case], at: Places, progress: Progress) -> Tensor:
     def silenced(layer: int, head: int) -> Callable[[Case], tuple[Edit, ...]]:
         return lambda _case: (ScaleHeads(layer, (head,), at, 0.0),)
 
@@ -149,7 +150,7 @@ def _causal(model: Model, cases: Sequence[Case], at: Places, progress: Progress 
     return (found[:, :1] - found[:, 1:]).unflatten(1, (model.n_layers, model.n_heads))
 
 
-def _patching(model: Model, cases: Sequence[Case], progress: Progress | None) -> Tensor:
+def _patching(model: Model, cases: Sequence[Case], progress: Progress) -> Tensor:
     """Patch each head from the other case of the same item; ``(m_patched - m_own) / mean(m_other - m_own)``.
 
     Margins are those of the named modality, so the partner's has the opposite sign on this case's scale, and the way
@@ -186,14 +187,12 @@ def _partners(cases: Sequence[Case]) -> dict[Case, int]:
     return paired
 
 
-def mean_outputs(
-    model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress | None = None
-) -> Tensor:
+def mean_outputs(model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress = SILENT) -> Tensor:
     """Return each head's mean output over cases and over the spans in ``at``, ``(layers, heads, head_dim)``."""
     return _mean(model, cases, at, lambda outputs: outputs, progress)
 
 
-def mean_norms(model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress | None = None) -> Tensor:
+def mean_norms(model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress = SILENT) -> Tensor:
     """Return the mean norm of each head's output over cases and over the spans in ``at``, ``(layers, heads)``.
 
     It is not the norm of the mean output, which is next to nothing for a head whose outputs under two instructions
@@ -203,14 +202,15 @@ def mean_norms(model: Model, cases: Sequence[Case], at: Places = ("last",), prog
 
 
 def _mean(
-    model: Model, cases: Sequence[Case], at: Places, of: Callable[[Tensor], Tensor], progress: Progress | None
+    model: Model, cases: Sequence[Case], at: Places, of: Callable[[Tensor], Tensor], progress: Progress
 ) -> Tensor:
     """Average a property of the heads' outputs ``(tokens, heads, head_dim)`` over the prompt tokens of all cases."""
     every, spans = tuple(range(model.n_layers)), tuple(str(name) for name in at if name != "generated")
     read = Read(logits=False, heads=every, at="all" if "all" in spans else spans)
     sums, count = [], 0
-    for start, end in pairwise([*range(0, len(cases), 64), len(cases)]):
-        heads = run(model, [case.prompt for case in cases[start:end]], read, progress=progress).heads
-        count += sum(len(own) for own in heads[0])
-        sums.append(torch.stack([of(torch.cat(list(heads[layer])).double()).sum(0) for layer in every]))
+    with progress.task("mean head outputs", len(cases)) as advance:
+        for start, end in pairwise([*range(0, len(cases), 64), len(cases)]):
+            heads = run(model, [case.prompt for case in cases[start:end]], read, progress=Within(advance)).heads
+            count += sum(len(own) for own in heads[0])
+            sums.append(torch.stack([of(torch.cat(list(heads[layer])).double()).sum(0) for layer in every]))
     return (torch.stack(sums).sum(0) / count).float()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from trimtab.circuits.head_set import HeadSet
-from trimtab.circuits.readouts import Progress
 from trimtab.circuits.task import TaskConfig
 from trimtab.engine import MAX_NEW_TOKENS, Encoded, Prompt, Read, Row, encode, generate, run
 from trimtab.engine.edits import Edit
@@ -19,6 +18,7 @@ from trimtab.items.admission import admit_items
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import PAIR
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress, Within
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -91,7 +91,7 @@ def try_conditions(
     valid: Mapping[str, frozenset[str]] | None = None,
     measures: Sequence[str] = MEASURES,
     max_new_tokens: int = MAX_NEW_TOKENS,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> DataFrame:
     """Answer all questions under all conditions, as rows of one run, and judge the answers.
 
@@ -103,7 +103,7 @@ def try_conditions(
         valid: Valid answers of each task, by which collapsed answers are told from wrong ones.
         measures: Which of ``MEASURES`` to ask.
         max_new_tokens: Longest answer in tokens.
-        progress: Called with the number of rows just finished.
+        progress: Told of rows as they finish.
 
     Returns:
         A row for each condition and question: ``condition, measure, id, task, prediction, label, correct, opposite,
@@ -146,7 +146,7 @@ def try_conditions(
 
 @torch.no_grad()
 def perplexity(
-    model: Model, items: Sequence[Item], conditions: Sequence[Condition], progress: Progress | None = None
+    model: Model, items: Sequence[Item], conditions: Sequence[Condition], progress: Progress = SILENT
 ) -> DataFrame:
     """Measure how well the contexts are predicted, word by word, without a picture, heads edited at every token.
 
@@ -161,13 +161,14 @@ def perplexity(
     found = admit_items(
         model, told, lambda item: [encode(model, prompt_for(item, image=False))], "`items` of perplexity"
     )
-    for item, (prompt,) in zip(found.items, found.prompts, strict=True):
-        rows = [Row(prompt, _everywhere(condition)) for condition in conditions]
-        logits = run(model, rows, Read(at="context"), progress=progress).logits
-        expected = prompt.ids[prompt.span("context")][1:].cpu()
-        for condition, own in zip(conditions, logits, strict=True):
-            nats = -own[:-1].log_softmax(-1).gather(1, expected[:, None]).mean()
-            table.append({"condition": condition.name, "id": item.id, "nats": float(nats), "tokens": len(expected)})
+    with progress.task("perplexity", len(found.items) * len(conditions)) as advance:
+        for item, (prompt,) in zip(found.items, found.prompts, strict=True):
+            rows = [Row(prompt, _everywhere(condition)) for condition in conditions]
+            logits = run(model, rows, Read(at="context"), progress=Within(advance)).logits
+            expected = prompt.ids[prompt.span("context")][1:].cpu()
+            for condition, own in zip(conditions, logits, strict=True):
+                nats = -own[:-1].log_softmax(-1).gather(1, expected[:, None]).mean()
+                table.append({"condition": condition.name, "id": item.id, "nats": float(nats), "tokens": len(expected)})
     return DataFrame(table)
 
 

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from trimtab.circuits.decompose import CHUNK, Norm
-from trimtab.circuits.readouts import COMPETING, FOLLOWING, LABELS, Progress, label, margin
+from trimtab.circuits.readouts import COMPETING, FOLLOWING, LABELS, label, margin
 from trimtab.circuits.task import Case
 from trimtab.engine import Read, Readings, run
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress, Within
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -21,7 +22,7 @@ LENS_SPANS = ("instruction", "question", "last")
 
 
 @torch.no_grad()
-def lens(model: Model, cases: Sequence[Case], norm: Norm = "final", progress: Progress | None = None) -> DataFrame:
+def lens(model: Model, cases: Sequence[Case], norm: Norm = "final", progress: Progress = SILENT) -> DataFrame:
     """Read both answers off the states of the instruction, the question and the last token, layer by layer.
 
     An answer's logit at a span is the largest over its tokens and the span's positions; the latent decision of a layer
@@ -33,7 +34,7 @@ def lens(model: Model, cases: Sequence[Case], norm: Norm = "final", progress: Pr
         cases: The cases.
         norm: ``final`` puts the final norm before the unembedding; ``none`` reads raw states, as the paper's authors do
             in related work; logits without norm cannot be compared across layers.
-        progress: Called with the number of rows just finished.
+        progress: Told of rows as they finish.
 
     Returns:
         A row for each case, layer and span (``instruction``, ``question``, ``anchor``, ``last``): ``id, task, target,
@@ -43,13 +44,13 @@ def lens(model: Model, cases: Sequence[Case], norm: Norm = "final", progress: Pr
 
     every = tuple(range(model.n_layers))
     rows = []
-    for start in range(0, len(cases), CHUNK):
-        chunk = cases[start : start + CHUNK]
-        read = run(
-            model, [case.prompt for case in chunk], Read(logits=True, hidden=every, at=LENS_SPANS), progress=progress
-        )
-        for number, case in enumerate(chunk):
-            rows += _rows_of(model, case, number, read, norm)
+    read = Read(logits=True, hidden=every, at=LENS_SPANS)
+    with progress.task("lens", len(cases)) as advance:
+        for start in range(0, len(cases), CHUNK):
+            chunk = cases[start : start + CHUNK]
+            found = run(model, [case.prompt for case in chunk], read, progress=Within(advance))
+            for number, case in enumerate(chunk):
+                rows += _rows_of(model, case, number, found, norm)
     return DataFrame(rows)
 
 

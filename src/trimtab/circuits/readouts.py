@@ -13,11 +13,10 @@ from trimtab.circuits.task import Case
 from trimtab.engine import Row, run
 from trimtab.engine.edits import Edit
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress, Within
 
 Variant = Callable[[Case], tuple[Edit, ...]]
 """What differs between two readings of a case; no edits at all read the intact model."""
-
-Progress = Callable[[int], None]
 
 FOLLOWING, COMPETING, OTHER = 0, 1, 2
 LABELS = ("following", "opposite", "other")
@@ -53,7 +52,7 @@ def read_out(
     model: Model,
     cases: Sequence[Case],
     variants: Sequence[Variant] = (intact,),
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Readouts:
     """Read cases under all variants, as rows of as few runs as memory allows.
 
@@ -61,16 +60,17 @@ def read_out(
         model: The model.
         cases: The cases.
         variants: The edits to try on each case.
-        progress: Called with the number of rows just finished.
+        progress: Told of rows as they finish.
     """
     step = max(1, MOST_LOGITS // (model.text_config.vocab_size * len(variants)))
     margins, labels = [], []
-    for start in range(0, len(cases), step):
-        chunk = cases[start : start + step]
-        rows = [Row(case.prompt, variant(case)) for case in chunk for variant in variants]
-        logits = run(model, rows, progress=progress).logits.unflatten(0, (len(chunk), len(variants)))
-        margins += [margin(own, case) for own, case in zip(logits, chunk, strict=True)]
-        labels += [label(own, case) for own, case in zip(logits, chunk, strict=True)]
+    with progress.task("read out", len(cases) * len(variants)) as advance:
+        for start in range(0, len(cases), step):
+            chunk = cases[start : start + step]
+            rows = [Row(case.prompt, variant(case)) for case in chunk for variant in variants]
+            logits = run(model, rows, progress=Within(advance)).logits.unflatten(0, (len(chunk), len(variants)))
+            margins += [margin(own, case) for own, case in zip(logits, chunk, strict=True)]
+            labels += [label(own, case) for own, case in zip(logits, chunk, strict=True)]
     return Readouts(torch.stack(margins), torch.stack(labels))
 
 

@@ -90,10 +90,10 @@ def _tried(name: str, json: bool, work: Callable[[], T]) -> T:
 
 
 def _checked(model: Model, items: Sequence[Item]) -> Checked:
-    from trimtab.checking import JOBS, check_model
+    from trimtab.checking import check_model
 
-    with progress_bars() as bars, bars.task("check", len(JOBS)) as advance:
-        return check_model(model, items, advance)
+    with progress_bars() as bars:
+        return check_model(model, items, bars)
 
 
 def _print(found: Checked, seconds: float, data: str, own: bool) -> None:

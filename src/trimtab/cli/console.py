@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from trimtab.cli.safe_text import safe, safe_json
+from trimtab.progress import Advance
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -121,12 +122,12 @@ class BarProgress:
         self.bars = bars
 
     @contextmanager
-    def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+    def task(self, name: str, total: int) -> Iterator[Advance]:
         """Show a bar while the block runs."""
         if not total:
             yield lambda _n: None
             return
-        bar = self.bars.add_task(safe(title), total=total)
+        bar = self.bars.add_task(safe(name), total=total)
         yield lambda n: self.bars.advance(bar, n)
         self.bars.update(bar, completed=total)
 
@@ -142,14 +143,14 @@ class LineProgress:
         self.now = now
 
     @contextmanager
-    def task(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+    def task(self, name: str, total: int) -> Iterator[Advance]:
         """Say that a task begins, how far it is at most every few seconds, and, if it took as long, that it is done."""
         if not total:
             yield lambda _n: None
             return
         started = said = self.now()
         done = 0
-        remark(f"{title}: {total} to do")
+        remark(f"{name}: {total} to do")
 
         def advance(n: int) -> None:
             nonlocal done, said
@@ -159,12 +160,12 @@ class LineProgress:
                 said = now
                 spent = now - started
                 left = f", about {_seconds(spent * (total - done) / done)} left" if done else ""
-                remark(f"{title}: {done} of {total} in {_seconds(spent)}{left}")
+                remark(f"{name}: {done} of {total} in {_seconds(spent)}{left}")
 
         yield advance
         spent = self.now() - started
         if spent >= EVERY_SECONDS:
-            remark(f"{title}: done in {_seconds(spent)}")
+            remark(f"{name}: done in {_seconds(spent)}")
 
 
 def _seconds(seconds: float) -> str:

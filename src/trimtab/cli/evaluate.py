@@ -63,7 +63,6 @@ def evaluate(
     from trimtab.studies import evaluate as evaluate_methods
     from trimtab.studies import records
     from trimtab.studies.kit.length import answer_length
-    from trimtab.studies.steering.evaluation import conditions
     from trimtab.studies.steering.protocols import protocol_named
 
     protocol_named(protocol)
@@ -75,7 +74,7 @@ def evaluate(
     items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
     loaded = load_model(model, loading)
     methods = with_baselines(loaded, artifact or [], label or [])
-    with progress_bars() as bars, bars.task("evaluate", len(items) * len(conditions(methods, strength))) as advance:
+    with progress_bars() as bars:
         found = evaluate_methods(
             loaded,
             items,
@@ -83,7 +82,7 @@ def evaluate(
             strengths=strength,
             protocol=protocol,
             max_new_tokens=max_new_tokens or answer_length([model]),
-            progress=advance,
+            progress=bars,
         )
     say_skipped(len(found.skipped), data)
     if out is not None:

@@ -98,8 +98,8 @@ def harden(
     if not perturbation:
         config = _with_fitting(config, items)
     loaded = load_model(model, loading)
-    with progress_bars() as bars, bars.task(f"harden {loaded.name}", config.steps) as advance:
-        found = harden_model(loaded, items, out, config, validation=held_out, progress=advance)
+    with progress_bars() as bars:
+        found = harden_model(loaded, items, out, config, validation=held_out, progress=bars)
     say_skipped(found.record["skipped"], data)
     if json:
         print_json({"folder": str(found.folder), **{k: v for k, v in found.record.items() if k != "log"}})

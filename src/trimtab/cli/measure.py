@@ -129,8 +129,8 @@ def ratios(found: Contributions, seed: int) -> list[dict[str, Any]]:
 def _all_at_once(model: Model, items: Sequence[Item], instruction: str | None, method: Method) -> Contributions:
     from trimtab.contribution import measure
 
-    with progress_bars() as bars, bars.task("contribution", len(items)) as advance:
-        return measure(model, items, instruction=instruction, method=method, progress=advance)
+    with progress_bars() as bars:
+        return measure(model, items, instruction=instruction, method=method, progress=bars)
 
 
 def _write_rows(found: Contributions, path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
 
@@ -21,6 +21,7 @@ from trimtab.errors import UsageError
 from trimtab.fields import check_fields
 from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model
+from trimtab.progress import Advance
 
 Ablate = Literal["blank", "shuffle", "noise"]
 GREY = (127, 127, 127)
@@ -59,9 +60,7 @@ class Ablation:
         """The text is the context alone."""
         return "context"
 
-    def scores(
-        self, model: Model, questions: Sequence[Question], advance: Callable[[int], None] | None = None
-    ) -> list[Scores]:
+    def scores(self, model: Model, questions: Sequence[Question], advance: Advance | None = None) -> list[Scores]:
         """Score questions; see ``trimtab.contribution.method.Method``."""
         draws = 1 if self.kind == "blank" else self.draws
         versions = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from trimtab.contribution.scores import Contributions
 from trimtab.errors import UsageError
 from trimtab.items import Item
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -79,7 +80,7 @@ def agreement(
     *,
     reference: str,
     seeds: Sequence[int] = (0, 1, 2),
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = SILENT,
 ) -> Agreement:
     """Measure the same items by several methods and see whether they agree.
 
@@ -89,7 +90,7 @@ def agreement(
         methods: Methods with their options, by a name of your choice.
         reference: Name of the method to measure bias against, such as that of a ``Shapley``.
         seeds: Seeds to measure stability over; a method without randomness is measured once.
-        progress: Called with the number of items just measured by a method.
+        progress: Told of items as a method has measured them.
 
     Raises:
         UsageError: The reference is not among the methods, there is no seed, or fewer than 3 items have a ratio by

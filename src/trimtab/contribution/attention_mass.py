@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from trimtab.contribution.spans import TEXT_SPANS, TextSpan
 from trimtab.errors import UsageError
 from trimtab.modalities import PAIR
 from trimtab.models import Model
+from trimtab.progress import Advance
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,7 @@ class AttentionMass:
         """Nothing here is random."""
         return 0
 
-    def scores(
-        self, model: Model, questions: Sequence[Question], advance: Callable[[int], None] | None = None
-    ) -> list[Scores]:
+    def scores(self, model: Model, questions: Sequence[Question], advance: Advance | None = None) -> list[Scores]:
         """Score questions; see ``trimtab.contribution.method.Method``."""
         return in_batches(model, questions, lambda chosen: self._batch(model, chosen), advance)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +16,7 @@ from trimtab.engine.local.follow import engine_drives
 from trimtab.errors import UsageError
 from trimtab.modalities import PAIR
 from trimtab.models import Model
+from trimtab.progress import Advance
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,7 @@ class GradientTimesInput:
         """Nothing here is random."""
         return 0
 
-    def scores(
-        self, model: Model, questions: Sequence[Question], advance: Callable[[int], None] | None = None
-    ) -> list[Scores]:
+    def scores(self, model: Model, questions: Sequence[Question], advance: Advance | None = None) -> list[Scores]:
         """Score questions; see ``trimtab.contribution.method.Method``."""
         return in_batches(model, questions, lambda chosen: self._batch(model, chosen), advance)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from trimtab.engine.local.encoding import describe
 from trimtab.engine.local.memory import halving, rows_within
 from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model
+from trimtab.progress import Advance
 
 SCORE_COPIES = 8
 """Numbers kept for each attention score of a row: scores before and after noise, softmax, gradients."""
@@ -35,7 +36,7 @@ def score_questions(
     model: Model,
     questions: Sequence[Question],
     config: MCS,
-    advance: Callable[[int], None] | None = None,
+    advance: Advance | None = None,
 ) -> list[Scores]:
     """Score questions; see ``trimtab.contribution.method.Method``."""
     if config.steps == 1:
@@ -56,7 +57,7 @@ def step_scores(
     questions: Sequence[Question],
     asked: Sequence[Continued],
     config: MCS,
-    advance: Callable[[int], None] | None = None,
+    advance: Advance | None = None,
 ) -> list[Tensor]:
     """Score every perturbation of every question.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from trimtab.contribution.method import Method, Question
 from trimtab.contribution.options import MCS
@@ -18,6 +18,7 @@ from trimtab.items.admission import admit_items, check_items
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import PAIR
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 
 ITEMS = "`items` of measure"
 
@@ -29,7 +30,7 @@ def measure(
     *,
     instruction: str | None = None,
     method: Method | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = SILENT,
 ) -> Contributions:
     """Measure how much each modality contributes to the answer of each item.
 
@@ -48,7 +49,7 @@ def measure(
         items: What to measure; they need not be in conflict.
         instruction: A sentence that names the modality to follow; left out, the prompt is neutral.
         method: The method with its options; ``MCS()`` if left out.
-        progress: Called with the number of items just finished.
+        progress: Told of items as they finish.
 
     Returns:
         The contributions in the items' order.
@@ -60,9 +61,9 @@ def measure(
     if not every:
         raise UsageError("`items` of measure must hold at least one item; got none.")
     questions, skipped = ask(model, every, method, instruction)
-    if skipped and progress:
-        progress(len(skipped))
-    found = method.scores(model, questions, progress) if questions else []
+    with progress.task("contribution", len(every)) as advance:
+        advance(len(skipped))
+        found = method.scores(model, questions, advance) if questions else []
     measured = Contributions((), skipped)
     for question, scores in zip(questions, found, strict=True):
         item = question.item

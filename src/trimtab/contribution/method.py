@@ -16,9 +16,7 @@ from trimtab.engine.local.encoding import describe
 from trimtab.engine.local.memory import halving, rows_within
 from trimtab.items import Item
 from trimtab.models import Model
-
-Advance = Callable[[int], None]
-"""Called with the number of questions just finished."""
+from trimtab.progress import Advance
 
 CHUNK = 64
 """Questions whose versions are answered in one run, so that progress shows and logits do not pile up."""
@@ -62,9 +60,7 @@ class Method(Protocol):
         """Seed of everything random; a method without randomness has one and does not use it."""
         ...
 
-    def scores(
-        self, model: Model, questions: Sequence[Question], advance: Callable[[int], None] | None = None
-    ) -> list[Scores]:
+    def scores(self, model: Model, questions: Sequence[Question], advance: Advance | None = None) -> list[Scores]:
         """Score questions.
 
         Args:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from trimtab.contribution.spans import TEXT_SPANS, TextSpan
 from trimtab.errors import UsageError
 from trimtab.fields import check_fields
+from trimtab.progress import Advance
 
 if TYPE_CHECKING:
     from trimtab.contribution.method import Question, Scores
@@ -187,9 +188,7 @@ class MCS:
                     f"{getattr(self, option)!r}; choose that, or estimator='sampled'."
                 )
 
-    def scores(
-        self, model: Model, questions: Sequence[Question], advance: Callable[[int], None] | None = None
-    ) -> list[Scores]:
+    def scores(self, model: Model, questions: Sequence[Question], advance: Advance | None = None) -> list[Scores]:
         """Score questions; see ``trimtab.contribution.method.Method``."""
         from trimtab.contribution.mcs import score_questions
 

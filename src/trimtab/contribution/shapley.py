@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
@@ -14,6 +14,7 @@ from trimtab.contribution.spans import TextSpan
 from trimtab.errors import UsageError
 from trimtab.fields import check_fields
 from trimtab.models import Model
+from trimtab.progress import Advance
 
 Value = Literal["probability", "log_probability"]
 
@@ -51,9 +52,7 @@ class Shapley:
         """Nothing here is random."""
         return 0
 
-    def scores(
-        self, model: Model, questions: Sequence[Question], advance: Callable[[int], None] | None = None
-    ) -> list[Scores]:
+    def scores(self, model: Model, questions: Sequence[Question], advance: Advance | None = None) -> list[Scores]:
         """Score questions; see ``trimtab.contribution.method.Method``."""
         coalitions = (
             [q.encoded, without(q.prompt, "text"), without(q.prompt, "image"), without(q.prompt, "image", "text")]

@@ -20,7 +20,6 @@ from trimtab.engine.local.generating import MAX_NEW_TOKENS, Answers, Step, finis
 from trimtab.engine.local.memory import halving
 from trimtab.engine.local.passes import Passes
 from trimtab.engine.local.running import (
-    Progress,
     Row,
     RowBatch,
     Work,
@@ -33,6 +32,7 @@ from trimtab.engine.local.running import (
 )
 from trimtab.errors import UsageError
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ def generate_contrasted(
     *,
     max_new_tokens: int = MAX_NEW_TOKENS,
     decoding: Decoding = GREEDY,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Answers:
     """Answer contrasts, each branch with its own cache.
 
@@ -79,7 +79,7 @@ def generate_contrasted(
         contrasts: What to answer.
         max_new_tokens: Longest answer in tokens.
         decoding: How tokens are chosen by the combined scores; a repetition penalty counts the first branch's prompt.
-        progress: Called as contrasts finish.
+        progress: Told of contrasts as they finish.
 
     Returns:
         One answer for each contrast; costs count every branch.
@@ -112,12 +112,11 @@ def generate_contrasted(
     def named(place: int) -> str:
         return f"a contrast of {describe(max((w.prompt for w in parts[place]), key=len))}"
 
-    with explained(model, work):
+    with explained(model, work), progress.task("answer contrasts", len(contrasts)) as advance:
         for start, end, (batch, found) in halving(model, max(1, rows // branches), len(contrasts), decode, named):
             tokens += found
             account(model, work, batch, answers.receipt, answers.cost)
-            if progress:
-                progress(end - start)
+            advance(end - start)
     answers.receipt.require_hits()
     return finish(model, answers, tokens)
 

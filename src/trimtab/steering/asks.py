@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from trimtab.engine import (
     run,
 )
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress, Within
 
 Ask = Row | Contrast
 """A row with its edits, or several rows whose next tokens are chosen together."""
@@ -32,7 +33,7 @@ def answer(
     *,
     max_new_tokens: int = MAX_NEW_TOKENS,
     decoding: Decoding = GREEDY,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = SILENT,
     keep_broken: bool = False,
 ) -> Answers:
     """Answer rows and contrasts, greedily if not told otherwise.
@@ -42,20 +43,22 @@ def answer(
         asks: What to answer; rows among them share their prefixes.
         max_new_tokens: Longest answer in tokens.
         decoding: How tokens are chosen.
-        progress: Called with the number of answers just finished.
+        progress: Told of answers as they finish.
         keep_broken: Go on where a row's edits leave no finite logits; see ``trimtab.generate``.
 
     Returns:
         The answers, in the order asked.
     """
     rows, contrasts = _places(asks, Row), _places(asks, Contrast)
-    options: dict[str, Any] = {"max_new_tokens": max_new_tokens, "decoding": decoding, "progress": progress}
+    options: dict[str, Any] = {"max_new_tokens": max_new_tokens, "decoding": decoding}
     if not contrasts:
-        return generate(model, _at(asks, rows), keep_broken=keep_broken, **options)
-    found = generate_contrasted(model, _at(asks, contrasts), **options)
+        return generate(model, _at(asks, rows), keep_broken=keep_broken, progress=progress, **options)
     if not rows:
-        return found
-    plain = generate(model, _at(asks, rows), keep_broken=keep_broken, **options)
+        return generate_contrasted(model, _at(asks, contrasts), progress=progress, **options)
+    with progress.task("answer", len(asks)) as advance:
+        options["progress"] = Within(advance)
+        found = generate_contrasted(model, _at(asks, contrasts), **options)
+        plain = generate(model, _at(asks, rows), keep_broken=keep_broken, **options)
     order = {place: (part, k) for part, places in ((plain, rows), (found, contrasts)) for k, place in enumerate(places)}
     broken = {rows[row]: reason for row, reason in plain.broken.items()}
     joined = Answers(receipt=plain.receipt, cost=plain.cost, broken=broken)

@@ -16,11 +16,10 @@ from trimtab.fields import check_fields
 from trimtab.items import Item, remembered
 from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import Chooser
 from trimtab.steering.training_set import TrainingSet
-
-Progress = Callable[[int], None]
 
 METHODS: dict[str, type[Method]] = {}
 """Known methods by name. A new method is one folder and one ``@register``."""
@@ -106,13 +105,13 @@ class Method(ABC):
             )
 
     @abstractmethod
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet, progress: Progress | None = None) -> Artifact:
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet, progress: Progress = SILENT) -> Artifact:
         """Learn from training items.
 
         Args:
             model: The model.
             items: Training items; or a ``TrainingSet``, to share its states among methods.
-            progress: Called with the number of prompts or items just finished.
+            progress: Told of prompts or items as they finish.
 
         Returns:
             The artifact, at strength 1.
@@ -159,7 +158,7 @@ class VectorMethod(Method):
                 f"`positions` of {type(self).__name__} must be one of {', '.join(POSITIONS)}; got {self.positions!r}."
             )
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet, progress: Progress | None = None) -> Artifact:
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet, progress: Progress = SILENT) -> Artifact:
         """Learn the vector, or what predicts it, from training items; see ``Method.fit``."""
         layer = default_layer(model) if self.layer is None else self.layer
         layer = check_layer(model, layer, type(self).__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from trimtab.items.admission import admit_items, say_left_out
 from trimtab.items.prompts import INSTRUCTIONS, prompt_for
 from trimtab.modalities import PAIR, Modality, others
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress, Within
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,7 @@ def collect_states(
     model: Model,
     items: Sequence[Item],
     layers: Sequence[int],
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = SILENT,
     *,
     what: str = "`items` of collect_states",
 ) -> States:
@@ -66,7 +67,7 @@ def collect_states(
         items: Items; those that the model cannot take (see ``trimtab.engine.admit``), whose image is missing or corrupt
             or whose states are not finite are left out, logged and listed.
         layers: Decoder blocks, 0-based, whose outputs to read.
-        progress: Called with the number of prompts just finished, three for each item.
+        progress: Told of prompts as they finish, three for each item.
         what: What errors call the items.
 
     Returns:
@@ -77,10 +78,11 @@ def collect_states(
     """
     admitted = admit_items(model, items, lambda item: [prompt_for(item)], what, also=instructed).require(what)
     prompts, usable, skipped = [own[0] for own in admitted.prompts], admitted.items, admitted.skipped
-    if progress and skipped:
-        progress(3 * len(skipped))
     asked = [prompt for plain in prompts for prompt in (plain, *instructed(plain))]
-    read = run(model, [Row(p) for p in asked], Read(logits=False, hidden=tuple(layers)), progress=progress)
+    with progress.task("read states", 3 * len(items)) as advance:
+        advance(3 * len(skipped))
+        rows, wanted = [Row(p) for p in asked], Read(logits=False, hidden=tuple(layers))
+        read = run(model, rows, wanted, progress=Within(advance))
     kept = _finite(model, read.hidden, usable, layers)
     if len(kept) < len(usable):
         places = {item.id: place for place, item in enumerate(items, start=1)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import torch
@@ -16,6 +16,7 @@ from trimtab.items import Item, Label, items_fingerprint, judge
 from trimtab.items.admission import check_items
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 from trimtab.steering.states import States, collect_states
 
 ITEMS = "`items` of fit"
@@ -30,7 +31,7 @@ class TrainingSet:
         model: The model.
         given: All items, readable or not.
         layers: Layers whose states are collected, 0-based.
-        progress: Called with the number of prompts or items just finished.
+        progress: Told of prompts or items as they finish.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class TrainingSet:
         model: Model,
         items: Sequence[Item],
         layers: Sequence[int] | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: Progress = SILENT,
     ) -> None:
         wanted = range(model.n_layers) if layers is None else layers
         self.model = model

@@ -15,9 +15,10 @@ from trimtab.items.admission import admit_items
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import PAIR, Modality, others
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.asks import answer
-from trimtab.steering.method import Method, Progress, VectorMethod, default_layer
+from trimtab.steering.method import Method, VectorMethod, default_layer
 from trimtab.steering.states import instructed
 from trimtab.steering.training_set import TrainingSet
 
@@ -39,7 +40,7 @@ def tune(
     validation: Sequence[Item],
     layers: Sequence[int] | None = None,
     strengths: Sequence[float] = STRENGTHS,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     *,
     max_new_tokens: int = MAX_NEW_TOKENS,
 ) -> Artifact:
@@ -56,7 +57,7 @@ def tune(
         validation: Items to choose by; those that the model cannot take are left out and logged.
         layers: Candidate layers. Left out, the method's own, or else that at half the depth.
         strengths: Candidate strengths. Neither they nor the layers matter to a method that edits nothing.
-        progress: Called with the number of prompts, items or answers just finished.
+        progress: Told of prompts, items or answers as they finish.
         max_new_tokens: Longest answer in tokens.
 
     Returns:
@@ -98,7 +99,7 @@ def _candidates(
     train: Sequence[Item] | TrainingSet,
     layers: Sequence[int] | None,
     strengths: Sequence[float],
-    progress: Progress | None,
+    progress: Progress,
 ) -> list[_Candidate]:
     """Fit every variant at every layer, and take each at every strength."""
     if not isinstance(method, VectorMethod):

@@ -2,7 +2,6 @@
 
 from trimtab.studies.kit.choosing import choose_items
 from trimtab.studies.kit.counting import Work, costs, counted
-from trimtab.studies.kit.progress import Advance, Progress, Silent
 from trimtab.studies.kit.provenance import describe, git_commit, hardware, versions
 from trimtab.studies.kit.reading import read_provenance, read_summary
 from trimtab.studies.kit.records import ALL_TASKS, records
@@ -30,7 +29,6 @@ __all__ = [
     "PROTOCOLS",
     "SCHEMA_VERSION",
     "SWEPT",
-    "Advance",
     "Condition",
     "Control",
     "Evaluation",
@@ -38,10 +36,8 @@ __all__ = [
     "MethodSpec",
     "PairedDifference",
     "Plan",
-    "Progress",
     "Protocol",
     "RunFolder",
-    "Silent",
     "StepResult",
     "Work",
     "bootstrap_mean",

@@ -13,10 +13,11 @@ from trimtab.engine.local.exclusive import exclusive
 from trimtab.engine.local.finite import blame_edits, explained, keep_finite, require_finite
 from trimtab.engine.local.follow import engine_drives
 from trimtab.engine.local.hooks import EditSession
-from trimtab.engine.local.running import Progress, RowBatch, Rows, Tails, account, forward_tails, over_batches, prepare
+from trimtab.engine.local.running import RowBatch, Rows, Tails, account, forward_tails, over_batches, prepare
 from trimtab.engine.read import Cost
 from trimtab.engine.receipt import Receipt
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 
 MAX_NEW_TOKENS = 16
 
@@ -53,7 +54,7 @@ def generate(
     decoding: Decoding = GREEDY,
     reuse: bool = True,
     batch_size: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     keep_broken: bool = False,
 ) -> Answers:
     """Answer every row, greedily if not told otherwise.
@@ -65,7 +66,7 @@ def generate(
         decoding: How tokens are chosen; the checkpoint's own settings never count. Equal rows get different samples.
         reuse: False answers every row alone through the model's own ``generate``.
         batch_size: Rows of a batch; left out, as many as fit in memory.
-        progress: Called as rows finish.
+        progress: Told of rows as they finish.
         keep_broken: Go on where edits are so strong that a row's logits hold NaN or infinity: its answer is empty, and
             ``broken`` says why.
 
@@ -87,20 +88,19 @@ def generate(
     if not reuse:
         from trimtab.engine.local.reference import generate_plainly
 
-        with explained(model, work):
-            return generate_plainly(model, work, max_new_tokens, decoding, chances, progress, broken)
+        with explained(model, work), progress.task("answer rows", len(work)) as advance:
+            return generate_plainly(model, work, max_new_tokens, decoding, chances, advance, broken)
     answers, found = Answers(), {}
 
     def decode(batch: RowBatch) -> list[list[int]]:
         chooser = Chooser(decoding, [t.prompt for t in batch.tails], [chances[row] for row in batch.rows])
         return _decode(model, batch, max_new_tokens, chooser, broken)
 
-    with explained(model, work):
+    with explained(model, work), progress.task("answer rows", len(work)) as advance:
         for batch, tokens in over_batches(model, work, None, batch_size, decode):
             found.update(zip(batch.rows, tokens, strict=True))
             account(model, work, batch, answers.receipt, answers.cost)
-            if progress:
-                progress(len(batch.rows))
+            advance(len(batch.rows))
     answers.receipt.require_hits()
     answers.broken = blame_edits(model, work, broken or ())
     return finish(model, answers, [[] if r in answers.broken else found[r] for r in range(len(work))])

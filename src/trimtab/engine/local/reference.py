@@ -6,7 +6,7 @@ It shares neither caches nor batches nor positions with the fast path, which a c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,12 +24,13 @@ from trimtab.engine.read import Cost, Read, Readings, StopForward, assemble, rea
 from trimtab.engine.receipt import Receipt
 from trimtab.errors import NotFiniteError
 from trimtab.models import Model, weighted_patches
+from trimtab.progress import Advance
 
 if TYPE_CHECKING:
     from trimtab.engine.local.running import Work
 
 
-def run_plainly(model: Model, work: list[Work], read: Read, progress: Callable[[int], None] | None) -> Readings:
+def run_plainly(model: Model, work: list[Work], read: Read, advance: Advance) -> Readings:
     """Run each row alone through the model's own ``forward``."""
     readings, values = Readings(), []
     for number, row in enumerate(work):
@@ -50,8 +51,7 @@ def run_plainly(model: Model, work: list[Work], read: Read, progress: Callable[[
             require_finite(model, own[None], [number], what)
         values.append(picked)
         readings.cost.add(_full_cost(len(row.prompt), made.passes))
-        if progress:
-            progress(1)
+        advance(1)
     readings.receipt.require_hits()
     return assemble(model, readings, values, read)
 
@@ -62,7 +62,7 @@ def generate_plainly(
     max_new_tokens: int,
     decoding: Decoding,
     luck: Sequence[str],
-    progress: Callable[[int], None] | None,
+    advance: Advance,
     broken: set[int] | None = None,
 ) -> Answers:
     """Answer each row alone by the model's own ``generate``, which is told each token that the rule chooses.
@@ -85,8 +85,7 @@ def generate_plainly(
                 broken.add(number)
                 tokens.append([])
         answers.cost.add(_full_cost(len(row.prompt), made.passes))
-        if progress:
-            progress(1)
+        advance(1)
     answers.receipt.require_hits()
     answers.broken = blame_edits(model, work, broken or ())
     return finish(model, answers, tokens)

@@ -30,11 +30,9 @@ from trimtab.engine.read import Cost, Read, Readings, StopForward, assemble, rea
 from trimtab.engine.receipt import Receipt
 from trimtab.errors import UsageError
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 
 T = TypeVar("T")
-
-Progress = Callable[[int], None]
-"""Called with the number of rows just finished."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +56,7 @@ def run(
     *,
     reuse: bool = True,
     batch_size: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Readings:
     """Run rows and read logits or states; what the rows share is computed once.
 
@@ -69,7 +67,7 @@ def run(
         reuse: False runs every row alone through the model's own forward pass: the plain reference that the
             fast path is held equal to.
         batch_size: Rows of a batch; left out, as many as fit in memory.
-        progress: Called as rows finish.
+        progress: Told of rows as they finish.
 
     Returns:
         The readings, in the rows' order.
@@ -87,16 +85,15 @@ def run(
     if not reuse:
         from trimtab.engine.local.reference import run_plainly
 
-        with explained(model, work):
-            return run_plainly(model, work, read, progress)
+        with explained(model, work), progress.task("read rows", len(work)) as advance:
+            return run_plainly(model, work, read, advance)
     found: dict[int, dict[tuple[str, int], Tensor]] = {}
     readings = Readings()
-    with explained(model, work):
+    with explained(model, work), progress.task("read rows", len(work)) as advance:
         for batch, values in over_batches(model, work, read, batch_size, lambda b: _read_batch(model, b, read)):
             found.update(zip(batch.rows, values, strict=True))
             account(model, work, batch, readings.receipt, readings.cost)
-            if progress:
-                progress(len(batch.rows))
+            advance(len(batch.rows))
     readings.receipt.require_hits()
     return assemble(model, readings, [found[r] for r in range(len(work))], read)
 

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from trimtab.engine import Contrast, Cost, Encoded, Prompt, Row, generate, generate_contrasted, run
 from trimtab.engine.contrast import combine
-from trimtab.engine.local.running import Progress
 from trimtab.errors import UsageError
 from trimtab.interference.diagnosis.config import DiagnosisConfig, Scoring
 from trimtab.interference.diagnosis.distances import js, kl, total_variation
@@ -27,6 +26,7 @@ from trimtab.interference.views import CLEAN, Pictures, View
 from trimtab.items import Item, Skipped
 from trimtab.items.admission import admit_each, check_items, say_left_out
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -59,7 +59,7 @@ def diagnose(
     config: DiagnosisConfig | None = None,
     *,
     donors: Donors | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Diagnosis:
     """Ask every item clean and under each condition that fits it.
 
@@ -69,7 +69,7 @@ def diagnose(
             ``trimtab.engine.admit``), are skipped and counted.
         config: What to try.
         donors: Items to borrow pictures and texts from; left out, the items themselves.
-        progress: Called with the number of items just finished.
+        progress: Told of items as they finish.
 
     Returns:
         The answers, compared with the same item's clean ones.
@@ -81,15 +81,14 @@ def diagnose(
     donors = donors or Donors(items, config.seed)
     rows: list[dict[str, Any]] = []
     cost, skipped = Cost(), []
-    for start in range(0, len(items), CHUNK):
-        chunk = items[start : start + CHUNK]
-        asked = _prepared(model, chunk, start, config, donors, skipped)
-        for scoring in config.scoring if asked else ():
-            rows += _compared(
-                [_judged(model, a, r, scoring) for a, r in _answered(model, asked, scoring, config, cost)]
-            )
-        if progress:
-            progress(len(chunk))
+    with progress.task("diagnose", len(items)) as advance:
+        for start in range(0, len(items), CHUNK):
+            chunk = items[start : start + CHUNK]
+            asked = _prepared(model, chunk, start, config, donors, skipped)
+            for scoring in config.scoring if asked else ():
+                answered = _answered(model, asked, scoring, config, cost)
+                rows += _compared([_judged(model, a, r, scoring) for a, r in answered])
+            advance(len(chunk))
     if not rows:
         reason = skipped[0].reason if skipped else "there is none"
         raise UsageError(f"`items` of diagnose must hold at least one that can be asked; {reason}")

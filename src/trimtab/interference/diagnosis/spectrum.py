@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from trimtab.engine.local.running import Progress
 from trimtab.interference.diagnosis.config import DiagnosisConfig
 from trimtab.interference.diagnosis.diagnosis import Diagnosis, diagnose
 from trimtab.items import Item
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 
 SPECTRUM = ("shuffled_image", "shuffled_text", "shuffled_image+shuffled_text")
 """Only the text helps; only the image helps; only the options do."""
@@ -20,7 +20,7 @@ def spectrum(
     items: Iterable[Item],
     config: DiagnosisConfig | None = None,
     *,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Diagnosis:
     """Ask items that need both modalities with the picture, the question, or both of another item.
 
@@ -31,7 +31,7 @@ def spectrum(
         model: The model.
         items: Items with options, whose clean view shows a picture.
         config: Scoring, ways and seed; its conditions are replaced by the spectrum's.
-        progress: Called with the number of items just finished.
+        progress: Told of items as they finish.
 
     Raises:
         UsageError: No item can be asked, or too many have the same content to be shuffled.

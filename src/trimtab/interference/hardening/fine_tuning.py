@@ -32,6 +32,7 @@ from trimtab.items.admission import admit_items, check_items
 from trimtab.locks import LOCK, FolderLock
 from trimtab.made_with import source_digest
 from trimtab.models import Model
+from trimtab.progress import SILENT, Advance, Progress
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def harden(
     config: HardenConfig | None = None,
     *,
     validation: Iterable[Item] = (),
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = SILENT,
 ) -> Hardened:
     """Fine-tune a model on views of items that differ in what does not matter, and save the result.
 
@@ -76,7 +77,7 @@ def harden(
         config: The run; left out, the defaults, with those of the usual perturbations that fit some item.
         validation: Items to evaluate on; the best checkpoint by the mean over families of the worst case is kept.
             Without them the last step is.
-        progress: Called with the number of steps just finished.
+        progress: Told of steps as they finish.
 
     Returns:
         The result.
@@ -102,7 +103,8 @@ def harden(
         record = _started(out, _identity(model, schedule.items, held_out, config))
         if not record["finished"]:
             record["counts"] = asdict(counts)
-            record = _run(model, out, config, schedule, record, held_out, progress)
+            with progress.task(f"harden {model.name}", config.steps) as advance:
+                record = _run(model, out, config, schedule, record, held_out, advance)
     return Hardened(out, record)
 
 
@@ -113,7 +115,7 @@ def _run(
     schedule: Schedule,
     record: dict[str, Any],
     held_out: list[Item],
-    progress: Callable[[int], None] | None,
+    advance: Advance,
 ) -> dict[str, Any]:
     """Train, save and evaluate, from wherever the run was; return its record, finished."""
     chosen, donors = _balanced(held_out, config.evaluation_items), Donors(held_out, config.seed)
@@ -128,7 +130,7 @@ def _run(
     letters = written_letters(model, probes, max(len(item.choices) for item in schedule.items))
     with trainable(model, config) as weights:
         rates = (lambda: measure().rates) if chosen else None
-        trainer = _trained(model, config, out, schedule, letters, rates, progress)
+        trainer = _trained(model, config, out, schedule, letters, rates, advance)
         skipped, log = schedule.skipped | trainer.skipped, trainer.state.log_history
         record |= {
             "steps": trainer.state.global_step,
@@ -177,19 +179,19 @@ def _trained(
     schedule: Schedule,
     letters: list[int],
     evaluation: Callable[[], dict[str, float]] | None,
-    progress: Callable[[int], None] | None,
+    advance: Advance,
 ) -> Any:
     """Train from the last checkpoint, or from the start."""
     from trimtab.interference.hardening.trainer import HardenTrainer, drop_torn, last_checkpoint, settle
 
     folder = out / CHECKPOINTS
-    trainer = HardenTrainer(Objective(model, config, letters), schedule, config, folder, evaluation, progress)
+    trainer = HardenTrainer(Objective(model, config, letters), schedule, config, folder, evaluation, advance)
     last = last_checkpoint(folder)
     drop_torn(folder, last)
     if last is not None:
         settle(last, folder)
-    if last is not None and progress is not None:
-        progress(int(last.name.rpartition("-")[2]))
+    if last is not None:
+        advance(int(last.name.rpartition("-")[2]))
     trainer.train(resume_from_checkpoint=None if last is None else str(last))
     return trainer
 

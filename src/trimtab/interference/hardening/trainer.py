@@ -21,6 +21,7 @@ from trimtab.interference.hardening.config import HardenConfig
 from trimtab.interference.hardening.files import OUT, read_json, write_json
 from trimtab.interference.hardening.objective import Objective
 from trimtab.interference.hardening.schedule import Group, Schedule, as_batch
+from trimtab.progress import Advance
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class HardenTrainer(Trainer):
         config: HardenConfig,
         folder: Path,
         evaluation: Callable[[], dict[str, float]] | None,
-        progress: Callable[[int], None] | None = None,
+        advance: Advance,
     ) -> None:
         """Prepare a run.
 
@@ -53,7 +54,7 @@ class HardenTrainer(Trainer):
             folder: Where checkpoints go; a killed run goes on from the last of them.
             evaluation: Measures the model; ``worst`` of its result picks the best checkpoint. None evaluates nothing
                 and keeps the last step.
-            progress: Called with the number of steps just finished.
+            advance: Called with the number of steps just finished.
         """
         stop_early = evaluation is not None and config.patience > 0
         super().__init__(
@@ -70,7 +71,7 @@ class HardenTrainer(Trainer):
         self.micro_batch = config.micro_batch or config.batch
         self.folder = folder
         self.skipped: dict[str, str] = read_json(folder / SKIPPED) or {}
-        self.progress = progress
+        self.advance = advance
         self.steps_done = 0
         self.seconds = 0.0
         self._parts: dict[str, float] = {}
@@ -125,8 +126,7 @@ class HardenTrainer(Trainer):
         self._steps += 1
         self.steps_done += 1
         self.seconds += time.perf_counter() - started
-        if self.progress:
-            self.progress(1)
+        self.advance(1)
         return total
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:

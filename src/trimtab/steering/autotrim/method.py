@@ -13,12 +13,13 @@ from trimtab.engine import POSITIONS, Positions, Predictor, check_layer
 from trimtab.errors import UsageError
 from trimtab.items import Item, remembered
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 from trimtab.steering.amps import AMPS
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.autotrim.chooser import AutotrimChooser
 from trimtab.steering.l2s import L2S, NetworkConfig
 from trimtab.steering.mean import MeanDifference
-from trimtab.steering.method import Method, Progress, default_layer, register
+from trimtab.steering.method import Method, default_layer, register
 from trimtab.steering.training_set import TrainingSet
 
 Base = Literal["own", "l2s", "amps", "mean"]
@@ -72,7 +73,7 @@ class Autotrim(Method):
         if not 0 <= self.sure <= 1:
             raise UsageError(f"`sure` of Autotrim must be in 0..1; got {self.sure}; the default is 0.7.")
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
         """Learn a vector's predictor at every candidate layer, or nothing for ``base="own"``; see ``Method.fit``."""
         spread = dict.fromkeys((default_layer(model), 3 * model.n_layers // 4, model.n_layers - 1))
         if self.base != "own" and isinstance(items, TrainingSet):

@@ -11,9 +11,10 @@ from trimtab.errors import UsageError
 from trimtab.items import Item
 from trimtab.modalities import Modality
 from trimtab.models import COUNTERFACTUALS, Counterfactual, Model
+from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.contrasting import FORMS, HALVES, STEPS, CausalRule, ContrastRule, Form, Halves, Rule
-from trimtab.steering.method import Method, Progress, register
+from trimtab.steering.method import Method, register
 from trimtab.steering.training_set import TrainingSet
 
 
@@ -43,7 +44,7 @@ class ContrastiveMethod(Method):
     def rule(self, model: Model) -> Rule:
         """Return the contrast."""
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
         """Learn nothing; the items are not looked at."""
         return Artifact(
             self.name, self.target, model.name, model.fingerprint, contrast=self.rule(model), options=self.options()

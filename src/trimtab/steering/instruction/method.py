@@ -11,8 +11,9 @@ from trimtab.errors import UsageError
 from trimtab.items import Item
 from trimtab.items.prompts import INSTRUCTIONS
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import PLACEMENTS, Artifact
-from trimtab.steering.method import Method, Progress, register
+from trimtab.steering.method import Method, register
 from trimtab.steering.training_set import TrainingSet
 
 
@@ -41,7 +42,7 @@ class Instruction(Method):
                 f"`placement` of Instruction must be one of {', '.join(PLACEMENTS)}; got {self.placement!r}."
             )
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
         """Learn nothing; the items are not looked at."""
         return Artifact(
             self.name,

@@ -8,8 +8,9 @@ from typing import ClassVar
 
 from trimtab.items import Item
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
-from trimtab.steering.method import Method, Progress, register
+from trimtab.steering.method import Method, register
 from trimtab.steering.training_set import TrainingSet
 
 
@@ -22,6 +23,6 @@ class NoSteering(Method):
     title: ClassVar[str] = "none"
     colour: ClassVar[str] = "#767676"
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
         """Learn nothing; the items are not looked at."""
         return Artifact(self.name, self.target, model.name, model.fingerprint, strength=0.0)

@@ -9,9 +9,10 @@ from typing import ClassVar
 from trimtab.errors import UsageError
 from trimtab.items import Item
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.contrasting import BoostRule
-from trimtab.steering.method import Method, Progress, register
+from trimtab.steering.method import Method, register
 from trimtab.steering.training_set import TrainingSet
 
 
@@ -47,7 +48,7 @@ class PAI(Method):
                 f"got {self.guidance}, {self.first_share} and {self.plausibility}; the paper's are 1.1, 0.0625 and 0.1."
             )
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
         """Learn nothing; the items are not looked at."""
         first = int(self.first_share * model.n_layers)
         rule = BoostRule(self.target, first, model.n_layers, self.guidance, self.plausibility)

@@ -12,8 +12,9 @@ from trimtab.items import Item
 from trimtab.items.prompts import INSTRUCTIONS
 from trimtab.modalities import PAIR, others
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
-from trimtab.steering.method import Method, Progress, register
+from trimtab.steering.method import Method, register
 from trimtab.steering.training_set import TrainingSet
 
 THINK = (
@@ -35,7 +36,7 @@ class ChainOfThought(Method):
     title: ClassVar[str] = "chain of thought"
     changes_prompt: ClassVar[bool] = True
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
         """Learn nothing; the items are not looked at."""
         return Artifact(
             self.name,
@@ -71,7 +72,7 @@ class FewShot(Method):
         if self.shots < 1:
             raise UsageError(f"`shots` of FewShot must be at least 1; got {self.shots}; give 2.")
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
         """Take the first item of each task, then the second, until there are enough."""
         train = items.given if isinstance(items, TrainingSet) else items
         if len(train) < self.shots:
@@ -112,6 +113,6 @@ class DropModality(Method):
     colour: ClassVar[str] = "#000000"
     changes_prompt: ClassVar[bool] = True
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
         """Learn nothing; the items are not looked at."""
         return Artifact(self.name, self.target, model.name, model.fingerprint, without=others(self.target, PAIR)[0])

@@ -14,9 +14,10 @@ from trimtab.items import Item
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import Modality
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import Chooser, register_chooser
-from trimtab.steering.method import Method, Progress, register
+from trimtab.steering.method import Method, register
 from trimtab.steering.training_set import TrainingSet
 
 FIRST_LAYER = 2
@@ -121,7 +122,7 @@ class VAR(Method):
                 f"{self.threshold}, {self.least} and {self.most_sink}; the paper's are 20, 0.2 and 0.5."
             )
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress | None = None) -> Artifact:
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
         """Learn nothing; the first items only show whether the model has sinks at all.
 
         Raises:

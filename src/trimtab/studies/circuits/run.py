@@ -34,6 +34,7 @@ from trimtab.items.admission import check_items
 from trimtab.items.prompts import INSTRUCTIONS
 from trimtab.modalities import PAIR
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 from trimtab.studies.circuits.claims import answer_claims
 from trimtab.studies.circuits.plan import CircuitsPlan
 from trimtab.studies.circuits.steps import CircuitSteps
@@ -49,7 +50,6 @@ from trimtab.studies.circuits.summary import (
     recovery,
 )
 from trimtab.studies.kit.choosing import choose_items
-from trimtab.studies.kit.progress import Progress, Silent
 from trimtab.studies.kit.provenance import computed_in, describe, git_commit, hardware, versions
 from trimtab.studies.kit.reading import read_summary
 from trimtab.studies.kit.records import grouped, records
@@ -68,7 +68,7 @@ def run_circuits(
     model: Model,
     items: Sequence[Item],
     *,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Path:
     """Explain a model, or go on with a study that was killed.
 
@@ -81,7 +81,7 @@ def run_circuits(
         out: The run folder, new or of the same study.
         model: The model.
         items: Conflict items; they are split by picture.
-        progress: Listens to what is being done.
+        progress: Told of what is being done.
 
     Returns:
         The run folder, with ``summary.json``, ``provenance.json`` and the chosen heads as artifacts.
@@ -92,7 +92,7 @@ def run_circuits(
     """
     _check_model(plan, model)
     with batches_of(model, plan.batch_size):
-        return _run(plan, out, model, items, progress or Silent())
+        return _run(plan, out, model, items, progress)
 
 
 def _run(plan: CircuitsPlan, out: str | Path, model: Model, items: Sequence[Item], progress: Progress) -> Path:

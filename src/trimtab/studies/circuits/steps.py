@@ -33,9 +33,9 @@ from trimtab.items import Item, Items
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import PAIR
 from trimtab.models import Model
+from trimtab.progress import Advance, Progress, Within
 from trimtab.studies.circuits.plan import SCORES, CircuitsPlan
 from trimtab.studies.kit.admission import left_out, without
-from trimtab.studies.kit.progress import Progress
 from trimtab.studies.kit.records import Record, records
 from trimtab.studies.kit.run_folder import RunFolder, StepResult
 
@@ -56,7 +56,7 @@ class CircuitSteps:
         model: The model.
         items: Items of the ``score``, ``validation`` and ``test`` parts.
         valid: Valid answers of each task.
-        progress: Listens to what is being done.
+        progress: Told of what is being done.
     """
 
     plan: CircuitsPlan
@@ -144,9 +144,9 @@ class CircuitSteps:
             if not any(edge.ends(case, self.plan.seed) for case in cases):
                 continue  # a template may end at once, or be too short for a control
 
-            def compute(advance: Callable[[int], None], edge: Any = edge) -> StepResult:
+            def compute(advance: Advance, edge: Any = edge) -> StepResult:
                 found = knockout(
-                    self.model, cases, [edge], size=self.plan.window, seed=self.plan.seed, progress=advance
+                    self.model, cases, [edge], size=self.plan.window, seed=self.plan.seed, progress=Within(advance)
                 )
                 return StepResult(found, {"cases": len(cases)})
 
@@ -157,8 +157,10 @@ class CircuitSteps:
     def lens(self) -> DataFrame:
         """Read both answers off every layer, with and without the final norm."""
 
-        def compute(advance: Callable[[int], None]) -> StepResult:
-            tables = [lens(self.model, self.cases, norm, advance).assign(norm=norm) for norm in ("final", "none")]
+        def compute(advance: Advance) -> StepResult:
+            tables = [
+                lens(self.model, self.cases, norm, Within(advance)).assign(norm=norm) for norm in ("final", "none")
+            ]
             return StepResult(_joined(tables), {})
 
         return self._step("lens", 2 * len(self.cases), compute)
@@ -166,10 +168,10 @@ class CircuitSteps:
     def layers(self) -> DataFrame:
         """Split the margin into what each layer's attention and MLP add."""
 
-        def compute(advance: Callable[[int], None]) -> StepResult:
+        def compute(advance: Advance) -> StepResult:
             from pandas import DataFrame
 
-            parts = decompose(self.model, self.cases, progress=advance)
+            parts = decompose(self.model, self.cases, progress=Within(advance))
             table = [
                 {
                     "id": case.item.id,
@@ -199,10 +201,10 @@ class CircuitSteps:
     def _scores(self, score: Any, cases: Sequence[Any], at: Any) -> HeadScores:
         heads = self.model.n_layers * self.model.n_heads
 
-        def compute(advance: Callable[[int], None]) -> StepResult:
+        def compute(advance: Advance) -> StepResult:
             from pandas import DataFrame
 
-            found = head_scores(self.model, cases, score, at=at, progress=advance)
+            found = head_scores(self.model, cases, score, at=at, progress=Within(advance))
             columns = {f"head-{place}": found.values.flatten(1)[:, place].tolist() for place in range(heads)}
             return StepResult(DataFrame({"id": list(found.ids), "target": list(found.targets), **columns}), {})
 
@@ -218,7 +220,7 @@ class CircuitSteps:
         for number, start in enumerate(range(0, len(items), self.plan.chunk)):
             chunk = items[start : start + self.plan.chunk]
 
-            def compute(advance: Callable[[int], None], chunk: Sequence[Item] = chunk) -> StepResult:
+            def compute(advance: Advance, chunk: Sequence[Item] = chunk) -> StepResult:
                 found = try_conditions(
                     self.model,
                     chunk,
@@ -227,7 +229,7 @@ class CircuitSteps:
                     valid=self.valid,
                     measures=measures,
                     max_new_tokens=self.plan.longest_answer,
-                    progress=advance,
+                    progress=Within(advance),
                 )
                 return StepResult(found, {})
 
@@ -238,8 +240,8 @@ class CircuitSteps:
     def language(self, conditions: Sequence[Condition]) -> DataFrame:
         """Measure the perplexity of the test contexts."""
 
-        def compute(advance: Callable[[int], None]) -> StepResult:
-            return StepResult(perplexity(self.model, self.items["test"], conditions, advance), {})
+        def compute(advance: Advance) -> StepResult:
+            return StepResult(perplexity(self.model, self.items["test"], conditions, Within(advance)), {})
 
         return self._step("perplexity", len(self.items["test"]) * len(conditions), compute)
 
@@ -248,7 +250,7 @@ class CircuitSteps:
         options.setdefault("instruction", None)
         return HeadSet.of(self.model, "image", heads, strength=strength, scope=self.plan.scope, **options)
 
-    def _step(self, name: str, total: int, compute: Callable[[Callable[[int], None]], StepResult]) -> DataFrame:
+    def _step(self, name: str, total: int, compute: Callable[[Advance], StepResult]) -> DataFrame:
         def from_fresh() -> StepResult:
             # What earlier steps left in memory must not show in the last bit of a later one.
             self.model.forget_images()

@@ -15,10 +15,10 @@ from trimtab.interference.diagnosis import IRRELEVANT
 from trimtab.interference.hardening import VARIANTS, StepCost
 from trimtab.items import Item, items_fingerprint
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress, Within
 from trimtab.studies.interference.run import SCHEMA_VERSION
 from trimtab.studies.interference.variants import VANILLA, accuracy_table
 from trimtab.studies.kit.choosing import choose_items
-from trimtab.studies.kit.progress import Progress, Silent
 from trimtab.studies.kit.provenance import computed_in, describe, git_commit, hardware, versions
 from trimtab.studies.kit.reading import read_summary
 from trimtab.studies.kit.records import records
@@ -93,7 +93,7 @@ def run_ablation(
     *,
     load: Callable[[str | Path], Model] | None = None,
     read: Callable[[str], Sequence[Item]] | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Path:
     """Harden and test every variant; a finished run is not repeated and a killed one goes on.
 
@@ -102,7 +102,7 @@ def run_ablation(
         out: Run folder; the hardened models are kept in ``models/``.
         load: Loads a model; left out, ``trimtab.load``.
         read: Reads items; left out, ``trimtab.read_items``.
-        progress: Listens.
+        progress: Told of what is being done.
 
     Returns:
         The folder, with ``summary.json`` and ``provenance.json``.
@@ -114,7 +114,7 @@ def run_ablation(
     from trimtab.items import read_items
     from trimtab.models import load as load_model
 
-    load, read, progress = load or load_model, read or read_items, progress or Silent()
+    load, read = load or load_model, read or read_items
     model = load(plan.model)
     bench = _Bench(plan, out, model, read)
     with bench.folder as folder:
@@ -122,7 +122,7 @@ def run_ablation(
         for name, seed, config in plan.runs():
             label = f"{name}-{seed}"
             with progress.task(label, config.steps) as advance:
-                done = harden(model, bench.train, folder.path / "models" / label, config, progress=advance)
+                done = harden(model, bench.train, folder.path / "models" / label, config, progress=Within(advance))
                 folder.step(f"{label}/cost", lambda c=config, d=done: _cost(c, d.record))
                 hardened = load(done.folder) if not bench.tested(label) else model
                 bench.test(label, hardened, ("plain",))

@@ -14,9 +14,9 @@ from trimtab.interference import DiagnosisConfig, diagnose, spectrum
 from trimtab.interference.diagnosis import Diagnosis
 from trimtab.items import Item, items_fingerprint
 from trimtab.models import Model
+from trimtab.progress import SILENT, Advance, Progress, Within
 from trimtab.studies.interference.effects import effects, worst_cases
 from trimtab.studies.kit.loading import check_loading, loading_identity
-from trimtab.studies.kit.progress import Progress, Silent
 from trimtab.studies.kit.provenance import computed_in, describe, git_commit, hardware, versions
 from trimtab.studies.kit.reading import read_summary
 from trimtab.studies.kit.records import records
@@ -55,7 +55,7 @@ class InterferencePlan:
 
 
 def run_interference(
-    plan: InterferencePlan, out: str | Path, model: Model, items: Sequence[Item], progress: Progress | None = None
+    plan: InterferencePlan, out: str | Path, model: Model, items: Sequence[Item], progress: Progress = SILENT
 ) -> Path:
     """Diagnose a model and write the run folder; a finished step is not computed again.
 
@@ -64,7 +64,7 @@ def run_interference(
         out: The folder.
         model: The model.
         items: Items that say what is relevant and have options.
-        progress: Listens.
+        progress: Told of what is being done.
 
     Returns:
         The folder, with ``items.parquet``, ``summary.json`` and ``provenance.json``.
@@ -73,7 +73,6 @@ def run_interference(
         UsageError: No item can be asked.
         RunFolderError: The folder belongs to another configuration, or cannot be written to.
     """
-    progress = progress or Silent()
     identity = {
         "schema_version": SCHEMA_VERSION,
         "fingerprint": model.fingerprint,
@@ -93,7 +92,9 @@ def _steps(
     plan: InterferencePlan, folder: RunFolder, model: Model, items: Sequence[Item], progress: Progress
 ) -> tuple[StepResult, StepResult | None]:
     with progress.task("diagnose", len(items)) as advance:
-        asked = folder.step("diagnosis", lambda: _result(diagnose(model, items, plan.diagnosis, progress=advance)))
+        asked = folder.step(
+            "diagnosis", lambda: _result(diagnose(model, items, plan.diagnosis, progress=Within(advance)))
+        )
     if not plan.spectrum:
         return asked, None
     seen = [item for item in items if item.relevant in ("image", "both")]
@@ -122,12 +123,12 @@ def _result(found: Diagnosis, **notes: Any) -> StepResult:
     return StepResult(found.answers, {"skipped": skipped, "cost": asdict(found.cost), **notes})
 
 
-def _spectrum(model: Model, items: Sequence[Item], config: DiagnosisConfig, advance: Any) -> StepResult:
+def _spectrum(model: Model, items: Sequence[Item], config: DiagnosisConfig, advance: Advance) -> StepResult:
     """Run the spectrum test; data that cannot be shuffled is a finding, not a failure."""
     from pandas import DataFrame
 
     try:
-        found = spectrum(model, items, config, progress=advance)
+        found = spectrum(model, items, config, progress=Within(advance))
     except UsageError as error:
         return StepResult(DataFrame(), {"skipped": [], "note": str(error)})
     if not found.skipped:

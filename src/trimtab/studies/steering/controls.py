@@ -13,6 +13,7 @@ from trimtab.items import Item, judge
 from trimtab.items.admission import admit_items
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 from trimtab.steering import Artifact, Ask, answer, first_scores
 from trimtab.steering.chooser import answer_divergence
 from trimtab.studies.kit.records import Record, grouped
@@ -22,7 +23,6 @@ from trimtab.studies.steering.evaluation import Asks, Condition, as_asked, condi
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from trimtab.studies.kit.progress import Advance
 
 Kind = Literal["image_only", "text_only", "both"]
 
@@ -63,7 +63,7 @@ def evaluate_controls(
     *,
     strengths: Sequence[float] | None = None,
     max_new_tokens: int = MAX_NEW_TOKENS,
-    progress: Advance | None = None,
+    progress: Progress = SILENT,
 ) -> DataFrame:
     """Ask every control under every method and strength, openly.
 

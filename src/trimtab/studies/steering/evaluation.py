@@ -14,16 +14,14 @@ from trimtab.fields import check_value
 from trimtab.items import Item, Judgement, Skipped, valid_answers
 from trimtab.items.admission import admit_items
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress, Within, rescaled
 from trimtab.steering import Ask, answer
-from trimtab.studies.kit.progress import rescaled
 from trimtab.studies.steering.artifacts import AnyArtifact
 from trimtab.studies.steering.metrics import rates
 from trimtab.studies.steering.protocols import Protocol, protocol_named
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-    from trimtab.studies.kit.progress import Advance
 
 
 logger = logging.getLogger(__name__)
@@ -70,7 +68,7 @@ def evaluate(
     protocol: str = "open",
     valid: dict[str, frozenset[str]] | None = None,
     max_new_tokens: int = MAX_NEW_TOKENS,
-    progress: Advance | None = None,
+    progress: Progress = SILENT,
 ) -> Evaluation:
     """Ask every item under every method, all as rows of one run, and judge the answers.
 
@@ -85,7 +83,7 @@ def evaluate(
         valid: Valid answers of each task, by which a collapsed answer is told from a wrong one; left out, all
             answers that the items give to either modality.
         max_new_tokens: Longest answer in tokens.
-        progress: Called with the number of answers just finished, of as many as there are items and conditions.
+        progress: Told of answers as they finish, of as many as there are items and conditions.
 
     Returns:
         The judged answers, with rates, receipt and cost.
@@ -108,9 +106,10 @@ def evaluate(
     for way in ways:
         own = iter([asks.place(ask) for ask in way.artifact.asks(model, prompts, way.strength)])
         places.append([[next(own) for _ in item_prompts] for _, item_prompts in asked])
-    if progress is not None:
-        progress = rescaled(progress, len(asks.asks), len(asked) * len(ways))
-    answers = answer(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress, keep_broken=True)
+    units = len(asked) * len(ways)
+    with progress.task("evaluate", units) as advance:
+        inside = Within(rescaled(advance, len(asks.asks), units))
+        answers = answer(model, asks.asks, max_new_tokens=max_new_tokens, progress=inside, keep_broken=True)
     table = [
         _judged(model, how, way, item, answers, item_places, valid)
         for way, way_places in zip(ways, places, strict=True)

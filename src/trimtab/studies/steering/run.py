@@ -14,10 +14,10 @@ from trimtab.file_names import check_names
 from trimtab.items import Items, read_items, valid_answers
 from trimtab.items.readers.pocket import POCKET, POCKET_INTERFERENCE
 from trimtab.models import Model, load
+from trimtab.progress import SILENT, Progress
 from trimtab.steering import METHODS, Instruction
 from trimtab.studies.kit.choosing import choose_items
 from trimtab.studies.kit.pictures import with_kept_images
-from trimtab.studies.kit.progress import Progress, Silent
 from trimtab.studies.kit.provenance import computed_in, describe, git_commit, hardware, versions
 from trimtab.studies.kit.run_folder import CONTROLS, ITEMS, PROVENANCE, SUMMARY, RunFolder, StepResult
 from trimtab.studies.steering.plan import SWEPT, Plan
@@ -34,7 +34,7 @@ def run_study(
     *,
     load: Callable[..., Model] = load,
     read: Callable[[str], Items] | None = None,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Path:
     """Run a study, or go on with one that was killed.
 
@@ -47,7 +47,7 @@ def run_study(
         out: The run folder, new or of the same study.
         load: Loads a model by name, with the plan's ``load`` as keyword arguments.
         read: Reads a split, such as ``pocket-mc2:test``; left out, ``trimtab.read_items``.
-        progress: Listens to what is being done.
+        progress: Told of what is being done.
 
     Returns:
         The run folder.
@@ -57,7 +57,6 @@ def run_study(
         DataError: Items cannot be read.
         UnsupportedModelError: A model cannot be loaded.
     """
-    progress = progress or Silent()
     items = _read(plan, read or partial(read_items, images=plan.images or None), progress)
     models = {}
     with progress.task("load models", len(plan.models)) as advance:

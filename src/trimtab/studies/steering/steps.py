@@ -18,10 +18,10 @@ from trimtab.items import Item, Items, items_fingerprint
 from trimtab.items.prompts import INSTRUCTIONS
 from trimtab.modalities import Modality
 from trimtab.models import Model
+from trimtab.progress import Progress
 from trimtab.steering import Artifact, TrainingSet, load_artifact
 from trimtab.studies.kit.admission import left_out, without
 from trimtab.studies.kit.counting import costs
-from trimtab.studies.kit.progress import Progress
 from trimtab.studies.kit.records import Record, records
 from trimtab.studies.kit.run_folder import RunFolder, StepResult
 from trimtab.studies.steering.controls import Control, evaluate_controls, joint_controls, unimodal_controls
