@@ -1,0 +1,108 @@
+"""Real out-of-memory errors: pictures are given up, batches halved, and no answer is lost or changed."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+
+import trimtab as tt
+from trimtab.errors import NotEnoughMemoryError
+from trimtab.testing import picture, tiny_model
+
+MB = 2**20
+
+
+@contextmanager
+def only(free: int) -> Iterator[None]:
+    """Leave the model so many bytes of the device, by taking all others with plain allocations."""
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    kept = [torch.empty(max(0, torch.cuda.mem_get_info()[0] - free), dtype=torch.uint8, device="cuda")]
+    try:
+        yield
+    finally:
+        kept.clear()
+        torch.cuda.empty_cache()
+
+
+@pytest.fixture
+def model() -> tt.Model:
+    """A model whose rows take megabytes each: long prompts, eager attention over all of their tokens."""
+    made = tiny_model("qwen2_5_vl", check=False)
+    made.hf.to("cuda")
+    made.forget_parts()
+    return made
+
+
+def prompts(words: int = 300, n: int = 48) -> list[tt.Prompt]:
+    """Prompts that share nothing, so each is a row of its own length."""
+    context = "two cats play with a ball in the garden "
+    return [tt.Prompt("What is it?", (picture(i, (112, 112)),), f"{i} " + context * (words // 9)) for i in range(n)]
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_nothing_is_lost(model: tt.Model, caplog: pytest.LogCaptureFixture):
+    asked = prompts()
+    with model.attention("eager"):
+        expected = tt.run(model, asked, batch_size=4)
+        answers = tt.generate(model, asked, max_new_tokens=3, batch_size=4).tokens
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        with caplog.at_level(logging.WARNING), only(192 * MB):
+            found = tt.run(model, asked, batch_size=48)
+            assert "Out of memory at" in caplog.text
+            assert 1 <= (model.batch_size or 48) < 48
+            model.batch_size = None
+            again = tt.generate(model, asked, max_new_tokens=3, batch_size=48).tokens
+    scale = float(expected.logits.abs().max())
+    assert (found.logits - expected.logits).abs().max() < 1e-4 * scale
+    assert again == answers
+    assert found.cost.rows == len(asked)
+
+
+def test_pictures_are_given_up_before_a_batch_is_halved(model: tt.Model, monkeypatch: pytest.MonkeyPatch):
+    asked = prompts(n=8)
+    expected = tt.run(model, asked).logits
+    assert model.remembered_bytes > 0
+    seen: list[int] = []
+    give_up = model.give_up_images
+
+    def spy() -> int:
+        seen.append(give_up())
+        return seen[-1]
+
+    monkeypatch.setattr(model, "give_up_images", spy)
+    taken: list[torch.Tensor] = []
+    decode = model.decode
+
+    def once(*args, **kwargs) -> torch.Tensor:
+        """Ask for more than the device has, as another process might have taken it, the first time alone."""
+        if not taken:
+            taken.append(torch.empty(1))
+            torch.empty(2 * torch.cuda.mem_get_info()[1], dtype=torch.uint8, device="cuda")
+        return decode(*args, **kwargs)
+
+    monkeypatch.setattr(model, "decode", once)
+    assert (tt.run(model, asked).logits - expected).abs().max() < 1e-4 * expected.abs().max()
+    assert seen
+    assert seen[0] > 0
+    assert model.batch_size is None
+
+
+def test_a_row_that_does_not_fit_by_itself_is_named(model: tt.Model):
+    long = prompts(words=2000, n=1)
+    with (
+        model.attention("eager"),
+        only(24 * MB),
+        pytest.raises(NotEnoughMemoryError, match=r"a row of \d+ tokens.* GB free on cuda"),
+    ):
+        tt.run(model, long)
+    with model.attention("eager"):
+        assert tt.run(model, long).logits.isfinite().all()
+
+
+def test_the_first_guess_fills_the_device_without_an_error(model: tt.Model, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.WARNING), model.attention("eager"), only(2048 * MB):
+        tt.run(model, prompts())
+    assert "Out of memory" not in caplog.text
