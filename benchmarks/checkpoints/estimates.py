@@ -69,7 +69,7 @@ def measure(name: str, setting: Setting, folder: Path, jobs: list[str] | None) -
         if jobs and job.name not in jobs:
             continue
         expected = job.memory(trial)
-        model.forget_images()
+        model.forget_media()
         give_back()
         with Peak(model.device) as peak:
             job.run(trial)

@@ -99,7 +99,7 @@ PEERS: dict[str, tuple[str, dict[str, Callable[[Model], Silence]]]] = {
 def sweep(silence: Silence, model: Model, copies: int, case: Case) -> Tensor:
     """Sweep a case by a peer, in batches of heads of the same layer."""
     prompt, heads = case.prompt, every_head(model)
-    inputs = model.family.native_inputs(model.hf, prompt.ids, list(prompt.pixels))
+    inputs = model.family.native_inputs(model.hf, prompt.ids, prompt.media)
     batch = {name: torch.cat([value] * copies) for name, value in inputs.items()}
     batch |= {"use_cache": False, "logits_to_keep": 1}
     starts = range(0, len(heads), copies)

@@ -30,7 +30,7 @@ from trimtab.contribution.spans import segment
 from trimtab.engine import Encoded, Piece, encode, prefill
 from trimtab.items import Item
 from trimtab.modalities import PAIR
-from trimtab.models.loading import from_parts
+from trimtab.models import from_parts
 from trimtab.testing import picture
 
 SAMPLED = MCS.paper()

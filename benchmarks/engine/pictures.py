@@ -89,14 +89,14 @@ def measure(folder: Path, number: int, answered: int, batch_size: int | None, si
     model = tt.load(folder / "model", check=False)
     model.batch_size = batch_size
     tt.run(model, tt.Prompt("What is it?", paths[0], "A dog."))
-    model.forget_images()
+    model.forget_media()
     weights = sum(p.numel() * p.element_size() for p in model.hf.parameters())
-    shown = encode(model, tt.Prompt("What is it?", paths[0])).pixels[0]
+    shown = encode(model, tt.Prompt("What is it?", paths[0])).media[0]
     pixels = sum(t.numel() * t.element_size() for t in shown.tensors.values())
     embedding = shown.n_tokens * model.hidden_size * model.dtype.itemsize
     print(f"{number} pictures of {SIZE[0]} x {SIZE[1]}, weights {weights / 1e9:.2f} GB")
     print(f"each: {pixels / 1e6:.2f} MB of pixels, {shown.n_tokens} positions, {embedding / 1e6:.2f} MB embedded")
-    model.forget_images()
+    model.forget_media()
     peak = Peak()
     prompts = peak.step(f"{number} prompts", lambda: [tt.Prompt("What is it?", p, "A dog.") for p in paths])
     planned = peak.step(f"{number} prompts planned", lambda: [encode(model, p) for p in prompts])

@@ -73,16 +73,16 @@ def main() -> None:
     )
     groups = [schedule[place] for place in range(options.batch)]
     letters = written_letters(model, [g.prompts[0] for g in groups], 4)
-    model.forget_images()
+    model.forget_media()
     encoded = 0
-    encode = model.family.embed_images
+    encode = model.family.embed_media
 
     def counted(hf: torch.nn.Module, pixels: list) -> list:
         nonlocal encoded
         encoded += len(pixels)
         return encode(hf, pixels)
 
-    model.family.embed_images = counted  # pyright: ignore[reportAttributeAccessIssue]
+    model.family.embed_media = counted  # pyright: ignore[reportAttributeAccessIssue]
     with trainable(model, replace(PLAIN, method=options.method)):
         made = {name: Objective(model, config, letters).train() for name, config in OBJECTIVES.items()}
         for objective in made.values():  # warm up, and count what a step works on

@@ -88,7 +88,7 @@ def _one(
 
 def _cache_logits(model, prompt, ids, places, modality, sigma, draw, config):
     """Logits after the last token, from a cache with noise: all its entries are leaves."""
-    inputs = model.family.native_inputs(model.hf, ids[:-1], list(prompt.pixels))
+    inputs = model.family.native_inputs(model.hf, ids[:-1], prompt.media)
     positions = _positions(prompt, ids)
     with torch.no_grad():
         if positions.shape[1] == prompt.positions.shape[1]:
@@ -97,7 +97,7 @@ def _cache_logits(model, prompt, ids, places, modality, sigma, draw, config):
             from transformers import DynamicCache
 
             cache = DynamicCache()
-            embeds = model.embed(ids[:-1], list(prompt.pixels))[None]
+            embeds = model.embed(ids[:-1], prompt.media)[None]
             model.decode(embeds, torch.ones(1, len(ids) - 1, dtype=torch.long), positions[:, None, :-1], cache)
     keys: Any = cache.layers[0].keys  # pyright: ignore[reportAttributeAccessIssue]
     heads, width = keys.shape[1], keys.shape[3]
@@ -124,7 +124,7 @@ def _cache_logits(model, prompt, ids, places, modality, sigma, draw, config):
 
 
 def _embedding_loss(model, prompt, item, ids, places, modality, sigma, draw, config):
-    embeds = model.embed(ids, list(prompt.pixels)).clone()
+    embeds = model.embed(ids, prompt.media).clone()
     own = embeds[places]
     scale = float(own.std(correction=0)) if config.scale == "relative" else 1.0
     noise = standard_normal(len(places), model.hidden_size, (config.seed, modality, draw))
@@ -138,7 +138,7 @@ def _embedding_loss(model, prompt, item, ids, places, modality, sigma, draw, con
 
 
 def _embedding_logits(model: Model, prompt: Encoded, ids: Tensor, embeds: Tensor | None) -> Tensor:
-    embeds = model.embed(ids, list(prompt.pixels)) if embeds is None else embeds
+    embeds = model.embed(ids, prompt.media) if embeds is None else embeds
     mask = torch.ones(1, len(ids), dtype=torch.long)
     hidden = model.decode(embeds[None], mask, _positions(prompt, ids)[:, None])
     return model.lm_head(hidden[0, -1]).double()

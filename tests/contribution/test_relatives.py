@@ -54,7 +54,7 @@ def test_attention_mass_equals_eager_attention(model: Model):
     layers: list[torch.Tensor] = []
     hooks = [a.register_forward_hook(lambda _m, _a, output: layers.append(output[1])) for a in model.attentions]
     with model.attention("eager"), torch.no_grad():
-        model.hf(**model.family.native_inputs(model.hf, prompt.ids, list(prompt.pixels)))
+        model.hf(**model.family.native_inputs(model.hf, prompt.ids, prompt.media))
     for hook in hooks:
         hook.remove()
     mass = torch.stack([a[0, :, -1, prompt.span("image")].sum(-1).mean() for a in layers]).mean()
@@ -64,7 +64,7 @@ def test_attention_mass_equals_eager_attention(model: Model):
 def test_gradient_times_input_equals_autograd_on_one_item(model: Model):
     item = conflict_items(1)[0]
     prompt = encode(model, prompt_for(item))
-    leaf = model.embed(prompt.ids, list(prompt.pixels)).clone().requires_grad_()
+    leaf = model.embed(prompt.ids, prompt.media).clone().requires_grad_()
     mask = torch.ones(1, len(prompt), dtype=torch.long)
     hidden = model.decode(leaf[None], mask, prompt.positions[:, None])[0, -1]
     model.lm_head(hidden).log_softmax(-1).max().backward()

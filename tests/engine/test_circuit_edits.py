@@ -139,8 +139,8 @@ def others(model: Model, prompt: Any) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 def test_with_all_edges_from_the_image_cut_the_answer_cannot_depend_on_it(model, implementation):
-    prompt, other = varied_prompts()[1], varied_prompts()[1].with_images(varied_prompts()[6].images[:1])
-    other = other.with_images((other.images[0].resize(prompt.images[0].size),))
+    prompt, other = varied_prompts()[1], varied_prompts()[1].with_media("image", varied_prompts()[6].images[:1])
+    other = other.with_media("image", (other.images[0].resize(prompt.images[0].size),))
     rest = others(model, prompt)
     every = tuple(range(model.n_layers))
     with model.attention(implementation):
@@ -192,7 +192,7 @@ def test_applied_reaches_the_models_own_generate_where_it_can_know_the_places(mo
     prompt = varied_prompts()[0]
     encoded = encode(model, prompt)
     edits = [BlockAttention(("image",), ("last", "generated"), (1, 2)), ScaleHeads(2, (1,), ("image", "last"), 4.0)]
-    inputs = model.family.native_inputs(model.hf, encoded.ids, list(encoded.pixels))
+    inputs = model.family.native_inputs(model.hf, encoded.ids, encoded.media)
     with applied(model, edits):
         ours = generate(model, [prompt], max_new_tokens=5).tokens[0]
         native = model.hf.generate(**inputs, max_new_tokens=5, do_sample=False)  # pyright: ignore

@@ -207,7 +207,7 @@ def test_applied_reaches_the_engine_and_the_models_own_generate(model):
     prompt, edit = varied_prompts()[0], AddVector(1, 5.0 * vector(model), 1.0, "all")
     encoded = encode(model, prompt)
     expected = generate(model, [Row(prompt, (edit,))], max_new_tokens=5)
-    inputs = model.family.native_inputs(model.hf, encoded.ids, list(encoded.pixels))
+    inputs = model.family.native_inputs(model.hf, encoded.ids, encoded.media)
     with applied(model, [edit]) as receipt:
         ours = generate(model, [prompt], max_new_tokens=5).tokens
         native = model.hf.generate(**inputs, max_new_tokens=5, do_sample=False)  # pyright: ignore

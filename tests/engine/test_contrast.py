@@ -28,7 +28,7 @@ def plainly(model: Model, contrast: Contrast) -> list[int]:
         scores = []
         for prompt in prompts:
             ids = torch.cat([prompt.ids, torch.tensor(found, dtype=torch.long)])
-            inputs = model.family.native_inputs(model.hf, ids, list(prompt.pixels))
+            inputs = model.family.native_inputs(model.hf, ids, prompt.media)
             with torch.no_grad():
                 scores.append(model.hf(**inputs, use_cache=False).logits[0, -1].log_softmax(-1))  # pyright: ignore
         total = sum(w * s for w, s in zip(contrast.weights, scores, strict=True))

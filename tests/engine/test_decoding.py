@@ -110,7 +110,7 @@ def test_options_mean_what_they_mean_in_transformers(model: Model):
 def test_the_penalty_is_that_of_the_models_own_generate(model: Model):
     prompt = encode(model, varied_prompts()[0])
     ours = generate(model, [prompt], max_new_tokens=6, decoding=Decoding(repetition_penalty=1.4)).tokens[0]
-    inputs = model.family.native_inputs(model.hf, prompt.ids, list(prompt.pixels))
+    inputs = model.family.native_inputs(model.hf, prompt.ids, prompt.media)
     theirs = model.hf.generate(  # pyright: ignore[reportCallIssue]
         **inputs, max_new_tokens=6, do_sample=False, repetition_penalty=1.4, eos_token_id=sorted(model.stop_tokens)
     )

@@ -24,8 +24,8 @@ def test_each_span_decodes_to_its_own_text(model, placement, pictures):
     assert text_of(model, encoded, "instruction") == INSTRUCTION
     assert text_of(model, encoded, "question") == f"What color is it? {prompt.request}"
     assert encoded.span("last").tolist() == [len(encoded) - 1]
-    assert len(encoded.spans["image"]) == sum(p.n_tokens for p in encoded.pixels)
-    assert torch.equal(encoded.spans["image"], (encoded.ids == model.image_token).nonzero()[:, 0])
+    assert len(encoded.spans["image"]) == sum(p.n_tokens for p in encoded.media)
+    assert torch.equal(encoded.spans["image"], (encoded.ids == model.placeholders["image"]).nonzero()[:, 0])
 
 
 def test_spans_do_not_overlap(model):
@@ -53,7 +53,7 @@ def test_positions_equal_the_models_own(model):
     seen = {}
     hook = model.decoder.register_forward_pre_hook(lambda _m, _a, kwargs: seen.update(kwargs), with_kwargs=True)
     try:
-        model.hf(**model.family.native_inputs(model.hf, encoded.ids, list(encoded.pixels)))
+        model.hf(**model.family.native_inputs(model.hf, encoded.ids, encoded.media))
     finally:
         hook.remove()
     native = seen["position_ids"]
@@ -86,6 +86,6 @@ def test_a_counterfactual_changes_the_pictures_and_no_token(model):
     plain, changed = encode(model, prompt), encode(model, prompt.with_image_counterfactual("shuffle"))
     assert torch.equal(plain.ids, changed.ids)
     assert torch.equal(plain.positions, changed.positions)
-    assert all(p.weights is None for p in plain.pixels)
-    assert all(p.weights is not None for p in changed.pixels)
-    assert not {p.key for p in plain.pixels} & {p.key for p in changed.pixels}
+    assert all(p.weights is None for p in plain.media)
+    assert all(p.weights is not None for p in changed.media)
+    assert not {p.key for p in plain.media} & {p.key for p in changed.media}

@@ -19,8 +19,7 @@ from trimtab.engine import (
     run,
 )
 from trimtab.errors import NotFiniteError, UsageError
-from trimtab.models import Model
-from trimtab.models.loading import from_parts
+from trimtab.models import Model, from_parts
 from trimtab.testing import tiny_model
 
 HUGE = 1e30

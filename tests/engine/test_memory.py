@@ -33,7 +33,7 @@ FORMS = [
 
 @pytest.fixture(autouse=True)
 def _forget(model: Model):
-    model.forget_images()
+    model.forget_media()
     model.batch_size = None
     yield
     model.batch_size = None

@@ -28,7 +28,7 @@ def test_every_form_is_the_same_prompt(model: Model, path):
     logits = tt.run(model, prompts).logits
     assert all(len(prompt.images) == 1 for prompt in prompts)
     assert torch.equal(logits, logits[:1].expand(len(prompts), -1))
-    assert len({model.pixels(prompt.images[0]).key for prompt in prompts}) == 1
+    assert len({model.show("image", prompt.images[0]).key for prompt in prompts}) == 1
 
 
 def test_none_and_several():
@@ -49,7 +49,7 @@ def test_a_prompt_keeps_its_pictures_when_it_is_changed():
     for changed in (
         replace(prompt, question="Why?"),
         prompt.with_instruction("Look."),
-        prompt.with_images(prompt.images),
+        prompt.with_media("image", prompt.images),
     ):
         assert changed.images[0] is prompt.images[0]
     assert prompt.without("image").images == ()
@@ -79,7 +79,7 @@ def test_one_prompt_needs_no_list(model: Model):
 def test_a_picture_given_to_the_model_goes_through_the_same_door(model: Model):
     sideways = Image.fromarray(np.ascontiguousarray(np.rot90(np.asarray(picture(3, (84, 56))))))
     sideways.getexif()[0x0112] = 6
-    assert model.pixels(sideways).key == model.pixels(picture(3, (84, 56))).key
+    assert model.show("image", sideways).key == model.show("image", picture(3, (84, 56))).key
 
 
 @pytest.mark.parametrize(

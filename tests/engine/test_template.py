@@ -8,8 +8,7 @@ from tests.engine.tokenizers import KINDS, tokenizer_of
 from trimtab.engine import Prompt, Row, encode, generate, run
 from trimtab.engine.contrast import Contrast, generate_contrasted
 from trimtab.errors import DataError, PromptTooLongError, UnsupportedModelError
-from trimtab.models import Model
-from trimtab.models.loading import from_parts
+from trimtab.models import Model, from_parts
 from trimtab.testing import picture
 
 LOOP = "{% for m in messages %}{% for part in m.content %}{% if part.type == 'KIND' %}SHOWN{% endif %}"
@@ -19,7 +18,7 @@ USER, PICTURE = LOOP.replace("KIND", "text"), LOOP.replace("KIND", "image")
 
 def under(model: Model, template: str, tokenizer=None) -> Model:
     """Return the model with another template; ``USER`` and ``PICTURE`` stand for its loops."""
-    token = model.tokenizer.convert_ids_to_tokens(model.image_token)
+    token = model.tokenizer.convert_ids_to_tokens(model.placeholders["image"])
     whole = template.replace("USER", USER.replace("SHOWN", "{{ part.text }}")).replace(
         "TRIMMED", USER.replace("SHOWN", "{{ part.text | trim }}")
     )
@@ -49,10 +48,10 @@ def test_spans_are_exact_whatever_the_template_writes_around(model, template, pi
     assert text_of(other, prompt, "question") == "What color is it?"
     assert text_of(other, prompt, "context") == "a dog sleeps"
     encoded = encode(other, prompt)
-    assert len(encoded.spans["image"]) == sum(p.n_tokens for p in encoded.pixels)
+    assert len(encoded.spans["image"]) == sum(p.n_tokens for p in encoded.media)
     template_end = template.rpartition("USER")[2].replace("PICTURE", "").rpartition("TRIMMED")[2]
     after = other.tokenizer.decode(encoded.ids[int(encoded.span("question")[-1]) + 1 :])
-    token = other.tokenizer.convert_ids_to_tokens(other.image_token)
+    token = other.tokenizer.convert_ids_to_tokens(other.placeholders["image"])
     assert after.replace(token, "").strip() == template_end.strip()
 
 

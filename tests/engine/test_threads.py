@@ -14,8 +14,7 @@ from trimtab.engine import AddVector, Read, Row, applied, generate, inputs, run
 from trimtab.engine.local.exclusive import batches_of
 from trimtab.errors import NothingEditedError, UsageError
 from trimtab.items import read_items
-from trimtab.models import Model
-from trimtab.models.loading import from_parts
+from trimtab.models import Model, from_parts
 from trimtab.progress import Within
 from trimtab.testing import tiny_model
 
@@ -160,11 +159,11 @@ def test_a_layer_that_never_ran_is_said(monkeypatch):
 def test_inference_mode_and_autocast_around_a_call_change_nothing():
     model, prompts = tiny_model(), varied_prompts()
     expected = run(model, prompts).logits
-    model.forget_images()
+    model.forget_media()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(run(model, prompts).logits, expected)
         assert torch.is_autocast_enabled("cpu")
-    model.forget_images()
+    model.forget_media()
     with torch.inference_mode():
         assert torch.equal(run(model, prompts).logits, expected)
         items = list(read_items("pocket-mc2:test"))[:2]

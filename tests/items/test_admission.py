@@ -43,7 +43,7 @@ def fail() -> Image.Image:
 def broken(model: Model) -> dict[str, Item]:
     """An item for each way to be wrong, and one with the model's own image token, which is plain text in a context."""
     good = conflict_items(1)[0]
-    token = model.tokenizer.convert_ids_to_tokens(model.image_token)
+    token = model.tokenizer.convert_ids_to_tokens(model.placeholders["image"])
     return {
         "corrupt": replace(good, id="corrupt", image=MediaBytes(b"\0\0\0 ftypavif junk")),
         "scene": replace(good, id="scene", image=ImageScene(Drawn(fail))),
@@ -98,17 +98,17 @@ def test_a_picture_that_the_processor_refuses(mixed):
 
 def test_a_picture_whose_features_are_not_finite(model: Model, monkeypatch):
     first, second, third = (prompt_for(item) for item in conflict_items(3))
-    bad = encode(model, second).pixels[0].key
-    embed, asked = model.family.embed_images, []
+    bad = encode(model, second).media[0].key
+    embed, asked = model.family.embed_media, []
 
     def embed_badly(hf: Any, pixels: list) -> list:
         asked.extend(p.key for p in pixels)
         return [e * torch.nan if p.key == bad else e for p, e in zip(pixels, embed(hf, pixels), strict=True)]
 
-    model.forget_images()
-    monkeypatch.setattr(type(model.family), "embed_images", lambda _self, hf, pixels: embed_badly(hf, pixels))
+    model.forget_media()
+    monkeypatch.setattr(type(model.family), "embed_media", lambda _self, hf, pixels: embed_badly(hf, pixels))
     reasons = admit(model, [first, second, third, second])
-    model.forget_images()
+    model.forget_media()
     assert reasons.keys() == {1, 3}
     assert "must have finite features" in reasons[1]
     assert len(asked) == len(set(asked)) == 3
@@ -116,18 +116,18 @@ def test_a_picture_whose_features_are_not_finite(model: Model, monkeypatch):
 
 def test_a_picture_that_the_vision_tower_refuses_is_found_among_others(model: Model, monkeypatch):
     prompts = [prompt_for(item) for item in conflict_items(3)]
-    bad = encode(model, prompts[1]).pixels[0].key
-    embed = model.family.embed_images
+    bad = encode(model, prompts[1]).media[0].key
+    embed = model.family.embed_media
 
     def refuse(_self: Any, hf: Any, pixels: list) -> list:
         if bad in {p.key for p in pixels}:
             raise RuntimeError("bad picture")
         return embed(hf, pixels)
 
-    model.forget_images()
-    monkeypatch.setattr(type(model.family), "embed_images", refuse)
+    model.forget_media()
+    monkeypatch.setattr(type(model.family), "embed_media", refuse)
     assert admit(model, prompts) == {1: "the model cannot take it (RuntimeError: bad picture)"}
-    model.forget_images()
+    model.forget_media()
 
 
 def test_a_prompt_that_does_not_fit_the_positions(model: Model):
@@ -144,8 +144,8 @@ def test_a_lack_of_memory_is_no_ones_fault(model: Model, monkeypatch):
     def fail(*_: Any) -> list:
         raise MemoryError
 
-    model.forget_images()
-    monkeypatch.setattr(type(model.family), "embed_images", fail)
+    model.forget_media()
+    monkeypatch.setattr(type(model.family), "embed_media", fail)
     with pytest.raises(MemoryError):
         admit(model, [prompt_for(conflict_items(1)[0])])
 

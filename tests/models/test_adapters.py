@@ -12,8 +12,7 @@ import torch
 from tests.models.folders import copy, edit, edit_weights, save
 from trimtab.engine import Prompt, encode, run
 from trimtab.errors import TrimtabError, UnsupportedModelError, UsageError
-from trimtab.models import adapters, load
-from trimtab.models.loading import from_parts
+from trimtab.models import adapters, from_parts, load
 from trimtab.models.source import Source
 from trimtab.testing import picture, tiny_model
 
@@ -73,7 +72,7 @@ def folder(trained, tmp_path):
 def logits(model: Any, reference: Any) -> torch.Tensor:
     encoded = encode(model, PROMPT)
     with torch.no_grad():
-        inputs = model.family.native_inputs(model.hf, encoded.ids, list(encoded.pixels))
+        inputs = model.family.native_inputs(model.hf, encoded.ids, encoded.media)
         return reference(**inputs, use_cache=False).logits[:, -1]
 
 

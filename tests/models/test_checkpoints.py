@@ -285,7 +285,7 @@ def test_pictures_have_a_limit_of_pixels(folder):
     assert load(folder, max_pixels=None, check=False).report.photo_tokens == 15552
     small = load(folder, max_pixels=2000)
     assert (small.report.max_pixels, small.report.photo_tokens) == (2000, 1)
-    assert small.pixels(picture(0, (640, 480))).n_tokens == 1
+    assert small.show("image", picture(0, (640, 480))).n_tokens == 1
     with pytest.raises(UsageError, match="`max_pixels` of load must be at least 784 for qwen2_5_vl.*got 100"):
         load(folder, max_pixels=100)
     for wrong in (0, -1, True, 1.5, "1"):

@@ -7,10 +7,8 @@ import torch
 
 from trimtab.engine import Prompt, encode, run
 from trimtab.errors import UnsupportedModelError, UsageError
-from trimtab.models import FAMILIES, load
+from trimtab.models import FAMILIES, from_parts, load, self_check
 from trimtab.models.fingerprint import weights_fingerprint
-from trimtab.models.loading import from_parts
-from trimtab.models.self_check import self_check
 from trimtab.testing import picture, tiny_model
 
 
@@ -92,7 +90,7 @@ class Wrong:
         ({"layers": lambda hf: FAMILIES["llava"].layers(hf)[:-1]}, "4 decoder layers must run"),
         ({"head_outputs": lambda layer: layer.mlp.down_proj}, "4 heads of width 16"),
         ({"positions": lambda hf, ids, pixels: torch.arange(len(ids))[None] * 2}, "rotary positions"),
-        ({"image_token": lambda hf: 5}, "image positions|image token"),
+        ({"placeholders": lambda hf: {"image": 5}}, "image positions|image token"),
     ],
 )
 def test_the_self_check_catches_a_wrong_family_file(lie, message):
@@ -110,19 +108,19 @@ def test_a_missing_chat_template_is_refused(model):
 
 def test_equal_pictures_are_encoded_once(model):
     calls = []
-    original = model.family.embed_images
+    original = model.family.embed_media
 
     class Counting:
         def __getattr__(self, name):
             return getattr(original.__self__, name)
 
-        def embed_images(self, hf, pixels):
+        def embed_media(self, hf, pixels):
             calls.append(len(pixels))
             return original(hf, pixels)
 
     family, model.family = model.family, Counting()
     try:
-        model.forget_images()
+        model.forget_media()
         run(model, [Prompt(q, (picture(7),)) for q in ("What is it?", "How many?", "Who?")])
         run(model, [Prompt("Where?", (picture(7),))])
     finally:
@@ -133,7 +131,7 @@ def test_equal_pictures_are_encoded_once(model):
 def test_qwen_positions_cannot_be_left_out():
     model = tiny_model("qwen2_5_vl")
     encoded = encode(model, Prompt("What is it?", (picture(0, (84, 56)),), "a dog"))
-    inputs = model.family.native_inputs(model.hf, encoded.ids, list(encoded.pixels))
+    inputs = model.family.native_inputs(model.hf, encoded.ids, encoded.media)
     without = {k: v for k, v in inputs.items() if k != "mm_token_type_ids"}
     assert torch.equal(model.hf(**without).logits, model.hf(**inputs).logits)
     options = {"max_new_tokens": 5, "do_sample": False}

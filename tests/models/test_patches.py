@@ -31,7 +31,7 @@ def eager_attentions(model: Model, image: Any, monkeypatch: pytest.MonkeyPatch) 
 
         monkeypatch.setattr(module, "eager_attention_forward", recorded)
     with model.attention("eager"):
-        model.family.embed_images(model.hf, [model.pixels(image)])
+        model.family.embed_media(model.hf, [model.show("image", image)])
     monkeypatch.undo()
     return tables
 
@@ -40,7 +40,7 @@ def eager_attentions(model: Model, image: Any, monkeypatch: pytest.MonkeyPatch) 
 def test_the_map_is_what_eager_attention_returns(model: Model, size: tuple, monkeypatch: pytest.MonkeyPatch):
     image = picture(1, size)
     tables = eager_attentions(model, image, monkeypatch)
-    got = model.family.patch_attention(model.hf, model.pixels(image))
+    got = model.family.patch_attention(model.hf, model.show("image", image))
     # LLaVA's projector takes the output of the second of three layers; Qwen's last block attends to the whole picture.
     expected = {"llava": tables[1][:, 0, 1:], "qwen2_5_vl": tables[-1].mean(1)}[model.family.name]
     torch.testing.assert_close(got, expected)
@@ -51,7 +51,7 @@ def test_a_windowed_block_gives_each_patch_its_own_windows_attention(monkeypatch
     cast(Any, model.hf).model.visual.fullatt_block_indexes = [0]
     image = picture(1, (112, 112))
     windows = eager_attentions(model, image, monkeypatch)[1:]  # after the full first block
-    got = model.family.patch_attention(model.hf, model.pixels(image))
+    got = model.family.patch_attention(model.hf, model.show("image", image))
     assert len(windows) > 1
     torch.testing.assert_close(got, torch.cat([w.sum(1) for w in windows], dim=1) / got.shape[-1])
     torch.testing.assert_close(got.sum(-1), torch.ones(len(got)))
@@ -86,36 +86,36 @@ def test_reversing_takes_the_map_from_its_largest_value():
 
 
 def test_weights_of_one_change_nothing_and_others_only_their_own_patches(model: Model):
-    plain = model.pixels(picture(1, (84, 56)))
+    plain = model.show("image", picture(1, (84, 56)))
     patches = model.family.patch_attention(model.hf, plain).shape[-1]
-    (before,) = model.embed_images([plain])
+    (before,) = model.embed_media([plain])
     ones = replace(plain, weights=torch.ones(patches), key="ones")
-    assert torch.equal(model.embed_images([ones])[0], before)
+    assert torch.equal(model.embed_media([ones])[0], before)
     some = torch.ones(patches)
     some[:4] = 0.5
-    changed = (model.embed_images([replace(plain, weights=some, key="some")])[0] - before).abs().amax(-1) > 1e-6
+    changed = (model.embed_media([replace(plain, weights=some, key="some")])[0] - before).abs().amax(-1) > 1e-6
     assert int(changed.sum()) == 4 * plain.n_tokens // patches
-    model.forget_images()
+    model.forget_media()
 
 
 def test_counterfactual_pictures_encoded_together_equal_each_alone(model: Model):
-    every = [model.pixels(picture(i, size), "shuffle") for i, size in enumerate(SIZES)]
-    plain = model.pixels(picture(0, SIZES[0]))
-    model.forget_images()
-    together = model.embed_images([*every, plain])
+    every = [model.show("image", picture(i, size), "shuffle") for i, size in enumerate(SIZES)]
+    plain = model.show("image", picture(0, SIZES[0]))
+    model.forget_media()
+    together = model.embed_media([*every, plain])
     for pixels, got in zip([*every, plain], together, strict=True):
-        model.forget_images()
-        torch.testing.assert_close(got, model.embed_images([pixels])[0])
+        model.forget_media()
+        torch.testing.assert_close(got, model.embed_media([pixels])[0])
     assert not torch.allclose(together[0], together[-1])
 
 
 def test_equal_pictures_get_equal_counterfactuals_and_their_own_place(model: Model):
-    first = model.pixels(picture(1), "shuffle")
-    model.forget_images()
+    first = model.show("image", picture(1), "shuffle")
+    model.forget_media()
     again, other, plain = (
-        model.pixels(picture(1), "shuffle"),
-        model.pixels(picture(1), "random"),
-        model.pixels(picture(1)),
+        model.show("image", picture(1), "shuffle"),
+        model.show("image", picture(1), "random"),
+        model.show("image", picture(1)),
     )
     assert first.weights is not None
     assert again.weights is not None
@@ -126,7 +126,7 @@ def test_equal_pictures_get_equal_counterfactuals_and_their_own_place(model: Mod
 
 
 def test_a_projector_that_is_never_called_is_refused(model: Model):
-    pixels = [model.pixels(picture(1), "shuffle")]
+    pixels = [model.show("image", picture(1), "shuffle")]
     with pytest.raises(UnsupportedModelError, match="`projector`"), weighted_patches(torch.nn.Linear(2, 2), pixels):
         pass
     projector = model.family.projector(model.hf)

@@ -49,7 +49,7 @@ def test_a_picture_that_would_be_scaled_beyond_memory_is_refused():
 def test_a_picture_as_high_as_it_has_channels_is_not_taken_for_channels(model: Model, side):
     pixels = np.zeros((side, 40 * side, 3), np.uint8)
     pixels[:, : 20 * side] = (250, 10, 10)
-    few = model.pixels(Image.fromarray(pixels)).tensors["pixel_values"]
-    many = model.pixels(Image.fromarray(pixels.repeat(8, 0).repeat(8, 1))).tensors["pixel_values"]
+    few = model.show("image", Image.fromarray(pixels)).tensors["pixel_values"]
+    many = model.show("image", Image.fromarray(pixels.repeat(8, 0).repeat(8, 1))).tensors["pixel_values"]
     assert abs(few.mean() - many.mean()) < 0.1
     assert few.std() > 0.9  # half red, half black, if blurred

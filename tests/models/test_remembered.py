@@ -13,7 +13,7 @@ from trimtab.testing import picture
 
 @pytest.fixture(autouse=True)
 def _forget(model: Model):
-    model.forget_images()
+    model.forget_media()
 
 
 def test_the_least_recently_used_is_forgotten_beyond_the_bound():
@@ -41,43 +41,43 @@ def test_a_view_does_not_keep_alive_what_it_was_cut_from():
 
 
 def test_pixels_are_made_again_and_are_the_same(model: Model, monkeypatch: pytest.MonkeyPatch):
-    shown = [model.pixels(picture(i, (84, 56))) for i in range(3)]
+    shown = [model.show("image", picture(i, (84, 56))) for i in range(3)]
     before = [{name: t.clone() for name, t in p.tensors.items()} for p in shown]
-    embedded = [e.clone() for e in model.embed_images(shown)]
-    model.forget_images()
+    embedded = [e.clone() for e in model.embed_media(shown)]
+    model.forget_media()
     monkeypatch.setattr(remembered, "PIXELS_MOST", 0)
-    again = [model.pixels(picture(i, (84, 56))) for i in range(3)]
+    again = [model.show("image", picture(i, (84, 56))) for i in range(3)]
     for pixels, old, embedding in zip(again, before, embedded, strict=True):
         assert all(torch.equal(pixels.tensors[name], t) for name, t in old.items())
-        assert torch.equal(model.embed_images([pixels])[0], embedding)
+        assert torch.equal(model.embed_media([pixels])[0], embedding)
         assert sum(t.nbytes for t in pixels.tensors._layout.values()) <= 1024  # pyright: ignore
-    assert not model._pictures._pixels.bytes
+    assert not model._shown._pixels.bytes
 
 
 def test_many_pictures_stay_within_the_bounds(model: Model, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(remembered, "PIXELS_MOST", 50_000)
     monkeypatch.setitem(remembered.EMBEDDINGS_MOST, "cpu", 20_000)
     for seed in range(20):
-        pixels = model.pixels(picture(seed, (84, 84)))
-        model.embed_images([pixels])
-        assert model._pictures._pixels.bytes <= 50_000
-        assert model._pictures._embeddings.bytes <= 20_000
+        pixels = model.show("image", picture(seed, (84, 84)))
+        model.embed_media([pixels])
+        assert model._shown._pixels.bytes <= 50_000
+        assert model._shown._embeddings.bytes <= 20_000
     assert model.remembered_bytes > 0
 
 
 def test_a_picture_that_was_changed_since_is_refused(model: Model, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(remembered, "PIXELS_MOST", 0)
     image = open_picture(np.full((56, 56, 3), 90, dtype=np.uint8))
-    pixels = model.pixels(image)
+    pixels = model.show("image", image)
     image.paste((0, 0, 0), (0, 0, 10, 10))
     with pytest.raises(UsageError, match="must stay as they are"):
-        model.embed_images([pixels])
+        model.embed_media([pixels])
 
 
 def test_the_vision_tower_takes_fewer_pictures_where_memory_runs_out(model: Model, monkeypatch: pytest.MonkeyPatch):
-    shown = [model.pixels(picture(i)) for i in range(5)]
-    expected = [e.clone() for e in model.embed_images(shown)]
-    whole, asked = type(model.family).embed_images, []
+    shown = [model.show("image", picture(i)) for i in range(5)]
+    expected = [e.clone() for e in model.embed_media(shown)]
+    whole, asked = type(model.family).embed_media, []
 
     def few(self, hf, pixels):
         asked.append(len(pixels))
@@ -85,10 +85,10 @@ def test_the_vision_tower_takes_fewer_pictures_where_memory_runs_out(model: Mode
             raise RuntimeError("std::bad_alloc")
         return whole(self, hf, pixels)
 
-    model.forget_images()
-    model.embed_images([model.pixels(picture(9))])
-    monkeypatch.setattr(type(model.family), "embed_images", few)
-    for got, embedding in zip(model.embed_images(shown), expected, strict=True):
+    model.forget_media()
+    model.embed_media([model.show("image", picture(9))])
+    monkeypatch.setattr(type(model.family), "embed_media", few)
+    for got, embedding in zip(model.embed_media(shown), expected, strict=True):
         torch.testing.assert_close(got, embedding)
     assert max(asked) == 5
 
@@ -97,9 +97,9 @@ def test_a_picture_that_does_not_fit_is_named(model: Model, monkeypatch: pytest.
     def never(*_args):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(type(model.family), "embed_images", never)
+    monkeypatch.setattr(type(model.family), "embed_media", never)
     with pytest.raises(NotEnoughMemoryError, match=r"a picture of \d+ positions does not"):
-        model.embed_images([model.pixels(picture(1))])
+        model.embed_media([model.show("image", picture(1))])
 
 
 def test_a_containers_limit_counts(monkeypatch: pytest.MonkeyPatch, tmp_path):

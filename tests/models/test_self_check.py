@@ -10,8 +10,7 @@ from tokenizers.models import BPE
 from tests.models.folders import edit, save
 from trimtab.engine import Prompt, run
 from trimtab.errors import UnsupportedMethodError, UnsupportedModelError
-from trimtab.models import load
-from trimtab.models.loading import from_parts
+from trimtab.models import from_parts, load
 from trimtab.testing import picture, tiny_model
 
 TEXT = ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "num_hidden_layers")

@@ -32,7 +32,7 @@ def test_pixels_and_tokens_equal_the_engines(name):
         assert row.ids[: row.prompt_tokens] == encoded.ids.tolist()
         pixels = normalised([item.scene])
         mine = qwen_patches(pixels) if name == "pocket-qwen" else pixels
-        torch.testing.assert_close(mine, encoded.pixels[0].tensors["pixel_values"])
+        torch.testing.assert_close(mine, encoded.media[0].tensors["pixel_values"])
 
 
 @pytest.mark.parametrize("name", pocket.CHECKPOINTS)

@@ -164,7 +164,7 @@ def test_receipts_count_the_last_prompt_token_and_every_decoding_step(model: Mod
 
 def test_applied_steers_the_models_own_generate(model: Model, artifact: Artifact):
     prompt = encode(model, prompt_for(held_out_items()[1]))
-    inputs = model.family.native_inputs(model.hf, prompt.ids, list(prompt.pixels))
+    inputs = model.family.native_inputs(model.hf, prompt.ids, prompt.media)
     if not artifact.is_fixed:
         with pytest.raises(UsageError, match="asks"), artifact.applied(model):
             pass

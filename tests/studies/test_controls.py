@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trimtab.items import judge
-from trimtab.models.loading import from_parts
+from trimtab.models import from_parts
 from trimtab.steering import DropModality, MeanDifference, NoSteering
 from trimtab.studies import (
     control_rates,

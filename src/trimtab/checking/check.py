@@ -83,5 +83,5 @@ def check_model(model: Model, items: Sequence[Item], progress: Progress = SILENT
         for job in JOBS:
             found.jobs.append(try_job(job, trial))
             advance(1)
-    model.forget_images()
+    model.forget_media()
     return found

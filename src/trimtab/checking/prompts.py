@@ -68,7 +68,7 @@ def prompt_sizes(model: Model, items: Sequence[Item]) -> PromptSizes:
             found.refused.append(Skipped(place + 1, f"item {item.id}: {reason_of(error)}"))
             continue
         sizes.append((len(encoded), len(encoded.spans["image"]), item))
-        model.forget_images()  # thousands of large pictures would fill the memory that is to be judged
+        model.forget_media()  # thousands of large pictures would fill the memory that is to be judged
     sizes.sort(key=lambda size: -size[0])
     for tokens, image_tokens, item in sizes:
         found.tokens.append(tokens)

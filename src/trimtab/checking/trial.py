@@ -141,7 +141,7 @@ def _timed(trial: Trial, run: Callable[[Trial], Done]) -> tuple[float, int]:
 
 
 def _once(trial: Trial, run: Callable[[Trial], Done]) -> tuple[float, float]:
-    trial.model.forget_images()  # a data set shows each picture for the first time
+    trial.model.forget_media()  # a data set shows each picture for the first time
     started = time.perf_counter()
     done = run(trial)
     took = time.perf_counter() - started

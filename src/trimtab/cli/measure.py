@@ -170,7 +170,7 @@ def _in_folder(
             chunk = items[start : start + CHUNK]
 
             def compute(chunk: Sequence[Item] = chunk) -> StepResult:
-                model.forget_images()  # what earlier steps left in memory must not show in a later one
+                model.forget_media()  # what earlier steps left in memory must not show in a later one
                 measured = measure(model, chunk, instruction=instruction, method=method)
                 return StepResult(measured.table(), {"skipped": [list(s) for s in measured.skipped]})
 

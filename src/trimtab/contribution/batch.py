@@ -38,7 +38,7 @@ class Continued:
         ids = torch.cat([prompt.ids, prompt.ids.new_tensor(before)])
         later = prompt.positions.max() + 1 + torch.arange(len(before), device=ids.device)
         positions = torch.cat([prompt.positions, later.expand(len(prompt.positions), -1)], dim=1)
-        return cls(Encoded(ids, positions, prompt.spans, prompt.pixels), len(prompt), tuple(answer))
+        return cls(Encoded(ids, positions, prompt.spans, prompt.media), len(prompt), tuple(answer))
 
     @property
     def steps(self) -> int:
@@ -49,7 +49,7 @@ class Continued:
     def alone(self) -> Encoded:
         """The prompt without answer tokens."""
         prompt, n = self.prompt, self.length
-        return Encoded(prompt.ids[:n], prompt.positions[:, :n], prompt.spans, prompt.pixels)
+        return Encoded(prompt.ids[:n], prompt.positions[:, :n], prompt.spans, prompt.media)
 
 
 @dataclass(frozen=True, eq=False)

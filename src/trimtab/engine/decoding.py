@@ -103,7 +103,7 @@ def luck(prompts: Sequence[Sequence[Encoded]], edits: Sequence[Sequence[Any]]) -
         digest = hashlib.sha256()
         for prompt in own:
             digest.update(prompt.ids.cpu().numpy().tobytes())
-            digest.update("".join(p.key for p in prompt.pixels).encode())
+            digest.update("".join(m.key for m in prompt.media).encode())
         key = digest.hexdigest(), tuple(map(id, changed))
         found.append(f"{key[0]}-{seen[key]}")
         seen[key] += 1

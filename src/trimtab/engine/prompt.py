@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Literal
-
-from PIL.Image import Image
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any, Literal
 
 from trimtab.errors import UsageError
 from trimtab.fields import call_explained, check_fields
-from trimtab.media import Pictures
+from trimtab.media import Media, Pictures
+from trimtab.modalities import MODALITIES, SHOWN, Modality, in_order
 from trimtab.models import Counterfactual
 
-SPANS = ("image", "context", "question", "instruction", "last")
+SPANS = ("image", "video", "audio", "context", "question", "instruction", "last")
 """Names of the token positions a prompt knows; ``last`` is the final prompt token."""
+
+PARTS_OF: Mapping[Modality, tuple[str, ...]] = {**{kind: (kind,) for kind in SHOWN}, "text": ("context",)}
+"""The spans that hold a modality's evidence."""
 
 OPEN_REQUEST = "Please directly answer the question."
 """How MC2 asks for an open answer (arXiv 2505.20977, released prompts)."""
@@ -21,10 +24,25 @@ OPEN_REQUEST = "Please directly answer the question."
 Placement = Literal["before_question", "after_question"]
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A named part of a prompt, which its tokens' span is called by.
+
+    Attributes:
+        name: The span: several pictures are parts of one name.
+        kind: The modality that it is written in: what is not shown is ``text``.
+        content: An opened medium, or the part's text.
+    """
+
+    name: str
+    kind: Modality
+    content: Any
+
+
 @call_explained
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """One user turn: pictures first, then context, instruction and question, each on its own line.
+    """One user turn: media first, then context, instruction and question, each on its own line.
 
     The order and wording are MC2's (arXiv 2505.20977); AMPS appends its instruction after the question instead
     (``placement="after_question"``).
@@ -33,6 +51,8 @@ class Prompt:
         question: The question.
         images: Pictures, in order: one or several of a path, bytes, a PIL image, a numpy array or the ``image`` of an
             item. They are opened at once, and held as upright RGB pictures (see ``trimtab.media``).
+        media: All that the prompt shows by modality, in order; ``images`` are its ``image``. It is given as a mapping
+            from ``audio`` or ``video`` to lists of sounds or clips in any form that ``open_medium`` takes.
         context: A text passage, introduced by ``Text context:``.
         instruction: A sentence that names the modality to follow.
         placement: Where the instruction stands.
@@ -48,8 +68,10 @@ class Prompt:
     instruction: str | None = None
     placement: Placement = "before_question"
     choices: tuple[str, ...] = ()
-    request: str = field(default=OPEN_REQUEST, kw_only=True)
-    image_counterfactual: Counterfactual | None = field(default=None, kw_only=True)
+    _: KW_ONLY
+    request: str = OPEN_REQUEST
+    image_counterfactual: Counterfactual | None = None
+    media: Media = Media()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -61,20 +83,47 @@ class Prompt:
         """Return the same prompt under another instruction."""
         return replace(self, instruction=instruction, placement=placement)
 
-    def without(self, modality: Literal["image", "text"]) -> Prompt:
-        """Return the same prompt without its pictures, or without its context."""
-        return replace(self, images=()) if modality == "image" else replace(self, context=None)
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that the prompt gives evidence in: those it shows, and ``text`` if it has a context."""
+        return in_order([*self.media, *(["text"] if self.context is not None else [])])
 
-    def with_images(self, images: tuple[Image, ...]) -> Prompt:
-        """Return the same prompt about other pictures."""
-        return replace(self, images=images)
+    def without(self, modality: Modality) -> Prompt:
+        """Return the same prompt without what it shows of a modality; without its context for ``text``.
+
+        Raises:
+            UsageError: There is no such modality.
+        """
+        if modality not in MODALITIES:
+            raise UsageError(f"`modality` of without must be one of {', '.join(MODALITIES)}; got {modality!r}.")
+        return replace(self, context=None) if modality == "text" else self.with_media(modality, ())
+
+    def with_media(self, modality: Modality, media: Sequence[Any]) -> Prompt:
+        """Return the same prompt about other media of one modality."""
+        if modality == "image":
+            return replace(self, images=media)
+        return replace(self, media=self.media.replaced(modality, media))
 
     def with_image_counterfactual(self, counterfactual: Counterfactual) -> Prompt:
         """Return the same prompt with its pictures' patches weighted otherwise."""
         return replace(self, image_counterfactual=counterfactual)
 
+    def parts(self) -> tuple[Part, ...]:
+        """Return the named parts in the order in which they are written: what is shown first, then the text."""
+        shown = [Part(kind, kind, medium) for kind, media in self.media.items() for medium in media]
+        return (*shown, *(Part(name, "text", content) for name, _label, content in self._texts()))
+
     def body(self) -> tuple[str, dict[str, tuple[int, int]]]:
         """Return the text of the turn and the character range of each named part in it."""
+        text, ranges = "", {}
+        for name, label, content in self._texts():
+            text += ("\n" if text else "") + label
+            ranges[name] = (len(text), len(text) + len(content))
+            text += content
+        return text, ranges
+
+    def _texts(self) -> list[tuple[str, str, str]]:
+        """Name, label and content of each part of the text."""
         parts: list[tuple[str, str, str]] = []
         if self.context is not None:
             parts.append(("context", "Text context: ", self.context.strip()))
@@ -83,13 +132,7 @@ class Prompt:
         parts.append(("question", "", self._question_text()))
         if self.instruction is not None and self.placement == "after_question":
             parts.append(("instruction", "", self.instruction.strip()))
-
-        text, ranges = "", {}
-        for name, label, content in parts:
-            text += ("\n" if text else "") + label
-            ranges[name] = (len(text), len(text) + len(content))
-            text += content
-        return text, ranges
+        return parts
 
     def _question_text(self) -> str:
         if not self.choices:

@@ -1,22 +1,36 @@
-"""The one door for pictures: whatever holds one becomes an upright, opaque, 8-bit RGB picture, by one set of rules."""
+"""The one door for media: whatever holds a picture, a sound or a clip is opened by one set of rules for each."""
 
+from trimtab.media.clip import Clip, open_clip
 from trimtab.media.decode import suffix_of
-from trimtab.media.fields import Pictures
+from trimtab.media.fields import Media, Pictures, Shown
 from trimtab.media.held import Held, Made
+from trimtab.media.kinds import KINDS, MediumKind, medium_kind, open_medium, register_kind
 from trimtab.media.picture import MAX_PIXELS, Picture, picture_key
+from trimtab.media.sound import Sound, open_sound
 from trimtab.media.source import PictureSource, Source, check_file, open_picture, unreadable
 
 __all__ = [
+    "KINDS",
     "MAX_PIXELS",
+    "Clip",
     "Held",
     "Made",
+    "Media",
+    "MediumKind",
     "Picture",
     "PictureSource",
     "Pictures",
+    "Shown",
+    "Sound",
     "Source",
     "check_file",
+    "medium_kind",
+    "open_clip",
+    "open_medium",
     "open_picture",
+    "open_sound",
     "picture_key",
+    "register_kind",
     "suffix_of",
     "unreadable",
 ]

@@ -1,13 +1,52 @@
-"""A dataclass field that takes pictures in any form, opens them to see that they are sound, and holds few pixels."""
+"""Dataclass fields that take media in any form, open them to see that they are sound, and hold little of them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from PIL.Image import Image
 
+from trimtab.errors import UsageError
 from trimtab.media.held import Held
-from trimtab.media.source import PictureSource, open_picture
+from trimtab.media.kinds import KINDS, open_medium
+from trimtab.media.source import PictureSource
+from trimtab.modalities import SHOWN, Modality
+
+_STORE = "_media"
+"""Where a prompt keeps what it shows: a tuple of held media for each modality."""
+
+
+class Shown(Mapping[Modality, tuple[Any, ...]]):
+    """What a prompt shows: opened media in order, by modality; only modalities of which it shows something."""
+
+    def __init__(self, held: Mapping[Modality, tuple[Held, ...]]) -> None:
+        """Take held media."""
+        self._held: dict[Modality, tuple[Held, ...]] = {kind: held[kind] for kind in SHOWN if held.get(kind)}
+
+    def __getitem__(self, kind: Modality) -> tuple[Any, ...]:
+        return tuple(held.open() for held in self._held[kind])
+
+    def __iter__(self) -> Iterator[Modality]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    # A field's default must not be mutable, and this is how dataclasses tell.
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
+
+    def __repr__(self) -> str:
+        return repr({kind: len(held) for kind, held in self._held.items()})
+
+    def replaced(self, kind: Modality, media: Any) -> Shown:
+        """The same with other media of one modality."""
+        return Shown({**self._held, kind: _held(kind, media)})
+
+    @property
+    def beside_images(self) -> dict[Modality, tuple[Held, ...]]:
+        """Held media of the other modalities."""
+        return {kind: held for kind, held in self._held.items() if kind != "image"}
 
 
 class Pictures:
@@ -15,10 +54,43 @@ class Pictures:
 
     def __get__(self, owner: Any, kind: type) -> tuple[Image, ...]:
         """The pictures; those of the class are the field's default."""
-        return () if owner is None else tuple(held.open() for held in owner.__dict__["images"])
+        return () if owner is None else tuple(held.open() for held in _store(owner).get("image", ()))
 
     def __set__(self, owner: Any, value: PictureSource | list[Any] | tuple[Any, ...] | None) -> None:
         """Open what is given."""
-        several = value if isinstance(value, list | tuple) else () if value is None else (value,)
-        # A frozen dataclass sets its fields past its own __setattr__, and so does this.
-        owner.__dict__["images"] = tuple(Held(open_picture(each)) for each in several)
+        _store(owner)["image"] = _held("image", value)
+
+
+class Media:
+    """The ``media`` of a prompt: set to media in any form by modality, read as opened ones; ``images`` among them.
+
+    It is set after ``images``. What was read off another prompt says nothing of pictures, so that a copy of a prompt
+    with other ``images`` shows those.
+    """
+
+    def __get__(self, owner: Any, kind: type) -> Shown:
+        """The media; those of the class are the field's default."""
+        return Shown({} if owner is None else _store(owner))
+
+    def __set__(self, owner: Any, value: Mapping[Modality, Any]) -> None:
+        """Open what is given."""
+        store = _store(owner)
+        if isinstance(value, Shown):
+            store.update(value.beside_images)
+            return
+        if not isinstance(value, Mapping) or not set(value) <= set(KINDS):
+            got = ", ".join(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
+            raise UsageError(f"`media` of Prompt must map modalities ({', '.join(KINDS)}) to media; got {got}.")
+        if value.get("image") and store.get("image"):
+            raise UsageError("`media` of Prompt must not hold images beside `images`; got both; give them once.")
+        store.update({kind: _held(kind, media) for kind, media in value.items()})
+
+
+def _store(owner: Any) -> dict[Modality, tuple[Held, ...]]:
+    # A frozen dataclass sets its fields past its own __setattr__, and so does this.
+    return owner.__dict__.setdefault(_STORE, {})
+
+
+def _held(kind: Modality, value: Any) -> tuple[Held, ...]:
+    several = value if isinstance(value, list | tuple) else () if value is None else (value,)
+    return tuple(Held(open_medium(kind, each), kind) for each in several)

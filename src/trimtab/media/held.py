@@ -1,4 +1,4 @@
-"""Pictures that prompts hold without holding their pixels: they are opened again from where they came."""
+"""Media that prompts hold without holding their content: they are opened again from where they came."""
 
 from __future__ import annotations
 
@@ -6,53 +6,60 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 from PIL import Image
 
 from trimtab.errors import DataError
+from trimtab.media.kinds import medium_kind, open_medium
 from trimtab.media.picture import Picture
+from trimtab.modalities import Modality
 
 RECENT_BYTES = 64_000_000
-"""Pixels of the pictures opened last that stay in memory, so that what is asked several times in a row opens once."""
+"""Content of the media opened last that stays in memory, so that what is asked several times in a row opens once."""
 
 
 class Held:
-    """A picture: itself, or where it came from if that opens it again."""
+    """A medium: itself, or where it came from if that opens it again."""
 
-    def __init__(self, picture: Picture) -> None:
-        """Hold a picture; only its origin is kept alive where it has one."""
-        self._origin = picture.origin
-        self._kept = picture if self._origin is None else None
-        self._last, self._stamp = weakref.ref(picture), picture.stamp
+    def __init__(self, medium: Any, kind: Modality = "image") -> None:
+        """Hold an opened medium; only its origin is kept alive where it has one."""
+        self._kind: Modality = kind
+        self._origin = medium.origin
+        self._kept = medium if self._origin is None else None
+        self._last, self._stamp = weakref.ref(medium), medium.stamp
         if self._origin is not None:
-            _recent.add(picture)
+            _recent.add(medium)
 
-    def open(self) -> Picture:
-        """Return the picture, opened again if it was let go of.
+    def open(self) -> Any:
+        """Return the medium, opened again if it was let go of.
 
         Raises:
             MissingImageError: Its file is gone.
             DataError: Its file can no longer be read, or was changed.
         """
-        from trimtab.media.source import open_picture
-
-        picture = self._kept or self._last()
-        if picture is None:
+        medium = self._kept or self._last()
+        if medium is None:
             assert self._origin is not None
-            picture = open_picture(self._origin)
-            if picture.stamp != self._stamp:
+            medium = open_medium(self._kind, self._origin)
+            if medium.stamp != self._stamp:
                 raise DataError(
-                    f"image {self._origin} must stay as it is until its prompt is answered; its file was changed; make "
-                    "the prompt again."
+                    f"{self._kind} {self._origin} must stay as it is until its prompt is answered; its file was "
+                    "changed; make the prompt again."
                 )
-            self._last = weakref.ref(picture)
+            self._last = weakref.ref(medium)
         if self._origin is not None:
-            _recent.add(picture)
-        return picture
+            _recent.add(medium)
+        return medium
 
-    def __reduce__(self) -> tuple[object, tuple[Picture]]:
-        """Copies and other processes get the picture itself: files may lie elsewhere there."""
-        return Held, (self.open(),)
+    @property
+    def noun(self) -> str:
+        """What an error calls it."""
+        return medium_kind(self._kind).noun
+
+    def __reduce__(self) -> tuple[object, tuple[Any, Modality]]:
+        """Copies and other processes get the medium itself: files may lie elsewhere there."""
+        return Held, (self.open(), self._kind)
 
 
 class Made:
@@ -77,25 +84,21 @@ class Made:
 
 
 class _Recent:
-    """The pictures opened last, up to a number of bytes."""
+    """The media opened last, up to a number of bytes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pictures: OrderedDict[int, Picture] = OrderedDict()
+        self._media: OrderedDict[int, Any] = OrderedDict()
         self._bytes = 0
 
-    def add(self, picture: Picture) -> None:
+    def add(self, medium: Any) -> None:
         with self._lock:
-            if self._pictures.pop(id(picture), None) is None:
-                self._bytes += _bytes_of(picture)
-            self._pictures[id(picture)] = picture
+            if self._media.pop(id(medium), None) is None:
+                self._bytes += medium.nbytes
+            self._media[id(medium)] = medium
             while self._bytes > RECENT_BYTES:
-                _, oldest = self._pictures.popitem(last=False)
-                self._bytes -= _bytes_of(oldest)
-
-
-def _bytes_of(picture: Picture) -> int:
-    return 3 * picture.width * picture.height
+                _, oldest = self._media.popitem(last=False)
+                self._bytes -= oldest.nbytes
 
 
 _recent = _Recent()

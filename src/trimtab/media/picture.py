@@ -32,6 +32,11 @@ class Picture(Image.Image):
         """Whether it is still what the door made; PIL can change an image's mode in place."""
         return self.mode == "RGB" and not self.info
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its pixels."""
+        return 3 * self.width * self.height
+
 
 def as_picture(image: Image.Image) -> Picture:
     """Mark an RGB image that was made here and is in nobody's hands."""

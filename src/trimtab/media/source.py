@@ -14,7 +14,8 @@ from PIL import Image
 from trimtab.errors import DataError, MissingImageError, UsageError
 from trimtab.media.arrays import image_of
 from trimtab.media.decode import decoding, opened
-from trimtab.media.picture import Picture
+from trimtab.media.kinds import MediumKind, register_kind
+from trimtab.media.picture import Picture, picture_key
 from trimtab.media.rgb import to_picture
 
 
@@ -57,7 +58,7 @@ def open_picture(source: PictureSource, name: str | None = None) -> Picture:
         with decoding(name):
             return to_picture(source, name)
     if isinstance(source, str | PathLike):
-        return _open_file(Path(source), name or _shown(str(source)) or ".")
+        return _open_file(Path(source), name or shown_path(str(source)) or ".")
     if isinstance(source, bytes | bytearray | memoryview):
         return _open_encoded(bytes(source), name or "given as bytes")
     if isinstance(source, np.ndarray):
@@ -93,12 +94,12 @@ def _open_file(path: Path, name: str) -> Picture:
     return picture
 
 
-def _shown(path: str) -> str:
+def shown_path(path: str) -> str:
     """A path as errors quote it: some users give a whole picture in letters (a ``data:`` address) for a path."""
     return path if len(path) <= LONGEST_SHOWN else f"{path[:LONGEST_SHOWN]}..."
 
 
-def check_file(path: Path, name: str) -> None:
+def check_file(path: Path, name: str, kind: str = "image") -> None:
     """Refuse a path that leads to no file; a pipe or a device could be read for ever.
 
     Raises:
@@ -110,14 +111,17 @@ def check_file(path: Path, name: str) -> None:
             return
         there = path.exists()
     except OSError as error:
-        raise unreadable(error, name) from error
+        raise unreadable(error, name, kind) from error
     if there:
-        raise DataError(f"image {name} must be a file; it is a {'folder' if path.is_dir() else 'device'}.")
-    raise MissingImageError(f"image {name} is not there; check the path, or put the file back.")
+        raise DataError(f"{kind} {name} must be a file; it is a {'folder' if path.is_dir() else 'device'}.")
+    raise MissingImageError(f"{kind} {name} is not there; check the path, or put the file back.")
 
 
-def unreadable(error: OSError, name: str) -> DataError | MissingImageError:
+def unreadable(error: OSError, name: str, kind: str = "image") -> DataError | MissingImageError:
     """The error for a file that the system does not give out."""
     if isinstance(error, FileNotFoundError):
-        return MissingImageError(f"image {name} is not there; check the path, or put the file back.")
-    return DataError(f"image {name} cannot be read ({error.strerror}); check the file.")
+        return MissingImageError(f"{kind} {name} is not there; check the path, or put the file back.")
+    return DataError(f"{kind} {name} cannot be read ({error.strerror}); check the file.")
+
+
+register_kind(MediumKind("image", "picture", Picture, open_picture, picture_key, lambda picture: picture.size))

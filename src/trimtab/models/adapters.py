@@ -122,7 +122,7 @@ def merge(model: Model, path: str | Path) -> None:
     model.hf.requires_grad_(False).eval()
     model.name = str(path)
     model.forget_parts()
-    model.forget_images()
+    model.forget_media()
     same_logits(model, "merged adapters answer as they did beside the weights", tiny_logits(model), with_adapters)
 
 

@@ -1,70 +1,88 @@
 """What trimtab must know of a model family, and the registry of families it knows.
 
-A family is a stateless object: it says where the parts of a Hugging Face model are and how its images become
+A family is a stateless object: it says where the parts of a Hugging Face model are and how what it is shown becomes
 tokens and positions. Everything above this package asks the family and never names a module path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, cast
 
 import torch
-from PIL.Image import Image
 from torch import Tensor, nn
+
+from trimtab.errors import UnsupportedMethodError
+from trimtab.modalities import Modality
+from trimtab.models.offload import home
 
 
 @dataclass(frozen=True, eq=False)
-class Pixels:
-    """One picture as the vision tower takes it.
+class MediaInput:
+    """One picture, sound or clip as the model's tower takes it.
 
     Attributes:
-        tensors: Keyword tensors of the image processor, for one image; ``Model.pixels`` makes large ones when they
-            are asked for.
-        n_tokens: Number of positions the picture takes in the prompt.
-        key: Digest of the picture's pixels; equal pictures share one encoding.
-        weights: Factors of the patches' features, ``(patches,)``, in the order in which the projector takes them; None
-            leaves the features as they are. A weighted picture has a key of its own.
+        kind: Its modality.
+        tensors: Keyword tensors of the model's own ``forward``, for this medium alone; ``Model.show`` makes large ones
+            when they are asked for.
+        n_tokens: Number of positions that it takes in the prompt.
+        key: Digest of its content; equal media share one encoding.
+        weights: Factors of a picture's patches' features, ``(patches,)``, in the order in which the projector takes
+            them; None leaves the features as they are. A weighted picture has a key of its own.
     """
 
+    kind: Modality
     tensors: Mapping[str, Tensor]
     n_tokens: int
     key: str
     weights: Tensor | None = None
 
 
-class Family(Protocol):
-    """Where the parts of one family of Hugging Face models are."""
+class Family:
+    """Where the parts of one family of Hugging Face models are; what is said here suits most.
+
+    A family's file overrides what differs, and must say what raises ``NotImplementedError`` here.
+    """
 
     name: str
     """The family's ``model_type`` in ``config.json``."""
-    image_processor: str
-    """Class of its image processor, where a checkpoint does not name one."""
+    processors: Mapping[Modality, str] = {}
+    """Class of each medium's processor, where a checkpoint does not name one."""
+    decoder_path: str = "model.language_model"
+    """The text decoder in the model: embeddings in, normalised hidden states out."""
+    layers_path: str = "layers"
+    """The decoder's blocks, in the decoder."""
+    norm_path: str = "norm"
+    """The norm after the last block, in the decoder."""
+    attention_path: str = "self_attn"
+    """A block's attention, which takes ``attention_mask`` by name."""
+    heads_path: str = "self_attn.o_proj"
+    """In a block, the linear map whose input is the outputs of the attention's heads, head after head."""
 
     def decoder(self, hf: nn.Module) -> nn.Module:
         """The text decoder: embeddings in, normalised hidden states out."""
-        ...
+        return hf.get_submodule(self.decoder_path)
 
     def layers(self, hf: nn.Module) -> nn.ModuleList:
         """The decoder's blocks, in order."""
-        ...
+        return cast(nn.ModuleList, self.decoder(hf).get_submodule(self.layers_path))
 
     def head_outputs(self, layer: nn.Module) -> nn.Module:
         """The linear map whose input is the concatenated outputs of the layer's attention heads."""
-        ...
+        return layer.get_submodule(self.heads_path)
 
     def attention(self, layer: nn.Module) -> nn.Module:
         """The layer's attention, which takes ``attention_mask`` by name."""
-        ...
+        return layer.get_submodule(self.attention_path)
 
     def final_norm(self, hf: nn.Module) -> nn.Module:
-        """The root-mean-square norm between the last layer and the unembedding."""
-        ...
+        """The norm between the last layer and the unembedding."""
+        return self.decoder(hf).get_submodule(self.norm_path)
 
-    def image_token(self, hf: nn.Module) -> int:
-        """Id of the token that stands for one image position."""
-        ...
+    def placeholders(self, hf: nn.Module) -> dict[Modality, int]:
+        """Id of the token that stands for one position of each modality that the model can be shown."""
+        return {"image": cast(Any, hf).config.image_token_id}
 
     def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:
         """Have the image processor scale down pictures of more pixels than ``most``; None leaves its own limit.
@@ -77,45 +95,71 @@ class Family(Protocol):
         Returns:
             The limit in force; None where every picture takes the same number of positions.
         """
-        ...
+        return None
 
     def count_positions(self, hf: nn.Module, image_processor: Any, width: int, height: int) -> int:
         """Number of positions that a picture of this size takes."""
-        ...
+        raise NotImplementedError
 
-    def pixels(self, hf: nn.Module, image_processor: Any, image: Image, key: str) -> Pixels:
-        """Preprocess one picture and count its positions."""
-        ...
+    def show(self, hf: nn.Module, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+        """Preprocess one medium and count its positions.
 
-    def embed_images(self, hf: nn.Module, pixels: list[Pixels]) -> list[Tensor]:
-        """Encode pictures to decoder embeddings, each ``(n_tokens, hidden)``."""
-        ...
+        Args:
+            hf: The model.
+            processor: The processor of its modality.
+            kind: The modality.
+            medium: The opened medium: a ``Picture``, a ``Sound`` or a ``Clip``.
+            key: Its digest.
+        """
+        raise NotImplementedError
+
+    def tower(self, hf: nn.Module, kind: Modality) -> nn.Module:
+        """What encodes media of a modality."""
+        raise NotImplementedError
+
+    def embed_media(self, hf: nn.Module, media: Sequence[MediaInput]) -> list[Tensor]:
+        """Encode media of one modality, all at once, to decoder embeddings, each ``(n_tokens, hidden)``."""
+        kind = media[0].kind
+        tower = self.tower(hf, kind)
+        device, dtype = home(tower), _floats(tower)
+        given = {name: torch.cat([medium.tensors[name] for medium in media]) for name in media[0].tensors}
+        given = {n: t.to(device, dtype) if t.is_floating_point() else t.to(device) for n, t in given.items()}
+        features = getattr(cast(Any, hf).model, f"get_{kind}_features")
+        return list(features(**given, return_dict=True).pooler_output)
 
     def projector(self, hf: nn.Module) -> nn.Module:
         """What maps the patches' features to decoder embeddings, behind any norm that would undo a factor of theirs.
 
         Its input, reshaped to ``(patches, width)``, is a row for each patch, picture after picture.
         """
-        ...
+        raise NotImplementedError
 
-    def patch_attention(self, hf: nn.Module, pixels: Pixels) -> Tensor:
+    def patch_attention(self, hf: nn.Module, media: MediaInput) -> Tensor:
         """The attention that a picture's patches get where the projector's features come from, ``(heads, patches)``.
 
         The patches are in the projector's order.
+
+        Raises:
+            UnsupportedMethodError: The family has no such map.
         """
-        ...
+        raise UnsupportedMethodError(
+            f"`image_counterfactual` must have a map of the picture's attention; family {self.name} has none; use a "
+            "method that leaves the picture as it is."
+        )
 
-    def positions(self, hf: nn.Module, ids: Tensor, pixels: list[Pixels]) -> Tensor:
+    def positions(self, hf: nn.Module, ids: Tensor, media: Sequence[MediaInput]) -> Tensor:
         """Rotary positions of an unpadded prompt ``ids`` of shape ``(length,)``, as ``(axes, length)``."""
-        ...
+        return torch.arange(len(ids), device=ids.device)[None]
 
-    def native_inputs(self, hf: nn.Module, ids: Tensor, pixels: list[Pixels]) -> dict[str, Tensor]:
+    def native_inputs(self, hf: nn.Module, ids: Tensor, media: Sequence[MediaInput]) -> dict[str, Tensor]:
         """Keyword inputs for the model's own ``forward`` and ``generate``, batch of one."""
-        ...
+        given = {"input_ids": ids[None], "attention_mask": torch.ones_like(ids[None])}
+        for name in dict.fromkeys(name for medium in media for name in medium.tensors):
+            given[name] = torch.cat([m.tensors[name] for m in media if name in m.tensors]).to(ids.device)
+        return given
 
     def guard(self, hf: nn.Module) -> None:
         """Close the family's silent traps on this instance."""
-        ...
 
 
 FAMILIES: dict[str, Family] = {}
@@ -127,6 +171,6 @@ def register(family: Family) -> None:
     FAMILIES[family.name] = family
 
 
-def text_positions(length: int, device: torch.device) -> Tensor:
-    """Plain positions ``0 .. length - 1`` as ``(1, length)``, for families with one rotary axis."""
-    return torch.arange(length, device=device)[None]
+def _floats(module: nn.Module) -> torch.dtype | None:
+    """The type that a tower computes in; None where its weights do not tell."""
+    return next((p.dtype for p in module.parameters() if p.is_floating_point()), None)

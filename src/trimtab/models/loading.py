@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -93,12 +94,11 @@ def load(
     own_limit = max_pixels == MAX_PIXELS
     with understood(family, image_processor, base.path):
         limit = family.limit_pixels(image_processor, max_pixels, at_most_own=own_limit)
-    token_text = tokenizer.convert_ids_to_tokens(family.image_token(hf)) or ""
     model = from_parts(
         hf,
         tokenizer,
         image_processor,
-        choose_template(base, tokenizer, token_text),
+        choose_template(base, tokenizer, family.placeholders(hf)),
         name=str(name_or_path),
         family=family,
         check=check and not chain,
@@ -124,7 +124,7 @@ def load(
 def from_parts(
     hf: nn.Module,
     tokenizer: Any,
-    image_processor: Any,
+    processors: Any,
     chat_template: str | None = None,
     *,
     name: str = "model",
@@ -136,7 +136,8 @@ def from_parts(
     Args:
         hf: A Hugging Face model of a known family.
         tokenizer: Its fast tokenizer.
-        image_processor: Its image processor.
+        processors: Its image processor; for a model that is shown more than pictures, a mapping from each modality
+            that it is shown to what preprocesses it.
         chat_template: Jinja template of a turn; left out, the tokenizer's.
         name: What to call it in tables and artifacts.
         family: Left out, found by the configuration's ``model_type``.
@@ -156,9 +157,16 @@ def from_parts(
             f"`tokenizer` of {name} must be a fast tokenizer, which knows character offsets; got "
             f"{type(tokenizer).__name__}."
         )
-    model = Model(hf, tokenizer, image_processor, template, family, name)
+    given: Any = processors if isinstance(processors, Mapping) else {"image": processors}
+    placeholders = family.placeholders(hf)
+    if lacking := [kind for kind in placeholders if kind not in given]:
+        raise UnsupportedModelError(
+            f"`processors` of {name} must have one for each modality that it is shown ({', '.join(placeholders)}); "
+            f"{lacking[0]} has none; give a mapping with them."
+        )
+    model = Model(hf, tokenizer, given, template, family, name)
     if check:
-        check_parts(hf, tokenizer, template, family.image_token(hf), name)
+        check_parts(hf, tokenizer, template, placeholders, name)
     model.report = _report(model)
     family.guard(hf)
     if check:
@@ -167,9 +175,11 @@ def from_parts(
 
 
 def _report(model: Model) -> LoadReport:
-    with understood(model.family, model.image_processor, model.name):
-        limit = model.family.limit_pixels(model.image_processor, None)
-        photo = model.family.count_positions(model.hf, model.image_processor, *PHOTO)
+    limit = photo = None
+    if "image" in model.processors:
+        with understood(model.family, model.image_processor, model.name):
+            limit = model.family.limit_pixels(model.image_processor, None)
+            photo = model.family.count_positions(model.hf, model.image_processor, *PHOTO)
     return LoadReport(
         dtype=str(model.dtype).removeprefix("torch."),
         max_pixels=limit,

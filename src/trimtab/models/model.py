@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from PIL.Image import Image
 from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedModelError, UsageError
-from trimtab.media import open_picture
-from trimtab.models.family import Family, Pixels
+from trimtab.media import open_medium
+from trimtab.modalities import Modality, in_order
+from trimtab.models.anatomy import Anatomy
+from trimtab.models.family import Family, MediaInput
 from trimtab.models.fingerprint import weights_fingerprint
 from trimtab.models.lock import ModelLock
-from trimtab.models.offload import home, present
 from trimtab.models.patches import Counterfactual
-from trimtab.models.pictures import Pictures
 from trimtab.models.plain_text import PlainText
 from trimtab.models.positions import position_limit
 from trimtab.models.report import LoadReport
+from trimtab.models.showing import ShownMedia
 
 if TYPE_CHECKING:
     from transformers import DynamicCache
 
 
-class Model:
-    """A vision-language model with its tokenizer and image processor.
+class Model(Anatomy):
+    """A multimodal model with its tokenizer and the processors of what it is shown.
 
     Attributes:
         hf: The Hugging Face model, in eval mode with frozen parameters.
         tokenizer: Its tokenizer.
-        image_processor: Its image processor.
+        processors: The processor of each modality that it can be shown.
         chat_template: The Jinja chat template that renders a turn.
         family: Where the model's parts are.
         name: The name or path it was loaded from.
@@ -46,18 +46,17 @@ class Model:
         self,
         hf: nn.Module,
         tokenizer: Any,
-        image_processor: Any,
+        processors: Mapping[Modality, Any],
         chat_template: str,
         family: Family,
         name: str,
     ) -> None:
         hf = cast(nn.Module, getattr(hf, "_orig_mod", hf))  # torch.compile's wrapper goes around hooks
-        self.hf = hf.eval().requires_grad_(False)
+        super().__init__(hf.eval().requires_grad_(False), family)
         self.lock = ModelLock.of(self.hf)
         self.tokenizer = tokenizer
-        self.image_processor = image_processor
+        self.processors = dict(processors)
         self.chat_template = chat_template
-        self.family = family
         self.name = name
         self.report = LoadReport(str(self.dtype).removeprefix("torch."))
         self.ambient: list[Any] = []
@@ -65,7 +64,7 @@ class Model:
         self.engine_drives = False
         """True while the engine runs the decoder and applies edits itself."""
         self._batch_size: int | None = None
-        self._pictures = Pictures(self)
+        self._shown = ShownMedia(self)
 
     def __repr__(self) -> str:
         return (
@@ -85,102 +84,19 @@ class Model:
         self._batch_size = rows
 
     @cached_property
-    def text_config(self) -> Any:
-        """The decoder's configuration."""
-        return cast(Any, self.hf).config.get_text_config()
-
-    @cached_property
-    def decoder(self) -> nn.Module:
-        """The text decoder: embeddings in, normalised hidden states out."""
-        return self.family.decoder(self.hf)
-
-    @cached_property
-    def layers(self) -> list[nn.Module]:
-        """The decoder's blocks, first to last."""
-        return list(self.family.layers(self.hf))
-
-    @cached_property
-    def head_outputs(self) -> list[nn.Module]:
-        """For each layer, the map whose input is its heads' outputs, head after head."""
-        return [self.family.head_outputs(layer) for layer in self.layers]
-
-    @cached_property
-    def attentions(self) -> list[nn.Module]:
-        """For each layer, its attention."""
-        return [self.family.attention(layer) for layer in self.layers]
-
-    def refresh_parts(self) -> None:
-        """Look the parts up again if modules were replaced since, as adapters do."""
-        layers = list(self.family.layers(self.hf))
-        found = {
-            "decoder": self.family.decoder(self.hf),
-            "layers": layers,
-            "head_outputs": [self.family.head_outputs(layer) for layer in layers],
-            "attentions": [self.family.attention(layer) for layer in layers],
-            "embedding": cast(Any, self.hf).get_input_embeddings(),
-            "lm_head": cast(Any, self.hf).get_output_embeddings(),
-        }
-        for name, part in found.items():
-            known = vars(self).get(name)
-            if isinstance(known, (nn.Module, list)) and known != part:  # modules are equal to themselves alone
-                vars(self)[name] = part
-
-    def norm_scale(self, states: Tensor) -> Tensor:
-        """Return what the final norm multiplies each component of the last layer's states by, in their shape.
-
-        With these factors frozen the logits are linear in the residual stream, so the contributions of its parts add
-        up to them exactly.
-        """
-        norm = cast(Any, self.family.final_norm(self.hf))
-        states = states.float()
-        with present(norm):
-            weight = norm.weight.float()
-        return weight * torch.rsqrt(states.square().mean(-1, keepdim=True) + norm.variance_epsilon)
+    def placeholders(self) -> dict[Modality, int]:
+        """Id of the token that stands for one position of each modality that the model can be shown."""
+        return self.family.placeholders(self.hf)
 
     @property
-    def n_layers(self) -> int:
-        """Number of decoder blocks."""
-        return len(self.layers)
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that the model takes, ``text`` among them."""
+        return in_order([*self.placeholders, "text"])
 
     @property
-    def n_heads(self) -> int:
-        """Query heads of a layer."""
-        return self.text_config.num_attention_heads
-
-    @property
-    def head_dim(self) -> int:
-        """Width of one query head."""
-        return getattr(self.text_config, "head_dim", None) or self.hidden_size // self.n_heads
-
-    @property
-    def hidden_size(self) -> int:
-        """Width of the residual stream."""
-        return self.text_config.hidden_size
-
-    @property
-    def device(self) -> torch.device:
-        """Where the token embeddings are looked up; inputs go there."""
-        return home(self.embedding)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Type of the token embeddings."""
-        return self.embedding.weight.dtype
-
-    @cached_property
-    def embedding(self) -> nn.Embedding:
-        """The token embedding table."""
-        return cast(Any, self.hf).get_input_embeddings()
-
-    @cached_property
-    def lm_head(self) -> nn.Module:
-        """The map from normalised hidden states to logits."""
-        return cast(Any, self.hf).get_output_embeddings()
-
-    @cached_property
-    def image_token(self) -> int:
-        """Id of the token that stands for one image position."""
-        return self.family.image_token(self.hf)
+    def image_processor(self) -> Any:
+        """What pictures are preprocessed by; None for a model without eyes."""
+        return self.processors.get("image")
 
     @cached_property
     def stop_tokens(self) -> frozenset[int]:
@@ -205,78 +121,89 @@ class Model:
         """Digest of the configuration and of a sample of every weight; equal for equal models."""
         return weights_fingerprint(self.hf)
 
-    def forget_parts(self) -> None:
-        """Look for the model's parts anew, after modules or weights were exchanged."""
-        for name in [n for n in vars(self) if isinstance(getattr(type(self), n, None), cached_property)]:
-            delattr(self, name)
+    def show(self, kind: Modality, medium: Any, counterfactual: Counterfactual | None = None) -> MediaInput:
+        """Say how a medium is shown: its positions and its digest; its tensors are made when they are asked for.
 
-    def pixels(self, image: Image, counterfactual: Counterfactual | None = None) -> Pixels:
-        """Say how a picture is shown: its positions and its digest; its tensors are made when they are asked for.
-
-        So thousands of prompts can be planned at once, while only the pictures at work are in memory.
+        So thousands of prompts can be planned at once, while only the media at work are in memory.
 
         Args:
-            image: The picture; it must stay as it is.
-            counterfactual: Weight its patches by a changed map of the vision tower's attention; see ``patch_weights``.
-                Equal pictures get equal weights.
+            kind: The modality.
+            medium: What ``trimtab.media.open_medium`` takes; it must stay as it is.
+            counterfactual: Weight a picture's patches by a changed map of the vision tower's attention; see
+                ``patch_weights``. Equal pictures get equal weights.
+
+        Raises:
+            UnsupportedModelError: The model cannot be shown media of this kind.
         """
-        return self._pictures.show(open_picture(image), counterfactual)
+        if kind not in self.placeholders:
+            raise UnsupportedModelError(
+                f"`media` of a prompt must be of a modality that {self.name} takes ({', '.join(self.modalities)}); got "
+                f"{kind}; leave it out, or load another model."
+            )
+        return self._shown.show(kind, open_medium(kind, medium), counterfactual)
 
     @property
     def remembered_bytes(self) -> int:
-        """Bytes that remembered pictures take, on the host and on the device."""
-        return self._pictures.bytes
+        """Bytes that remembered media take, on the host and on the device."""
+        return self._shown.bytes
 
-    def forget_images(self) -> None:
-        """Drop the remembered pictures, so that what is computed next does not depend on what came before."""
-        self._pictures.forget()
+    def forget_media(self) -> None:
+        """Drop the remembered media, so that what is computed next does not depend on what came before."""
+        self._shown.forget()
 
-    def give_up_images(self) -> int:
-        """Drop the remembered pictures and keep half as many from now on; return how many bytes they took."""
-        return self._pictures.give_up()
+    def give_up_media(self) -> int:
+        """Drop the remembered media and keep half as many from now on; return how many bytes they took."""
+        return self._shown.give_up()
 
-    def embed_images(self, pixels: list[Pixels]) -> list[Tensor]:
-        """Encode pictures to decoder embeddings; each picture is encoded once while it is remembered.
+    def embed_media(self, media: Sequence[MediaInput]) -> list[Tensor]:
+        """Encode media to decoder embeddings; each is encoded once while it is remembered.
 
-        Where memory runs out, remembered pictures are given up first, and then fewer are encoded at once.
+        Where memory runs out, remembered media are given up first, and then fewer are encoded at once.
 
         Args:
-            pixels: Preprocessed pictures, repeats allowed.
+            media: Preprocessed media of any modalities, repeats allowed.
 
         Returns:
             One ``(n_tokens, hidden)`` tensor for each, without gradient.
 
         Raises:
-            NotEnoughMemoryError: One picture by itself does not fit.
+            NotEnoughMemoryError: One medium by itself does not fit.
         """
-        return self._pictures.encode(pixels)
+        return self._shown.encode(media)
 
-    def embed(self, ids: Tensor, pixels: list[Pixels], encoded: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Embed one unpadded prompt, pictures in the places of their tokens.
+    def media_positions(self, ids: Tensor) -> Tensor:
+        """Say of token ids which stand for positions of media, in their shape."""
+        return torch.stack([ids == token for token in self.placeholders.values()]).any(0)
+
+    def embed(self, ids: Tensor, media: Sequence[MediaInput], encoded: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Embed one unpadded prompt, media in the places of their tokens.
 
         Args:
             ids: Token ids, ``(length,)``.
-            pixels: The prompt's pictures in order.
-            encoded: What ``embed_images`` returned for them, by key; left out, they are encoded or remembered.
+            media: What the prompt shows, in order within each modality.
+            encoded: What ``embed_media`` returned for it, by key; left out, it is encoded or remembered.
 
         Returns:
             Embeddings, ``(length, hidden)``.
 
         Raises:
-            UnsupportedModelError: The prompt has more or fewer image positions than the pictures fill.
+            UnsupportedModelError: The prompt has more or fewer positions of a modality than its media fill.
         """
         embeds = self.embedding(ids)
-        places = ids == self.image_token
-        if not pixels and not places.any():
+        if not media and not self.media_positions(ids).any():
             return embeds
-        found = self.embed_images(pixels) if encoded is None else [encoded[p.key] for p in pixels]
-        images = torch.cat(found).to(embeds)
-        if len(images) != int(places.sum()):
-            raise UnsupportedModelError(
-                f"`pixels` of {self.name} must fill the prompt's {int(places.sum())} image positions; they hold "
-                f"{len(images)}; check the image processor's sizes against the checkpoint."
-            )
-        return embeds.masked_scatter(places[:, None], images)
+        found = dict(zip((m.key for m in media), self.embed_media(media), strict=True)) if encoded is None else encoded
+        for kind, token in self.placeholders.items():
+            own, places = [found[m.key] for m in media if m.kind == kind], ids == token
+            filled = sum(map(len, own))
+            if filled != int(places.sum()):
+                raise UnsupportedModelError(
+                    f"`media` of {self.name} must fill the prompt's {int(places.sum())} {kind} positions; they hold "
+                    f"{filled}; check the {kind} processor's sizes against the checkpoint."
+                )
+            if own:
+                embeds = embeds.masked_scatter(places[:, None], torch.cat(own).to(embeds))
+        return embeds
 
     @property
     def can_begin_late(self) -> bool:

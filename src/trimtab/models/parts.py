@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 from torch import nn
 
 from trimtab.errors import UnsupportedModelError, UsageError
+from trimtab.media import medium_kind
+from trimtab.modalities import Modality
 from trimtab.models.family import Family
 from trimtab.models.source import Source, first_line, reading
 
@@ -48,7 +50,8 @@ def open_image_processor(source: Source, family: Family) -> Any:
                 f"`name_or_path` of load must be a model with an image processor; {source.path} has no "
                 "preprocessor_config.json; copy it from the model that it was made from."
             )
-        kind = settings.get("image_processor_type") or settings.get("feature_extractor_type") or family.image_processor
+        kind = settings.get("image_processor_type") or settings.get("feature_extractor_type")
+        kind = kind or family.processors["image"]
         kind = kind.removesuffix("Fast").removesuffix("FeatureExtractor").removesuffix("Pil")
         kind = kind if kind.endswith("ImageProcessor") else f"{kind}ImageProcessor"
         kind = {"Qwen2_5_VLImageProcessor": "Qwen2VLImageProcessor"}.get(kind, kind)
@@ -75,21 +78,22 @@ def understood(family: Family, image_processor: Any, name: str) -> Iterator[None
         raise _refused(
             name,
             "image_processor",
-            f"be one of family {family.name}, such as {family.image_processor}",
+            f"be one of family {family.name}, such as {family.processors['image']}",
             got,
             "mend preprocessor_config.json",
         ) from error
 
 
-def choose_template(source: Source, tokenizer: Any, image_token: str) -> str | None:
-    """Return the first template that takes pictures: the processor's, or else the tokenizer's.
+def choose_template(source: Source, tokenizer: Any, placeholders: Mapping[Modality, int]) -> str | None:
+    """Return the first template that takes media: the processor's, or else the tokenizer's.
 
     Fine-tuning tools write a template of text alone into the tokenizer's files, beside the processor's own. Where none
-    takes pictures, the first is returned, and ``check_template`` says what it lacks.
+    takes media, the first is returned, and ``check_parts`` says what it lacks.
     """
     with reading(source):
         found = [t for t in [*_processor_templates(source), _plain(tokenizer.chat_template)] if t]
-    good = (t for t in found if template_fault(tokenizer, t, image_token) is None)
+    texts: dict[Modality, str] = {k: tokenizer.convert_ids_to_tokens(t) or "" for k, t in placeholders.items()}
+    good = (t for t in found if all(template_fault(tokenizer, t, kind, text) is None for kind, text in texts.items()))
     return next(good, found[0] if found else None)
 
 
@@ -111,9 +115,9 @@ def _plain(template: Any) -> str | None:
     return template if isinstance(template, str) and template else None
 
 
-def template_fault(tokenizer: Any, template: str, image_token: str) -> str | None:
-    """Return what is wrong with a template for one picture and a sentence; None if nothing is."""
-    content = [{"type": "image"}, {"type": "text", "text": SENTENCE}]
+def template_fault(tokenizer: Any, template: str, kind: Modality, placeholder: str) -> str | None:
+    """Return what is wrong with a template for one medium of a kind and a sentence; None if nothing is."""
+    content = [{"type": kind}, {"type": "text", "text": SENTENCE}]
     try:
         rendered = tokenizer.apply_chat_template(
             [{"role": "user", "content": content}],
@@ -123,23 +127,24 @@ def template_fault(tokenizer: Any, template: str, image_token: str) -> str | Non
         )
     except Exception as error:  # a template is a program, and may fail in any way
         return f"fails with {type(error).__name__} ({str(error).splitlines()[0] if str(error) else ''})"
-    if rendered.count(image_token) != 1 or SENTENCE not in rendered:
+    if rendered.count(placeholder) != 1 or SENTENCE not in rendered:
         return f"renders {rendered[:200]!r}"
     return None
 
 
-def check_parts(hf: nn.Module, tokenizer: Any, template: str, image_token: int, name: str) -> None:
-    """Try the tokenizer and the template on a sentence and a picture.
+def check_parts(hf: nn.Module, tokenizer: Any, template: str, placeholders: Mapping[Modality, int], name: str) -> None:
+    """Try the tokenizer and the template on a sentence and a medium of each kind.
 
     Raises:
         UnsupportedModelError: The tokenizer lacks its vocabulary, has tokens that the model does not, or does not write
-            a picture's position as one token; or the template gives a picture no place.
+            a medium's position as one token; or the template gives a medium no place.
     """
     rows = hf.get_input_embeddings().weight.shape[0]  # pyright: ignore
-    if not 0 <= image_token < rows:
-        raise _refused(
-            name, "image_token_id", f"be a row of the {rows} token embeddings", image_token, "mend config.json"
-        )
+    for kind, token in placeholders.items():
+        if not 0 <= token < rows:
+            raise _refused(
+                name, f"{kind}_token_id", f"be a row of the {rows} token embeddings", token, "mend config.json"
+            )
     ids = _encode(tokenizer, SENTENCE, name)
     if not ids or tokenizer.decode(ids).strip() != SENTENCE:
         got = f"{SENTENCE!r} to {tokenizer.decode(ids)!r}"
@@ -148,16 +153,21 @@ def check_parts(hf: nn.Module, tokenizer: Any, template: str, image_token: int, 
     if highest >= rows:
         rule = f"have no token beyond the model's {rows} embeddings"
         raise _refused(name, "tokenizer", rule, f"token {highest}", "use the tokenizer that the model was trained with")
-    token = tokenizer.convert_ids_to_tokens(image_token)
-    written = _encode(tokenizer, f"{token}{token}", name) if token else []
-    if written != [image_token, image_token]:
-        rule = f"write a picture's position, {token!r}, as its one token {image_token}"
+    for kind, token in placeholders.items():
+        _check_placeholder(tokenizer, template, kind, token, name)
+
+
+def _check_placeholder(tokenizer: Any, template: str, kind: Modality, token: int, name: str) -> None:
+    text, noun = tokenizer.convert_ids_to_tokens(token), medium_kind(kind).noun
+    written = _encode(tokenizer, f"{text}{text}", name) if text else []
+    if written != [token, token]:
+        rule = f"write a {noun}'s position, {text!r}, as its one token {token}"
         raise _refused(name, "tokenizer", rule, written, "complete its files (added_tokens of tokenizer.json)")
-    fault = template_fault(tokenizer, template, token)
+    fault = template_fault(tokenizer, template, kind, text)
     if fault is not None:
         raise UnsupportedModelError(
-            f"`chat_template` of {name} must keep the text as it is and give each picture one {token!r}; for one "
-            f"picture and {SENTENCE!r} it {fault}; give a template that takes pictures (chat_template.jinja)."
+            f"`chat_template` of {name} must keep the text as it is and give each {noun} one {text!r}; for one {noun} "
+            f"and {SENTENCE!r} it {fault}; give a template that takes {noun}s (chat_template.jinja)."
         )
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedModelError
-from trimtab.models.family import Pixels
+from trimtab.models.family import MediaInput
 
 Counterfactual = Literal["shuffle", "uniform", "reversed", "random"]
 COUNTERFACTUALS: tuple[Counterfactual, ...] = ("shuffle", "uniform", "reversed", "random")
@@ -50,17 +50,17 @@ def patch_weights(attention: Tensor, counterfactual: Counterfactual, seed: int) 
 
 
 @contextmanager
-def weighted_patches(projector: nn.Module, pixels: Sequence[Pixels]) -> Iterator[None]:
+def weighted_patches(projector: nn.Module, media: Sequence[MediaInput]) -> Iterator[None]:
     """Multiply what enters the projector by the pictures' weights inside the block.
 
     Args:
         projector: What ``Family.projector`` returns.
-        pixels: The pictures that the block encodes, in order: all with weights, or none.
+        media: What the block encodes, in order: pictures that all have weights, or that all have none.
 
     Raises:
         UnsupportedModelError: The block ended without an error, yet the projector was never called.
     """
-    factors = [p.weights for p in pixels if p.weights is not None]
+    factors = [p.weights for p in media if p.weights is not None]
     if not factors:
         yield
         return

@@ -80,8 +80,8 @@ class Remembered:
         self._bytes -= _bytes_of(self._kept.pop(key, ()))
 
 
-class PictureTensors(Mapping[str, Tensor]):
-    """The tensors of one picture: small ones are kept, large ones are made when they are asked for."""
+class MediaTensors(Mapping[str, Tensor]):
+    """The tensors of one medium: small ones are kept, large ones are made when they are asked for."""
 
     def __init__(self, layout: Mapping[str, Tensor], make: Callable[[], Mapping[str, Tensor]]) -> None:
         """Say what there is.

@@ -6,6 +6,7 @@ tried once at load: a claim that does not hold refuses the model with the claim 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +15,9 @@ from PIL import Image
 from torch import Tensor
 
 from trimtab.errors import UnsupportedModelError, UsageError
-from trimtab.models.family import Pixels
+from trimtab.media import Clip, Sound, medium_kind
+from trimtab.modalities import Modality
+from trimtab.models.family import MediaInput
 from trimtab.models.model import Model
 from trimtab.models.offload import tensors
 from trimtab.models.windows import check_windows
@@ -77,7 +80,7 @@ def tiny_logits(model: Model) -> Tensor:
 
 
 def _check_claims(model: Model) -> None:
-    ids, pixels = _tiny_prompt(model)
+    ids, media = _tiny_prompt(model)
     logits = tiny_logits(model)
     if not torch.isfinite(logits).all():
         dtype = str(model.dtype).removeprefix("torch.")
@@ -89,9 +92,9 @@ def _check_claims(model: Model) -> None:
             f"`{model.name}` must answer a tiny prompt with finite logits; in {dtype} "
             f"{int((~torch.isfinite(logits)).sum())} of {logits.numel()} are not; {remedy}."
         )
-    _check_pictures(model, pixels)
-    embeds = model.embed(ids, pixels)[None]
-    positions = model.family.positions(model.hf, ids, pixels)[:, None]
+    _check_media(model, media)
+    embeds = model.embed(ids, media)[None]
+    positions = model.family.positions(model.hf, ids, media)[:, None]
     mask = torch.ones(1, len(ids), device=ids.device, dtype=torch.long)
 
     states, heads = _record(model, lambda: model.decode(embeds, mask, positions))
@@ -120,13 +123,25 @@ def _check_attention_is_full(model: Model) -> None:
         )
 
 
-def _tiny_prompt(model: Model) -> tuple[Tensor, list[Pixels]]:
-    ramp = np.linspace(0, 255, 56 * 84 * 3, dtype=np.uint8).reshape(56, 84, 3)
-    pixels = [model.pixels(Image.fromarray(ramp))]
+def _tiny_prompt(model: Model) -> tuple[Tensor, list[MediaInput]]:
+    """Two sentences around one medium of each kind."""
+    media = [model.show(kind, EXAMPLES[kind]()) for kind in model.placeholders]
     before = model.tokenizer("Look at this:", add_special_tokens=True)["input_ids"]
     after = model.tokenizer("What is it?", add_special_tokens=False)["input_ids"]
-    ids = [*before, *[model.image_token] * pixels[0].n_tokens, *after]
-    return torch.tensor(ids, device=model.device), pixels
+    shown = [token for m in media for token in [model.placeholders[m.kind]] * m.n_tokens]
+    return torch.tensor([*before, *shown, *after], device=model.device), media
+
+
+def _ramp() -> Image.Image:
+    return Image.fromarray(np.linspace(0, 255, 56 * 84 * 3, dtype=np.uint8).reshape(56, 84, 3))
+
+
+EXAMPLES: dict[Modality, Callable[[], Any]] = {
+    "image": _ramp,
+    "audio": lambda: Sound(np.sin(np.arange(16000) / 20, dtype=np.float32), 16000),
+    "video": lambda: Clip([_ramp(), _ramp().rotate(180)] * 2),
+}
+"""A medium of each kind that every model is tried on."""
 
 
 def _record(model: Model, forward: Any) -> tuple[dict[Any, Tensor], dict[int, Tensor]]:
@@ -153,15 +168,17 @@ def _record(model: Model, forward: Any) -> tuple[dict[Any, Tensor], dict[int, Te
     return states, heads
 
 
-def _check_pictures(model: Model, pixels: list[Pixels]) -> None:
-    """Pictures that the tower encodes together must have the features that each has alone, since batches do that."""
-    [alone] = model.family.embed_images(model.hf, pixels)
-    together = model.family.embed_images(model.hf, pixels * 2)
-    shapes = [tuple(features.shape) for features in together]
-    if shapes != [tuple(alone.shape)] * 2:
-        _refuse(model, f"two pictures must have features {tuple(alone.shape)} each", f"{shapes}")
-    for features in together:
-        same_logits(model, "a picture encoded beside another has the features that it has alone", features, alone)
+def _check_media(model: Model, media: list[MediaInput]) -> None:
+    """Media that a tower encodes together must have the features that each has alone, since batches do that."""
+    for medium in media:
+        [alone] = model.family.embed_media(model.hf, [medium])
+        noun = medium_kind(medium.kind).noun
+        together = model.family.embed_media(model.hf, [medium] * 2)
+        shapes = [tuple(features.shape) for features in together]
+        if shapes != [tuple(alone.shape)] * 2:
+            _refuse(model, f"two {noun}s must have features {tuple(alone.shape)} each", f"{shapes}")
+        for features in together:
+            same_logits(model, f"a {noun} encoded beside another has the features that it has alone", features, alone)
 
 
 def _check_layers(model: Model, states: dict[Any, Tensor], heads: dict[int, Tensor], length: int) -> None:

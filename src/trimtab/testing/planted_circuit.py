@@ -20,9 +20,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from trimtab.models import Model
-from trimtab.models.loading import from_parts
-from trimtab.models.self_check import self_check
+from trimtab.models import Model, from_parts, self_check
 
 COLOURS = ("black", "blue", "green", "cyan", "red", "magenta", "yellow", "white")
 """The answers: the corners of the colour cube, by the bits of red, green and blue."""

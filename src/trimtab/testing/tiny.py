@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from trimtab.errors import UsageError
-from trimtab.models import Model
-from trimtab.models.loading import from_parts
+from trimtab.models import Model, from_parts
 
 TINY_FAMILIES = ("qwen2_5_vl", "llava")
 

@@ -40,9 +40,9 @@ class Batch:
 
 def collate(model: Model, pieces: Sequence[Piece]) -> Batch:
     """Embed pieces of prompts and pad them on the left to one length."""
-    shown = [pixels for p in pieces if _shows(model, p) for pixels in p.prompt.pixels]
+    shown = [medium for p in pieces if _shows(model, p) for medium in p.prompt.media]
     # All at once, and held here: a model remembers only as many as fit.
-    encoded = dict(zip((p.key for p in shown), model.embed_images(shown), strict=True))
+    encoded = dict(zip((m.key for m in shown), model.embed_media(shown), strict=True))
     length = max(p.end - p.start for p in pieces)
     axes, device = len(pieces[0].prompt.positions), model.device
     embeds = torch.zeros(len(pieces), length, model.hidden_size, device=device, dtype=model.dtype)
@@ -57,13 +57,13 @@ def collate(model: Model, pieces: Sequence[Piece]) -> Batch:
 
 
 def _embed(model: Model, piece: Piece, encoded: Mapping[str, Tensor]) -> Tensor:
-    """Embed a piece; pictures are only looked up when the piece holds some of their positions."""
+    """Embed a piece; media are only looked up when the piece holds some of their positions."""
     prompt = piece.prompt
     if not _shows(model, piece):
         return model.embed(prompt.ids[piece.start : piece.end], [])
-    return model.embed(prompt.ids, list(prompt.pixels), encoded)[piece.start : piece.end]
+    return model.embed(prompt.ids, prompt.media, encoded)[piece.start : piece.end]
 
 
 def _shows(model: Model, piece: Piece) -> bool:
-    """Return whether a piece holds positions of a picture."""
-    return bool((piece.prompt.ids[piece.start : piece.end] == model.image_token).any())
+    """Return whether a piece holds positions of a medium."""
+    return bool(model.media_positions(piece.prompt.ids[piece.start : piece.end]).any())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,9 @@ from torch import Tensor
 from trimtab.engine.local.template import render
 from trimtab.engine.prompt import Prompt
 from trimtab.errors import PromptTooLongError, UnsupportedModelError, UsageError
-from trimtab.models import Model, Pixels
+from trimtab.media import medium_kind
+from trimtab.modalities import SHOWN, Modality
+from trimtab.models import MediaInput, Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,13 +24,13 @@ class Encoded:
         ids: Token ids, ``(length,)``.
         positions: Rotary positions, ``(axes, length)``.
         spans: Token indices of each named part; a part the prompt lacks has none.
-        pixels: The prompt's pictures.
+        media: What the prompt shows, in order within each modality.
     """
 
     ids: Tensor
     positions: Tensor
     spans: Mapping[str, Tensor]
-    pixels: tuple[Pixels, ...]
+    media: tuple[MediaInput, ...]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -50,11 +52,17 @@ class Encoded:
 
 def describe(prompt: Encoded) -> str:
     """Say how large a prompt is."""
-    return f"a row of {len(prompt):,} tokens, {len(prompt.spans['image']):,} of them of pictures,"
+    return f"a row of {len(prompt):,} tokens, {_positions(prompt, ' of them')},"
+
+
+def _positions(prompt: Encoded, among: str = "") -> str:
+    """Say how many of a prompt's tokens are positions of media."""
+    shown = {kind: len(prompt.spans[kind]) for kind in SHOWN if len(prompt.spans.get(kind, ()))} or {"image": 0}
+    return " and ".join(f"{n:,}{among} of {medium_kind(kind).noun}s" for kind, n in shown.items())
 
 
 def encode(model: Model, prompt: Prompt) -> Encoded:
-    """Render a prompt by the model's chat template, expand its pictures, and tokenize it.
+    """Render a prompt by the model's chat template, expand what it shows, and tokenize it.
 
     Spans are found by character offsets in the rendered text, so they are exact whatever the template adds and
     whatever the tokenizer merges. A token that straddles two parts belongs to the one its first visible
@@ -72,9 +80,13 @@ def encode(model: Model, prompt: Prompt) -> Encoded:
         PromptTooLongError: The prompt has more tokens than the model has positions.
         UnsupportedModelError: The chat template or the tokenizer does not suit.
     """
-    pixels = tuple(model.pixels(image, prompt.image_counterfactual) for image in prompt.images)
+    media = tuple(
+        model.show(kind, medium, prompt.image_counterfactual)
+        for kind, shown in prompt.media.items()
+        for medium in shown
+    )
     body, ranges = prompt.body()
-    turn = render(model, body, [p.n_tokens for p in pixels])
+    turn = render(model, body, media)
     tokens = model.plain_text.tokens(turn.before, turn.body, turn.after)
     if tokens.added:
         raise UnsupportedModelError(
@@ -82,21 +94,16 @@ def encode(model: Model, prompt: Prompt) -> Encoded:
             f"{model.tokenizer.convert_ids_to_tokens(tokens.ids[-1])!r}; load it with add_eos_token=False."
         )
     ids = torch.tensor(tokens.ids, device=model.device)
-    is_image = ids == model.image_token
+    is_text = ~model.media_positions(ids)
     shift = tokens.body - turn.cut
     spans = {
-        name: _tokens_in(tokens.text, tokens.offsets, ~is_image, (start + shift, end + shift))
+        name: _tokens_in(tokens.text, tokens.offsets, is_text, (start + shift, end + shift))
         for name, (start, end) in ranges.items()
     }
-    spans["image"] = is_image.nonzero()[:, 0]
+    for kind in SHOWN:
+        spans[kind] = _places_of(model, ids, media, kind)
     spans["last"] = torch.tensor([len(ids) - 1], device=ids.device)
-    expected = sum(p.n_tokens for p in pixels)
-    if len(spans["image"]) != expected:
-        raise UsageError(
-            f"`prompt` must take {expected} image positions for its {len(pixels)} pictures; its tokens have "
-            f"{len(spans['image'])}; check the tokenizer's image token."
-        )
-    encoded = Encoded(ids, model.family.positions(model.hf, ids, list(pixels)), spans, pixels)
+    encoded = Encoded(ids, model.family.positions(model.hf, ids, media), spans, media)
     check_length(model, encoded)
     return encoded
 
@@ -118,8 +125,25 @@ def check_length(model: Model, prompt: Encoded, new_tokens: int = 0) -> None:
     answer = f" and an answer of up to {new_tokens:,}" if new_tokens else ""
     raise PromptTooLongError(
         f"prompt must fit the {most:,} positions of {model.name}; it has {len(prompt):,} tokens "
-        f"({len(prompt.spans['image']):,} of pictures){answer}; shorten it, or load with a smaller max_pixels."
+        f"({_positions(prompt)}){answer}; shorten it, or load with a smaller max_pixels."
     )
+
+
+def _places_of(model: Model, ids: Tensor, media: Sequence[MediaInput], kind: Modality) -> Tensor:
+    """Return the positions of a modality, ``(n,)``.
+
+    Raises:
+        UsageError: They are not as many as its media take.
+    """
+    own = [m for m in media if m.kind == kind]
+    found = (ids == model.placeholders[kind]).nonzero()[:, 0] if kind in model.placeholders else ids[:0]
+    expected = sum(m.n_tokens for m in own)
+    if len(found) != expected:
+        raise UsageError(
+            f"`prompt` must take {expected} {kind} positions for its {len(own)} {medium_kind(kind).noun}s; its tokens "
+            f"have {len(found)}; check the tokenizer's {kind} token."
+        )
+    return found
 
 
 def _tokens_in(text: str, offsets: list[tuple[int, int]], allowed: Tensor, span: tuple[int, int]) -> Tensor:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 
 from trimtab.models import Model
-from trimtab.models.pictures import ENCODED_AT_ONCE
+from trimtab.models.showing import ENCODED_AT_ONCE
 from trimtab.models.space import devices_of, free_bytes, out_of_memory, release, too_large
 
 __all__ = ["FREE_SHARE", "MOST_ROWS", "first_guess", "halving", "out_of_memory", "release", "rows_within", "too_large"]
@@ -117,5 +117,5 @@ def halving(
             size = model.batch_size = max(1, (end - start) // 2)
             logger.warning("Out of memory at %d rows; going on with batches of %d.", end - start, size)
         forgotten = start
-        model.give_up_images()
+        model.give_up_media()
         release()

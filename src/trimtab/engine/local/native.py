@@ -39,12 +39,12 @@ def inputs(model: Model, prompts: Prompt | Encoded | Sequence[Prompt | Encoded])
         kinds = ", ".join(sorted({type(prompt).__name__ for prompt in asked})) or "none"
         raise UsageError(f"`prompts` of inputs must be a Prompt or a list of them, at least one; got {kinds}.")
     encoded = [prompt if isinstance(prompt, Encoded) else encode(model, prompt) for prompt in asked]
-    if any(pixels.weights is not None for prompt in encoded for pixels in prompt.pixels):
+    if any(shown.weights is not None for prompt in encoded for shown in prompt.media):
         raise UsageError(
             "`prompts` of inputs must show their pictures as they are; one has an image_counterfactual, which only "
             "trimtab.run and trimtab.generate can show."
         )
-    parts = [model.family.native_inputs(model.hf, prompt.ids, list(prompt.pixels)) for prompt in encoded]
+    parts = [model.family.native_inputs(model.hf, prompt.ids, prompt.media) for prompt in encoded]
     length, pad = max(len(prompt) for prompt in encoded), model.tokenizer.pad_token_id or 0
     found: dict[str, Tensor] = {}
     for name in dict.fromkeys(name for part in parts for name in part):

@@ -111,10 +111,10 @@ def _refuse(model: Model, given: dict[str, Any], setting: Callable[[str], Any]) 
                 "greedily, by sampling, by beams, or with drafts of another model."
             )
     ids = _ids(given)
-    if setting("prompt_lookup_num_tokens") and ids is not None and (ids == model.image_token).any():
+    if setting("prompt_lookup_num_tokens") and ids is not None and model.media_positions(ids).any():
         raise UsageError(
-            "`prompt_lookup_num_tokens` of generate must be left out where the prompt has pictures, since image tokens "
-            "would be drafted without a picture; draft with assistant_model."
+            "`prompt_lookup_num_tokens` of generate must be left out where the prompt shows media, since their tokens "
+            "would be drafted without any; draft with assistant_model."
         )
     own = given.get("assistant_model") is model.hf
     paged = setting("cache_implementation") == "paged"

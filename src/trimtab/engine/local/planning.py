@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trimtab.engine.local.encoding import Encoded
+from trimtab.engine.prompt import PARTS_OF
+
+EVIDENCE = tuple(span for spans in PARTS_OF.values() for span in spans)
+"""The spans that rows must have in common to share a prefix."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +24,9 @@ class Group:
 def plan(prompts: Sequence[Encoded], limits: Sequence[int]) -> list[Group]:
     """Group rows by the prefix they can share.
 
-    Rows belong together when their pictures and their tokens up to the end of the context are equal. Of a
+    Rows belong together when their media and their tokens up to the end of the context are equal. Of a
     group, the longest common run of tokens is shared, cut before the first token that any of its rows edits or
-    reads. Rows that edit or read their picture or context share what comes before that with their like.
+    reads. Rows that edit or read their media or context share what comes before that with their like.
 
     Args:
         prompts: The rows' prompts.
@@ -34,10 +38,10 @@ def plan(prompts: Sequence[Encoded], limits: Sequence[int]) -> list[Group]:
     buckets: dict[tuple, list[int]] = {}
     for row, (prompt, limit) in enumerate(zip(prompts, limits, strict=True)):
         natural = _natural_prefix(prompt)
-        pictures = tuple(p.key for p in prompt.pixels)
-        key: tuple = (pictures, _digest(prompt, natural))
-        if limit < natural:  # edited or read in its picture or context: shares only what comes before
-            key = (pictures, limit, _digest(prompt, limit)) if limit else (row,)
+        media = tuple(m.key for m in prompt.media)
+        key: tuple = (media, _digest(prompt, natural))
+        if limit < natural:  # edited or read in its media or context: shares only what comes before
+            key = (media, limit, _digest(prompt, limit)) if limit else (row,)
         buckets.setdefault(key, []).append(row)
     return [group for rows in buckets.values() for group in _cheapest(prompts, limits, rows)]
 
@@ -74,8 +78,8 @@ def _positions(prompts: Sequence[Encoded], group: Group) -> int:
 
 
 def _natural_prefix(prompt: Encoded) -> int:
-    """Tokens up to the end of the picture and the context."""
-    ends = [int(prompt.spans[s][-1]) + 1 for s in ("image", "context") if s in prompt.spans and len(prompt.spans[s])]
+    """Tokens up to the end of what is shown and the context."""
+    ends = [int(prompt.spans[s][-1]) + 1 for s in EVIDENCE if len(prompt.spans.get(s, ()))]
     return max(ends, default=0)
 
 

@@ -35,7 +35,7 @@ def run_plainly(model: Model, work: list[Work], read: Read, advance: Advance) ->
     readings, values = Readings(), []
     for number, row in enumerate(work):
         logits = None
-        inputs = model.family.native_inputs(model.hf, row.prompt.ids, list(row.prompt.pixels))
+        inputs = model.family.native_inputs(model.hf, row.prompt.ids, row.prompt.media)
         with (
             _room_for(model, row),
             _edited(model, row, readings.receipt) as made,
@@ -71,7 +71,7 @@ def generate_plainly(
     """
     answers, tokens = Answers(), []
     for number, row in enumerate(work):
-        inputs = model.family.native_inputs(model.hf, row.prompt.ids, list(row.prompt.pixels))
+        inputs = model.family.native_inputs(model.hf, row.prompt.ids, row.prompt.media)
         rule = _ByRule(model, number, Chooser(decoding, [row.prompt], [luck[number]]))
         with _room_for(model, row), _edited(model, row, answers.receipt) as made, _own_settings(model):
             try:
@@ -142,7 +142,7 @@ def _edited(model: Model, row: Work, receipt: Receipt) -> Iterator[Passes]:
     own = row.edits[sum(len(scope.edits) for scope in model.ambient) :]
     with ExitStack() as stack:
         stack.enter_context(engine_drives(model))
-        stack.enter_context(weighted_patches(model.family.projector(model.hf), row.prompt.pixels))
+        stack.enter_context(weighted_patches(model.family.projector(model.hf), row.prompt.media))
         surrounding = [(scope.edits, scope.receipt) for scope in model.ambient]
         for edits, filled in [*surrounding, (own, receipt)]:
             stack.enter_context(Follower(model, edits, filled, row.prompt).attached())

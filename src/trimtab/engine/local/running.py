@@ -218,7 +218,7 @@ def rows_that_fit(model: Model, work: Sequence[Work]) -> int:
         model,
         max(len(w.prompt) for w in work),
         scores=any(edit.site in ("scores", "attention") for w in work for edit in w.edits),
-        picture=max((p.n_tokens for w in work for p in w.prompt.pixels), default=0),
+        picture=max((m.n_tokens for w in work for m in w.prompt.media), default=0),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trimtab.errors import DataError, UnsupportedModelError
-from trimtab.models import Model
+from trimtab.media import medium_kind
+from trimtab.models import MediaInput, Model
 
 MARK = "trimtab0places9the7text"
 """Text that a template is rendered with to see where it puts a user's."""
@@ -14,7 +16,7 @@ MARK = "trimtab0places9the7text"
 
 @dataclass(frozen=True)
 class Turn:
-    """A rendered turn: the template's text before and after the user's, image tokens repeated for each position.
+    """A rendered turn: the template's text before and after the user's, with all positions of what is shown.
 
     Attributes:
         before: The template's text before the user's.
@@ -29,7 +31,7 @@ class Turn:
     cut: int
 
 
-def render(model: Model, body: str, positions: Sequence[int]) -> Turn:
+def render(model: Model, body: str, media: Sequence[MediaInput]) -> Turn:
     """Render a user's turn that asks for an answer.
 
     The text is not searched for in what is rendered, where a system prompt might repeat it: the template is rendered
@@ -38,35 +40,32 @@ def render(model: Model, body: str, positions: Sequence[int]) -> Turn:
     Args:
         model: The model.
         body: The user's text.
-        positions: How many positions each picture takes, in order.
+        media: What is shown, in order.
 
     Raises:
         DataError: The text cannot be written in UTF-8.
-        UnsupportedModelError: The template fails, changes the text, or does not give each picture its token.
+        UnsupportedModelError: The template fails, changes the text, or does not give each medium its token.
     """
     _check_text(body)
     mark = MARK
     while mark in body:
         mark += "0"
-    around, rendered = (_apply(model, text, len(positions)) for text in (mark, body))
+    around, rendered = (_apply(model, text, media) for text in (mark, body))
     before, _, after = around.partition(mark)
     kept = next((k for k in (body, body.strip(), body.lstrip(), body.rstrip()) if rendered == before + k + after), None)
     if mark not in around or mark in after or kept is None:
         raise _refusal(model, "keep the text as it is", f"{body!r} became {rendered!r}")
-    token = model.tokenizer.convert_ids_to_tokens(model.image_token)
-    shown = before.count(token)
-    if shown + after.count(token) != len(positions):
-        raise _refusal(model, f"give each picture one {token!r}", f"{len(positions)} pictures became {around!r}")
+    waiting = _waiting(model, before + after, media, around)
     return Turn(
-        _repeated(before, token, positions[:shown]),
+        _expanded(model, before, waiting),
         kept,
-        _repeated(after, token, positions[shown:]),
+        _expanded(model, after, waiting),
         len(body) - len(body.lstrip()) if len(kept) < len(body) and not body.startswith(kept) else 0,
     )
 
 
-def _apply(model: Model, text: str, pictures: int) -> str:
-    content = [{"type": "image"} for _ in range(pictures)] + [{"type": "text", "text": text}]
+def _apply(model: Model, text: str, media: Sequence[MediaInput]) -> str:
+    content = [{"type": m.kind} for m in media] + [{"type": "text", "text": text}]
     try:
         return model.tokenizer.apply_chat_template(
             [{"role": "user", "content": content}],
@@ -76,14 +75,31 @@ def _apply(model: Model, text: str, pictures: int) -> str:
         )
     except Exception as error:  # a template may raise anything
         raise UnsupportedModelError(
-            f"`chat_template` of {model.name} must take a user's turn of pictures and a text; it failed ({error}); "
-            "give another one to `from_parts`."
+            f"`chat_template` of {model.name} must take a user's turn of what is shown and a text; it failed "
+            f"({error}); give another one to `from_parts`."
         ) from error
 
 
-def _repeated(text: str, token: str, positions: Sequence[int]) -> str:
-    first, *rest = text.split(token)
-    return first + "".join(token * n + piece for n, piece in zip(positions, rest, strict=True))
+def _waiting(model: Model, rendered: str, media: Sequence[MediaInput], around: str) -> dict[str, list[MediaInput]]:
+    """Return the media that each placeholder stands for, in order, by the placeholder's text.
+
+    Raises:
+        UnsupportedModelError: There are more or fewer placeholders than media.
+    """
+    waiting = {}
+    for kind, token in model.placeholders.items():
+        text, own = model.tokenizer.convert_ids_to_tokens(token), [m for m in media if m.kind == kind]
+        if rendered.count(text) != len(own):
+            noun = medium_kind(kind).noun
+            raise _refusal(model, f"give each {noun} one {text!r}", f"{len(own)} {noun}s became {around!r}")
+        waiting[text] = own
+    return waiting
+
+
+def _expanded(model: Model, text: str, waiting: dict[str, list[MediaInput]]) -> str:
+    """Give each placeholder's medium all of its positions; media are taken off the lists as they come."""
+    pattern = "|".join(map(re.escape, sorted(waiting, key=len, reverse=True)))
+    return re.sub(pattern, lambda found: found[0] * waiting[found[0]].pop(0).n_tokens, text)
 
 
 def _check_text(text: str) -> None:

@@ -103,7 +103,7 @@ class Turn:
         return self._session
 
     def _prompts(self) -> list[Encoded]:
-        """Say of token ids what can be said without knowing the text: where pictures are, and the last token.
+        """Say of token ids what can be said without knowing the text: where media are, and the last token.
 
         Raises:
             UsageError: An edit names another span.
@@ -111,7 +111,8 @@ class Turn:
         if self._known:
             return self._known
         named = {name for edit in self._edits for name in span_names(edit)}
-        known = {"last"} if self._ids is None else {"last", "image"}
+        shown = {} if self._ids is None else self._model.placeholders
+        known = {"last", *shown}
         if named - known:
             raise UsageError(
                 f"`edits` at {', '.join(sorted(named - known))} must be applied through trimtab.run and "
@@ -121,8 +122,8 @@ class Turn:
         for row, own_mask in enumerate(self.mask.bool()):
             length = int(own_mask.sum())
             own = own_mask.new_zeros(length, dtype=torch.long) if self._ids is None else self._ids[row, own_mask]
-            image = (own == self._model.image_token).nonzero()[:, 0] if self._ids is not None else own[:0]
-            spans = {"image": image, "last": torch.tensor([length - 1], device=own.device)}
+            spans = {kind: (own == token).nonzero()[:, 0] for kind, token in shown.items()}
+            spans["last"] = torch.tensor([length - 1], device=own.device)
             self._known.append(Encoded(own, torch.empty(0, length), spans, ()))
         return self._known
 

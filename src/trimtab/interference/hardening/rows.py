@@ -91,7 +91,7 @@ def make_rows(model: Model, groups: Sequence[Group], letters: Sequence[int], tex
     positions = torch.zeros(len(prompts[0].positions), len(prompts), length, dtype=torch.long, device=device)
     for row, ((g, _), prompt) in enumerate(zip(owners, prompts, strict=True)):
         letter = torch.tensor([letters[groups[g].answer]], device=device)
-        whole = torch.cat([model.embed(prompt.ids, list(prompt.pixels)), model.embedding(letter)])
+        whole = torch.cat([model.embed(prompt.ids, prompt.media), model.embedding(letter)])
         pad = length - len(whole)
         embeds.append(torch.nn.functional.pad(whole.float(), (0, 0, 0, pad)))
         mask.append([1] * len(whole) + [0] * pad)

@@ -101,7 +101,7 @@ class HardenTrainer(Trainer):
                 if self.micro_batch == 1 and not self.objective.model.remembered_bytes:
                     raise too_large(self.objective.model, "the views of one item in a step", error) from error
             model.zero_grad()
-            if not self.objective.model.give_up_images():
+            if not self.objective.model.give_up_media():
                 self.micro_batch = (min(self.micro_batch, len(groups)) + 1) // 2
                 logger.warning("Out of memory; going on with micro-batches of %d items.", self.micro_batch)
             release()

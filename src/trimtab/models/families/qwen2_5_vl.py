@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-from PIL.Image import Image
 from torch import Tensor, nn
 
 from trimtab.errors import UsageError
-from trimtab.models.family import Pixels, register
-from trimtab.models.offload import home
+from trimtab.modalities import Modality
+from trimtab.models.family import Family, MediaInput, register
 from trimtab.models.patches import inputs_of
 from trimtab.models.processing import processed
 
@@ -18,35 +18,11 @@ TABLE_ENTRIES = 2**24
 """Entries of a table of attention that are computed at once: 64 MB of float32."""
 
 
-class Qwen25VL:
+class Qwen25VL(Family):
     """Parts and traps of ``Qwen2_5_VLForConditionalGeneration``."""
 
     name = "qwen2_5_vl"
-    image_processor = "Qwen2VLImageProcessor"
-
-    def decoder(self, hf: nn.Module) -> nn.Module:
-        """The text decoder."""
-        return cast(Any, hf).model.language_model
-
-    def layers(self, hf: nn.Module) -> nn.ModuleList:
-        """The decoder's blocks."""
-        return cast(Any, hf).model.language_model.layers
-
-    def head_outputs(self, layer: nn.Module) -> nn.Module:
-        """The attention's output projection."""
-        return cast(Any, layer).self_attn.o_proj
-
-    def attention(self, layer: nn.Module) -> nn.Module:
-        """The layer's self-attention."""
-        return cast(Any, layer).self_attn
-
-    def final_norm(self, hf: nn.Module) -> nn.Module:
-        """The norm after the last block."""
-        return cast(Any, hf).model.language_model.norm
-
-    def image_token(self, hf: nn.Module) -> int:
-        """Id of ``<|image_pad|>``."""
-        return cast(Any, hf).config.image_token_id
+    processors = {"image": "Qwen2VLImageProcessor"}
 
     def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:
         """Set the processor's ``longest_edge``, which is its name for the most pixels."""
@@ -66,26 +42,22 @@ class Qwen25VL:
         """Patches of the scaled picture; the merger joins ``merge_size ** 2`` of them."""
         return image_processor.get_number_of_image_patches(height, width) // image_processor.merge_size**2
 
-    def pixels(self, hf: nn.Module, image_processor: Any, image: Image, key: str) -> Pixels:
+    def show(self, hf: nn.Module, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Patches and grid of one picture; the merger joins ``merge_size ** 2`` patches to one position."""
-        batch = processed(image_processor, image)
+        batch = processed(processor, medium)
         grid = batch["image_grid_thw"]
-        n_tokens = int(grid.prod()) // image_processor.merge_size**2
-        return Pixels({"pixel_values": batch["pixel_values"], "image_grid_thw": grid}, n_tokens, key)
+        n_tokens = int(grid.prod()) // processor.merge_size**2
+        return MediaInput(kind, {"pixel_values": batch["pixel_values"], "image_grid_thw": grid}, n_tokens, key)
 
-    def embed_images(self, hf: nn.Module, pixels: list[Pixels]) -> list[Tensor]:
-        """Run the vision tower and merger on all pictures at once."""
-        model = cast(Any, hf).model
-        device = home(model.visual)
-        patches = torch.cat([p.tensors["pixel_values"] for p in pixels]).to(device)
-        grids = torch.cat([p.tensors["image_grid_thw"] for p in pixels]).to(device)
-        return list(model.get_image_features(patches, grids, return_dict=True).pooler_output)
+    def tower(self, hf: nn.Module, kind: Modality) -> nn.Module:
+        """The vision tower."""
+        return cast(Any, hf).model.visual
 
     def projector(self, hf: nn.Module) -> nn.Module:
         """The merger's two linear maps: its norm, which comes before them, would undo any factor of a patch."""
         return cast(Any, hf).model.visual.merger.mlp
 
-    def patch_attention(self, hf: nn.Module, pixels: Pixels) -> Tensor:
+    def patch_attention(self, hf: nn.Module, media: MediaInput) -> Tensor:
         """The attention that each patch gets in the last block, averaged over the picture's patches as queries.
 
         There is no class token. The tower has its patches in the order of its windows, and so does the merger. In a
@@ -95,7 +67,7 @@ class Qwen25VL:
         from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import apply_rotary_pos_emb_vision
 
         attention = cast(Any, hf).model.visual.blocks[-1].attn
-        states, given = inputs_of(attention, lambda: self.embed_images(hf, [pixels]))
+        states, given = inputs_of(attention, lambda: self.embed_media(hf, [media]))
         queries, keys, _ = attention.qkv(states).unflatten(-1, (3, attention.num_heads, -1)).unbind(1)
         queries, keys = apply_rotary_pos_emb_vision(queries, keys, *given["position_embeddings"])
         lengths = given["cu_seqlens"].diff().tolist()
@@ -103,25 +75,21 @@ class Qwen25VL:
         received = [_received(q.transpose(0, 1), k.transpose(0, 1), attention.scaling) for q, k in windows]
         return torch.cat(received, dim=1) / len(states)
 
-    def positions(self, hf: nn.Module, ids: Tensor, pixels: list[Pixels]) -> Tensor:
+    def positions(self, hf: nn.Module, ids: Tensor, media: Sequence[MediaInput]) -> Tensor:
         """Three-axis positions (time, height, width) by the model's own rule."""
-        if not pixels:
+        if not media:
             return torch.arange(len(ids), device=ids.device).expand(3, -1)
         positions, _ = cast(Any, hf).model.get_rope_index(
             ids[None],
             mm_token_type_ids=self._token_types(hf, ids[None]),
-            image_grid_thw=torch.cat([p.tensors["image_grid_thw"] for p in pixels]).to(ids.device),
+            image_grid_thw=torch.cat([m.tensors["image_grid_thw"] for m in media]).to(ids.device),
         )
         return positions[:, 0]
 
-    def native_inputs(self, hf: nn.Module, ids: Tensor, pixels: list[Pixels]) -> dict[str, Tensor]:
+    def native_inputs(self, hf: nn.Module, ids: Tensor, media: Sequence[MediaInput]) -> dict[str, Tensor]:
         """Inputs for the model's own ``forward``, with the token types that positions depend on."""
-        inputs = {"input_ids": ids[None], "attention_mask": torch.ones_like(ids[None])}
-        if pixels:
-            inputs["pixel_values"] = torch.cat([p.tensors["pixel_values"] for p in pixels]).to(ids.device)
-            inputs["image_grid_thw"] = torch.cat([p.tensors["image_grid_thw"] for p in pixels]).to(ids.device)
-            inputs["mm_token_type_ids"] = self._token_types(hf, ids[None])
-        return inputs
+        given = super().native_inputs(hf, ids, media)
+        return {**given, "mm_token_type_ids": self._token_types(hf, ids[None])} if media else given
 
     def guard(self, hf: nn.Module) -> None:
         """Supply ``mm_token_type_ids`` whenever a caller leaves them out.
@@ -153,7 +121,7 @@ class Qwen25VL:
         return kwargs.get("image_grid_thw") is not None and kwargs.get("mm_token_type_ids") is None
 
     def _token_types(self, hf: nn.Module, ids: Tensor) -> Tensor:
-        return (ids == self.image_token(hf)).int()
+        return (ids == self.placeholders(hf)["image"]).int()
 
 
 def _received(queries: Tensor, keys: Tensor, scale: float) -> Tensor:

@@ -253,7 +253,7 @@ class CircuitSteps:
     def _step(self, name: str, total: int, compute: Callable[[Advance], StepResult]) -> DataFrame:
         def from_fresh() -> StepResult:
             # What earlier steps left in memory must not show in the last bit of a later one.
-            self.model.forget_images()
+            self.model.forget_media()
             with self.progress.task(f"{self.model.name}: {name}", total) as advance:
                 return compute(advance)
 

@@ -30,7 +30,7 @@ def costs(model: Model, items: Sequence[Item], artifacts: Sequence[Artifact], ma
 
     rows = []
     for artifact in artifacts:
-        model.forget_images()
+        model.forget_media()
         started = time.perf_counter()
         with counted(model) as work:
             for item in items:

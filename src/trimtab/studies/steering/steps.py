@@ -229,7 +229,7 @@ class ModelStudy:
     def _step(self, name: str, compute: Any) -> StepResult:
         def from_fresh() -> StepResult:
             # What earlier steps left in memory must not show in the last bit of a later one.
-            self.model.forget_images()
+            self.model.forget_media()
             return compute()
 
         return self.folder.step(f"{file_name(self.model.name)}/{name}", from_fresh)
@@ -239,7 +239,7 @@ class ModelStudy:
         """What the methods learn from; made only if some method is not fitted yet."""
         train = TrainingSet(self.model, self.items.train, layers_needed(self.plan, self.model.n_layers))
         _ = train.states
-        self.model.forget_images()
+        self.model.forget_media()
         return train
 
     def _artifact_folder(self, method: str, target: Modality) -> Path:

@@ -1,0 +1,153 @@
+"""Clips: pictures one after the other with how long they last, from an animated image, a folder or an array."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from trimtab.errors import DataError, UsageError
+from trimtab.media.decode import opened
+from trimtab.media.held import Held
+from trimtab.media.kinds import MediumKind, register_kind
+from trimtab.media.picture import Picture, picture_key
+from trimtab.media.rgb import to_picture
+from trimtab.media.source import Source, check_file, open_picture, shown_path
+
+MAX_FRAMES = 4096
+"""A clip of more frames is refused; take every so manieth of them."""
+FRAMES_A_SECOND = 2.0
+"""How fast frames follow each other where nothing says it; what models with clips sample by default."""
+
+
+class Clip:
+    """Pictures of one size, one after the other.
+
+    Attributes:
+        seconds: How long it lasts.
+        origin: What opens it again: the path of an animated image; None if nothing does.
+        stamp: When its file was last changed, and its size in bytes; None where there is no file.
+    """
+
+    def __init__(
+        self,
+        frames: Sequence[Any] | np.ndarray,
+        seconds: float | None = None,
+        *,
+        origin: Any = None,
+        stamp: tuple[int, int] | None = None,
+    ) -> None:
+        """Open the frames.
+
+        Args:
+            frames: Pictures in any form that ``open_picture`` takes; or an array ``(frames, height, width, channels)``.
+            seconds: How long it lasts; left out, as long as at two frames a second.
+            origin: See the class.
+            stamp: See the class.
+
+        Raises:
+            DataError: There are no frames or too many, they differ in size, or it lasts no time.
+        """
+        if not 0 < len(frames) <= MAX_FRAMES:
+            raise DataError(f"`frames` of a clip must be 1 to {MAX_FRAMES:,}; got {len(frames):,}; take some of them.")
+        pictures = [open_picture(frame, f"{number} of a clip") for number, frame in enumerate(frames)]
+        sizes = {picture.size for picture in pictures}
+        if len(sizes) > 1:
+            raise DataError(f"`frames` of a clip must be of one size; got {sorted(sizes)}; scale or pad them.")
+        self.seconds = len(frames) / FRAMES_A_SECOND if seconds is None else float(seconds)
+        if not 0 < self.seconds < float("inf"):
+            raise DataError(f"`seconds` of a clip must be above 0 and finite; got {seconds}.")
+        self.origin, self.stamp = origin, stamp
+        self._frames, self.size = tuple(Held(picture) for picture in pictures), pictures[0].size
+
+    def __repr__(self) -> str:
+        return f"Clip({len(self)} frames of {self.size[0]} x {self.size[1]}, {self.seconds:.2f} s)"
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    @property
+    def frames(self) -> tuple[Picture, ...]:
+        """Its pictures."""
+        return tuple(frame.open() for frame in self._frames)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its pixels."""
+        return 3 * self.size[0] * self.size[1] * len(self)
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of its frames and of how long it lasts: equal clips have equal ones, wherever they came from."""
+        keys = " ".join(picture_key(frame) for frame in self.frames)
+        return hashlib.sha256(f"{self.seconds} {keys}".encode()).hexdigest()[:32]
+
+
+def open_clip(source: Any, name: str | None = None) -> Clip:
+    """Open a clip.
+
+    Args:
+        source: A ``Clip``, pictures in order, an array ``(frames, height, width, channels)``, the path of an animated
+            image or of a folder of frames (in the order of their names), or an object with ``open()``.
+        name: What an error calls it; left out, its path or form.
+
+    Raises:
+        MissingImageError: There is no file of that path.
+        DataError: It is corrupt, or its frames cannot be shown as one clip.
+        UsageError: It is nothing that holds a clip.
+    """
+    if isinstance(source, Clip):
+        return source
+    if isinstance(source, str | PathLike):
+        path, name = Path(source), name or shown_path(str(source))
+        return _of_folder(path, name) if path.is_dir() else _of_file(path, name)
+    if isinstance(source, list | tuple) or (isinstance(source, np.ndarray) and source.ndim == 4):
+        return Clip(source)
+    if isinstance(source, Source) and not isinstance(source, Image.Image):
+        return open_clip(source.open(), name)
+    raise UsageError(
+        f"video {name or 'of a prompt'} must be pictures in order, an array of 4 axes, an animated image or a folder "
+        f"of frames; got {type(source).__name__}; give a list of pictures."
+    )
+
+
+def _of_folder(path: Path, name: str) -> Clip:
+    known = Image.registered_extensions()
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in known)
+    if not files:
+        raise DataError(f"video {name} must be a folder of pictures; it holds none; give the folder of its frames.")
+    return Clip(files)
+
+
+def _of_file(path: Path, name: str) -> Clip:
+    check_file(path, name, "video")
+    found = path.stat()
+    with path.open("rb") as file, opened(file, name) as image:
+        count, frames, milliseconds = getattr(image, "n_frames", 1), [], 0.0
+        if count > MAX_FRAMES:
+            raise DataError(
+                f"video {name} must have at most {MAX_FRAMES:,} frames; it has {count:,}; take some of them."
+            )
+        for number in range(count):
+            image.seek(number)
+            frames.append(to_picture(image, name))
+            milliseconds += float(image.info.get("duration", 0))
+    seconds = milliseconds / 1000 or None
+    return Clip(frames, seconds, origin=path.absolute(), stamp=(found.st_mtime_ns, found.st_size))
+
+
+register_kind(
+    MediumKind(
+        "video",
+        "clip",
+        Clip,
+        open_clip,
+        lambda clip: clip.fingerprint,
+        lambda clip: (len(clip), clip.size, clip.seconds),
+    )
+)

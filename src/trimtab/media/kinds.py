@@ -1,0 +1,71 @@
+"""The kinds of media a prompt can show, by modality. A new kind is one file, which registers itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from trimtab.errors import UsageError
+from trimtab.modalities import Modality
+
+
+@dataclass(frozen=True)
+class MediumKind:
+    """How media of one modality are opened and told apart.
+
+    An opened medium has ``origin``, what opens it again (a path, encoded bytes, an object with ``open()``; None if
+    nothing does), ``stamp``, when its file was changed and how long it is, and ``nbytes``, what it takes in memory.
+
+    Attributes:
+        kind: The modality.
+        noun: What an error calls one of them.
+        medium: The class of an opened one.
+        open: Opens whatever holds one, given what an error calls it or None; opened ones are returned as they are.
+        fingerprint: Digest of all that a model is shown of it: equal media have equal digests.
+        shape: What the number of positions depends on, such as a picture's size.
+    """
+
+    kind: Modality
+    noun: str
+    medium: type
+    open: Callable[[Any, str | None], Any]
+    fingerprint: Callable[[Any], str]
+    shape: Callable[[Any], Hashable]
+
+
+KINDS: dict[Modality, MediumKind] = {}
+"""Known kinds by modality."""
+
+
+def register_kind(kind: MediumKind) -> None:
+    """Make a kind known to prompts and models."""
+    KINDS[kind.kind] = kind
+
+
+def medium_kind(kind: str) -> MediumKind:
+    """Return a kind by the name of its modality.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    for known in KINDS.values():
+        if known.kind == kind:
+            return known
+    raise UsageError(f"`kind` of a medium must be one of {', '.join(KINDS)}; got {kind!r}; text is no medium.")
+
+
+def open_medium(kind: str, source: Any, name: str | None = None) -> Any:
+    """Open whatever holds a medium: a ``Picture``, a ``Sound`` or a ``Clip``, by one set of rules each.
+
+    Args:
+        kind: The modality: ``image``, ``audio`` or ``video``.
+        source: What ``open_picture``, ``open_sound`` or ``open_clip`` take.
+        name: What an error calls it; left out, its path or form.
+
+    Raises:
+        UsageError: There is no such kind, or it is nothing that holds such a medium.
+        MissingImageError: There is no file of that path.
+        DataError: It is corrupt, too large, or of a form that cannot be shown.
+    """
+    return medium_kind(kind).open(source, name)

@@ -1,0 +1,122 @@
+"""The parts of a Hugging Face model, as its family says where they are."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from trimtab.models.family import Family
+from trimtab.models.offload import home, present
+
+
+class Anatomy:
+    """A Hugging Face model taken apart.
+
+    Attributes:
+        hf: The Hugging Face model.
+        family: Where its parts are.
+    """
+
+    def __init__(self, hf: nn.Module, family: Family) -> None:
+        self.hf, self.family = hf, family
+
+    @cached_property
+    def text_config(self) -> Any:
+        """The decoder's configuration."""
+        return cast(Any, self.hf).config.get_text_config()
+
+    @cached_property
+    def decoder(self) -> nn.Module:
+        """The text decoder: embeddings in, normalised hidden states out."""
+        return self.family.decoder(self.hf)
+
+    @cached_property
+    def layers(self) -> list[nn.Module]:
+        """The decoder's blocks, first to last."""
+        return list(self.family.layers(self.hf))
+
+    @cached_property
+    def head_outputs(self) -> list[nn.Module]:
+        """For each layer, the map whose input is its heads' outputs, head after head."""
+        return [self.family.head_outputs(layer) for layer in self.layers]
+
+    @cached_property
+    def attentions(self) -> list[nn.Module]:
+        """For each layer, its attention."""
+        return [self.family.attention(layer) for layer in self.layers]
+
+    @cached_property
+    def embedding(self) -> nn.Embedding:
+        """The token embedding table."""
+        return cast(Any, self.hf).get_input_embeddings()
+
+    @cached_property
+    def lm_head(self) -> nn.Module:
+        """The map from normalised hidden states to logits."""
+        return cast(Any, self.hf).get_output_embeddings()
+
+    def refresh_parts(self) -> None:
+        """Look the parts up again if modules were replaced since, as adapters do."""
+        layers = list(self.family.layers(self.hf))
+        found = {
+            "decoder": self.family.decoder(self.hf),
+            "layers": layers,
+            "head_outputs": [self.family.head_outputs(layer) for layer in layers],
+            "attentions": [self.family.attention(layer) for layer in layers],
+            "embedding": cast(Any, self.hf).get_input_embeddings(),
+            "lm_head": cast(Any, self.hf).get_output_embeddings(),
+        }
+        for name, part in found.items():
+            known = vars(self).get(name)
+            if isinstance(known, (nn.Module, list)) and known != part:  # modules are equal to themselves alone
+                vars(self)[name] = part
+
+    def forget_parts(self) -> None:
+        """Look for the model's parts anew, after modules or weights were exchanged."""
+        for name in [n for n in vars(self) if isinstance(getattr(type(self), n, None), cached_property)]:
+            delattr(self, name)
+
+    def norm_scale(self, states: Tensor) -> Tensor:
+        """Return what the final norm multiplies each component of the last layer's states by, in their shape.
+
+        With these factors frozen the logits are linear in the residual stream, so the contributions of its parts add
+        up to them exactly.
+        """
+        norm = cast(Any, self.family.final_norm(self.hf))
+        states = states.float()
+        with present(norm):
+            weight = norm.weight.float()
+        return weight * torch.rsqrt(states.square().mean(-1, keepdim=True) + norm.variance_epsilon)
+
+    @property
+    def n_layers(self) -> int:
+        """Number of decoder blocks."""
+        return len(self.layers)
+
+    @property
+    def n_heads(self) -> int:
+        """Query heads of a layer."""
+        return self.text_config.num_attention_heads
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one query head."""
+        return getattr(self.text_config, "head_dim", None) or self.hidden_size // self.n_heads
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the residual stream."""
+        return self.text_config.hidden_size
+
+    @property
+    def device(self) -> torch.device:
+        """Where the token embeddings are looked up; inputs go there."""
+        return home(self.embedding)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the token embeddings."""
+        return self.embedding.weight.dtype
