@@ -176,7 +176,7 @@ def test_a_perturbation_of_ones_own_joins_the_others(donors, monkeypatch):
         def __call__(self, view, draw):
             return replace(view, context="HEY")
 
-    monkeypatch.setattr("trimtab.interference.perturbations.base.PERTURBATIONS", dict(PERTURBATIONS))
+    monkeypatch.setattr(PERTURBATIONS, "_entries", dict(PERTURBATIONS))
     register(Shout())  # pyright: ignore[reportArgumentType]
     view = perturb(image_item(), ["shout"], donors)
     assert view is not None

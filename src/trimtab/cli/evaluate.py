@@ -63,9 +63,9 @@ def evaluate(
     from trimtab.studies import evaluate as evaluate_methods
     from trimtab.studies import records
     from trimtab.studies.kit.length import answer_length
-    from trimtab.studies.steering.protocols import protocol_named
+    from trimtab.studies.steering.protocols import PROTOCOLS
 
-    protocol_named(protocol)
+    PROTOCOLS.named(protocol)
     for one in strength or []:
         check_value("--strength", "evaluate", float, one)
     check_out_file(out)

@@ -105,11 +105,9 @@ def chosen_method(name: str, paper: bool, options: Sequence[str], seed: int) -> 
     """
     from trimtab.contribution import MCS, METHODS
 
-    if name not in METHODS:
-        raise UsageError(f"`--method` must be one of {', '.join(METHODS)}; got {name!r}.")
+    make: Any = METHODS.named(name, "`--method`")
     if paper and name != MCS.name:
         raise UsageError(f"`--paper` needs method {MCS.name}; got {name!r}; leave one of them out.")
-    make: Any = METHODS[name]
     known = [field.name for field in fields(make)]
     values: dict[str, Any] = {"seed": seed} if "seed" in known else {}
     for key, value in read_options(options).items():

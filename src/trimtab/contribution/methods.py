@@ -10,7 +10,9 @@ from trimtab.contribution.gradient_times_input import GradientTimesInput
 from trimtab.contribution.method import Method
 from trimtab.contribution.options import MCS
 from trimtab.contribution.shapley import Shapley
+from trimtab.registry import Registry
 
-METHODS: dict[str, Callable[..., Method]] = {
-    method.name: method for method in (MCS, Shapley, AttentionMass, Ablation, GradientTimesInput)
-}
+METHODS: Registry[Callable[..., Method]] = Registry("`method` of measure")
+
+for _method in (MCS, Shapley, AttentionMass, Ablation, GradientTimesInput):
+    METHODS.register(_method)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from trimtab.errors import UnsupportedMethodError
 from trimtab.modalities import Modality
 from trimtab.models.offload import home
+from trimtab.registry import Registry
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,13 +163,13 @@ class Family:
         """Close the family's silent traps on this instance."""
 
 
-FAMILIES: dict[str, Family] = {}
+FAMILIES: Registry[Family] = Registry("`model_type`")
 """Known families by ``model_type``. A new family is one file and one ``register`` line."""
 
 
 def register(family: Family) -> None:
     """Make a family known to ``trimtab.load``."""
-    FAMILIES[family.name] = family
+    FAMILIES.register(family)
 
 
 def _floats(module: nn.Module) -> torch.dtype | None:

@@ -5,27 +5,23 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from trimtab.engine import AddVector, Edit, Predictor, Prompt
 from trimtab.models import Model
+from trimtab.registry import Registry
 
 if TYPE_CHECKING:
     from trimtab.steering.artifact import Artifact
 
-CHOOSERS: dict[str, type[Chooser]] = {}
+CHOOSERS: Registry[type[Chooser]] = Registry("`kind` of a chooser", key="kind")
 """Known choosers by kind."""
 
-C = TypeVar("C", bound="type[Chooser]")
-
-
-def register_chooser(chooser: C) -> C:
-    """Make a chooser known by its kind, so that artifacts that hold one can be loaded."""
-    CHOOSERS[chooser.kind] = chooser
-    return chooser
+register_chooser = CHOOSERS.register
+"""Makes a chooser known by its kind, so that artifacts that hold one can be loaded."""
 
 
 @dataclass(frozen=True, eq=False)

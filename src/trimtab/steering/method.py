@@ -17,21 +17,18 @@ from trimtab.items import Item, remembered
 from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
+from trimtab.registry import Registry
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import Chooser
 from trimtab.steering.training_set import TrainingSet
 
-METHODS: dict[str, type[Method]] = {}
+METHODS: Registry[type[Method]] = Registry("`method`")
 """Known methods by name. A new method is one folder and one ``@register``."""
 
-M = TypeVar("M", bound="type[Method]")
+register = METHODS.register
+"""Makes a method known by its name."""
+
 T = TypeVar("T")
-
-
-def register(method: M) -> M:
-    """Make a method known by its name."""
-    METHODS[method.name] = method
-    return method
 
 
 def make_method(name: str, options: Mapping[str, Any]) -> Method:
@@ -44,9 +41,7 @@ def make_method(name: str, options: Mapping[str, Any]) -> Method:
     Raises:
         UsageError: The method or an option is unknown, or a value does not suit it.
     """
-    if name not in METHODS:
-        raise UsageError(f"`method` must be one of {', '.join(METHODS)}; got {name!r}.")
-    kind = METHODS[name]
+    kind = METHODS.named(name)
     known = {field.name: field for field in fields(kind)}
     made: dict[str, Any] = {}
     for key, value in options.items():

@@ -8,7 +8,7 @@ from typing import Literal
 from trimtab.errors import UsageError
 from trimtab.fields import check_fields
 from trimtab.interference.diagnosis.ways import WAYS
-from trimtab.interference.perturbations import PERTURBATIONS, perturbation
+from trimtab.interference.perturbations import PERTURBATIONS
 
 Scoring = Literal["logits", "generation"]
 SCORINGS: tuple[Scoring, ...] = ("logits", "generation")
@@ -40,7 +40,7 @@ class DiagnosisConfig:
         check_fields(self)
         for condition in self.conditions:
             for name in condition.split("+"):
-                perturbation(name)
+                PERTURBATIONS.named(name)
         _check("scoring", self.scoring, SCORINGS)
         _check("ways", self.ways, tuple(WAYS))
         if self.max_new_tokens < 1:

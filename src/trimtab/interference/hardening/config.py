@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from trimtab.errors import MissingDependencyError, UsageError
 from trimtab.fields import check_fields
-from trimtab.interference.perturbations import perturbation
+from trimtab.interference.perturbations import PERTURBATIONS
 from trimtab.items import RELEVANT, Relevant
 
 Consistency = Literal["none", "kl", "js"]
@@ -125,7 +125,7 @@ class HardenConfig:
     def __post_init__(self) -> None:
         check_fields(self)
         for name in self.perturbations:
-            if perturbation(name).kind != "irrelevant":
+            if PERTURBATIONS.named(name).kind != "irrelevant":
                 raise UsageError(
                     f"`perturbations` of HardenConfig must leave what matters as it is; {name} exchanges it."
                 )

@@ -7,7 +7,6 @@ from trimtab.interference.perturbations.base import (
     Perturbation,
     fitting,
     perturb,
-    perturbation,
     register,
 )
 from trimtab.interference.perturbations.donors import Donors, donors_without_fixed_points
@@ -20,6 +19,5 @@ __all__ = [
     "donors_without_fixed_points",
     "fitting",
     "perturb",
-    "perturbation",
     "register",
 ]

@@ -14,6 +14,7 @@ from trimtab.items import Item
 from trimtab.items.mentions import find_mentions, phrase_of
 from trimtab.items.words import singular, words
 from trimtab.modalities import Modality
+from trimtab.registry import Registry
 
 Kind = Literal["irrelevant", "shuffle"]
 """``irrelevant``: alters the modality that does not matter; ``shuffle``: exchanges content between items."""
@@ -55,7 +56,7 @@ class Perturbation(Protocol):
         ...
 
 
-PERTURBATIONS: dict[str, Perturbation] = {}
+PERTURBATIONS: Registry[Perturbation] = Registry("`perturbation`")
 """All perturbations by name."""
 
 
@@ -68,19 +69,7 @@ def register(perturbation: Perturbation) -> Perturbation:
     name = perturbation.name
     if name in (*PERTURBATIONS, CLEAN) or "+" in name:
         raise UsageError(f"`name` of a perturbation must be new, not {CLEAN!r}, and without '+'; got {name!r}.")
-    PERTURBATIONS[name] = perturbation
-    return perturbation
-
-
-def perturbation(name: str) -> Perturbation:
-    """Return a perturbation.
-
-    Raises:
-        UsageError: There is none of that name.
-    """
-    if name not in PERTURBATIONS:
-        raise UsageError(f"`perturbation` must be one of {', '.join(PERTURBATIONS)}; got {name!r}.")
-    return PERTURBATIONS[name]
+    return PERTURBATIONS.register(perturbation)
 
 
 def perturb(item: Item, names: Sequence[str], donors: Donors, seed: int | str = 0) -> View | None:
@@ -103,7 +92,7 @@ def perturb(item: Item, names: Sequence[str], donors: Donors, seed: int | str = 
     """
     view, irrelevant = clean_view(item), irrelevant_modality(item)
     for name in names:
-        chosen = perturbation(name)
+        chosen = PERTURBATIONS.named(name)
         if chosen.kind == "irrelevant" and chosen.modality != irrelevant:
             return None
         altered = chosen(view, Draw(random.Random(f"{seed}:{name}:{item.id}"), donors))
@@ -116,7 +105,7 @@ def perturb(item: Item, names: Sequence[str], donors: Donors, seed: int | str = 
 def fitting(names: Iterable[str], items: Iterable[Item]) -> tuple[str, ...]:
     """Return the perturbations that alter what does not matter for some of the items."""
     irrelevant = {irrelevant_modality(item) for item in items}
-    return tuple(name for name in names if perturbation(name).modality in irrelevant)
+    return tuple(name for name in names if PERTURBATIONS.named(name).modality in irrelevant)
 
 
 def names_answer(text: str, item: Item) -> bool:

@@ -18,7 +18,7 @@ from trimtab.progress import SILENT, Progress, Within, rescaled
 from trimtab.steering import Ask, answer
 from trimtab.studies.steering.artifacts import AnyArtifact
 from trimtab.studies.steering.metrics import rates
-from trimtab.studies.steering.protocols import Protocol, protocol_named
+from trimtab.studies.steering.protocols import PROTOCOLS, Protocol
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -92,7 +92,7 @@ def evaluate(
         UsageError: No item that can be asked, two of the same id, no method, or one that is not fitted.
         ArtifactError: A method was fitted on another model.
     """
-    how, ways = protocol_named(protocol), conditions(methods, strengths)
+    how, ways = PROTOCOLS.named(protocol), conditions(methods, strengths)
     for way in ways:
         way.artifact.check(model)
     what = "`items` of evaluate"

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Protocol as TypingProtocol
 
 from trimtab.engine import Prompt
-from trimtab.errors import UsageError
 from trimtab.items import Item, Judgement, Label, judge, judge_choice
 from trimtab.items.prompts import prompt_for
+from trimtab.registry import Registry
 
 
 class Protocol(TypingProtocol):
@@ -103,15 +103,7 @@ def _judge_choice(reply: str, order: _Order, item: Item) -> Judgement:
     return Judgement(letters[picked], False, f"picks option {picked}, the {letters[picked]} answer")
 
 
-PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in (Open(), Single(), Paired())}
+PROTOCOLS: Registry[Protocol] = Registry("`protocol` of evaluate")
 
-
-def protocol_named(name: str) -> Protocol:
-    """Return a protocol.
-
-    Raises:
-        UsageError: There is none of that name.
-    """
-    if name not in PROTOCOLS:
-        raise UsageError(f"`protocol` of evaluate must be one of {', '.join(PROTOCOLS)}; got {name!r}.")
-    return PROTOCOLS[name]
+for _protocol in (Open(), Single(), Paired()):
+    PROTOCOLS.register(_protocol)
