@@ -7,11 +7,11 @@ import math
 import numbers
 import reprlib
 import types
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
 from inspect import signature
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from trimtab.errors import UsageError
 
@@ -22,6 +22,117 @@ LARGEST = 2**31 - 1
 """The largest size of anything."""
 
 Class = TypeVar("Class", bound=type)
+
+
+class Rule(Protocol):
+    """What a value must keep to beside its type, declared with the field: ``draws: Annotated[int, AtLeast(1)] = 2``."""
+
+    @property
+    def words(self) -> str:
+        """The rule as it follows "must be" in a message."""
+        ...
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value, which is of the type, keeps to the rule."""
+        ...
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """A number from a limit on."""
+
+    least: float
+
+    @property
+    def words(self) -> str:
+        """The rule."""
+        return f"at least {self.least:g}"
+
+    def holds(self, value: Any) -> bool:
+        """Whether a number keeps to it."""
+        return value >= self.least
+
+
+@dataclass(frozen=True)
+class Above:
+    """A number beyond a limit."""
+
+    limit: float
+
+    @property
+    def words(self) -> str:
+        """The rule."""
+        return f"above {self.limit:g}"
+
+    def holds(self, value: Any) -> bool:
+        """Whether a number keeps to it."""
+        return value > self.limit
+
+
+@dataclass(frozen=True)
+class Between:
+    """A number between two limits, which belong to it unless they are left out.
+
+    Attributes:
+        least: The lower limit.
+        most: The upper limit.
+        without: Which limits are left out: ``least``, ``most`` or ``both``.
+    """
+
+    least: float
+    most: float
+    without: Literal["", "least", "most", "both"] = ""
+
+    @property
+    def words(self) -> str:
+        """The rule."""
+        low, high = f"{self.least:g}", f"{self.most:g}"
+        if not self.without:
+            return f"in {low}..{high}"
+        least = f"above {low}" if self.without in ("least", "both") else f"at least {low}"
+        return f"{least} and {f'below {high}' if self.without in ('most', 'both') else f'at most {high}'}"
+
+    def holds(self, value: Any) -> bool:
+        """Whether a number keeps to it."""
+        low = value > self.least if self.without in ("least", "both") else value >= self.least
+        return low and (value < self.most if self.without in ("most", "both") else value <= self.most)
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A name among some that are only known when the program runs, such as those of a registry."""
+
+    known: Collection[str]
+
+    @property
+    def words(self) -> str:
+        """The rule."""
+        return f"one of {', '.join(self.known)}"
+
+    def holds(self, value: Any) -> bool:
+        """Whether a name keeps to it."""
+        return value in self.known
+
+
+@dataclass(frozen=True)
+class Some:
+    """A list that is not empty.
+
+    Attributes:
+        each_once: Whether nothing may be in it twice.
+    """
+
+    each_once: bool = False
+
+    @property
+    def words(self) -> str:
+        """The rule."""
+        return f"at least one{', each once' if self.each_once else ''}"
+
+    def holds(self, value: Any) -> bool:
+        """Whether a list keeps to it."""
+        return len(value) > 0 and not (self.each_once and len(set(value)) < len(value))
+
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 80
@@ -59,7 +170,10 @@ def call_explained(kind: Class) -> Class:
 
 
 def check_fields(config: Any) -> None:
-    """Refuse a configuration some field of which is not of its declared type; call it first in ``__post_init__``.
+    """Refuse a configuration some field of which breaks its declaration; call it first in ``__post_init__``.
+
+    A declaration is a type, and rules with it: ``draws: Annotated[int, AtLeast(1)]``, ``Annotated[float, Above(0)] |
+    None``, ``tuple[Annotated[float, Between(0, 1)], ...]``.
 
     A whole number suits a field of type ``float``; true and false are no numbers; numbers are finite; a list suits a
     field of type ``tuple``. A field called ``seed`` or ``seeds`` takes what every generator of random numbers takes.
@@ -75,7 +189,12 @@ def check_fields(config: Any) -> None:
     for field in fields(config):
         if hasattr(hints[field.name], "__set__"):
             continue  # a descriptor, which has checked what it was given
-        check_value(field.name, kind.__name__, hints[field.name], getattr(config, field.name))
+        hint, value, owner = hints[field.name], getattr(config, field.name), kind.__name__
+        check_value(field.name, owner, hint, value)
+        if (rule := _broken(hint, value)) is not None:
+            default = field.default
+            remedy = "." if default is MISSING or default is None else f"; the default is {shown(default)}."
+            raise UsageError(f"`{field.name}` of {owner} must be {rule}; got {shown(value)}{remedy}")
 
 
 def check_value(name: str, owner: str, hint: Any, value: Any) -> None:
@@ -102,11 +221,31 @@ def check_value(name: str, owner: str, hint: Any, value: Any) -> None:
 
 @functools.cache
 def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+    return get_type_hints(kind, include_extras=True)
+
+
+def _broken(hint: Any, value: Any) -> str | None:
+    """Return the rule that a value of the right type breaks, in words; None if it keeps to all."""
+    origin, inside = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        broken = next((rule.words for rule in inside[1:] if not rule.holds(value)), None)
+        return broken or _broken(inside[0], value)
+    if origin in (Union, types.UnionType):
+        found = [_broken(one, value) for one in inside if _suits(one, value)]
+        return None if None in found else found[0]
+    if origin is tuple:
+        broken = next((rule for one in value if (rule := _broken(inside[0], one)) is not None), None)
+        return None if broken is None else f"a list, each {broken}"
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
+        broken = next((rule for one in value.values() if (rule := _broken(inside[1], one)) is not None), None)
+        return None if broken is None else f"names and values, each {broken}"
+    return None
 
 
 def _suits(hint: Any, value: Any) -> bool:
     origin, inside = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _suits(inside[0], value)
     if hint is Any:
         return True
     if origin in (Union, types.UnionType):
@@ -129,6 +268,8 @@ def _suits(hint: Any, value: Any) -> bool:
 def in_words(hint: Any) -> str:
     """Return what a field of a type takes, in words."""
     origin, inside = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return in_words(inside[0])
     if origin in (Union, types.UnionType):
         return " or ".join(in_words(one) for one in inside)
     if origin is Literal:
