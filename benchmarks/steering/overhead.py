@@ -22,7 +22,7 @@ from trimtab import Model, Row, generate, load, read_items
 from trimtab.engine import Prompt
 from trimtab.errors import UnsupportedMethodError
 from trimtab.items.prompts import prompt_for
-from trimtab.steering import METHODS, Artifact, TrainingSet, answer, default_layer
+from trimtab.steering import METHODS, Artifact, TrainingSet, default_layer
 from trimtab.studies import choose_items, counted
 
 TOKENS = 8
@@ -103,7 +103,7 @@ def main() -> None:
     for artifact in artifacts:
 
         def steered(artifact: Artifact = artifact) -> None:
-            answer(model, artifact.asks(model, prompts), max_new_tokens=TOKENS)
+            generate(model, artifact.asks(model, prompts), max_new_tokens=TOKENS)
 
         ratio, took = paired(plainly, steered, options.rounds)
         with counted(model) as work:

@@ -7,7 +7,7 @@ import torch
 
 from tests.engine.prompts import varied_prompts
 from trimtab.engine import POSITIONS, AddVector, Predictor, Prompt, Read, Row, applied, encode, generate, run
-from trimtab.engine.local.running import over_batches
+from trimtab.engine.local.batching import over_batches
 from trimtab.errors import NothingEditedError, UsageError
 from trimtab.models import Model
 from trimtab.progress import Within
@@ -255,7 +255,7 @@ def test_hooks_come_off_after_an_exception(model):
 
 
 def _work(model: Model, prompt: Prompt):
-    from trimtab.engine.local.running import prepare
+    from trimtab.engine.local.work import prepare
 
     return prepare(model, [Row(prompt, (AddVector(1, vector(model)),))])
 

@@ -4,12 +4,13 @@ import pytest
 import torch
 
 from tests.steering.items import held_out_items
-from trimtab.engine import Contrast, Prompt, Row, contrasted_logits, encode, generate, generate_contrasted
+from trimtab.engine import Contrast, Prompt, Read, Row, ScaleHeads, encode, generate, run
 from trimtab.errors import UsageError
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 
 TOKENS = 4
+EDITS = (ScaleHeads(0, (1,), factor=0.5),)
 
 
 def contrasts(alpha: float = 1.0) -> list[Contrast]:
@@ -40,25 +41,59 @@ def plainly(model: Model, contrast: Contrast) -> list[int]:
 
 
 def test_equals_one_full_pass_a_branch_and_token(model: Model):
-    found = generate_contrasted(model, contrasts(), max_new_tokens=TOKENS)
+    found = generate(model, contrasts(), max_new_tokens=TOKENS)
     assert found.tokens == [plainly(model, contrast) for contrast in contrasts()]
 
 
 def test_alone_equals_in_a_batch(model: Model):
-    together = generate_contrasted(model, contrasts(), max_new_tokens=TOKENS).tokens
-    assert together == [generate_contrasted(model, [c], max_new_tokens=TOKENS).tokens[0] for c in contrasts()]
+    together = generate(model, contrasts(), max_new_tokens=TOKENS).tokens
+    assert together == [generate(model, [c], max_new_tokens=TOKENS).tokens[0] for c in contrasts()]
 
 
 def test_a_weight_of_nothing_is_the_first_branch_alone(model: Model):
-    found = generate_contrasted(model, contrasts(alpha=0.0)[:2], max_new_tokens=TOKENS).tokens
+    found = generate(model, contrasts(alpha=0.0)[:2], max_new_tokens=TOKENS).tokens
     plain = [prompt_for(item) for item in held_out_items()[:2]]
     assert found == generate(model, plain, max_new_tokens=TOKENS).tokens
 
 
 def test_implausible_tokens_are_ruled_out(model: Model):
-    scores = contrasted_logits(model, contrasts())
+    scores = run(model, contrasts()).logits
     assert scores.isinf().any()
-    assert (scores.argmax(-1) == contrasted_logits(model, contrasts()).argmax(-1)).all()
+    assert (scores.argmax(-1) == run(model, contrasts()).logits.argmax(-1)).all()
+
+
+def test_contrasts_and_plain_rows_are_answered_in_the_order_asked(model: Model):
+    plain = [Row(prompt_for(item), EDITS) for item in held_out_items()[:2]]
+    mixed = [contrasts()[0], plain[0], contrasts()[2], plain[1]]
+    found = generate(model, mixed, max_new_tokens=TOKENS)
+    alone = [generate(model, [ask], max_new_tokens=TOKENS) for ask in mixed]
+    assert found.tokens == [own.tokens[0] for own in alone]
+    assert found.cost.rows == 7
+    assert found.cost.naive_tokens == sum(own.cost.naive_tokens for own in alone)
+    (entry,) = found.receipt.entries.values()
+    assert entry.rows == 2
+    read = run(model, mixed)
+    apart = [run(model, [ask]).logits[0] for ask in mixed]
+    assert torch.allclose(read.logits, torch.stack(apart), atol=1e-5)
+    assert read.logits.isinf().any(-1).tolist() == [True, False, True, False]
+    assert read.cost.rows == 7
+
+
+def test_a_contrast_alone_needs_no_list(model: Model):
+    one, listed = (generate(model, ask, max_new_tokens=2).tokens for ask in (contrasts()[0], contrasts()[:1]))
+    assert one == listed
+
+
+def test_what_a_contrast_cannot_be_asked_is_refused(model: Model):
+    with pytest.raises(UsageError, match="`read` must be left out where `rows` holds a Contrast"):
+        run(model, contrasts(), Read(hidden=(0,)))
+    with pytest.raises(UsageError, match="`reuse` of generate must be True where `rows` holds a Contrast"):
+        generate(model, contrasts(), reuse=False)
+
+
+def test_the_plain_reference_reads_contrasts_too(model: Model):
+    fast, plain = (run(model, contrasts(), reuse=reuse).logits for reuse in (True, False))
+    assert torch.allclose(fast, plain, atol=1e-4)
 
 
 @pytest.mark.parametrize(

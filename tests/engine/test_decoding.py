@@ -7,8 +7,8 @@ import torch
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from tests.engine.prompts import varied_prompts
-from trimtab.engine import AddVector, Contrast, Decoding, Prompt, Row, encode, generate, generate_contrasted
-from trimtab.engine.decoding import Chooser
+from trimtab.engine import AddVector, Contrast, Decoding, Prompt, Row, encode, generate
+from trimtab.engine.local.choosing import Chooser
 from trimtab.errors import UsageError
 from trimtab.models import Model
 
@@ -129,15 +129,13 @@ def test_contrasts_follow_the_rule_too(model: Model):
     prompts = [p for p in varied_prompts() if p.images and p.context][:3]
     contrasts = [Contrast((Row(p), Row(p.without("image"))), (2.0, -1.0), 0.05) for p in prompts]
     decoding = Decoding(temperature=1.2, repetition_penalty=1.2, seed=3)
-    together = generate_contrasted(model, contrasts, max_new_tokens=5, decoding=decoding).tokens
-    assert together == [
-        generate_contrasted(model, [c], max_new_tokens=5, decoding=decoding).tokens[0] for c in contrasts
-    ]
-    assert together != generate_contrasted(model, contrasts, max_new_tokens=5).tokens
+    together = generate(model, contrasts, max_new_tokens=5, decoding=decoding).tokens
+    assert together == [generate(model, [c], max_new_tokens=5, decoding=decoding).tokens[0] for c in contrasts]
+    assert together != generate(model, contrasts, max_new_tokens=5).tokens
     alone = [Contrast((Row(p),), (1.0,), 1e-9) for p in prompts]  # one branch, nothing implausible: the row itself
     drawn = Decoding(temperature=1.2, top_p=0.95, seed=3)  # log-probabilities and logits are penalised differently
     assert (
-        generate_contrasted(model, alone, max_new_tokens=5, decoding=drawn).tokens
+        generate(model, alone, max_new_tokens=5, decoding=drawn).tokens
         == generate(model, prompts, max_new_tokens=5, decoding=drawn).tokens
     )
 

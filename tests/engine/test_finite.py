@@ -14,7 +14,6 @@ from trimtab.engine import (
     Row,
     applied,
     generate,
-    generate_contrasted,
     inputs,
     run,
 )
@@ -44,7 +43,7 @@ def test_a_model_that_computes_nan_is_said(broken: Model, reuse: bool):
     with pytest.raises(NotFiniteError, match="`hidden` of"):
         run(broken, prompts, Read(logits=False, hidden=(2,)), reuse=reuse)
     with pytest.raises(NotFiniteError):
-        generate_contrasted(broken, [Contrast((Row(prompts[0]), Row(prompts[1])), (2.0, -1.0))], max_new_tokens=2)
+        generate(broken, [Contrast((Row(prompts[0]), Row(prompts[1])), (2.0, -1.0))], max_new_tokens=2)
     run(broken, prompts, Read(logits=False, hidden=(0,)), reuse=reuse)
 
 
@@ -79,7 +78,7 @@ def test_an_edit_that_makes_nan_is_named_with_its_row(half: Model, reuse: bool):
     with pytest.raises(NotFiniteError, match="`edits` of row 0"), applied(half, [edit]):
         run(half, prompts, reuse=reuse)
     with pytest.raises(NotFiniteError, match="`edits` of row 1"):
-        generate_contrasted(half, [Contrast((rows[0], rows[1]), (2.0, -1.0))], max_new_tokens=2)
+        generate(half, [rows[0], Contrast((rows[0], rows[1]), (2.0, -1.0))], max_new_tokens=2)
 
 
 @pytest.mark.parametrize("reuse", [True, False])

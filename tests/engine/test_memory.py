@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.engine.prompts import varied_prompts
-from trimtab.engine import Contrast, Row, generate, generate_contrasted, run
+from trimtab.engine import Contrast, Row, generate, run
 from trimtab.engine.local.memory import first_guess, halving, out_of_memory
 from trimtab.errors import NotEnoughMemoryError, UsageError
 from trimtab.models import Model
@@ -80,9 +80,9 @@ def test_an_error_raised_from_one_counts():
 def test_contrasts_are_halved_too(model, with_room_for):
     one, two = (Row(p) for p in varied_prompts()[:2])
     contrasts = [Contrast((one, two), (1.5, -0.5)), Contrast((two, one), (1.5, -0.5))]
-    expected = generate_contrasted(model, contrasts, max_new_tokens=2).tokens
+    expected = generate(model, contrasts, max_new_tokens=2).tokens
     with_room_for(2, torch.OutOfMemoryError("CUDA out of memory"))
-    assert generate_contrasted(model, contrasts, max_new_tokens=2).tokens == expected
+    assert generate(model, contrasts, max_new_tokens=2).tokens == expected
 
 
 def test_remembered_pictures_are_given_up_before_the_batch_is_halved(model, caplog):

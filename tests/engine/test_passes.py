@@ -13,7 +13,6 @@ from trimtab.engine import (
     ScaleHeads,
     encode,
     generate,
-    generate_contrasted,
     run,
 )
 from trimtab.models import Model
@@ -53,7 +52,7 @@ def test_a_sweep_that_begins_late(model: Model, calls):
 def test_contrasts(model: Model, calls):
     rows = [Row(p) for p in varied_prompts()[:4]]
     contrasts = [Contrast((rows[0], rows[1]), (1.5, -0.5)), Contrast((rows[2], rows[3]), (1.5, -0.5))]
-    cost = generate_contrasted(model, contrasts, max_new_tokens=3).cost
+    cost = generate(model, contrasts, max_new_tokens=3).cost
     assert cost.passes == len(calls)
     assert cost.rows == 4
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trimtab.engine.local.encoding import Encoded
+from trimtab.engine.encoded import Encoded
 from trimtab.engine.local.planning import plan
 
 

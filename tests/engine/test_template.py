@@ -5,8 +5,7 @@ import torch
 from tokenizers.processors import TemplateProcessing
 
 from tests.engine.tokenizers import KINDS, tokenizer_of
-from trimtab.engine import Prompt, Row, encode, generate, run
-from trimtab.engine.contrast import Contrast, generate_contrasted
+from trimtab.engine import Contrast, Prompt, Row, encode, generate, run
 from trimtab.errors import DataError, PromptTooLongError, UnsupportedModelError
 from trimtab.models import Model, from_parts
 from trimtab.testing import picture
@@ -128,7 +127,7 @@ def test_prompts_beyond_the_models_positions_are_refused_with_both_numbers(model
     with pytest.raises(PromptTooLongError, match=rf"the {length + 3} positions .* {length} tokens .* up to 4;"):
         generate(model, [prompt], max_new_tokens=4)
     with pytest.raises(PromptTooLongError):
-        generate_contrasted(model, [Contrast((Row(prompt),), (1.0,))], max_new_tokens=4)
+        generate(model, [Contrast((Row(prompt),), (1.0,))], max_new_tokens=4)
     monkeypatch.setitem(vars(model), "max_positions", length - 1)
     with pytest.raises(PromptTooLongError, match=rf"the {length - 1} positions"):
         encode(model, prompt)

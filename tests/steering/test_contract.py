@@ -12,7 +12,7 @@ from trimtab.engine.contrast import combine
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.items.prompts import INSTRUCTIONS, prompt_for
 from trimtab.models import Model
-from trimtab.steering import METHODS, Artifact, TrainingSet, answer, first_scores, load_artifact
+from trimtab.steering import METHODS, Artifact, TrainingSet, first_scores, load_artifact
 from trimtab.testing import tiny_model
 
 TOLERANCE = 1e-5
@@ -95,7 +95,7 @@ def test_no_gradient_is_kept_at_inference(model: Model, artifact: Artifact):
 
 
 def test_asking_twice_gives_the_same(model: Model, artifact: Artifact):
-    first, again = (answer(model, artifact.asks(model, prompts(), 1.5), max_new_tokens=3) for _ in range(2))
+    first, again = (generate(model, artifact.asks(model, prompts(), 1.5), max_new_tokens=3) for _ in range(2))
     assert first.tokens == again.tokens
 
 
@@ -150,7 +150,7 @@ def test_receipts_count_the_last_prompt_token_and_every_decoding_step(model: Mod
     if not rows:
         assert not METHODS[artifact.method].adds_vector or artifact.chooser
         edited = any(row.edits for ask in asks if isinstance(ask, Contrast) for row in ask.rows)
-        assert bool(answer(model, asks, max_new_tokens=3).receipt.entries) == edited
+        assert bool(generate(model, asks, max_new_tokens=3).receipt.entries) == edited
         return
     answers = generate(model, rows, max_new_tokens=3)
     entries = answers.receipt.entries.values()
@@ -193,7 +193,7 @@ def test_hooks_come_off_after_an_exception(model: Model, artifact: Artifact):
     breaking = model.layers[-1].register_forward_hook(fail)
     try:
         with pytest.raises(ZeroDivisionError):
-            answer(model, asks)
+            generate(model, asks)
     finally:
         breaking.remove()
     assert hooks(model) == before

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from trimtab.circuits.task import Case
 from trimtab.engine import Places, Read, Row
 from trimtab.engine.edits import resolve
+from trimtab.engine.local.batching import over_batches
 from trimtab.engine.local.exclusive import exclusive
 from trimtab.engine.local.finite import require_finite
 from trimtab.engine.local.place import Place, TokenSets
-from trimtab.engine.local.running import RowBatch, forward_tails, over_batches, prepare
+from trimtab.engine.local.row_batch import RowBatch, forward_tails
+from trimtab.engine.local.work import prepare
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 

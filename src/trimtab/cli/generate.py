@@ -36,9 +36,10 @@ def generate(
 ) -> None:
     """Answer one question about a picture and a text context."""
     from trimtab.engine import Decoding, Prompt, Row
+    from trimtab.engine import generate as answer
     from trimtab.errors import UsageError
     from trimtab.fields import check_value
-    from trimtab.steering import Ask, answer
+    from trimtab.steering import Ask
     from trimtab.studies.kit.length import answer_length
     from trimtab.studies.steering.artifacts import load_any_artifact
 

@@ -16,7 +16,7 @@ from trimtab.contribution.options import MCS
 from trimtab.contribution.sampled import sampled_scores
 from trimtab.contribution.spans import segment
 from trimtab.engine import Row, check_layer, generate
-from trimtab.engine.local.encoding import describe
+from trimtab.engine.encoded import describe
 from trimtab.engine.local.memory import halving, rows_within
 from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model

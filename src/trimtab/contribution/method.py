@@ -12,7 +12,7 @@ from torch import Tensor
 
 from trimtab.contribution.spans import TextSpan
 from trimtab.engine import Encoded, Prompt, Row, run
-from trimtab.engine.local.encoding import describe
+from trimtab.engine.encoded import describe
 from trimtab.engine.local.memory import halving, rows_within
 from trimtab.items import Item
 from trimtab.models import Model

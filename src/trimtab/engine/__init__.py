@@ -1,6 +1,8 @@
 """One prefill, many questions: prompts with named spans, edits with receipts, batches on shared prefixes."""
 
-from trimtab.engine.contrast import Contrast, contrasted_logits, generate_contrasted
+from trimtab.engine.answers import MAX_NEW_TOKENS, Answers
+from trimtab.engine.contrast import Contrast
+from trimtab.engine.cost import Cost
 from trimtab.engine.decoding import GREEDY, Decoding
 from trimtab.engine.edits import (
     PLACES,
@@ -18,17 +20,19 @@ from trimtab.engine.edits import (
     ScaleHeads,
     check_layer,
 )
+from trimtab.engine.encoded import Encoded
 from trimtab.engine.local.admission import admit
 from trimtab.engine.local.applying import applied
 from trimtab.engine.local.batch import Piece
-from trimtab.engine.local.encoding import Encoded, encode
-from trimtab.engine.local.generating import MAX_NEW_TOKENS, Answers, generate
+from trimtab.engine.local.encoding import encode
+from trimtab.engine.local.generating import generate
 from trimtab.engine.local.native import inputs
 from trimtab.engine.local.prefix import Prefix, prefill
-from trimtab.engine.local.running import Row, run
+from trimtab.engine.local.running import run
 from trimtab.engine.prompt import SPANS, Placement, Prompt
-from trimtab.engine.read import Cost, Read, Readings
+from trimtab.engine.read import Read, Readings
 from trimtab.engine.receipt import Receipt
+from trimtab.engine.row import Row
 
 __all__ = [
     "GREEDY",
@@ -63,10 +67,8 @@ __all__ = [
     "admit",
     "applied",
     "check_layer",
-    "contrasted_logits",
     "encode",
     "generate",
-    "generate_contrasted",
     "inputs",
     "prefill",
     "run",

@@ -2,7 +2,7 @@
 
 from trimtab.steering.amps import AMPS
 from trimtab.steering.artifact import Artifact
-from trimtab.steering.asks import Ask, answer, first_scores
+from trimtab.steering.asks import Ask, first_scores
 from trimtab.steering.autotrim import Autotrim
 from trimtab.steering.contrasting import ContrastRule
 from trimtab.steering.contrastive import VCD, VDD, CausalMM
@@ -51,7 +51,6 @@ __all__ = [
     "RandomDirection",
     "States",
     "TrainingSet",
-    "answer",
     "collect_states",
     "default_layer",
     "first_scores",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trimtab.engine import MAX_NEW_TOKENS
+from trimtab.engine import MAX_NEW_TOKENS, generate
 from trimtab.errors import UsageError
 from trimtab.items import Item, Judgement, items_fingerprint, judge, remembered, valid_answers
 from trimtab.items.admission import admit_items
@@ -17,7 +17,6 @@ from trimtab.modalities import PAIR, Modality, others
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
-from trimtab.steering.asks import answer
 from trimtab.steering.method import Method, VectorMethod, default_layer
 from trimtab.steering.states import instructed
 from trimtab.steering.training_set import TrainingSet
@@ -78,7 +77,7 @@ def tune(
     prompts, items = [own[0] for own in asked.prompts], asked.items
     candidates = _candidates(method, model, train, layers, strengths, progress)
     asks = [ask for c in candidates for ask in c.artifact.asks(model, prompts)]
-    texts = answer(model, asks, max_new_tokens=max_new_tokens, progress=progress, keep_broken=True).texts
+    texts = generate(model, asks, max_new_tokens=max_new_tokens, progress=progress, keep_broken=True).texts
     known = valid_answers([*(train.given if isinstance(train, TrainingSet) else train), *items])
     grid = []
     for k, candidate in enumerate(candidates):

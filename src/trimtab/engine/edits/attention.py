@@ -9,7 +9,7 @@ import torch
 
 from trimtab.engine.edits.checks import check_heads, check_layers
 from trimtab.engine.edits.places import GENERATED, Places, check_places, describe_places, resolve
-from trimtab.engine.local.encoding import Encoded
+from trimtab.engine.encoded import Encoded
 from trimtab.errors import NothingEditedError, UsageError
 from trimtab.models import Model
 

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from trimtab.engine.edits.checks import check_layers, check_number
 from trimtab.engine.edits.places import Places, check_places, describe_places, resolve
-from trimtab.engine.local.encoding import Encoded
+from trimtab.engine.encoded import Encoded
 from trimtab.models import Model
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trimtab.engine.edits.checks import check_heads, check_layer, check_number, check_tensor
 from trimtab.engine.edits.places import ALL, Places, check_places, describe_places, resolve
-from trimtab.engine.local.encoding import Encoded
+from trimtab.engine.encoded import Encoded
 from trimtab.models import Model
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from trimtab.engine.edits.boost import ScoreEdit
 from trimtab.engine.edits.checks import check_number
 from trimtab.engine.edits.places import Places, check_places, resolve
-from trimtab.engine.local.encoding import Encoded
+from trimtab.engine.encoded import Encoded
 from trimtab.errors import UsageError
 from trimtab.models import Model
 

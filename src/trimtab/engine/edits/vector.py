@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trimtab.engine.edits.checks import check_layer, check_number, check_tensor
-from trimtab.engine.local.encoding import Encoded
+from trimtab.engine.encoded import Encoded
 from trimtab.errors import UsageError
 from trimtab.models import Model
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from trimtab.engine.local.encoding import Encoded, check_length, encode
+from trimtab.engine.encoded import Encoded
+from trimtab.engine.local.encoding import check_length, encode
 from trimtab.engine.local.memory import out_of_memory
 from trimtab.engine.prompt import Prompt
 from trimtab.errors import TrimtabError

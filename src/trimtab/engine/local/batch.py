@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trimtab.engine.local.encoding import Encoded
+from trimtab.engine.encoded import Encoded
 from trimtab.models import Model
 
 

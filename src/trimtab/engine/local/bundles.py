@@ -20,7 +20,7 @@ from trimtab.engine.edits import (
     covered,
     resolve,
 )
-from trimtab.engine.local.encoding import Encoded
+from trimtab.engine.encoded import Encoded
 from trimtab.engine.local.place import Place, TokenSets
 from trimtab.engine.receipt import Entry
 from trimtab.errors import NotFiniteError, UsageError

@@ -2,63 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from trimtab.engine.encoded import Encoded, media_positions
 from trimtab.engine.local.template import render
 from trimtab.engine.prompt import Prompt
 from trimtab.errors import PromptTooLongError, UnsupportedModelError, UsageError
 from trimtab.media import medium_kind
 from trimtab.modalities import SHOWN, Modality
 from trimtab.models import MediaInput, Model
-
-
-@dataclass(frozen=True, eq=False)
-class Encoded:
-    """A prompt as the model takes it: unpadded, for one row.
-
-    Attributes:
-        ids: Token ids, ``(length,)``.
-        positions: Rotary positions, ``(axes, length)``.
-        spans: Token indices of each named part; a part the prompt lacks has none.
-        media: What the prompt shows, in order within each modality.
-    """
-
-    ids: Tensor
-    positions: Tensor
-    spans: Mapping[str, Tensor]
-    media: tuple[MediaInput, ...]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def span(self, name: str) -> Tensor:
-        """Return the token indices of a named part, ``(n,)``.
-
-        Raises:
-            UsageError: The prompt has no such part.
-        """
-        if name not in self.spans or not len(self.spans[name]):
-            present = [n for n, s in self.spans.items() if len(s)]
-            raise UsageError(
-                f"`span` must name a part of this prompt ({', '.join(present)}); got {name!r}; give the prompt "
-                "that part or name another span."
-            )
-        return self.spans[name]
-
-
-def describe(prompt: Encoded) -> str:
-    """Say how large a prompt is."""
-    return f"a row of {len(prompt):,} tokens, {_positions(prompt, ' of them')},"
-
-
-def _positions(prompt: Encoded, among: str = "") -> str:
-    """Say how many of a prompt's tokens are positions of media."""
-    shown = {kind: len(prompt.spans[kind]) for kind in SHOWN if len(prompt.spans.get(kind, ()))} or {"image": 0}
-    return " and ".join(f"{n:,}{among} of {medium_kind(kind).noun}s" for kind, n in shown.items())
 
 
 def encode(model: Model, prompt: Prompt) -> Encoded:
@@ -125,7 +80,7 @@ def check_length(model: Model, prompt: Encoded, new_tokens: int = 0) -> None:
     answer = f" and an answer of up to {new_tokens:,}" if new_tokens else ""
     raise PromptTooLongError(
         f"prompt must fit the {most:,} positions of {model.name}; it has {len(prompt):,} tokens "
-        f"({_positions(prompt)}){answer}; shorten it, or load with a smaller max_pixels."
+        f"({media_positions(prompt)}){answer}; shorten it, or load with a smaller max_pixels."
     )
 
 

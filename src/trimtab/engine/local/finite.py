@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from trimtab.engine.local.batch import Piece
+from trimtab.engine.local.row_batch import RowBatch, forward_tails
+from trimtab.engine.local.work import Work
 from trimtab.errors import NotFiniteError
 from trimtab.models import Model
-
-if TYPE_CHECKING:
-    from trimtab.engine.local.running import Work
 
 
 def finite_rows(values: Tensor) -> Tensor:
@@ -74,12 +72,13 @@ def blame_edits(model: Model, work: Sequence[Work], rows: Iterable[int]) -> dict
     """
     reasons: dict[int, str] = {}
     sound: set[int] = set()
+    by_number = {own.number: own for own in work}
     for row in sorted(rows):
-        prompt = id(work[row].prompt)
-        if prompt not in sound and not _finite_without_edits(model, work[row]):
+        own = by_number[row]
+        if id(own.prompt) not in sound and not _finite_without_edits(model, own):
             raise NotFiniteError(_from_model(model, [row], "logits"), (row,))
-        sound.add(prompt)
-        reasons[row] = f"its logits are not finite in {_dtype(model)} under {_edits_of(work[row])}"
+        sound.add(id(own.prompt))
+        reasons[row] = f"its logits are not finite in {_dtype(model)} under {_edits_of([own])}"
     return reasons
 
 
@@ -92,19 +91,18 @@ def explained(model: Model, work: Sequence[Work]) -> Iterator[None]:
         if not error.rows:
             raise
         row = error.rows[0]
-        if not work[row].edits or not _finite_without_edits(model, work[row]):
+        own = [w for w in work if w.number == row]
+        if not any(w.edits for w in own) or not all(_finite_without_edits(model, w) for w in own):
             raise
         raise NotFiniteError(
             f"`edits` of row {row} must leave the logits of {model.name} finite in {_dtype(model)}; without "
-            f"{_edits_of(work[row])} they are, with it they hold NaN or infinity; lower the strength.",
+            f"{_edits_of(own)} they are, with it they hold NaN or infinity; lower the strength.",
             error.rows,
         ) from error
 
 
 def _finite_without_edits(model: Model, row: Work) -> bool:
-    from trimtab.engine.local.running import RowBatch, forward_tails
-
-    batch = RowBatch([0], [Piece(row.prompt, 0, len(row.prompt))], None, [()])
+    batch = RowBatch([0], [row.number], [Piece(row.prompt, 0, len(row.prompt))], None, [()])
     hidden = forward_tails(model, batch, batch.session(model), keep_cache=False).hidden
     return bool(finite_rows(model.lm_head(hidden[:, -1])).all())
 
@@ -120,8 +118,8 @@ def _from_model(model: Model, rows: Sequence[int], what: str) -> str:
     )
 
 
-def _edits_of(work: Work) -> str:
-    return ", ".join(dict.fromkeys(_described(edit) for edit in work.edits))
+def _edits_of(rows: Sequence[Work]) -> str:
+    return ", ".join(dict.fromkeys(_described(edit) for row in rows for edit in row.edits))
 
 
 def _described(edit: object) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.engine.edits import Edit
-from trimtab.engine.local.encoding import Encoded
+from trimtab.engine.encoded import Encoded
 from trimtab.engine.local.hooks import EditSession, edit_hooks, edited_sites
 from trimtab.engine.local.turn import Turn, prompt_mask
 from trimtab.engine.receipt import Receipt

@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import torch
 from torch import Tensor
 
+from trimtab.engine.answers import MAX_NEW_TOKENS, Answers
 from trimtab.engine.checks import check_count
-from trimtab.engine.decoding import GREEDY, Chooser, Decoding, check_decoding, luck
+from trimtab.engine.contrast import Rows
+from trimtab.engine.decoding import GREEDY, Decoding, check_decoding
+from trimtab.engine.local.accounting import account
+from trimtab.engine.local.batching import over_batches
+from trimtab.engine.local.choosing import Chooser, luck
+from trimtab.engine.local.contrasting import answer_contrasts
 from trimtab.engine.local.exclusive import exclusive
 from trimtab.engine.local.finite import blame_edits, explained, keep_finite, require_finite
-from trimtab.engine.local.follow import engine_drives
-from trimtab.engine.local.hooks import EditSession
-from trimtab.engine.local.running import RowBatch, Rows, Tails, account, forward_tails, over_batches, prepare
-from trimtab.engine.read import Cost
-from trimtab.engine.receipt import Receipt
+from trimtab.engine.local.reference import answer_plainly
+from trimtab.engine.local.row_batch import RowBatch, forward_tails
+from trimtab.engine.local.step import Step
+from trimtab.engine.local.work import Work, apart, prepare
+from trimtab.errors import UsageError
 from trimtab.models import Model
-from trimtab.progress import SILENT, Progress
-
-MAX_NEW_TOKENS = 16
-
-
-@dataclass
-class Answers:
-    """Answers, one for each row.
-
-    Attributes:
-        texts: Decoded answers without special tokens.
-        tokens: Generated ids, the stop token left out.
-        finished: Whether the model stopped by itself.
-        receipt: What the edits touched.
-        cost: Work done.
-        broken: The reason for each row, by its number from 0, whose edits left no finite numbers to choose a token by;
-            its text is empty. Such rows are errors if ``generate`` was not told to ``keep_broken``.
-    """
-
-    texts: list[str] = field(default_factory=list)
-    tokens: list[list[int]] = field(default_factory=list)
-    finished: list[bool] = field(default_factory=list)
-    receipt: Receipt = field(default_factory=Receipt)
-    cost: Cost = field(default_factory=Cost)
-    broken: dict[int, str] = field(default_factory=dict)
+from trimtab.progress import SILENT, Advance, Progress
 
 
 @exclusive
@@ -61,14 +41,16 @@ def generate(
 
     Args:
         model: The model.
-        rows: Prompts with their edits, or one alone; edits go on acting on generated tokens by their own rule.
+        rows: Prompts with their edits, and contrasts of several, or one alone; edits go on acting on generated tokens
+            by their own rule.
         max_new_tokens: Longest answer in tokens.
         decoding: How tokens are chosen; the checkpoint's own settings never count. Equal rows get different samples.
-        reuse: False answers every row alone through the model's own ``generate``.
+            Those of a contrast are chosen by its combined scores; a penalty counts the prompt of its first branch.
+        reuse: False answers every row alone through the model's own ``generate``, which knows no contrasts.
         batch_size: Rows of a batch; left out, as many as fit in memory.
         progress: Told of rows as they finish.
-        keep_broken: Go on where edits are so strong that a row's logits hold NaN or infinity: its answer is empty, and
-            ``broken`` says why.
+        keep_broken: Go on where edits are so strong that a plain row's logits hold NaN or infinity: its answer is
+            empty, and ``broken`` says why.
 
     Returns:
         The answers, in the rows' order.
@@ -83,27 +65,48 @@ def generate(
         check_count(batch_size, "batch_size", "generate")
     check_decoding(decoding, "generate")
     work = prepare(model, rows, max_new_tokens)
-    chances = luck([[w.prompt] for w in work], [w.edits for w in work])
-    broken: set[int] | None = set() if keep_broken else None
-    if not reuse:
-        from trimtab.engine.local.reference import generate_plainly
-
-        with explained(model, work), progress.task("answer rows", len(work)) as advance:
-            return generate_plainly(model, work, max_new_tokens, decoding, chances, advance, broken)
+    plain, contrasts = apart(work)
+    if contrasts and not reuse:
+        raise UsageError(
+            "`reuse` of generate must be True where `rows` holds a Contrast; answer its rows by themselves."
+        )
     answers, found = Answers(), {}
+    broken: set[int] | None = set() if keep_broken else None
+    with explained(model, work), progress.task("answer rows", len(plain) + len(contrasts)) as advance:
+        if plain and reuse:
+            found |= _answer(model, plain, answers, max_new_tokens, decoding, batch_size, advance, broken)
+        elif plain:
+            found |= answer_plainly(model, plain, answers, max_new_tokens, decoding, advance, broken)
+        if contrasts:
+            found |= answer_contrasts(model, contrasts, answers, max_new_tokens, decoding, batch_size, advance)
+    answers.receipt.require_hits()
+    answers.broken = blame_edits(model, plain, broken or ())
+    return finish(model, answers, [[] if n in answers.broken else found[n] for n in range(len(found))])
+
+
+def _answer(
+    model: Model,
+    work: list[Work],
+    answers: Answers,
+    max_new_tokens: int,
+    decoding: Decoding,
+    batch_size: int | None,
+    advance: Advance,
+    broken: set[int] | None,
+) -> dict[int, list[int]]:
+    """Answer plain rows in batches; return the tokens of each by its number."""
+    chances = luck([[w.prompt] for w in work], [w.edits for w in work])
+    found: dict[int, list[int]] = {}
 
     def decode(batch: RowBatch) -> list[list[int]]:
         chooser = Chooser(decoding, [t.prompt for t in batch.tails], [chances[row] for row in batch.rows])
         return _decode(model, batch, max_new_tokens, chooser, broken)
 
-    with explained(model, work), progress.task("answer rows", len(work)) as advance:
-        for batch, tokens in over_batches(model, work, None, batch_size, decode):
-            found.update(zip(batch.rows, tokens, strict=True))
-            account(model, work, batch, answers.receipt, answers.cost)
-            advance(len(batch.rows))
-    answers.receipt.require_hits()
-    answers.broken = blame_edits(model, work, broken or ())
-    return finish(model, answers, [[] if r in answers.broken else found[r] for r in range(len(work))])
+    for batch, tokens in over_batches(model, work, None, batch_size, decode):
+        found.update(zip(batch.numbers, tokens, strict=True))
+        account(model, work, batch, answers.receipt, answers.cost)
+        advance(len(batch.rows))
+    return found
 
 
 def finish(model: Model, answers: Answers, tokens: list[list[int]]) -> Answers:
@@ -128,7 +131,7 @@ def _decode(
     with session.attached():
         tails = forward_tails(model, batch, session, keep_cache=True)
         step = Step(model, batch, session, tails)
-        edited = {row for row, edits in zip(batch.rows, batch.edits, strict=True) if edits}
+        edited = {row for row, edits in zip(batch.numbers, batch.edits, strict=True) if edits}
 
         def chosen(logits: Tensor, rows: list[int]) -> Tensor:
             if broken is None:
@@ -138,7 +141,7 @@ def _decode(
             broken.update(rows[place] for place in bad.tolist())
             return choose(logits.index_fill(0, bad, 0.0)).index_fill(0, bad, int(stops[0]))
 
-        newest = chosen(model.lm_head(tails.hidden[:, -1]), batch.rows)
+        newest = chosen(model.lm_head(tails.hidden[:, -1]), batch.numbers)
         answers = [[token] for token in newest.tolist()]
         going = torch.arange(len(answers), device=model.device)
         for _ in range(max_new_tokens - 1):
@@ -149,38 +152,7 @@ def _decode(
                 step.narrow(kept)
                 choose.narrow(kept)
                 going, newest = going[kept], newest[kept]
-            newest = chosen(step(newest), [batch.rows[row] for row in going.tolist()])
+            newest = chosen(step(newest), [batch.numbers[row] for row in going.tolist()])
             for row, token in zip(going.tolist(), newest.tolist(), strict=True):
                 answers[row].append(token)
     return answers
-
-
-class Step:
-    """One decoding step of a batch: feeds the newest token of each row, returns the logits of the next."""
-
-    def __init__(self, model: Model, batch: RowBatch, session: EditSession, tails: Tails) -> None:
-        assert tails.cache is not None
-        self.model = model
-        self.session = session
-        self.cache = tails.cache
-        self.mask = tails.mask
-        self.position = torch.stack([t.prompt.positions.max() for t in batch.tails])
-        self.axes = len(batch.tails[0].prompt.positions)
-        self.index = session.place.lengths - 1
-
-    def narrow(self, kept: Tensor) -> None:
-        """Go on with some of the rows only."""
-        self.cache.batch_select_indices(kept)
-        self.mask, self.position, self.index = self.mask[kept], self.position[kept], self.index[kept]
-        self.session.narrow(kept)
-
-    def __call__(self, token: Tensor) -> Tensor:
-        """Feed each row's newest token, ``(rows,)``; return the logits of the next, ``(rows, vocabulary)``."""
-        self.mask = torch.cat([self.mask, self.mask.new_ones(len(token), 1)], dim=1)
-        self.position, self.index = self.position + 1, self.index + 1
-        self.session.advance(self.index[:, None])
-        positions = self.position[None, :, None].expand(self.axes, -1, -1)
-        with engine_drives(self.model):
-            embeds = self.model.embedding(token)[:, None]
-            hidden = self.model.decode(embeds, self.mask, positions, self.cache)
-        return self.model.lm_head(hidden[:, -1])

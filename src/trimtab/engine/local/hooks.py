@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.engine.edits import Edit, Predictor
+from trimtab.engine.encoded import Encoded
 from trimtab.engine.local.attention import seen_keys, with_mask
 from trimtab.engine.local.bundles import Bundle, make_bundle
-from trimtab.engine.local.encoding import Encoded
 from trimtab.engine.local.place import Place
 from trimtab.engine.local.scores import make_score_bundle, score_changes
 from trimtab.engine.receipt import Receipt

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +16,8 @@ from torch import Tensor, nn
 from trimtab.engine.edits import Edit
 from trimtab.engine.local.batch import Batch, collate
 from trimtab.engine.local.follow import engine_drives
+from trimtab.engine.local.row_batch import RowBatch
 from trimtab.models import Model
-
-if TYPE_CHECKING:
-    from trimtab.engine.local.running import RowBatch
 
 
 def first_layers(model: Model, edits: Iterable[Sequence[Edit]]) -> list[int]:

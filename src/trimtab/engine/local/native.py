@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from trimtab.engine.local.encoding import Encoded, encode
+from trimtab.engine.encoded import Encoded
+from trimtab.engine.local.encoding import encode
 from trimtab.engine.local.exclusive import exclusive
 from trimtab.engine.prompt import Prompt
 from trimtab.errors import UsageError

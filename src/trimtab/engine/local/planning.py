@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trimtab.engine.local.encoding import Encoded
+from trimtab.engine.encoded import Encoded
 from trimtab.engine.prompt import PARTS_OF
 
 EVIDENCE = tuple(span for spans in PARTS_OF.values() for span in spans)

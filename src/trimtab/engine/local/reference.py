@@ -8,32 +8,39 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from trimtab.engine.decoding import Chooser, Decoding
-from trimtab.engine.local.encoding import describe
-from trimtab.engine.local.finite import blame_edits, require_finite
+from trimtab.engine.answers import Answers
+from trimtab.engine.cost import Cost
+from trimtab.engine.decoding import Decoding
+from trimtab.engine.encoded import describe
+from trimtab.engine.local.choosing import Chooser, luck
+from trimtab.engine.local.finite import require_finite
 from trimtab.engine.local.follow import Follower, engine_drives
-from trimtab.engine.local.generating import Answers, finish
 from trimtab.engine.local.memory import out_of_memory, too_large
 from trimtab.engine.local.passes import Passes, counted
-from trimtab.engine.read import Cost, Read, Readings, StopForward, assemble, reading
+from trimtab.engine.local.reading import StopForward, reading
+from trimtab.engine.local.work import Work
+from trimtab.engine.read import Read, Readings
 from trimtab.engine.receipt import Receipt
 from trimtab.errors import NotFiniteError
 from trimtab.models import Model, weighted_patches
 from trimtab.progress import Advance
 
-if TYPE_CHECKING:
-    from trimtab.engine.local.running import Work
 
-
-def run_plainly(model: Model, work: list[Work], read: Read, advance: Advance) -> Readings:
-    """Run each row alone through the model's own ``forward``."""
-    readings, values = Readings(), []
-    for number, row in enumerate(work):
+def read_plainly(
+    model: Model,
+    work: Sequence[Work],
+    read: Read,
+    readings: Readings,
+    advance: Advance,
+) -> list[dict[tuple[str, int], Tensor]]:
+    """Run each row alone through the model's own ``forward``; receipts and costs are added to those of the readings."""
+    values = []
+    for row in work:
         logits = None
         inputs = model.family.native_inputs(model.hf, row.prompt.ids, row.prompt.media)
         with (
@@ -48,47 +55,45 @@ def run_plainly(model: Model, work: list[Work], read: Read, advance: Advance) ->
         if logits is not None and read.logits:
             picked["logits", 0] = logits[at].float().cpu()
         for (what, _layer), own in picked.items():
-            require_finite(model, own[None], [number], what)
+            require_finite(model, own[None], [row.number], what)
         values.append(picked)
         readings.cost.add(_full_cost(len(row.prompt), made.passes))
         advance(1)
-    readings.receipt.require_hits()
-    return assemble(model, readings, values, read)
+    return values
 
 
-def generate_plainly(
+def answer_plainly(
     model: Model,
-    work: list[Work],
+    work: Sequence[Work],
+    answers: Answers,
     max_new_tokens: int,
     decoding: Decoding,
-    luck: Sequence[str],
     advance: Advance,
     broken: set[int] | None = None,
-) -> Answers:
+) -> dict[int, list[int]]:
     """Answer each row alone by the model's own ``generate``, which is told each token that the rule chooses.
 
     Rows whose edits break them are put into ``broken``, if it is there.
     """
-    answers, tokens = Answers(), []
-    for number, row in enumerate(work):
+    found: dict[int, list[int]] = {}
+    chances = luck([[w.prompt] for w in work], [w.edits for w in work])
+    for row, chance in zip(work, chances, strict=True):
         inputs = model.family.native_inputs(model.hf, row.prompt.ids, row.prompt.media)
-        rule = _ByRule(model, number, Chooser(decoding, [row.prompt], [luck[number]]))
+        rule = _ByRule(model, row.number, Chooser(decoding, [row.prompt], [chance]))
         with _room_for(model, row), _edited(model, row, answers.receipt) as made, _own_settings(model):
             try:
                 output = cast(Any, model.hf).generate(
                     **inputs, max_new_tokens=max_new_tokens, logits_processor=LogitsProcessorList([rule])
                 )
-                tokens.append(output[0, len(row.prompt) :].tolist())
+                found[row.number] = output[0, len(row.prompt) :].tolist()
             except NotFiniteError as error:
                 if broken is None or not row.edits or not error.rows:
                     raise
-                broken.add(number)
-                tokens.append([])
+                broken.add(row.number)
+                found[row.number] = []
         answers.cost.add(_full_cost(len(row.prompt), made.passes))
         advance(1)
-    answers.receipt.require_hits()
-    answers.broken = blame_edits(model, work, broken or ())
-    return finish(model, answers, tokens)
+    return found
 
 
 class _ByRule(LogitsProcessor):

@@ -14,9 +14,9 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 from trimtab.engine.edits import Edit, LinearScoreEdit, RedistributeAttention, ScoreEdit, resolve
+from trimtab.engine.encoded import Encoded
 from trimtab.engine.local.attention import SCORES
 from trimtab.engine.local.bundles import Bundle
-from trimtab.engine.local.encoding import Encoded
 from trimtab.engine.local.place import Place, TokenSets
 from trimtab.engine.receipt import Entry
 from trimtab.models import Model

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trimtab.engine.edits import Edit, span_names
-from trimtab.engine.local.encoding import Encoded
+from trimtab.engine.encoded import Encoded
 from trimtab.engine.local.hooks import EditSession
 from trimtab.engine.receipt import Receipt
 from trimtab.errors import UsageError

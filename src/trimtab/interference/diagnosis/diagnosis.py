@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from trimtab.engine import Contrast, Cost, Encoded, Prompt, Row, generate, generate_contrasted, run
-from trimtab.engine.contrast import combine
+from trimtab.engine import Contrast, Cost, Encoded, Prompt, Row, generate, run
 from trimtab.errors import UsageError
 from trimtab.interference.diagnosis.config import DiagnosisConfig, Scoring
 from trimtab.interference.diagnosis.distances import js, kl, total_variation
@@ -144,25 +143,19 @@ def _names(condition: str) -> list[str]:
 def _answered(
     model: Model, asked: Sequence[_Asked], scoring: Scoring, config: DiagnosisConfig, cost: Cost
 ) -> Iterator[tuple[_Asked, _Reply]]:
-    """Run plain rows as one run and contrasts as another, and pair each with its reply."""
-    rows = [a for a in asked if isinstance(a.row, Row)]
-    contrasts = [a for a in asked if isinstance(a.row, Contrast)]
-    for part in filter(None, (rows, contrasts)):
-        if scoring == "logits":
-            yield from zip(part, _by_logits(model, part, cost), strict=True)
-        else:
-            yield from zip(part, _by_generation(model, part, config.max_new_tokens, cost), strict=True)
+    """Ask everything at once, and pair each with its reply; contrasts come last."""
+    asked = sorted(asked, key=lambda ask: isinstance(ask.row, Contrast))
+    if scoring == "logits":
+        yield from zip(asked, _by_logits(model, asked, cost), strict=True)
+    else:
+        yield from zip(asked, _by_generation(model, asked, config.max_new_tokens, cost), strict=True)
 
 
 def _by_logits(model: Model, part: Sequence[_Asked], cost: Cost) -> Iterator[_Reply]:
-    contrasts = [a.row for a in part if isinstance(a.row, Contrast)]
-    branches = [row for contrast in contrasts for row in contrast.rows]
-    readings = run(model, branches or [a.row for a in part if isinstance(a.row, Row)])
+    readings = run(model, [ask.row for ask in part])
     cost.add(readings.cost)
-    logits: Tensor = readings.logits
-    if contrasts:
-        # Implausible tokens are at minus infinity; two options may both be, and still need finite scores.
-        logits = combine(logits, contrasts).clamp_min(-1e4)
+    # A contrast's implausible tokens are at minus infinity; two options may both be, and still need finite scores.
+    logits: Tensor = readings.logits.clamp_min(-1e4)
     tokens = letter_tokens(model, max(len(a.view.item.choices) for a in part))
     for ask, scores in zip(part, logits, strict=True):
         n = len(ask.view.item.choices)
@@ -172,11 +165,7 @@ def _by_logits(model: Model, part: Sequence[_Asked], cost: Cost) -> Iterator[_Re
 
 
 def _by_generation(model: Model, part: Sequence[_Asked], longest: int, cost: Cost) -> Iterator[_Reply]:
-    if isinstance(part[0].row, Row):
-        answers = generate(model, [a.row for a in part if isinstance(a.row, Row)], max_new_tokens=longest)
-    else:
-        contrasts = [a.row for a in part if isinstance(a.row, Contrast)]
-        answers = generate_contrasted(model, contrasts, max_new_tokens=longest)
+    answers = generate(model, [ask.row for ask in part], max_new_tokens=longest)
     cost.add(answers.cost)
     for ask, text in zip(part, answers.texts, strict=True):
         yield _Reply(picked_option(text, ask.view.item.choices), text, None, None)

@@ -6,12 +6,13 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from trimtab.engine import generate
 from trimtab.engine.local.passes import Passes as Work
 from trimtab.engine.local.passes import counted
 from trimtab.items import Item
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
-from trimtab.steering import Artifact, answer
+from trimtab.steering import Artifact
 
 __all__ = ["Work", "costs", "counted"]
 
@@ -35,7 +36,7 @@ def costs(model: Model, items: Sequence[Item], artifacts: Sequence[Artifact], ma
         with counted(model) as work:
             for item in items:
                 asks = artifact.asks(model, [prompt_for(item)])
-                answer(model, asks, max_new_tokens=max_new_tokens, keep_broken=True)
+                generate(model, asks, max_new_tokens=max_new_tokens, keep_broken=True)
         rows.append(
             {
                 "model": model.name,

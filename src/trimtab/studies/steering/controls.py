@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from trimtab.engine import MAX_NEW_TOKENS, Prompt, Row
+from trimtab.engine import MAX_NEW_TOKENS, Prompt, Row, generate
 from trimtab.items import Item, judge
 from trimtab.items.admission import admit_items
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
-from trimtab.steering import Artifact, Ask, answer, first_scores
+from trimtab.steering import Artifact, Ask, first_scores
 from trimtab.steering.chooser import answer_divergence
 from trimtab.studies.kit.records import Record, grouped
 from trimtab.studies.kit.statistics import wilson
@@ -78,7 +78,7 @@ def evaluate_controls(
     controls, prompts = _admitted(model, controls, ways, max_new_tokens)
     places = [[asks.place(ask) for ask in way.artifact.asks(model, prompts, way.strength)] for way in ways]
     unsteered = [asks.place(Row(prompt)) for prompt in prompts]
-    answers = answer(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress, keep_broken=True)
+    answers = generate(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress, keep_broken=True)
     texts, moved = answers.texts, _divergences(model, asks.asks, places, unsteered, answers.broken)
     table: list[dict[str, Any]] = []
     for way, way_places in zip(ways, places, strict=True):

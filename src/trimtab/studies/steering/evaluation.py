@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from trimtab.engine import MAX_NEW_TOKENS, Answers, Cost, Prompt, Receipt, Row
+from trimtab.engine import MAX_NEW_TOKENS, Answers, Cost, Prompt, Receipt, Row, generate
 from trimtab.errors import UsageError
 from trimtab.fields import check_value
 from trimtab.items import Item, Judgement, Skipped, valid_answers
 from trimtab.items.admission import admit_items
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress, Within, rescaled
-from trimtab.steering import Ask, answer
+from trimtab.steering import Ask
 from trimtab.studies.steering.artifacts import AnyArtifact
 from trimtab.studies.steering.metrics import rates
 from trimtab.studies.steering.protocols import PROTOCOLS, Protocol
@@ -109,7 +109,7 @@ def evaluate(
     units = len(asked) * len(ways)
     with progress.task("evaluate", units) as advance:
         inside = Within(rescaled(advance, len(asks.asks), units))
-        answers = answer(model, asks.asks, max_new_tokens=max_new_tokens, progress=inside, keep_broken=True)
+        answers = generate(model, asks.asks, max_new_tokens=max_new_tokens, progress=inside, keep_broken=True)
     table = [
         _judged(model, how, way, item, answers, item_places, valid)
         for way, way_places in zip(ways, places, strict=True)

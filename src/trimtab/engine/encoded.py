@@ -1,0 +1,58 @@
+"""A prompt as a model takes it: tokens, and where its named parts are among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from trimtab.errors import UsageError
+from trimtab.media import medium_kind
+from trimtab.modalities import SHOWN
+from trimtab.models import MediaInput
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """A prompt as the model takes it: unpadded, for one row.
+
+    Attributes:
+        ids: Token ids, ``(length,)``.
+        positions: Rotary positions, ``(axes, length)``.
+        spans: Token indices of each named part; a part the prompt lacks has none.
+        media: What the prompt shows, in order within each modality.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    spans: Mapping[str, Tensor]
+    media: tuple[MediaInput, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def span(self, name: str) -> Tensor:
+        """Return the token indices of a named part, ``(n,)``.
+
+        Raises:
+            UsageError: The prompt has no such part.
+        """
+        if name not in self.spans or not len(self.spans[name]):
+            present = [n for n, s in self.spans.items() if len(s)]
+            raise UsageError(
+                f"`span` must name a part of this prompt ({', '.join(present)}); got {name!r}; give the prompt "
+                "that part or name another span."
+            )
+        return self.spans[name]
+
+
+def describe(prompt: Encoded) -> str:
+    """Say how large a prompt is."""
+    return f"a row of {len(prompt):,} tokens, {media_positions(prompt, ' of them')},"
+
+
+def media_positions(prompt: Encoded, among: str = "") -> str:
+    """Say how many of a prompt's tokens are positions of media."""
+    shown = {kind: len(prompt.spans[kind]) for kind in SHOWN if len(prompt.spans.get(kind, ()))} or {"image": 0}
+    return " and ".join(f"{n:,}{among} of {medium_kind(kind).noun}s" for kind, n in shown.items())
