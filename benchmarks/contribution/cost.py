@@ -23,8 +23,8 @@ import torch
 
 from trimtab import Model, Prompt, load
 from trimtab.contribution import MCS
-from trimtab.contribution.mcs import score_questions
-from trimtab.contribution.method import Question
+from trimtab.contribution.mcs import score_cases
+from trimtab.contribution.method import Case
 from trimtab.contribution.noise import standard_normal
 from trimtab.contribution.spans import segment
 from trimtab.engine import Encoded, Piece, encode, prefill
@@ -39,7 +39,7 @@ SIZE = (112, 112)
 WORDS = "the dog sleeps on the red sofa while two cats play with a ball in the garden and nobody looks at them "
 
 
-def question(model: Model, length: int) -> Question:
+def case(model: Model, length: int) -> Case:
     """Make a prompt of about a length: one picture, a question, and as much context as it takes."""
     words: list[str] = list(WORDS.split())
     low, high = 1, length
@@ -48,7 +48,7 @@ def question(model: Model, length: int) -> Question:
         low, high = (middle, high) if len(encode(model, _prompt(words, middle))) <= length else (low, middle - 1)
     prompt = _prompt(words, low)
     item = Item("item", "color", prompt.question, prompt.context or "", "red", "blue")
-    return Question(item, prompt, encode(model, prompt))
+    return Case(item, prompt, encode(model, prompt), PAIR)
 
 
 def _prompt(words: list[str], count: int) -> Prompt:
@@ -124,13 +124,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 def compare(model: Model, length: int, items: int, rounds: int, naive_perturbations: int) -> dict[str, Any]:
     """Time one prefill, the engine (alone, several items, the exact limit) and the naive way."""
-    asked = question(model, length)
+    asked = case(model, length)
     n = len(asked.encoded)
     several = [asked] * items
     total = len(PAIR) * len(SAMPLED.sigmas) * SAMPLED.draws
 
-    def once(config: MCS, questions: list[Question]) -> Callable[[], object]:
-        return lambda: score_questions(model, questions, config)
+    def once(config: MCS, cases: list[Case]) -> Callable[[], object]:
+        return lambda: score_cases(model, cases, config)
 
     def one_prefill() -> None:
         with torch.no_grad():
@@ -165,7 +165,7 @@ def compare(model: Model, length: int, items: int, rounds: int, naive_perturbati
     }
 
 
-def floor(model: Model, asked: Question) -> dict[str, float]:
+def floor(model: Model, asked: Case) -> dict[str, float]:
     """Count what no way of sampling can do without, beyond the prefill, in units of the prefill's operations.
 
     Operations: each of the 24 perturbed rows and the clean one is a token forward, and backward through activations:

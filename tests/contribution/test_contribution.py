@@ -9,6 +9,7 @@ import torch
 
 from tests.contribution.items import conflict_items
 from trimtab.contribution import MCS, Contribution, Contributions, measure, trace
+from trimtab.contribution.scores import Scores
 from trimtab.engine import AddVector, applied, encode
 from trimtab.errors import DataError, UsageError
 from trimtab.items import MediaBytes
@@ -99,13 +100,17 @@ def test_a_list_of_sigmas_is_a_tuple():
     assert MCS(sigmas=[1, 2]) == MCS(sigmas=(1.0, 2.0))  # pyright: ignore
 
 
+def contribution(item_id: str, task: str, **scores: float) -> Contribution:
+    return Contribution(item_id, task, *Scores.of(scores))  # pyright: ignore[reportArgumentType]
+
+
 def test_tables_and_parquet(tmp_path):
     scores = Contributions(
         [
-            Contribution("a", "color", 1.0, 3.0, 0.25),
-            Contribution("b", "color", 1.0, 1.0, 0.5),
-            Contribution("c", "counting", 0.0, 2.0, 0.0),
-            Contribution("d", "counting", 0.0, 0.0, math.nan),
+            contribution("a", "color", image=1.0, text=3.0),
+            contribution("b", "color", image=1.0, text=1.0),
+            contribution("c", "counting", image=0.0, text=2.0),
+            contribution("d", "counting", image=0.0, text=0.0),
         ]
     )
     assert scores.ratio_by_task() == {"color": 0.375, "counting": 0.0}
@@ -116,3 +121,46 @@ def test_tables_and_parquet(tmp_path):
     again = Contributions.from_rows({str(k): v for k, v in row.items()} for row in rows)
     assert again[:3] == scores[:3]
     assert repr(again[3]) == repr(scores[3])
+
+
+def test_three_modalities_have_a_share_each_and_no_ratio(tmp_path):
+    found = Contributions(
+        [
+            contribution("a", "color", image=1.0, text=3.0, audio=4.0),
+            contribution("b", "color", image=1.0, text=1.0),
+            contribution("c", "counting", text=0.0, audio=0.0),
+        ]
+    )
+    assert found[0].modalities == ("image", "text", "audio")
+    assert (found[0].share("image"), found[0].share("text"), found[0].share("audio")) == (0.125, 0.375, 0.5)
+    with pytest.raises(UsageError, match=r"`ratio`.*image, text, audio.*share\(modality\)"):
+        _ = found[0].ratio
+    with pytest.raises(UsageError, match="item c was measured for text, audio; got 'image'"):
+        _ = found[2].image
+    assert found.share_by_task("text")["color"] == (0.375 + 0.5) / 2
+    assert math.isnan(found.share_by_task("audio")["counting"])
+    table = found.table()
+    scores, shares = ["image", "text", "audio"], ["share_image", "share_text", "share_audio"]
+    assert list(table.columns) == ["item_id", "task", *scores, "ratio", *shares]
+    table.to_parquet(tmp_path / "scores.parquet")
+    again = Contributions.from_rows(pd.read_parquet(tmp_path / "scores.parquet").to_dict("records"))  # pyright: ignore
+    assert again[:2] == found[:2]
+    assert repr(again[2]) == repr(found[2])
+    assert Contributions.from_rows(found.rows())[:2] == found[:2]
+
+
+def test_the_second_of_two_shares_is_what_the_first_leaves():
+    found = contribution("a", "color", image=1.0, text=48.0)
+    assert found.share("image") + found.share("text") == 1
+    assert found.share("text") == 1 - found.ratio
+
+
+def test_modalities_asked_for_are_needed(model: Model):
+    items = conflict_items(2)
+    assert measure(model, items, modalities=("text", "image")) == measure(model, items)
+    found = measure(model, items, modalities=("image", "text", "audio"))
+    assert not found
+    assert "it has no audio, which is among the modalities asked for" in found.skipped[0].reason
+    for few in ([], ["image"], ["image", "smell"]):
+        with pytest.raises(UsageError, match="`modalities` of measure must be two or more of image, text"):
+            measure(model, items, modalities=few)  # pyright: ignore[reportArgumentType]

@@ -9,9 +9,10 @@ import torch
 from tests.contribution.items import conflict_items, image
 from tests.contribution.naive import OPTIONS, naive_scores
 from trimtab.contribution import MCS, mcs, measure
-from trimtab.contribution.method import Question
+from trimtab.contribution.method import Case
 from trimtab.engine import Prompt, encode
 from trimtab.items.prompts import prompt_for
+from trimtab.modalities import PAIR
 from trimtab.models import Model
 from trimtab.testing import tiny_model
 
@@ -44,10 +45,11 @@ def test_two_pictures_under_padding(model: Model):
         Prompt("one two three?", pictures[:1], "two cats play"),
     ]
     items, config = conflict_items(2), MCS(**SAMPLED, sigmas=(0.2,), draws=1)
-    questions = [Question(i, p, encode(model, p)) for i, p in zip(items, prompts, strict=True)]
-    assert len(questions[0].encoded) != len(questions[1].encoded)
-    for question, found in zip(questions, mcs.score_questions(model, questions, config), strict=True):
-        assert found == pytest.approx(naive_scores(model, question.encoded, question.item, config), rel=1e-4)
+    cases = [Case(i, p, encode(model, p), PAIR) for i, p in zip(items, prompts, strict=True)]
+    assert len(cases[0].encoded) != len(cases[1].encoded)
+    for case, found in zip(cases, mcs.score_cases(model, cases, config), strict=True):
+        scores = (*found.values.values(), found.shares["image"])
+        assert scores == pytest.approx(naive_scores(model, case.encoded, case.item, config), rel=1e-4)
 
 
 @pytest.mark.parametrize("estimator", ["sampled", "limit"])

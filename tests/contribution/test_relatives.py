@@ -18,8 +18,8 @@ from trimtab.contribution import (
     agreement,
     measure,
 )
-from trimtab.contribution.ablation import noise_picture, random_letters, shuffled_picture, shuffled_words, without
 from trimtab.contribution.ranks import auroc, spearman
+from trimtab.contribution.spoiling import noise_picture, random_letters, shuffled_picture, shuffled_words, without
 from trimtab.engine import encode, run
 from trimtab.errors import UsageError
 from trimtab.items.prompts import prompt_for

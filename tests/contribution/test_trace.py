@@ -1,6 +1,7 @@
 """Contributions along one answer."""
 
 from dataclasses import replace
+from statistics import fmean
 
 import pytest
 
@@ -19,8 +20,8 @@ def test_each_step_equals_the_naive_way(model: Model):
     answer = generate(model, [prompt_for(item)], max_new_tokens=3).tokens[0]
     assert found.tokens == tuple(model.tokenizer.decode([t]) for t in answer)
     expected = naive_scores(model, encode(model, prompt_for(item)), item, replace(config, steps=3))
-    assert sum(found.image) / len(found.image) == pytest.approx(expected[0], rel=1e-4)
-    assert sum(found.text) / len(found.text) == pytest.approx(expected[1], rel=1e-4)
+    assert fmean(found.scores("image")) == pytest.approx(expected[0], rel=1e-4)
+    assert fmean(found.scores("text")) == pytest.approx(expected[1], rel=1e-4)
     assert list(found.table().columns) == ["item_id", "step", "token", "image", "text", "ratio"]
 
 

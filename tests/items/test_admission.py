@@ -12,7 +12,7 @@ from tests.contribution.items import conflict_items
 
 from trimtab.circuits import build_cases
 from trimtab.contribution import MCS, measure
-from trimtab.contribution.method import Scores
+from trimtab.contribution.scores import Scores
 from trimtab.engine import Prompt, admit, encode
 from trimtab.errors import UsageError
 from trimtab.items import ImageScene, Item, MediaBytes
@@ -174,7 +174,7 @@ def test_nothing_left_is_an_error_with_the_first_reason(model: Model):
 
 
 def test_scores_that_are_not_finite_cost_their_item_alone(model: Model, monkeypatch):
-    scores = [Scores.of(1.0, 1.0), Scores(torch.nan, 1.0, torch.nan), Scores.of(0.0, 0.0)]
+    scores = [Scores.of({"image": image, "text": 1.0}) for image in (1.0, torch.nan, 0.0)]
     monkeypatch.setattr(MCS, "scores", lambda *_: scores)
     found = measure(model, conflict_items(3))
     assert [c.item_id for c in found] == ["item-0", "item-2"]

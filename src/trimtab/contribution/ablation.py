@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import random
-import re
-import string
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, get_args
+from dataclasses import dataclass
+from typing import ClassVar, get_args
 
-import numpy as np
-from PIL import Image
 from torch import Tensor
 
 from trimtab.contribution.divergence import divergence
-from trimtab.contribution.method import Question, Scores, answers_in_chunks
+from trimtab.contribution.method import Case, answers_in_chunks
+from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import TextSpan
+from trimtab.contribution.spoiling import Spoilt, spoilt
 from trimtab.engine import Prompt
 from trimtab.errors import UsageError
 from trimtab.fields import check_fields
-from trimtab.modalities import PAIR, Modality
+from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.progress import Advance
-
-Ablate = Literal["blank", "shuffle", "noise"]
-GREY = (127, 127, 127)
-TILES = 4
-"""A shuffled picture is cut into so many tiles each way."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +36,14 @@ class Ablation:
 
     name: ClassVar[str] = "ablation"
 
-    kind: Ablate = "blank"
+    kind: Spoilt = "blank"
     draws: int = 2
     seed: int = 0
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.kind not in get_args(Ablate):
-            raise UsageError(f"`kind` of Ablation must be one of {', '.join(get_args(Ablate))}; got {self.kind!r}.")
+        if self.kind not in get_args(Spoilt):
+            raise UsageError(f"`kind` of Ablation must be one of {', '.join(get_args(Spoilt))}; got {self.kind!r}.")
         if self.draws < 1:
             raise UsageError(f"`draws` of Ablation must be at least 1; got {self.draws}; the default is 2.")
 
@@ -60,64 +52,20 @@ class Ablation:
         """The text is the context alone."""
         return "context"
 
-    def scores(self, model: Model, questions: Sequence[Question], advance: Advance | None = None) -> list[Scores]:
-        """Score questions; see ``trimtab.contribution.method.Method``."""
-        draws = 1 if self.kind == "blank" else self.draws
+    def scores(self, model: Model, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
+        """Score cases; see ``trimtab.contribution.method.Method``."""
+        modalities, draws = cases[0].modalities, 1 if self.kind == "blank" else self.draws
         versions = (
-            [q.encoded, *(self._spoilt(q.prompt, m, f"{self.seed}/{m}/{n}") for m in PAIR for n in range(draws))]
-            for q in questions
+            [case.encoded, *(self._spoilt(case, m, number) for m in modalities for number in range(draws))]
+            for case in cases
         )
-        return [self._score(logits) for logits in answers_in_chunks(model, versions, advance)]
+        return [_score(modalities, logits) for logits in answers_in_chunks(model, versions, advance)]
 
-    def _spoilt(self, prompt: Prompt, modality: Modality, key: str) -> Prompt:
-        if self.kind == "blank":
-            return without(prompt, modality)
-        chance = random.Random(key)
-        if modality == "image":
-            spoil = shuffled_picture if self.kind == "shuffle" else noise_picture
-            return replace(prompt, images=tuple(spoil(image, chance) for image in prompt.images))
-        words = shuffled_words if self.kind == "shuffle" else random_letters
-        return replace(prompt, context=words(prompt.context or "", chance))
-
-    def _score(self, logits: Tensor) -> Scores:
-        effects = divergence("kl", logits[:1].expand(len(logits) - 1, -1), logits[1:])
-        image, text = effects.view(len(PAIR), -1).mean(1).tolist()
-        return Scores.of(image, text)
+    def _spoilt(self, case: Case, modality: Modality, number: int) -> Prompt:
+        return spoilt(case.prompt, modality, self.kind, f"{self.seed}/{modality}/{number}")
 
 
-def without(prompt: Prompt, *modalities: Modality) -> Prompt:
-    """Return a prompt with grey pictures of the same sizes, without its context, or both."""
-    if "image" in modalities:
-        prompt = replace(prompt, images=tuple(Image.new("RGB", image.size, GREY) for image in prompt.images))
-    return replace(prompt, context=None) if "text" in modalities else prompt
-
-
-def shuffled_picture(picture: Image.Image, chance: random.Random) -> Image.Image:
-    """Return a picture with its tiles in another order; a rim that no tile covers stays."""
-    pixels = np.array(picture.convert("RGB"))
-    high, wide = pixels.shape[0] // TILES, pixels.shape[1] // TILES
-    places = [
-        (slice(y * high, (y + 1) * high), slice(x * wide, (x + 1) * wide)) for y in range(TILES) for x in range(TILES)
-    ]
-    tiles = [pixels[place].copy() for place in places]
-    chance.shuffle(tiles)
-    for place, tile in zip(places, tiles, strict=True):
-        pixels[place] = tile
-    return Image.fromarray(pixels)
-
-
-def noise_picture(picture: Image.Image, chance: random.Random) -> Image.Image:
-    """Return a picture of random pixels, as large as another."""
-    return Image.frombytes("RGB", picture.size, chance.randbytes(3 * picture.width * picture.height))
-
-
-def shuffled_words(text: str, chance: random.Random) -> str:
-    """Return a text's words in another order."""
-    words = text.split()
-    chance.shuffle(words)
-    return " ".join(words)
-
-
-def random_letters(text: str, chance: random.Random) -> str:
-    """Return a text with each letter replaced by a random one."""
-    return re.sub(r"[^\W\d_]", lambda _: chance.choice(string.ascii_lowercase), text)
+def _score(modalities: Sequence[Modality], logits: Tensor) -> Scores:
+    effects = divergence("kl", logits[:1].expand(len(logits) - 1, -1), logits[1:])
+    means = effects.view(len(modalities), -1).mean(1).tolist()
+    return Scores.of(dict(zip(modalities, means, strict=True)))

@@ -16,6 +16,7 @@ from trimtab.contribution.ranks import spearman
 from trimtab.contribution.scores import Contributions
 from trimtab.errors import UsageError
 from trimtab.items import Item
+from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 
@@ -29,41 +30,43 @@ class Agreement:
 
     Attributes:
         reference: The method that bias is measured against.
+        modality: Whose shares are set beside each other.
         items: How many items.
-        ratios: Each method's visual ratios, item by item.
+        shares: Each method's shares of that modality, item by item; of the image beside text alone, visual ratios.
         seconds: Each method's time for an item.
-        stability: Mean rank correlation of a method's ratios between seeds; 1 without randomness.
-        spread: Mean over items of the standard deviation of the ratio over seeds.
+        stability: Mean rank correlation of a method's shares between seeds; 1 without randomness.
+        spread: Mean over items of the standard deviation of the share over seeds.
     """
 
     reference: str
+    modality: Modality
     items: int
-    ratios: Mapping[str, tuple[float, ...]]
+    shares: Mapping[str, tuple[float, ...]]
     seconds: Mapping[str, float]
     stability: Mapping[str, float]
     spread: Mapping[str, float]
 
     def correlations(self) -> dict[tuple[str, str], float]:
-        """Return Spearman's rank correlation of the ratios of each pair of methods."""
-        return {(a, b): spearman(self.ratios[a], self.ratios[b]) for a in self.ratios for b in self.ratios}
+        """Return Spearman's rank correlation of the shares of each pair of methods."""
+        return {(a, b): spearman(self.shares[a], self.shares[b]) for a in self.shares for b in self.shares}
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one plain row a method: ``method, mean, correlation, bias, seconds, stability, spread``.
 
-        ``correlation`` and ``bias``, the mean difference of the ratios, are those with the reference.
+        ``correlation`` and ``bias``, the mean difference of the shares, are those with the reference.
         """
-        reference = np.array(self.ratios[self.reference])
+        reference = np.array(self.shares[self.reference])
         return [
             {
                 "method": name,
-                "mean": float(np.mean(ratios)),
-                "correlation": spearman(ratios, self.ratios[self.reference]),
-                "bias": float(np.mean(np.array(ratios) - reference)),
+                "mean": float(np.mean(shares)),
+                "correlation": spearman(shares, self.shares[self.reference]),
+                "bias": float(np.mean(np.array(shares) - reference)),
                 "seconds": self.seconds[name],
                 "stability": self.stability[name],
                 "spread": self.spread[name],
             }
-            for name, ratios in self.ratios.items()
+            for name, shares in self.shares.items()
         ]
 
     def table(self) -> DataFrame:
@@ -79,6 +82,7 @@ def agreement(
     methods: Mapping[str, Method],
     *,
     reference: str,
+    modality: Modality = "image",
     seeds: Sequence[int] = (0, 1, 2),
     progress: Progress = SILENT,
 ) -> Agreement:
@@ -89,11 +93,12 @@ def agreement(
         items: What to measure.
         methods: Methods with their options, by a name of your choice.
         reference: Name of the method to measure bias against, such as that of a ``Shapley``.
+        modality: Whose shares to set beside each other.
         seeds: Seeds to measure stability over; a method without randomness is measured once.
         progress: Told of items as a method has measured them.
 
     Raises:
-        UsageError: The reference is not among the methods, there is no seed, or fewer than 3 items have a ratio by
+        UsageError: The reference is not among the methods, there is no seed, or fewer than 3 items have a share by
             all methods.
     """
     if reference not in methods:
@@ -107,32 +112,35 @@ def agreement(
         started = time.perf_counter()
         found[name] = [measure(model, items, method=version, progress=progress) for version in versions]
         seconds[name] = (time.perf_counter() - started) / (len(items) * len(versions))
-    ratios = _common_ratios(found)
+    shares = _common_shares(found, modality)
     return Agreement(
         reference,
-        len(ratios[reference][0]),
-        {name: tuple(by_seed[0].tolist()) for name, by_seed in ratios.items()},
+        modality,
+        len(shares[reference][0]),
+        {name: tuple(by_seed[0].tolist()) for name, by_seed in shares.items()},
         seconds,
-        {name: _stability(by_seed) for name, by_seed in ratios.items()},
-        {name: float(by_seed.std(axis=0).mean()) for name, by_seed in ratios.items()},
+        {name: _stability(by_seed) for name, by_seed in shares.items()},
+        {name: float(by_seed.std(axis=0).mean()) for name, by_seed in shares.items()},
     )
 
 
 def _seeded(method: Any, seeds: Sequence[int]) -> list[Method]:
-    """Return the method with each seed; a method without randomness has its seed as a constant of the class."""
+    """Return the method with each seed; one without randomness as it is."""
     random = any(option.name == "seed" for option in fields(method))
     return [replace(method, seed=seed) for seed in seeds] if random else [method]
 
 
-def _common_ratios(found: Mapping[str, list[Contributions]]) -> dict[str, np.ndarray]:
-    """Return each method's ratios, ``(seeds, items)``, of the items that every measurement has a ratio of."""
-    by_id = {name: [{c.item_id: c.ratio for c in run} for run in runs] for name, runs in found.items()}
+def _common_shares(found: Mapping[str, list[Contributions]], modality: Modality) -> dict[str, np.ndarray]:
+    """Return each method's shares, ``(seeds, items)``, of the items that every measurement has a share of."""
+    by_id = {
+        name: [{c.item_id: c.shares.get(modality, np.nan) for c in run} for run in runs] for name, runs in found.items()
+    }
     runs = [run for runs in by_id.values() for run in runs]
     common = [i for i in runs[0] if all(np.isfinite(run.get(i, np.nan)) for run in runs)]
     if len(common) < 3:
         raise UsageError(
-            f"`items` of agreement must have a visual ratio by every method for at least 3 items; {len(common)} do; "
-            "give more items, with image and context."
+            f"`items` of agreement must have a share of the {modality} by every method for at least 3 items; "
+            f"{len(common)} do; give more items, with {modality} and another modality, such as a context."
         )
     return {name: np.array([[run[i] for i in common] for run in runs]) for name, runs in by_id.items()}
 

@@ -9,11 +9,11 @@ from typing import ClassVar
 import torch
 
 from trimtab.contribution.batch import Continued, query_batch
-from trimtab.contribution.method import Question, Scores, in_batches
+from trimtab.contribution.method import Case, in_batches
+from trimtab.contribution.scores import Scores
 from trimtab.contribution.shared_prefix import SharedPrefix
 from trimtab.contribution.spans import TEXT_SPANS, TextSpan
 from trimtab.errors import UsageError
-from trimtab.modalities import PAIR
 from trimtab.models import Model
 from trimtab.progress import Advance
 
@@ -36,22 +36,18 @@ class AttentionMass:
         if self.text not in TEXT_SPANS:
             raise UsageError(f"`text` of AttentionMass must be one of {', '.join(TEXT_SPANS)}; got {self.text!r}.")
 
-    @property
-    def seed(self) -> int:
-        """Nothing here is random."""
-        return 0
-
-    def scores(self, model: Model, questions: Sequence[Question], advance: Advance | None = None) -> list[Scores]:
-        """Score questions; see ``trimtab.contribution.method.Method``."""
-        return in_batches(model, questions, lambda chosen: self._batch(model, chosen), advance)
+    def scores(self, model: Model, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
+        """Score cases; see ``trimtab.contribution.method.Method``."""
+        return in_batches(model, cases, lambda chosen: self._batch(model, chosen), advance)
 
     @torch.no_grad()
-    def _batch(self, model: Model, questions: Sequence[Question]) -> list[Scores]:
-        batch = query_batch(model, [Continued.of(q.encoded) for q in questions], self.text)
+    def _batch(self, model: Model, cases: Sequence[Case]) -> list[Scores]:
+        modalities = cases[0].modalities
+        batch = query_batch(model, [Continued.of(case.encoded) for case in cases], self.text, modalities)
         prefix = SharedPrefix(batch.keys, batch.values, batch.allowed)
         prefix.answer(model, batch.embeds, batch.positions)
         masses = [
             torch.stack([t.attention[..., batch.slots[m]].sum(-1).mean((1, 2, 3)).cpu() for t in prefix.traces]).mean(0)
-            for m in PAIR
+            for m in modalities
         ]
-        return [Scores.of(image, text) for image, text in torch.stack(masses, dim=1).tolist()]
+        return [Scores.of(dict(zip(modalities, own, strict=True))) for own in torch.stack(masses, dim=1).tolist()]

@@ -1,9 +1,10 @@
-"""Prompts prefilled once and laid out for many single-token passes: image first, then text, then the rest."""
+"""Prompts prefilled once and laid out for many single-token passes: modality by modality, then the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 from trimtab.contribution.spans import TextSpan, segment
 from trimtab.engine import Encoded, Piece, prefill
 from trimtab.engine.local.batch import collate
-from trimtab.modalities import PAIR, Modality
+from trimtab.modalities import Modality
 from trimtab.models import Model
 
 
@@ -62,7 +63,7 @@ class QueryBatch:
     Attributes:
         keys: For each layer ``(items, kv_heads, slots, head_dim)``, in float32 or better.
         values: The same shape.
-        slots: Where each modality's entries are.
+        slots: Where each modality's entries are, in the order of tables.
         tokens: Which token each slot holds, -1 for none, ``(items, slots)``.
         embeds: The query tokens, one for each step, ``(items, steps, hidden)``.
         positions: Their rotary positions, ``(axes, items, steps)``.
@@ -90,11 +91,11 @@ class QueryBatch:
 
 
 @torch.no_grad()
-def query_batch(model: Model, asked: Sequence[Continued], text: TextSpan) -> QueryBatch:
+def query_batch(model: Model, asked: Sequence[Continued], text: TextSpan, modalities: Sequence[Modality]) -> QueryBatch:
     """Prefill prompts and lay their entries out."""
     prefix = prefill(model, [Piece(a.prompt, 0, len(a.prompt) - 1) for a in asked])
     queries = collate(model, [Piece(a.prompt, a.length - 1, len(a.prompt)) for a in asked])
-    tokens, slots = _slots(asked, text)
+    tokens, slots = _slots(asked, text, modalities)
     tokens = tokens.to(prefix.index.device)
     # A prefix is padded on the left, so token t of a prompt stands that padding further right.
     padding = prefix.length - torch.tensor([len(a.prompt) - 1 for a in asked], device=tokens.device)
@@ -116,20 +117,22 @@ def query_batch(model: Model, asked: Sequence[Continued], text: TextSpan) -> Que
     )
 
 
-def _slots(asked: Sequence[Continued], text: TextSpan) -> tuple[Tensor, dict[Modality, slice]]:
+def _slots(
+    asked: Sequence[Continued], text: TextSpan, modalities: Sequence[Modality]
+) -> tuple[Tensor, dict[Modality, slice]]:
     """Give each token of each prompt but the last a slot: ``(items, slots)``, and the modalities' slots."""
     parts: list[list[Tensor]] = []
     for a in asked:
         before = torch.arange(len(a.prompt) - 1)
-        own = [segment(a.alone, modality, text).cpu() for modality in PAIR]
+        own = [segment(a.alone, modality, text).cpu() for modality in modalities]
         rest = before[~torch.isin(before, torch.cat(own))]
         parts.append([*own, rest])
-    widths = [max(len(item[part]) for item in parts) for part in range(3)]
+    widths = [max(len(item[part]) for item in parts) for part in range(len(modalities) + 1)]
     tokens = torch.full((len(asked), sum(widths)), -1)
     for row, item in enumerate(parts):
         start = 0
         for width, part in zip(widths, item, strict=True):
             tokens[row, start : start + len(part)] = part
             start += width
-    edges = [0, widths[0], widths[0] + widths[1]]
-    return tokens, {m: slice(edges[i], edges[i + 1]) for i, m in enumerate(PAIR)}
+    edges = [0, *accumulate(widths)]
+    return tokens, {m: slice(*pair) for m, pair in zip(modalities, pairwise(edges), strict=False)}

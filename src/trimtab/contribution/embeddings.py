@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trimtab.contribution.batch import Continued
 from trimtab.contribution.divergence import divergence
-from trimtab.contribution.method import Question
+from trimtab.contribution.method import Case
 from trimtab.contribution.noise import NoisePool
 from trimtab.contribution.options import MCS
 from trimtab.contribution.sampled import SMALLEST_DIVERGENCE
@@ -18,13 +18,13 @@ from trimtab.contribution.vocabulary import restrict
 from trimtab.engine import Piece
 from trimtab.engine.local.batch import Batch, collate
 from trimtab.engine.local.follow import engine_drives
-from trimtab.modalities import PAIR, Modality
+from trimtab.modalities import Modality
 from trimtab.models import Model
 
 
 def embedding_scores(
     model: Model,
-    questions: Sequence[Question],
+    cases: Sequence[Case],
     asked: Sequence[Continued],
     config: MCS,
     pool: NoisePool,
@@ -32,15 +32,16 @@ def embedding_scores(
     """Score every perturbation of input embeddings, each by a full forward and backward pass of all items.
 
     Returns:
-        For each item ``(2, draws, sigmas, steps)``, image before text.
+        For each item ``(modalities, draws, sigmas, steps)``, in the order of its modalities.
     """
+    modalities = cases[0].modalities
     batch = collate(model, [Piece(a.prompt, 0, len(a.prompt)) for a in asked])
     embeds = batch.embeds.to(torch.promote_types(model.dtype, torch.float32))
     steps = [a.steps for a in asked]
     with torch.no_grad():
-        clean = _answers(model, questions, batch, embeds, max(steps), config)
-    found = torch.empty(len(asked), len(PAIR), config.draws, len(config.sigmas), max(steps), dtype=torch.float64)
-    for place, modality in enumerate(PAIR):
+        clean = _answers(model, cases, batch, embeds, max(steps), config)
+    found = torch.empty(len(asked), len(modalities), config.draws, len(config.sigmas), max(steps), dtype=torch.float64)
+    for place, modality in enumerate(modalities):
         inside = _inside(asked, batch, modality, config)
         scale = _scale(embeds, inside, config)
         draws = torch.cat([noise[modality] for noise in pool.chunks()])
@@ -50,7 +51,7 @@ def embedding_scores(
                 size = sigma * scale
                 leaf = (embeds + size[:, None, None] * spread).requires_grad_()
                 with torch.enable_grad():
-                    noisy = _answers(model, questions, batch, leaf, max(steps), config)
+                    noisy = _answers(model, cases, batch, leaf, max(steps), config)
                     loss = divergence(config.divergence, clean, noisy)
                 for step in range(max(steps)):
                     (gradient,) = torch.autograd.grad(loss[:, step].sum(), leaf, retain_graph=step + 1 < max(steps))
@@ -60,13 +61,11 @@ def embedding_scores(
     return [values[..., max(steps) - n :] for values, n in zip(found, steps, strict=True)]
 
 
-def _answers(
-    model: Model, questions: Sequence[Question], batch: Batch, embeds: Tensor, steps: int, config: MCS
-) -> Tensor:
+def _answers(model: Model, cases: Sequence[Case], batch: Batch, embeds: Tensor, steps: int, config: MCS) -> Tensor:
     """Return the logits after the last ``steps`` tokens of each row, ``(items, steps, vocabulary)``."""
     with engine_drives(model):
         hidden = model.decode(embeds.to(model.dtype), batch.mask, batch.positions)[:, -steps:]
-    return restrict(model.lm_head(hidden).to(embeds.dtype), model, questions, config)
+    return restrict(model.lm_head(hidden).to(embeds.dtype), model, cases, config)
 
 
 def _inside(asked: Sequence[Continued], batch: Batch, modality: Modality, config: MCS) -> Tensor:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
-from trimtab.contribution.method import Question, Scores, in_batches
+from trimtab.contribution.method import Case, in_batches
+from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import TEXT_SPANS, TextSpan, segment
 from trimtab.engine import Piece
 from trimtab.engine.local.batch import collate
 from trimtab.engine.local.follow import engine_drives
 from trimtab.errors import UsageError
-from trimtab.modalities import PAIR
 from trimtab.models import Model
 from trimtab.progress import Advance
 
@@ -37,25 +38,20 @@ class GradientTimesInput:
         if self.text not in TEXT_SPANS:
             raise UsageError(f"`text` of GradientTimesInput must be one of {', '.join(TEXT_SPANS)}; got {self.text!r}.")
 
-    @property
-    def seed(self) -> int:
-        """Nothing here is random."""
-        return 0
+    def scores(self, model: Model, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
+        """Score cases; see ``trimtab.contribution.method.Method``."""
+        return in_batches(model, cases, lambda chosen: self._batch(model, chosen), advance)
 
-    def scores(self, model: Model, questions: Sequence[Question], advance: Advance | None = None) -> list[Scores]:
-        """Score questions; see ``trimtab.contribution.method.Method``."""
-        return in_batches(model, questions, lambda chosen: self._batch(model, chosen), advance)
-
-    def _batch(self, model: Model, questions: Sequence[Question]) -> list[Scores]:
-        batch = collate(model, [Piece(q.encoded, 0, len(q.encoded)) for q in questions])
+    def _batch(self, model: Model, cases: Sequence[Case]) -> list[Scores]:
+        batch = collate(model, [Piece(case.encoded, 0, len(case.encoded)) for case in cases])
         leaf = batch.embeds.to(torch.promote_types(model.dtype, torch.float32)).requires_grad_()
         with torch.enable_grad(), engine_drives(model):
             hidden = model.decode(leaf.to(model.dtype), batch.mask, batch.positions)[:, -1]
             log_p = model.lm_head(hidden).double().log_softmax(-1)
             (gradient,) = torch.autograd.grad(log_p.amax(-1).sum(), leaf)
         worth = (gradient * leaf.detach()).sum(-1).cpu()
-        found = []
-        for row, question in zip(worth, questions, strict=True):
-            own = row[len(row) - len(question.encoded) :]
-            found.append(Scores.of(*(float(own[segment(question.encoded, m, self.text).cpu()].sum()) for m in PAIR)))
-        return found
+        return [self._score(row[len(row) - len(case.encoded) :], case) for row, case in zip(worth, cases, strict=True)]
+
+    def _score(self, worth: Tensor, case: Case) -> Scores:
+        """Sum the worth of a case's tokens, ``(tokens,)``, by modality."""
+        return Scores.of({m: float(worth[segment(case.encoded, m, self.text).cpu()].sum()) for m in case.modalities})

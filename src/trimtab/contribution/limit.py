@@ -20,7 +20,7 @@ from trimtab.contribution.gradients import LayerGradients, attention_gradients, 
 from trimtab.contribution.options import MCS, Divergence
 from trimtab.contribution.sampled import SMALLEST_DIVERGENCE, gradient_weights, noise_sizes, seen_slots, summed_over
 from trimtab.contribution.shared_prefix import SharedPrefix, Trace
-from trimtab.modalities import PAIR, Modality
+from trimtab.modalities import Modality
 from trimtab.models import Model
 
 FACTORS: dict[Divergence, float] = {"kl": 2.0, "kl_reversed": 2.0, "js": 0.5}
@@ -59,11 +59,11 @@ def limit_scores(model: Model, batch: QueryBatch, config: MCS) -> Tensor:
     """Compute the limit of ``sampled_scores`` for ever smaller sigmas: for ``ce`` its leading order at each sigma.
 
     Returns:
-        ``(items, 2, 1, sigmas, steps)``, image before text.
+        ``(items, modalities, 1, sigmas, steps)``, in the order of the batch's slots.
     """
     gradients = token_gradients(model, batch, config.top_tokens)
     found = []
-    for modality in PAIR:
+    for modality in batch.slots:
         steps = [_step_score(gradients, batch, modality, step, config) for step in range(batch.index.shape[1])]
         found.append(torch.stack(steps, dim=-1) / summed_over(batch, modality, config)[:, None])
     return torch.stack(found, dim=1)[:, :, None]

@@ -1,4 +1,4 @@
-"""The Modality Contribution Score of questions: batches, chunks of draws, averages."""
+"""The Modality Contribution Score of cases: batches, chunks of draws, averages."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from torch import Tensor
 from trimtab.contribution.batch import Continued, QueryBatch, query_batch
 from trimtab.contribution.embeddings import embedding_scores
 from trimtab.contribution.limit import limit_scores
-from trimtab.contribution.method import Question, Scores
+from trimtab.contribution.method import Case
 from trimtab.contribution.noise import NoisePool
 from trimtab.contribution.options import MCS
 from trimtab.contribution.sampled import sampled_scores
+from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import segment
 from trimtab.engine import Row, check_layer, generate
 from trimtab.engine.encoded import describe
@@ -32,96 +33,100 @@ MOST_ROWS = 512
 """More single-token rows than this in a pass gain nothing."""
 
 
-def score_questions(
+def score_cases(
     model: Model,
-    questions: Sequence[Question],
+    cases: Sequence[Case],
     config: MCS,
     advance: Advance | None = None,
 ) -> list[Scores]:
-    """Score questions; see ``trimtab.contribution.method.Method``."""
+    """Score cases; see ``trimtab.contribution.method.Method``."""
     if config.steps == 1:
-        asked = [Continued.of(q.encoded) for q in questions]
+        asked = [Continued.of(case.encoded) for case in cases]
     else:
-        asked = with_answers(model, questions, config.steps)
-    return [average_scores(values, config) for values in step_scores(model, questions, asked, config, advance)]
+        asked = with_answers(model, cases, config.steps)
+    return [
+        average_scores(values, case.modalities, config)
+        for case, values in zip(cases, step_scores(model, cases, asked, config, advance), strict=True)
+    ]
 
 
-def with_answers(model: Model, questions: Sequence[Question], steps: int) -> list[Continued]:
+def with_answers(model: Model, cases: Sequence[Case], steps: int) -> list[Continued]:
     """Put the first tokens of the greedy answer after each prompt, so that every step can be asked at once."""
-    answers = generate(model, [Row(q.encoded) for q in questions], max_new_tokens=steps)
-    return [Continued.of(q.encoded, tokens) for q, tokens in zip(questions, answers.tokens, strict=True)]
+    answers = generate(model, [Row(case.encoded) for case in cases], max_new_tokens=steps)
+    return [Continued.of(case.encoded, tokens) for case, tokens in zip(cases, answers.tokens, strict=True)]
 
 
 def step_scores(
     model: Model,
-    questions: Sequence[Question],
+    cases: Sequence[Case],
     asked: Sequence[Continued],
     config: MCS,
     advance: Advance | None = None,
 ) -> list[Tensor]:
-    """Score every perturbation of every question.
+    """Score every perturbation of every case.
 
     Returns:
-        For each question ``(2, draws, sigmas, steps)``, image before text, as many steps as its answer has tokens;
+        For each case ``(modalities, draws, sigmas, steps)``, as many steps as its answer has tokens;
         the limit has one draw.
     """
     for layer in config.layers or ():
         check_layer(model, layer, "MCS")
     order = sorted(range(len(asked)), key=lambda i: -len(asked[i].prompt))
     longest = len(asked[order[0]].prompt)
-    pool = NoisePool(model, config, _longest_segments(asked, config), draws_that_fit(model, config, longest))
+    segments = _longest_segments(cases, asked, config)
+    pool = NoisePool(model, config, segments, draws_that_fit(model, config, longest, len(segments)))
     found: dict[int, Tensor] = {}
 
     def measure(start: int, end: int) -> list[Tensor]:
         chosen = order[start:end]
-        return _score_batch(model, [questions[i] for i in chosen], [asked[i] for i in chosen], config, pool)
+        return _score_batch(model, [cases[i] for i in chosen], [asked[i] for i in chosen], config, pool)
 
-    size = items_that_fit(model, config, longest, pool.draws_at_once)
+    size = items_that_fit(model, config, longest, pool.draws_at_once, len(segments))
     for start, end, values in halving(
         model, size, len(order), measure, lambda place: describe(asked[order[place]].prompt)
     ):
         found.update(zip(order[start:end], values, strict=True))
         if advance:
             advance(end - start)
-    return [found[i] for i in range(len(questions))]
+    return [found[i] for i in range(len(cases))]
 
 
-def average_scores(values: Tensor, config: MCS) -> Scores:
-    """Average ``(2, draws, sigmas, steps)`` over draws, steps and sigmas."""
+def average_scores(values: Tensor, modalities: Sequence[Modality], config: MCS) -> Scores:
+    """Average ``(modalities, draws, sigmas, steps)`` over draws, steps and sigmas."""
     over_draws = values.mean(1) if config.average == "mean" else values.quantile(0.5, dim=1)
     by_sigma = over_draws.mean(-1)
-    image, text = by_sigma.mean(-1).tolist()
+    means = dict(zip(modalities, by_sigma.mean(-1).tolist(), strict=True))
     if config.ratio == "of_means":
-        return Scores.of(image, text)
-    return Scores(image, text, float((by_sigma[0] / by_sigma.sum(0)).mean()))
+        return Scores.of(means)
+    return Scores.shared(means, [float((own / by_sigma.sum(0)).mean()) for own in by_sigma])
 
 
-def items_that_fit(model: Model, config: MCS, length: int, draws: int) -> int:
-    """Guess how many items of ``length`` tokens can be scored at once."""
-    rows = _rows_of_item(config, draws)
+def items_that_fit(model: Model, config: MCS, length: int, draws: int, modalities: int) -> int:
+    """Guess how many items of ``length`` tokens can be scored at once, each for so many modalities."""
+    rows = _rows_of_item(config, draws, modalities)
     if model.batch_size:  # known to fit, or fixed so that a run can be repeated to the last bit
         return max(1, model.batch_size // rows)
-    return max(1, min(rows_within(model, item_bytes(model, config, length, draws)), MOST_ROWS // rows))
+    return max(1, min(rows_within(model, item_bytes(model, config, length, draws, modalities)), MOST_ROWS // rows))
 
 
-def item_bytes(model: Model, config: MCS, length: int, draws: int = 1) -> int:
+def item_bytes(model: Model, config: MCS, length: int, draws: int = 1, modalities: int = len(PAIR)) -> int:
     """Count the memory of one item of ``length`` tokens beside the weights: its prefix, and its rows with gradients."""
     prefix = 3 * NUMBER_BYTES * length * _cache_numbers(model)
-    return prefix + _rows_of_item(config, draws) * _row_bytes(model, config, length)
+    return prefix + _rows_of_item(config, draws, modalities) * _row_bytes(model, config, length)
 
 
-def _rows_of_item(config: MCS, draws: int) -> int:
+def _rows_of_item(config: MCS, draws: int, modalities: int) -> int:
     """Return how many single-token rows an item is asked as."""
     if config.site == "embeddings":
         return 1
     if config.estimator == "limit":
         return config.steps * config.top_tokens
-    return config.steps * (1 + len(PAIR) * len(config.sigmas) * draws)
+    return config.steps * (1 + modalities * len(config.sigmas) * draws)
 
 
-def draws_that_fit(model: Model, config: MCS, length: int) -> int:
+def draws_that_fit(model: Model, config: MCS, length: int, modalities: int) -> int:
     """Guess how many draws of one item of ``length`` tokens can be scored at once."""
-    rows = config.steps * len(PAIR) * len(config.sigmas)
+    rows = config.steps * modalities * len(config.sigmas)
     return rows_within(model, rows * _row_bytes(model, config, length))
 
 
@@ -140,25 +145,25 @@ def _cache_numbers(model: Model) -> int:
     return 2 * model.n_layers * model.text_config.num_key_value_heads * model.head_dim
 
 
-def _longest_segments(asked: Sequence[Continued], config: MCS) -> dict[Modality, int]:
-    return {m: max(len(segment(a.prompt, m, config.text)) for a in asked) for m in PAIR}
+def _longest_segments(cases: Sequence[Case], asked: Sequence[Continued], config: MCS) -> dict[Modality, int]:
+    return {m: max(len(segment(a.prompt, m, config.text)) for a in asked) for m in cases[0].modalities}
 
 
 def _score_batch(
     model: Model,
-    questions: Sequence[Question],
+    cases: Sequence[Case],
     asked: Sequence[Continued],
     config: MCS,
     pool: NoisePool,
 ) -> list[Tensor]:
-    """Score the questions of a batch; ``(2, draws, sigmas, steps)`` each."""
+    """Score the cases of a batch; ``(modalities, draws, sigmas, steps)`` each."""
     if config.site == "embeddings":
-        return embedding_scores(model, questions, asked, config, pool)
-    batch = query_batch(model, asked, config.text)
+        return embedding_scores(model, cases, asked, config, pool)
+    batch = query_batch(model, asked, config.text, cases[0].modalities)
     if config.estimator == "limit":
         values = limit_scores(model, batch, config)
     else:
-        values = torch.cat([sampled_scores(model, questions, batch, config, noise) for noise in pool.chunks()], dim=2)
+        values = torch.cat([sampled_scores(model, cases, batch, config, noise) for noise in pool.chunks()], dim=2)
     return _without_padding(values.cpu(), batch)
 
 

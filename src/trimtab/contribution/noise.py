@@ -12,7 +12,7 @@ from torch import Tensor
 
 from trimtab.contribution.options import MCS
 from trimtab.engine.local.memory import rows_within
-from trimtab.modalities import PAIR, Modality
+from trimtab.modalities import Modality
 from trimtab.models import Model
 
 BLOCK = 64
@@ -95,5 +95,5 @@ class NoisePool:
                 ],
                 dim=2 if self._sites else 0,
             )
-            for modality in PAIR
+            for modality in self._longest
         }

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from trimtab.contribution.spans import TEXT_SPANS, TextSpan
 from trimtab.errors import UsageError
 from trimtab.fields import check_fields
-from trimtab.progress import Advance
 
 if TYPE_CHECKING:
-    from trimtab.contribution.method import Question, Scores
+    from trimtab.contribution.method import Case
+    from trimtab.contribution.scores import Scores
     from trimtab.models import Model
+    from trimtab.progress import Advance
 
 Divergence = Literal["ce", "ce_reversed", "kl", "kl_reversed", "js", "probability"]
 Estimator = Literal["sampled", "limit"]
@@ -87,8 +88,9 @@ class MCS:
         normalise: ``"none"``: the squared gradients are summed; else divided by the number of tokens or entries
             they are summed over.
         text: What the text is: ``"user_text"``: context and question with its options; ``"context"``: the context
-            alone; ``"prompt"``: all tokens but the pictures' and the query, with template and instruction.
-        vocabulary: ``"all"``: the full softmax; ``"answers"``: among the first tokens of the item's two answers.
+            alone; ``"prompt"``: all tokens but those of what is shown and the query, with template and instruction.
+        vocabulary: ``"all"``: the full softmax; ``"answers"``: among the first tokens of the answers that the item's
+            modalities support.
         average: Over draws: ``"mean"`` (eq. 7), or ``"median"``, which a single wild draw cannot move.
         ratio: ``"of_means"``: of the scores averaged over sigmas; ``"mean_of_ratios"``: a ratio for each sigma, then
             their mean, so that no sigma outweighs the others.
@@ -188,11 +190,11 @@ class MCS:
                     f"{getattr(self, option)!r}; choose that, or estimator='sampled'."
                 )
 
-    def scores(self, model: Model, questions: Sequence[Question], advance: Advance | None = None) -> list[Scores]:
-        """Score questions; see ``trimtab.contribution.method.Method``."""
-        from trimtab.contribution.mcs import score_questions
+    def scores(self, model: Model, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
+        """Score cases; see ``trimtab.contribution.method.Method``."""
+        from trimtab.contribution.mcs import score_cases
 
-        return score_questions(model, questions, self, advance)
+        return score_cases(model, cases, self, advance)
 
 
 _DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(MCS)}

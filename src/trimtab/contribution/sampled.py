@@ -11,19 +11,19 @@ from torch import Tensor
 from trimtab.contribution.batch import QueryBatch
 from trimtab.contribution.divergence import divergence
 from trimtab.contribution.gradients import LayerGradients, attention_gradients, squared_norms
-from trimtab.contribution.method import Question
+from trimtab.contribution.method import Case
 from trimtab.contribution.noise import Draws
 from trimtab.contribution.options import MCS
 from trimtab.contribution.shared_prefix import Noise, SharedPrefix, Trace
 from trimtab.contribution.vocabulary import restrict
-from trimtab.modalities import PAIR, Modality
+from trimtab.modalities import Modality
 from trimtab.models import Model
 
 SMALLEST_DIVERGENCE = 1e-12
 """Divisor of an answer so certain that its divergence rounds to 0; its gradient is 0 as well."""
 
 
-def sampled_scores(model: Model, questions: Sequence[Question], batch: QueryBatch, config: MCS, draws: Draws) -> Tensor:
+def sampled_scores(model: Model, cases: Sequence[Case], batch: QueryBatch, config: MCS, draws: Draws) -> Tensor:
     """Compute ``|grad L|^2 / L`` of each perturbation, Algorithm 1 lines 4 to 9 of AMPS (arXiv 2602.12533).
 
     ``L`` is the divergence of the noisy answer from the clean one, which is computed in the same pass, so that
@@ -31,29 +31,29 @@ def sampled_scores(model: Model, questions: Sequence[Question], batch: QueryBatc
 
     Args:
         model: The model.
-        questions: The items of the batch.
+        cases: The items of the batch.
         batch: Their prompts.
         config: Options.
         draws: The noise.
 
     Returns:
-        ``(items, 2, draws, sigmas, steps)``, image before text.
+        ``(items, modalities, draws, sigmas, steps)``, in the order of the batch's slots.
     """
     steps = batch.index.shape[1]
-    shape = (draws["image"].shape[2], len(config.sigmas), steps)
+    shape = (next(iter(draws.values())).shape[2], len(config.sigmas), steps)
     noise = _noise(batch, config, draws, shape)
-    step = torch.arange(steps, device=batch.index.device).repeat(1 + len(PAIR) * shape[0] * shape[1])
+    step = torch.arange(steps, device=batch.index.device).repeat(1 + len(batch.slots) * shape[0] * shape[1])
     allowed = batch.allowed if steps == 1 else batch.allowed[:, step]
     prefix = SharedPrefix(batch.keys, batch.values, allowed, tuple(noise.values()))
     with torch.enable_grad():
         logits = prefix.answer(model, batch.embeds[:, step], batch.positions[:, :, step])
-        logits = restrict(logits, model, questions, config)
-        noisy = logits[:, steps:].unflatten(1, (len(PAIR), *shape))
+        logits = restrict(logits, model, cases, config)
+        noisy = logits[:, steps:].unflatten(1, (len(batch.slots), *shape))
         clean = logits[:, None, None, None, :steps].detach().expand_as(noisy)
         loss = divergence(config.divergence, clean, noisy)
         gradients = attention_gradients(loss.sum(), prefix.traces)
     layers = list(zip(prefix.traces, gradients, strict=True))
-    norms = [_norms(layers, batch, m, noise[m], config).unflatten(1, shape) for m in PAIR]
+    norms = [_norms(layers, batch, m, noise[m], config).unflatten(1, shape) for m in batch.slots]
     return torch.stack(norms, dim=1) / loss.detach().clamp_min(SMALLEST_DIVERGENCE)
 
 
@@ -61,7 +61,7 @@ def _noise(batch: QueryBatch, config: MCS, draws: Draws, shape: tuple[int, int, 
     """Give each modality its block of rows after the clean ones, one row for each draw, sigma and step."""
     steps, block = shape[2], math.prod(shape)
     found: dict[Modality, Noise] = {}
-    for number, modality in enumerate(PAIR):
+    for number, modality in enumerate(batch.slots):
         first, slots = steps + number * block, batch.slots[modality]
         normals = draws[modality][..., : slots.stop - slots.start, :]
         found[modality] = Noise(slice(first, first + block), slots, normals, noise_sizes(batch, modality, config))

@@ -1,17 +1,46 @@
-"""Contributions of the two modalities, item by item."""
+"""Contributions of the modalities, item by item."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from trimtab.errors import UsageError
 from trimtab.items import Skipped
+from trimtab.modalities import MODALITIES, PAIR, Modality, in_order
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+SHARE = "share_{}"
+"""Column of a modality's share, where there are others than image and text."""
+
+
+class Scores(NamedTuple):
+    """What a method says of one item.
+
+    Attributes:
+        values: The score of each modality, in the order of tables.
+        shares: What each is of all, in 0..1; NaN if no modality reaches the answer.
+    """
+
+    values: Mapping[Modality, float]
+    shares: Mapping[Modality, float]
+
+    @classmethod
+    def of(cls, values: Mapping[Modality, float]) -> Scores:
+        """Give each modality its share of the scores' sizes."""
+        total = sum(map(abs, values.values()))
+        return cls.shared(values, [abs(value) / total if total > 0 else math.nan for value in values.values()])
+
+    @classmethod
+    def shared(cls, values: Mapping[Modality, float], shares: Sequence[float]) -> Scores:
+        """Take shares as they are; of two, the second is what the first leaves, as where only the first is kept."""
+        own = (shares[0], 1 - shares[0]) if len(shares) == 2 else shares
+        return cls(dict(values), dict(zip(values, own, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -21,17 +50,72 @@ class Contribution:
     Attributes:
         item_id: The item.
         task: Its task.
-        image: Score of the image; comparable within a model, not between models. The Modality Contribution Score is at
-            least 0; methods that ask what a modality does to the answer's probability may be below.
-        text: Score of the text.
-        ratio: Visual ratio ``|image| / (|image| + |text|)``, in 0..1; NaN if neither modality reaches the answer.
+        scores: The score of each modality measured, in the order of tables. Scores are comparable within a model, not
+            between models. The Modality Contribution Score is at least 0; methods that ask what a modality does to the
+            answer's probability may be below.
+        shares: What each score's size is of all, in 0..1; NaN if no modality reaches the answer.
     """
 
     item_id: str
     task: str
-    image: float
-    text: float
-    ratio: float
+    scores: Mapping[Modality, float]
+    shares: Mapping[Modality, float]
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities measured, in the order of tables."""
+        return tuple(self.scores)
+
+    def share(self, modality: Modality) -> float:
+        """Return a modality's share.
+
+        Raises:
+            UsageError: It was not measured.
+        """
+        return self._of(self.shares, modality)
+
+    @property
+    def image(self) -> float:
+        """Score of the image."""
+        return self._of(self.scores, "image")
+
+    @property
+    def text(self) -> float:
+        """Score of the text."""
+        return self._of(self.scores, "text")
+
+    @property
+    def ratio(self) -> float:
+        """Visual ratio: the share of the image, where image and text alone were measured.
+
+        Raises:
+            UsageError: Others were.
+        """
+        if self.modalities != PAIR:
+            raise UsageError(
+                f"`ratio` of a contribution must be that of image and text; item {self.item_id} was measured for "
+                f"{', '.join(self.modalities)}; use share(modality)."
+            )
+        return self.shares["image"]
+
+    def row(self) -> dict[str, Any]:
+        """Return it as plain columns; see ``Contributions.rows``."""
+        return {"item_id": self.item_id, "task": self.task, **columns(self.scores, self.shares)}
+
+    def _of(self, numbers: Mapping[Modality, float], modality: Modality) -> float:
+        if modality not in numbers:
+            raise UsageError(
+                f"`modality` of a contribution must be one that was measured; item {self.item_id} was measured for "
+                f"{', '.join(self.modalities)}; got {modality!r}."
+            )
+        return numbers[modality]
+
+
+def columns(scores: Mapping[Modality, float], shares: Mapping[Modality, float]) -> dict[str, float]:
+    """Return scores and shares as columns: ``image, text, ratio``; for others a score and a share of each."""
+    if tuple(scores) == PAIR:
+        return {**scores, "ratio": shares["image"]}
+    return {**scores, **{SHARE.format(name): share for name, share in shares.items()}}
 
 
 class Contributions(list[Contribution]):
@@ -42,27 +126,54 @@ class Contributions(list[Contribution]):
         self.skipped = list(skipped)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return plain rows, as a Parquet or JSON file takes them."""
-        return [asdict(c) for c in self]
+        """Return plain rows, as a Parquet or JSON file takes them.
+
+        A row of image and text is ``item_id, task, image, text, ratio``; another has a column for each modality's
+        score, such as ``audio``, and for its share, such as ``share_audio``, and no ratio.
+        """
+        return [c.row() for c in self]
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Contributions:
-        """Make contributions from what ``rows`` returned; further columns are left alone."""
-        return cls(
-            Contribution(str(r["item_id"]), str(r["task"]), *(float(r[k]) for k in ("image", "text", "ratio")))
-            for r in rows
-        )
+        """Make contributions from what ``rows`` returned, or from a table of it; further columns are left alone."""
+        return cls(_restored(row) for row in rows)
 
     def table(self) -> DataFrame:
-        """Return one row an item: ``item_id, task, image, text, ratio``."""
+        """Return one row an item, with the columns of ``rows``; NaN where a modality was not measured."""
         import pandas as pd
 
-        return pd.DataFrame(self.rows(), columns=["item_id", "task", "image", "text", "ratio"])
+        rows = self.rows()
+        present = {name for row in rows for name in row} or {*PAIR, "ratio"}
+        shares = [SHARE.format(name) for name in MODALITIES]
+        names = ["item_id", "task", *(name for name in (*MODALITIES, "ratio", *shares) if name in present)]
+        return pd.DataFrame(rows, columns=names)
+
+    def share_by_task(self, modality: Modality) -> dict[str, float]:
+        """Return a modality's mean share for each task, by name, over the items that have one; NaN if none has."""
+        found: dict[str, list[float]] = {c.task: [] for c in sorted(self, key=lambda c: c.task)}
+        for c in self:
+            if not math.isnan(share := c.shares.get(modality, math.nan)):
+                found[c.task].append(share)
+        return {task: fmean(shares) if shares else math.nan for task, shares in found.items()}
 
     def ratio_by_task(self) -> dict[str, float]:
-        """Return the mean visual ratio of each task, by name, over the items that have one; NaN if none has."""
-        ratios: dict[str, list[float]] = {c.task: [] for c in sorted(self, key=lambda c: c.task)}
+        """Return the mean visual ratio of each task, as ``share_by_task`` does.
+
+        Raises:
+            UsageError: Others than image and text were measured.
+        """
         for c in self:
-            if not math.isnan(c.ratio):
-                ratios[c.task].append(c.ratio)
-        return {task: fmean(found) if found else math.nan for task, found in ratios.items()}
+            _ = c.ratio  # refuses
+        return self.share_by_task("image")
+
+
+def _restored(row: Mapping[str, Any]) -> Contribution:
+    """Make a contribution of a row; what was not measured is missing or NaN there, while a score is finite."""
+    present = in_order(m for m in MODALITIES if row.get(m) is not None and not math.isnan(row[m]))
+    scores: dict[Modality, float] = {m: float(row[m]) for m in present}
+    if tuple(scores) == PAIR:
+        ratio = float(row["ratio"])
+        shares: dict[Modality, float] = {"image": ratio, "text": 1 - ratio}
+    else:
+        shares = {m: float(row[SHARE.format(m)]) for m in scores}
+    return Contribution(str(row["item_id"]), str(row["task"]), scores, shares)

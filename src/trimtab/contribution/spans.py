@@ -1,4 +1,4 @@
-"""Which tokens of a prompt are the image, and which are the text."""
+"""Which tokens of a prompt are a modality's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from trimtab.engine import Encoded
-from trimtab.modalities import Modality
+from trimtab.modalities import SHOWN, Modality
 
 TextSpan = Literal["user_text", "context", "prompt"]
 TEXT_SPANS: tuple[TextSpan, ...] = get_args(TextSpan)
@@ -21,13 +21,17 @@ def segment(prompt: Encoded, modality: Modality, text: TextSpan = "user_text") -
     By default the text is what the user asks about: context and question with its options. An instruction is not
     part of it, so that scores with and without one cover the same tokens; nor are the template's own tokens.
     """
-    image = prompt.spans["image"]
-    if modality == "image":
-        return image[image < len(prompt) - 1]
-    if text == "prompt":
-        is_text = torch.ones(len(prompt) - 1, dtype=torch.bool, device=prompt.ids.device)
-        is_text[image[image < len(prompt) - 1]] = False
-        return is_text.nonzero()[:, 0]
-    places = [prompt.spans[name] for name in PARTS[text] if name in prompt.spans]
-    found = torch.cat(places) if places else image[:0]
+    if modality != "text":
+        return _tokens(prompt, (modality,))
+    if text != "prompt":
+        return _tokens(prompt, PARTS[text])
+    is_text = torch.ones(len(prompt) - 1, dtype=torch.bool, device=prompt.ids.device)
+    is_text[_tokens(prompt, SHOWN)] = False
+    return is_text.nonzero()[:, 0]
+
+
+def _tokens(prompt: Encoded, parts: tuple[str, ...]) -> Tensor:
+    """Return the token indices of some parts before the query, part by part."""
+    places = [prompt.spans[name] for name in parts if name in prompt.spans]
+    found = torch.cat(places) if places else prompt.ids[:0]
     return found[found < len(prompt) - 1]

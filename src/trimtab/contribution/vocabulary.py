@@ -3,56 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import torch
 from torch import Tensor
 
-from trimtab.contribution.method import Question
+from trimtab.contribution.method import Case
 from trimtab.contribution.options import MCS
 from trimtab.engine import Encoded
 from trimtab.errors import DataError, UsageError
+from trimtab.items import Item
+from trimtab.modalities import Modality
 from trimtab.models import Model
 
 
-def restrict(logits: Tensor, model: Model, questions: Sequence[Question], config: MCS) -> Tensor:
-    """Keep the logits of each item's two answers, or all of them.
+def restrict(logits: Tensor, model: Model, cases: Sequence[Case], config: MCS) -> Tensor:
+    """Keep the logits of the answers that each item's modalities support, or all of them.
 
     Args:
         logits: ``(items, rows, vocabulary)``.
         model: The model.
-        questions: The items.
+        cases: The items.
         config: Says which.
 
     Returns:
-        ``(items, rows, vocabulary)`` or ``(items, rows, 2)``.
+        ``(items, rows, vocabulary)`` or ``(items, rows, modalities)``.
     """
     if config.vocabulary == "all":
         return logits
-    ids = torch.tensor([answer_tokens(model, q) for q in questions], device=logits.device)
+    ids = torch.tensor([answer_tokens(model, case) for case in cases], device=logits.device)
     return logits.gather(2, ids[:, None].expand(-1, logits.shape[1], -1))
 
 
-def answer_tokens(model: Model, question: Question) -> tuple[int, int]:
-    """Return the first token of the image's and of the text's answer, as either would follow the prompt.
+def answer_tokens(model: Model, case: Case) -> tuple[int, ...]:
+    """Return the first token of each modality's answer, as it would follow the prompt.
 
     Raises:
         UsageError: The item lacks an answer.
-        DataError: Both answers begin with the same token, so nothing is chosen between them.
+        DataError: Two answers begin with the same token, so nothing is chosen between them.
     """
-    item = question.item
-    for name in ("answer_image", "answer_text"):
-        if not getattr(item, name).strip():
+    answers = {modality: _answer(case.item, modality) for modality in case.modalities}
+    for modality, answer in answers.items():
+        if not answer.strip():
             raise UsageError(
-                f"`vocabulary` of MCS must be 'all' for items without both answers; item {item.id} has "
-                f"no {name}; measure conflict items, or choose 'all'."
+                f"`vocabulary` of MCS must be 'all' for items without an answer for each modality; item "
+                f"{case.item.id} has no answer_{modality}; measure conflict items, or choose 'all'."
             )
-    image, text = (first_token(model, question.encoded, answer) for answer in (item.answer_image, item.answer_text))
-    if image == text:
-        raise DataError(
-            f"`answers` must begin with different tokens of {model.name} with vocabulary='answers'; "
-            f"{item.answer_image!r} and {item.answer_text!r} do not"
-        )
-    return image, text
+    tokens = {modality: first_token(model, case.encoded, answer) for modality, answer in answers.items()}
+    for one, other in combinations(tokens, 2):
+        if tokens[one] == tokens[other]:
+            raise DataError(
+                f"`answers` must begin with different tokens of {model.name} with vocabulary='answers'; "
+                f"{answers[one]!r} and {answers[other]!r} do not"
+            )
+    return tuple(tokens.values())
+
+
+def _answer(item: Item, modality: Modality) -> str:
+    return getattr(item, f"answer_{modality}", "")
 
 
 def first_token(model: Model, prompt: Encoded, answer: str) -> int:

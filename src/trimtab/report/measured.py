@@ -116,9 +116,11 @@ def trace_figure(found: AnswerTrace) -> Figure:
         figure = new_figure(figsize=(max(3.2, 0.9 + 0.8 * len(found.tokens)), 2.6), layout="constrained")
         panel = figure.subplots()
         places = range(len(found.tokens))
-        panel.bar(places, found.ratio, width=0.7, color=INSTRUCTION_COLOURS["image"], label="image")
-        rest = [1 - r for r in found.ratio]
-        panel.bar(places, rest, bottom=found.ratio, width=0.7, color=INSTRUCTION_COLOURS["text"], label="text")
+        bottom = np.zeros(len(found.tokens))
+        for modality in found.modalities:
+            shares = found.shares(modality)
+            panel.bar(places, shares, bottom=bottom, width=0.7, color=INSTRUCTION_COLOURS.get(modality), label=modality)
+            bottom += shares
         panel.set_xticks(places, [_label(token) for token in found.tokens])
         panel.set_ylim(0, 1)
         panel.set_ylabel("share of contribution")
