@@ -72,7 +72,7 @@ class Media:
         """The media; those of the class are the field's default."""
         return Shown({} if owner is None else _store(owner))
 
-    def __set__(self, owner: Any, value: Mapping[Modality, Any]) -> None:
+    def __set__(self, owner: Any, value: Mapping[Any, Any]) -> None:
         """Open what is given."""
         store = _store(owner)
         if isinstance(value, Shown):

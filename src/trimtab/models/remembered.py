@@ -21,7 +21,7 @@ EMBEDDINGS_MOST = {"cpu": 512_000_000}
 LEAST_SHARE = 1 / 16
 """Part of the bounds that stays however often memory runs out: it may be the batches that are too large."""
 KEPT_ALWAYS = 1024
-"""Tensors of so few bytes, such as a picture's grid, stay with the picture."""
+"""Whole numbers of so few bytes, such as a picture's grid, stay with the medium."""
 
 
 class Remembered:
@@ -115,8 +115,15 @@ def embeddings_most(device: torch.device) -> int:
 
 
 def small_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors that stay with a picture, and empty ones in place of the others."""
-    return {name: t if _bytes_of((t,)) <= KEPT_ALWAYS else t.new_empty(0) for name, t in tensors.items()}
+    """Return the tensors that all media of a shape have in common, and empty ones in place of the others.
+
+    These are small whole numbers, such as grids and lengths; numbers with fractions are content, however few.
+    """
+    return {name: t if _says_shape(t) else t.new_empty(0) for name, t in tensors.items()}
+
+
+def _says_shape(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() and _bytes_of((tensor,)) <= KEPT_ALWAYS
 
 
 def _bytes_of(tensors: tuple[Tensor, ...]) -> int:

@@ -1,8 +1,22 @@
 """Models of every family for our tests and yours: tiny random ones, and folders as released ones are. No network."""
 
-from trimtab.testing.pictures import picture
+from trimtab.testing.media import clip, picture, sound
 from trimtab.testing.planted import planted_model
 from trimtab.testing.realistic import RELEASES, SMALL, realistic_checkpoint
 from trimtab.testing.tiny import TINY_FAMILIES, tiny_model
+from trimtab.testing.trio import planted_trio, planted_trio_circuit, tiny_trio
 
-__all__ = ["RELEASES", "SMALL", "TINY_FAMILIES", "picture", "planted_model", "realistic_checkpoint", "tiny_model"]
+__all__ = [
+    "RELEASES",
+    "SMALL",
+    "TINY_FAMILIES",
+    "clip",
+    "picture",
+    "planted_model",
+    "planted_trio",
+    "planted_trio_circuit",
+    "realistic_checkpoint",
+    "sound",
+    "tiny_model",
+    "tiny_trio",
+]

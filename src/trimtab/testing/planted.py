@@ -48,7 +48,7 @@ def planted_model(image_weight: float, family: str = "qwen2_5_vl", *, seed: int 
     model = tiny_model(family, layers=2, seed=seed, check=False)
     generator = torch.Generator().manual_seed(seed)
     _mark_tokens(model)
-    _forget_positions(model)
+    forget_positions(model)
     for layer in model.layers:
         for name, part in layer.named_parameters():
             if name.endswith(("o_proj.weight", "o_proj.bias", "down_proj.weight", "down_proj.bias")):
@@ -73,7 +73,8 @@ def _mark_tokens(model: Model) -> None:
     cast(Tensor, last.bias)[0] = MARK
 
 
-def _forget_positions(model: Model) -> None:
+def forget_positions(model: Model) -> None:
+    """Take a decoder's rotary positions away."""
     for module in model.decoder.modules():
         if hasattr(module, "inv_freq"):
             cast(Tensor, module.inv_freq).zero_()

@@ -60,7 +60,7 @@ def planted_circuit(routing: float = 1.0) -> Model:
     Returns:
         A LLaVA of 6 layers with 4 heads of width 32, float32.
     """
-    tokenizer = _tokenizer()
+    tokenizer = word_tokenizer()
     hf = _hf(tokenizer)
     with torch.no_grad():
         for parameter in hf.parameters():
@@ -71,7 +71,7 @@ def planted_circuit(routing: float = 1.0) -> Model:
         _see(hf)
         _embed(hf, tokenizer)
         _route(hf, routing)
-        _answer(hf, tokenizer)
+        let_answer(hf, tokenizer)
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
     size = {"height": 28, "width": 28}
@@ -168,21 +168,21 @@ def _embed(hf: Any, tokenizer: Any) -> None:
 
 def _route(hf: Any, routing: float) -> None:
     """Set the heads; each looks at the first token unless its query says otherwise."""
-    image, text = _Head(hf, *IMAGE_TRANSFER_HEAD), _Head(hf, *TEXT_TRANSFER_HEAD)
+    image, text = Head(hf, *IMAGE_TRANSFER_HEAD), Head(hf, *TEXT_TRANSFER_HEAD)
     image.looks([(ROOM_IMAGE, SEEN, 3.0)]).copies({PICTURE + k: ANSWER + k for k in range(8)})
     text.looks([(ROOM_TEXT, TOLD, 3.0)]).copies({WRITTEN + k: ANSWER + k for k in range(8)})
     for layer, head in READING_HEADS:
-        reader = _Head(hf, layer, head)
+        reader = Head(hf, layer, head)
         reader.looks([(LAST, SAYS_IMAGE, 3.0), (LAST, SAYS_TEXT, 3.0)])
         reader.copies({SAYS_IMAGE: HEARD_IMAGE, SAYS_TEXT: HEARD_TEXT})
     answers = {ANSWER + k: ANSWER + k for k in range(8)}
-    _Head(hf, *ROUTING_HEAD).looks([(HEARD_IMAGE, ROOM_IMAGE, 3.0), (HEARD_TEXT, ROOM_TEXT, 3.0)]).copies(
+    Head(hf, *ROUTING_HEAD).looks([(HEARD_IMAGE, ROOM_IMAGE, 3.0), (HEARD_TEXT, ROOM_TEXT, 3.0)]).copies(
         answers, routing
     )
-    _Head(hf, *PREFERENCE_HEAD).looks([(LAST, ROOM_TEXT, 3.0)]).copies(answers, 0.4)
+    Head(hf, *PREFERENCE_HEAD).looks([(LAST, ROOM_TEXT, 3.0)]).copies(answers, 0.4)
 
 
-class _Head:
+class Head:
     """One attention head, set feature by feature."""
 
     def __init__(self, hf: Any, layer: int, head: int) -> None:
@@ -194,13 +194,13 @@ class _Head:
         self.gain = 1.0 / norm  # undoes the norm before the layer
         self._match(LOUD, SINK, 20.0, LOUDNESS)
 
-    def looks(self, matches: list[tuple[int, int, float]]) -> _Head:
+    def looks(self, matches: list[tuple[int, int, float]]) -> Head:
         """Let tokens with the first feature look at tokens with the second, more strongly than at the first token."""
         for asking, asked, strength in matches:
             self._match(asking, asked, 20.0 * strength, 1.0)
         return self
 
-    def copies(self, features: dict[int, int], strength: float = 1.0) -> _Head:
+    def copies(self, features: dict[int, int], strength: float = 1.0) -> Head:
         """Write features of the tokens looked at, under other names, to the tokens that look."""
         for place, (source, target) in enumerate(features.items()):
             self.attention.v_proj.weight[self.start + place, source] = self.gain
@@ -214,7 +214,7 @@ class _Head:
         self.attention.k_proj.weight[slot, asked] = self.gain
 
 
-def _answer(hf: Any, tokenizer: Any) -> None:
+def let_answer(hf: Any, tokenizer: Any) -> None:
     """Let the colours be answered; after a colour, stop."""
     head = hf.get_output_embeddings().weight
     for number, colour in enumerate(COLOURS):
@@ -222,12 +222,13 @@ def _answer(hf: Any, tokenizer: Any) -> None:
     head[tokenizer.eos_token_id, TOLD] = 12.0
 
 
-def _tokenizer() -> Any:
+def word_tokenizer(words: tuple[str, ...] = WORDS, media: tuple[str, ...] = ("<image>",)) -> Any:
+    """Make a tokenizer that knows a few words, the answers, and the tokens of media."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    special = ["<pad>", "</s>", "<s>", "<image>", "<unk>"]
-    vocabulary = {word: i for i, word in enumerate([*special, *WORDS, *COLOURS, ":", ".", "?"])}
+    special = ["<pad>", "</s>", "<s>", *media, "<unk>"]
+    vocabulary = {word: i for i, word in enumerate([*special, *words, *COLOURS, ":", ".", "?"])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -236,5 +237,5 @@ def _tokenizer() -> Any:
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, eos_token="</s>", pad_token="<pad>", unk_token="<unk>", padding_side="left"
     )
-    fast.add_special_tokens({"additional_special_tokens": ["<image>", "<s>"]})
+    fast.add_special_tokens({"additional_special_tokens": [*media, "<s>"]})
     return fast

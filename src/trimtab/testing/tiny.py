@@ -75,7 +75,7 @@ def _qwen(layers: int) -> tuple[Any, Any, Any, str]:
         "<|image_pad|>",
         "<|video_pad|>",
     )
-    tokenizer = _tokenizer(special, eos="<|im_end|>", pad="<|endoftext|>")
+    tokenizer = small_tokenizer(special, eos="<|im_end|>", pad="<|endoftext|>")
     ids = {t: tokenizer.convert_tokens_to_ids(t) for t in special}
     config = Qwen2_5_VLConfig(
         text_config={
@@ -110,7 +110,7 @@ def _llava(layers: int) -> tuple[Any, Any, Any, str]:
     from transformers import LlavaConfig, LlavaForConditionalGeneration
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-    tokenizer = _tokenizer(("<image>",), eos="</s>", pad="<pad>")
+    tokenizer = small_tokenizer(("<image>",), eos="</s>", pad="<pad>")
     config = LlavaConfig(
         text_config={
             **TEXT_CONFIG,
@@ -139,7 +139,7 @@ def _llava(layers: int) -> tuple[Any, Any, Any, str]:
 
 
 @cache
-def _tokenizer(special: tuple[str, ...], eos: str, pad: str) -> Any:
+def small_tokenizer(special: tuple[str, ...], eos: str, pad: str) -> Any:
     """Train a byte-level BPE on a few sentences: every text can be written, common words are one token."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
