@@ -47,5 +47,5 @@ def tiny(request: pytest.FixtureRequest) -> Iterator[tt.Model]:
     """A tiny model of each family on the GPU, in float32."""
     model = model_on(request.param)
     yield model
-    model.forget_images()
+    model.forget_media()
     model.batch_size = None

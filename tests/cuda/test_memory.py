@@ -66,13 +66,13 @@ def test_pictures_are_given_up_before_a_batch_is_halved(model: tt.Model, monkeyp
     expected = tt.run(model, asked).logits
     assert model.remembered_bytes > 0
     seen: list[int] = []
-    give_up = model.give_up_images
+    give_up = model.give_up_media
 
     def spy() -> int:
         seen.append(give_up())
         return seen[-1]
 
-    monkeypatch.setattr(model, "give_up_images", spy)
+    monkeypatch.setattr(model, "give_up_media", spy)
     taken: list[torch.Tensor] = []
     decode = model.decode
 
