@@ -134,6 +134,17 @@ class Some:
         return len(value) > 0 and not (self.each_once and len(set(value)) < len(value))
 
 
+Count = Annotated[int, AtLeast(1)]
+"""A whole number from 1."""
+CountFrom0 = Annotated[int, AtLeast(0)]
+"""A whole number from 0."""
+Positive = Annotated[float, Above(0)]
+"""A number above 0."""
+Share = Annotated[float, Between(0, 1)]
+"""A number from 0 to 1."""
+Portion = Annotated[float, Between(0, 1, without="least")]
+"""A number above 0 and up to 1: some of a whole, or all of it."""
+
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 80
 _short.maxlist = _short.maxtuple = _short.maxdict = 8

@@ -99,7 +99,7 @@ def test_a_family_without_perturbations_has_its_clean_accuracy_as_worst():
 def test_a_wrong_plan_is_refused():
     with pytest.raises(UsageError, match="`variants` of AblationPlan"):
         replace(PLAN, variants=("magic",))
-    with pytest.raises(UsageError, match="at least one seed"):
+    with pytest.raises(UsageError, match="`seeds` of AblationPlan must be at least one"):
         replace(PLAN, seeds=())
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from trimtab.engine import Encoded, Placement, encode
 from trimtab.errors import DataError, UsageError
+from trimtab.fields import check_fields
 from trimtab.items import Item, Skipped
 from trimtab.items.admission import admit_items
 from trimtab.items.prompts import INSTRUCTIONS, prompt_for
@@ -20,7 +21,6 @@ from trimtab.models import Model
 
 AnswerTokens = Literal["distinct", "single"]
 ITEMS = "`items` of build_cases"
-ANSWER_TOKENS: tuple[AnswerTokens, ...] = ("distinct", "single")
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,11 @@ class TaskConfig:
     answer_tokens: AnswerTokens = "distinct"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if set(self.instructions) != set(PAIR):
             raise UsageError(
                 f"`instructions` of TaskConfig must hold a sentence for 'image' and one for 'text'; got "
                 f"{sorted(self.instructions)}."
-            )
-        if self.answer_tokens not in ANSWER_TOKENS:
-            raise UsageError(
-                f"`answer_tokens` of TaskConfig must be one of {', '.join(ANSWER_TOKENS)}; got {self.answer_tokens!r}."
             )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, get_args
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -14,8 +14,7 @@ from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import TextSpan
 from trimtab.contribution.spoiling import Spoilt, spoilt
 from trimtab.engine import Prompt
-from trimtab.errors import UsageError
-from trimtab.fields import check_fields
+from trimtab.fields import Count, check_fields
 from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.progress import Advance
@@ -37,15 +36,11 @@ class Ablation:
     name: ClassVar[str] = "ablation"
 
     kind: Spoilt = "blank"
-    draws: int = 2
+    draws: Count = 2
     seed: int = 0
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.kind not in get_args(Spoilt):
-            raise UsageError(f"`kind` of Ablation must be one of {', '.join(get_args(Spoilt))}; got {self.kind!r}.")
-        if self.draws < 1:
-            raise UsageError(f"`draws` of Ablation must be at least 1; got {self.draws}; the default is 2.")
 
     @property
     def text(self) -> TextSpan:

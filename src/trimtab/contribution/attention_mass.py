@@ -12,8 +12,8 @@ from trimtab.contribution.batch import Continued, query_batch
 from trimtab.contribution.method import Case, in_batches
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.shared_prefix import SharedPrefix
-from trimtab.contribution.spans import TEXT_SPANS, TextSpan
-from trimtab.errors import UsageError
+from trimtab.contribution.spans import TextSpan
+from trimtab.fields import check_fields
 from trimtab.models import Model
 from trimtab.progress import Advance
 
@@ -33,8 +33,7 @@ class AttentionMass:
     text: TextSpan = "user_text"
 
     def __post_init__(self) -> None:
-        if self.text not in TEXT_SPANS:
-            raise UsageError(f"`text` of AttentionMass must be one of {', '.join(TEXT_SPANS)}; got {self.text!r}.")
+        check_fields(self)
 
     def scores(self, model: Model, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
         """Score cases; see ``trimtab.contribution.method.Method``."""

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from trimtab.contribution.method import Case, in_batches
 from trimtab.contribution.scores import Scores
-from trimtab.contribution.spans import TEXT_SPANS, TextSpan, segment
+from trimtab.contribution.spans import TextSpan, segment
 from trimtab.engine import Piece
 from trimtab.engine.local.batch import collate
 from trimtab.engine.local.follow import engine_drives
-from trimtab.errors import UsageError
+from trimtab.fields import check_fields
 from trimtab.models import Model
 from trimtab.progress import Advance
 
@@ -35,8 +35,7 @@ class GradientTimesInput:
     text: TextSpan = "user_text"
 
     def __post_init__(self) -> None:
-        if self.text not in TEXT_SPANS:
-            raise UsageError(f"`text` of GradientTimesInput must be one of {', '.join(TEXT_SPANS)}; got {self.text!r}.")
+        check_fields(self)
 
     def scores(self, model: Model, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
         """Score cases; see ``trimtab.contribution.method.Method``."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
-from trimtab.contribution.spans import TEXT_SPANS, TextSpan
+from trimtab.contribution.spans import TextSpan
 from trimtab.errors import UsageError
-from trimtab.fields import check_fields
+from trimtab.fields import Count, Positive, Some, check_fields
 
 if TYPE_CHECKING:
     from trimtab.contribution.method import Case
@@ -32,21 +31,6 @@ Vocabulary = Literal["all", "answers"]
 DIVERGENCES: tuple[Divergence, ...] = get_args(Divergence)
 LIMITS: tuple[Divergence, ...] = ("ce", "kl", "kl_reversed", "js")
 """Divergences whose value for ever smaller noise is known in closed form."""
-
-CHOICES: dict[str, tuple[str, ...]] = {
-    "divergence": DIVERGENCES,
-    "estimator": get_args(Estimator),
-    "site": get_args(Site),
-    "entries": get_args(Entries),
-    "gradient": get_args(Gradient),
-    "scale": get_args(Scale),
-    "constant": get_args(Constant),
-    "normalise": get_args(Normalise),
-    "average": get_args(Average),
-    "ratio": get_args(Ratio),
-    "vocabulary": get_args(Vocabulary),
-    "text": TEXT_SPANS,
-}
 
 
 @dataclass(frozen=True)
@@ -99,15 +83,15 @@ class MCS:
 
     name: ClassVar[str] = "mcs"
 
-    sigmas: tuple[float, ...] = (0.1, 0.2)
-    draws: int = 2
+    sigmas: Annotated[tuple[Positive, ...], Some()] = (0.1, 0.2)
+    draws: Count = 2
     seed: int = 0
     divergence: Divergence = "kl"
     estimator: Estimator = "limit"
-    top_tokens: int = 16
+    top_tokens: Count = 16
     site: Site = "cache"
     entries: Entries = "both"
-    layers: tuple[int, ...] | None = None
+    layers: Annotated[tuple[int, ...], Some()] | None = None
     gradient: Gradient = "segment"
     scale: Scale = "relative"
     constant: Constant = "none"
@@ -116,7 +100,7 @@ class MCS:
     vocabulary: Vocabulary = "all"
     average: Average = "mean"
     ratio: Ratio = "of_means"
-    steps: int = 1
+    steps: Count = 1
 
     @classmethod
     def paper(cls, **options: Any) -> MCS:
@@ -136,14 +120,6 @@ class MCS:
         object.__setattr__(self, "sigmas", tuple(float(s) for s in self.sigmas))
         if self.layers is not None:
             object.__setattr__(self, "layers", tuple(int(layer) for layer in self.layers))
-        self._check_numbers()
-        for option, allowed in CHOICES.items():
-            value = getattr(self, option)
-            if value not in allowed:
-                raise UsageError(
-                    f"`{option}` of MCS must be one of {', '.join(allowed)}; got {value!r}; the default "
-                    f"is {_DEFAULTS[option]!r}."
-                )
         self._check_together()
 
     @property
@@ -153,21 +129,6 @@ class MCS:
         Weighed by the variance of their own noise, entries without noise count nothing.
         """
         return self.gradient == "full" and self.constant != "half_variance"
-
-    def _check_numbers(self) -> None:
-        if not self.sigmas or not all(math.isfinite(s) and s > 0 for s in self.sigmas):
-            raise UsageError(
-                f"`sigmas` of MCS must be one or more positive numbers; got {self.sigmas}; the "
-                f"default is {_DEFAULTS['sigmas']}."
-            )
-        for option in ("draws", "top_tokens", "steps"):
-            if getattr(self, option) < 1:
-                raise UsageError(
-                    f"`{option}` of MCS must be at least 1; got {getattr(self, option)}; the default "
-                    f"is {_DEFAULTS[option]}."
-                )
-        if self.layers is not None and not self.layers:
-            raise UsageError("`layers` of MCS must name at least one layer; got none; None means all.")
 
     def _check_together(self) -> None:
         if self.site == "embeddings" and (self.entries != "both" or self.layers is not None):
@@ -195,6 +156,3 @@ class MCS:
         from trimtab.contribution.mcs import score_cases
 
         return score_cases(model, cases, self, advance)
-
-
-_DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(MCS)}

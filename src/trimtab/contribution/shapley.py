@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import factorial
-from typing import ClassVar, Literal, TypeVar, get_args
+from typing import ClassVar, Literal, TypeVar
 
 from torch import Tensor
 
@@ -14,7 +14,6 @@ from trimtab.contribution.method import Case, answers_in_chunks
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import TextSpan
 from trimtab.contribution.spoiling import without
-from trimtab.errors import UsageError
 from trimtab.fields import check_fields
 from trimtab.modalities import Modality
 from trimtab.models import Model
@@ -46,8 +45,6 @@ class Shapley:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.value not in get_args(Value):
-            raise UsageError(f"`value` of Shapley must be one of {', '.join(get_args(Value))}; got {self.value!r}.")
 
     @property
     def text(self) -> TextSpan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,7 +11,6 @@ from trimtab.engine import Encoded
 from trimtab.modalities import SHOWN, Modality
 
 TextSpan = Literal["user_text", "context", "prompt"]
-TEXT_SPANS: tuple[TextSpan, ...] = get_args(TextSpan)
 PARTS: dict[TextSpan, tuple[str, ...]] = {"user_text": ("context", "question"), "context": ("context",)}
 
 

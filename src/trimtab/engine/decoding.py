@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any
+from typing import Annotated, Any
 
 from trimtab.errors import UsageError
+from trimtab.fields import AtLeast, Between, Count, Portion, check_fields
 
 MOST_PENALTY = 1000.0
 """Beyond it a penalised logit may be larger than its type can hold, and then all of them are equal."""
@@ -33,10 +32,10 @@ class Decoding:
         seed: Seed of the draws.
     """
 
-    temperature: float = 0.0
-    top_k: int | None = None
-    top_p: float | None = None
-    repetition_penalty: float = 1.0
+    temperature: Annotated[float, AtLeast(0)] = 0.0
+    top_k: Count | None = None
+    top_p: Portion | None = None
+    repetition_penalty: Annotated[float, Between(1 / MOST_PENALTY, MOST_PENALTY)] = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -45,25 +44,13 @@ class Decoding:
         Raises:
             UsageError: With the rule and the value.
         """
-        _check("temperature", self.temperature, "a finite number from 0 (greedy)", lambda v: v >= 0)
-        within = f"a number from {1 / MOST_PENALTY:g} to {MOST_PENALTY:g}; 1 leaves off"
-        _check("repetition_penalty", self.repetition_penalty, within, lambda v: 1 / MOST_PENALTY <= v <= MOST_PENALTY)
-        _check("seed", self.seed, "a whole number", lambda _v: True, Integral)
-        if self.top_k is not None:
-            _check("top_k", self.top_k, "a whole number from 1, or None", lambda v: v >= 1, Integral)
-        if self.top_p is not None:
-            _check("top_p", self.top_p, "above 0 and at most 1, or None", lambda v: 0 < v <= 1)
+        check_fields(self)
         if self.temperature == 0 and (self.top_k is not None or self.top_p is not None):
             name = "top_k" if self.top_k is not None else "top_p"
             raise UsageError(
                 f"`{name}` of Decoding must come with a temperature above 0, since greedy decoding draws nothing; got "
                 f"{getattr(self, name)}; set temperature=1.0."
             )
-
-
-def _check(name: str, value: Any, rule: str, holds: Any, kind: type = Real) -> None:
-    if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value) or not holds(value):
-        raise UsageError(f"`{name}` of Decoding must be {rule}; got {value!r}.")
 
 
 GREEDY = Decoding()

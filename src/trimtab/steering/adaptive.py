@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 
 from trimtab.engine import Predictor, Prompt, Read, run
-from trimtab.errors import UsageError
 from trimtab.models import Model
 from trimtab.steering.l2s import NetworkConfig, fit_network
 from trimtab.steering.method import VectorMethod
 from trimtab.steering.training_set import TrainingSet
 
 Base = Literal["mean", "l2s"]
-BASES: tuple[Base, ...] = ("mean", "l2s")
 
 
 @dataclass(frozen=True)
@@ -32,11 +30,6 @@ class AdaptiveMethod(VectorMethod):
 
     base: Base = "l2s"
     network: NetworkConfig = field(default_factory=NetworkConfig)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.base not in BASES:
-            raise UsageError(f"`base` of {type(self).__name__} must be one of {', '.join(BASES)}; got {self.base!r}.")
 
     def learn(self, train: TrainingSet, layer: int) -> tuple[Tensor | Predictor, dict[str, Any]]:
         """Learn the base method's vector."""

@@ -18,9 +18,7 @@ from trimtab.models import Counterfactual
 
 Against = Literal["dropped", "noise"]
 Form = Literal["difference", "ratio"]
-FORMS: tuple[Form, ...] = ("difference", "ratio")
 Halves = Literal["both", "vision", "language"]
-HALVES: tuple[Halves, ...] = ("both", "vision", "language")
 
 STEPS = 1000
 """Steps of VCD's diffusion; the last one leaves noise alone."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor
 
-from trimtab.engine import POSITIONS, Positions, Predictor, check_layer
+from trimtab.engine import Positions, Predictor, check_layer
 from trimtab.errors import UsageError
 from trimtab.fields import check_fields
 from trimtab.items import Item, remembered
@@ -145,13 +145,6 @@ class VectorMethod(Method):
     layer: int | None = None
     positions: Positions = "from_last_prompt"
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.positions not in POSITIONS:
-            raise UsageError(
-                f"`positions` of {type(self).__name__} must be one of {', '.join(POSITIONS)}; got {self.positions!r}."
-            )
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet, progress: Progress = SILENT) -> Artifact:
         """Learn the vector, or what predicts it, from training items; see ``Method.fit``."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from trimtab.errors import UsageError
-from trimtab.fields import check_fields
+from trimtab.fields import Count, OneOf, Some, check_fields
 from trimtab.interference.diagnosis.ways import WAYS
 from trimtab.interference.perturbations import PERTURBATIONS
 
@@ -31,9 +30,9 @@ class DiagnosisConfig:
     """
 
     conditions: tuple[str, ...] = IRRELEVANT
-    scoring: tuple[Scoring, ...] = ("logits",)
-    ways: tuple[str, ...] = ("plain",)
-    max_new_tokens: int = 16
+    scoring: Annotated[tuple[Scoring, ...], Some(each_once=True)] = ("logits",)
+    ways: Annotated[tuple[Annotated[str, OneOf(WAYS)], ...], Some(each_once=True)] = ("plain",)
+    max_new_tokens: Count = 16
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -41,14 +40,3 @@ class DiagnosisConfig:
         for condition in self.conditions:
             for name in condition.split("+"):
                 PERTURBATIONS.named(name)
-        _check("scoring", self.scoring, SCORINGS)
-        _check("ways", self.ways, tuple(WAYS))
-        if self.max_new_tokens < 1:
-            raise UsageError(f"`max_new_tokens` of DiagnosisConfig must be at least 1; got {self.max_new_tokens}.")
-
-
-def _check(name: str, values: tuple[str, ...], known: tuple[str, ...]) -> None:
-    if not values or not set(values) <= set(known) or len(set(values)) != len(values):
-        raise UsageError(
-            f"`{name}` of DiagnosisConfig must name at least one of {', '.join(known)}, none twice; got {list(values)}."
-        )

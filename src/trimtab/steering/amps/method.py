@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
@@ -11,8 +10,7 @@ import torch
 
 from trimtab.contribution import MCS
 from trimtab.engine import Predictor
-from trimtab.errors import UsageError
-from trimtab.steering.amps.scaling import ANCHORS, READINGS, Anchor, Reading, scaling
+from trimtab.steering.amps.scaling import Anchor, Reading, scaling
 from trimtab.steering.l2s import NetworkConfig, fit_network
 from trimtab.steering.method import Method, VectorMethod, register
 from trimtab.steering.training_set import TrainingSet
@@ -47,15 +45,6 @@ class AMPS(VectorMethod):
     shuffled: bool = False
     contribution: MCS = field(default_factory=lambda: MCS(divergence="ce", estimator="sampled"))
     network: NetworkConfig = field(default_factory=NetworkConfig)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.reading not in (*READINGS, "auto"):
-            raise UsageError(f"`reading` of AMPS must be one of {', '.join(READINGS)}, auto; got {self.reading!r}.")
-        if self.anchor not in ANCHORS:
-            raise UsageError(f"`anchor` of AMPS must be one of {', '.join(ANCHORS)}; got {self.anchor!r}.")
-        if not math.isfinite(self.beta):
-            raise UsageError(f"`beta` of AMPS must be finite; got {self.beta}; the default is 1.")
 
     def variants(self) -> Mapping[str, Method]:
         """Return a method for each reading that tuning may choose."""

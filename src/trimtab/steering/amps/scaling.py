@@ -13,7 +13,6 @@ from trimtab.modalities import Modality
 Reading = Literal["literal", "prose", "gamma", "doubled_prose", "normalised", "standardised"]
 READINGS: tuple[Reading, ...] = ("literal", "prose", "gamma", "doubled_prose", "normalised", "standardised")
 Anchor = Literal["task", "all"]
-ANCHORS: tuple[Anchor, ...] = ("task", "all")
 
 _OPPOSITE: tuple[Reading, ...] = ("prose", "doubled_prose", "standardised")
 _DOUBLED: tuple[Reading, ...] = ("literal", "doubled_prose", "normalised")

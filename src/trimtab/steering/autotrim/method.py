@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 
-from trimtab.engine import POSITIONS, Positions, Predictor, check_layer
-from trimtab.errors import UsageError
+from trimtab.engine import Positions, Predictor, check_layer
+from trimtab.fields import Positive, Share, Some
 from trimtab.items import Item, remembered
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
@@ -23,7 +22,6 @@ from trimtab.steering.method import Method, default_layer, register
 from trimtab.steering.training_set import TrainingSet
 
 Base = Literal["own", "l2s", "amps", "mean"]
-BASES: tuple[Base, ...] = ("own", "l2s", "amps", "mean")
 
 
 @register
@@ -55,23 +53,12 @@ class Autotrim(Method):
     compared_with: ClassVar[tuple[str, ...]] = ("none", "instruction", "drop", "l2s", "amps")
 
     layers: tuple[int, ...] = ()
-    strengths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
+    strengths: Annotated[tuple[Positive, ...], Some()] = (0.5, 1.0, 2.0, 4.0, 8.0)
     positions: Positions = "last_prompt"
-    sure: float = 0.7
+    sure: Share = 0.7
     base: Base = "own"
     network: NetworkConfig = field(default_factory=NetworkConfig)
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.strengths or not all(math.isfinite(s) and s > 0 for s in self.strengths):
-            raise UsageError(f"`strengths` of Autotrim must be one or more numbers above 0; got {self.strengths}.")
-        if self.base not in BASES:
-            raise UsageError(f"`base` of Autotrim must be one of {', '.join(BASES)}; got {self.base!r}.")
-        if self.positions not in POSITIONS:
-            raise UsageError(f"`positions` of Autotrim must be one of {', '.join(POSITIONS)}; got {self.positions!r}.")
-        if not 0 <= self.sure <= 1:
-            raise UsageError(f"`sure` of Autotrim must be in 0..1; got {self.sure}; the default is 0.7.")
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
         """Learn a vector's predictor at every candidate layer, or nothing for ``base="own"``; see ``Method.fit``."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from trimtab.errors import UsageError
+from trimtab.fields import Between, Portion
 from trimtab.items import Item
 from trimtab.modalities import Modality
-from trimtab.models import COUNTERFACTUALS, Counterfactual, Model
+from trimtab.models import Counterfactual, Model
 from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
-from trimtab.steering.contrasting import FORMS, HALVES, STEPS, CausalRule, ContrastRule, Form, Halves, Rule
+from trimtab.steering.contrasting import STEPS, CausalRule, ContrastRule, Form, Halves, Rule
 from trimtab.steering.method import Method, register
 from trimtab.steering.training_set import TrainingSet
 
@@ -30,15 +30,7 @@ class ContrastiveMethod(Method):
     has_strength: ClassVar[bool] = True
     changes_prompt: ClassVar[bool] = True
 
-    plausibility: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.plausibility <= 1:
-            raise UsageError(
-                f"`plausibility` of {type(self).__name__} must be above 0 and at most 1; got {self.plausibility}; give "
-                "0.1."
-            )
+    plausibility: Portion = 0.1
 
     @abstractmethod
     def rule(self, model: Model) -> Rule:
@@ -65,14 +57,7 @@ class VCD(ContrastiveMethod):
     colour: ClassVar[str] = "#F0E442"
     targets: ClassVar[tuple[Modality, ...]] = ("image",)
 
-    noise_step: int = 500
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.noise_step < STEPS:
-            raise UsageError(
-                f"`noise_step` of VCD must be in 0..{STEPS - 1}; got {self.noise_step}; the paper's is 500."
-            )
+    noise_step: Annotated[int, Between(0, STEPS - 1)] = 500
 
     def rule(self, model: Model) -> ContrastRule:
         """Return the contrast against noise."""
@@ -95,11 +80,6 @@ class VDD(ContrastiveMethod):
     colour: ClassVar[str] = "#E69F00"
 
     form: Form = "difference"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.form not in FORMS:
-            raise UsageError(f"`form` of VDD must be one of {', '.join(FORMS)}; got {self.form!r}.")
 
     def rule(self, model: Model) -> ContrastRule:
         """Return the contrast against the prompt without the target modality."""
@@ -132,16 +112,6 @@ class CausalMM(ContrastiveMethod):
 
     halves: Halves = "both"
     image_counterfactual: Counterfactual = "shuffle"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.halves not in HALVES:
-            raise UsageError(f"`halves` of CausalMM must be one of {', '.join(HALVES)}; got {self.halves!r}.")
-        if self.image_counterfactual not in COUNTERFACTUALS:
-            raise UsageError(
-                f"`image_counterfactual` of CausalMM must be one of {', '.join(COUNTERFACTUALS)}; got "
-                f"{self.image_counterfactual!r}."
-            )
 
     def rule(self, model: Model) -> CausalRule:
         """Return the contrast against the halves chosen; uniform attention is at all layers."""

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from trimtab.engine import Placement
-from trimtab.errors import UsageError
 from trimtab.items import Item
 from trimtab.items.prompts import INSTRUCTIONS
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
-from trimtab.steering.artifact import PLACEMENTS, Artifact
+from trimtab.steering.artifact import Artifact
 from trimtab.steering.method import Method, register
 from trimtab.steering.training_set import TrainingSet
 
@@ -34,13 +33,6 @@ class Instruction(Method):
     changes_prompt: ClassVar[bool] = True
 
     placement: Placement = "before_question"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.placement not in PLACEMENTS:
-            raise UsageError(
-                f"`placement` of Instruction must be one of {', '.join(PLACEMENTS)}; got {self.placement!r}."
-            )
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
         """Learn nothing; the items are not looked at."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trimtab.engine import Predictor, Prompt, Row, run
-from trimtab.errors import UsageError
+from trimtab.fields import Portion, Positive
 from trimtab.models import Model
 from trimtab.steering.adaptive import AdaptiveMethod
 from trimtab.steering.artifact import Artifact
@@ -71,16 +71,8 @@ class KLClip(AdaptiveMethod):
     title: ClassVar[str] = "KL-clipped"
     colour: ClassVar[str] = "#44AA99"
 
-    trial: float = 2.0
-    top_p: float = 0.95
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (self.trial > 0 and 0 < self.top_p <= 1):
-            raise UsageError(
-                f"`trial` of KLClip must be above 0, and `top_p` in 0..1; got {self.trial} and {self.top_p}; the "
-                "paper's are 2 and 0.95."
-            )
+    trial: Positive = 2.0
+    top_p: Portion = 0.95
 
     def choose(
         self, train: TrainingSet, layer: int, direction: Tensor | Predictor

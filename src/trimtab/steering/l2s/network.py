@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
@@ -12,10 +12,9 @@ from torch.nn import functional
 
 from trimtab.engine import Predictor
 from trimtab.errors import UsageError
-from trimtab.fields import check_fields
+from trimtab.fields import Between, Count, Positive, check_fields
 
 Loss = Literal["released", "paper"]
-LOSSES: tuple[Loss, ...] = ("released", "paper")
 
 LEAST_SPREAD = 0.01
 """Floor on a dimension's standard deviation, as a share of the mean over dimensions."""
@@ -38,26 +37,15 @@ class NetworkConfig:
         held_out: Share of the items held out to choose the epoch.
     """
 
-    width: int = 100
+    width: Count = 100
     loss: Loss = "released"
-    epochs: int = 100
-    learning_rate: float = 2e-3
-    batch_size: int = 64
-    held_out: float = 0.1
+    epochs: Count = 100
+    learning_rate: Positive = 2e-3
+    batch_size: Count = 64
+    held_out: Annotated[float, Between(0, 1, without="both")] = 0.1
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name in ("width", "epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"`{name}` of NetworkConfig must be at least 1; got {getattr(self, name)}.")
-        if self.loss not in LOSSES:
-            raise UsageError(f"`loss` of NetworkConfig must be one of {', '.join(LOSSES)}; got {self.loss!r}.")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise UsageError(
-                f"`learning_rate` of NetworkConfig must be positive; got {self.learning_rate}; the default is 2e-3."
-            )
-        if not 0 < self.held_out < 1:
-            raise UsageError(f"`held_out` of NetworkConfig must be between 0 and 1; got {self.held_out}; give 0.1.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trimtab.engine import Predictor, Prompt
-from trimtab.errors import UsageError
+from trimtab.fields import Portion, Positive
 from trimtab.modalities import PAIR, others
 from trimtab.models import Model
 from trimtab.steering.adaptive import AdaptiveMethod, plain_states, principal_axes
@@ -73,15 +73,8 @@ class Mahalanobis(AdaptiveMethod):
     title: ClassVar[str] = "Mahalanobis-capped"
     colour: ClassVar[str] = "#AA4499"
 
-    variance: float = 0.4
-    most: float = 8.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (0 < self.variance <= 1 and self.most > 0):
-            raise UsageError(
-                f"`variance` of Mahalanobis must be in 0..1, and `most` above 0; got {self.variance} and {self.most}."
-            )
+    variance: Portion = 0.4
+    most: Positive = 8.0
 
     def choose(
         self, train: TrainingSet, layer: int, direction: Tensor | Predictor

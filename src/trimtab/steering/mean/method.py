@@ -7,12 +7,10 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
-from trimtab.errors import UsageError
 from trimtab.steering.method import VectorMethod, register
 from trimtab.steering.training_set import TrainingSet
 
 Norm = Literal["raw", "items", "states"]
-NORMS: tuple[Norm, ...] = ("raw", "items", "states")
 
 
 @register
@@ -35,11 +33,6 @@ class MeanDifference(VectorMethod):
     forms: ClassVar[tuple[str, ...]] = ("vector",)
 
     norm: Norm = "raw"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.norm not in NORMS:
-            raise UsageError(f"`norm` of MeanDifference must be one of {', '.join(NORMS)}; got {self.norm!r}.")
 
     def learn(self, train: TrainingSet, layer: int) -> tuple[Tensor, dict[str, Any]]:
         """Return the mean steering vector."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from trimtab.errors import UsageError
+from trimtab.fields import AtLeast, Between, Portion
 from trimtab.items import Item
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
@@ -36,17 +36,9 @@ class PAI(Method):
     changes_prompt: ClassVar[bool] = True
     has_strength: ClassVar[bool] = True
 
-    guidance: float = 1.1
-    first_share: float = 2 / 32
-    plausibility: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.guidance < 1 or not 0 <= self.first_share < 1 or not 0 < self.plausibility <= 1:
-            raise UsageError(
-                "`guidance` of PAI must be at least 1, `first_share` in 0..1 and `plausibility` above 0 and at most 1; "
-                f"got {self.guidance}, {self.first_share} and {self.plausibility}; the paper's are 1.1, 0.0625 and 0.1."
-            )
+    guidance: Annotated[float, AtLeast(1)] = 1.1
+    first_share: Annotated[float, Between(0, 1, without="most")] = 2 / 32
+    plausibility: Portion = 0.1
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
         """Learn nothing; the items are not looked at."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from trimtab.errors import UsageError
+from trimtab.fields import Count
 from trimtab.items import Item
 from trimtab.items.prompts import INSTRUCTIONS
 from trimtab.modalities import PAIR, others
@@ -65,12 +66,7 @@ class FewShot(Method):
     title: ClassVar[str] = "few shot"
     changes_prompt: ClassVar[bool] = True
 
-    shots: int = 2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.shots < 1:
-            raise UsageError(f"`shots` of FewShot must be at least 1; got {self.shots}; give 2.")
+    shots: Count = 2
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
         """Take the first item of each task, then the second, until there are enough."""

@@ -9,7 +9,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from trimtab.engine import Edit, Prompt, Read, RedistributeAttention, run
-from trimtab.errors import UnsupportedMethodError, UsageError
+from trimtab.errors import UnsupportedMethodError
+from trimtab.fields import Positive, Share
 from trimtab.items import Item
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import Modality
@@ -110,17 +111,9 @@ class VAR(Method):
     title: ClassVar[str] = "var"
     has_strength: ClassVar[bool] = True
 
-    threshold: float = 20.0
-    least: float = 0.2
-    most_sink: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (self.threshold > 0 and 0 <= self.least <= 1 and 0 <= self.most_sink <= 1):
-            raise UsageError(
-                "`threshold` of VAR must be above 0, `least` and `most_sink` in 0..1; got "
-                f"{self.threshold}, {self.least} and {self.most_sink}; the paper's are 20, 0.2 and 0.5."
-            )
+    threshold: Positive = 20.0
+    least: Share = 0.2
+    most_sink: Share = 0.5
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
         """Learn nothing; the first items only show whether the model has sinks at all.

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from trimtab.circuits import SCOPES
-from trimtab.circuits.task import ANSWER_TOKENS, AnswerTokens
-from trimtab.errors import UsageError
-from trimtab.fields import check_fields
+from trimtab.circuits.task import AnswerTokens
+from trimtab.fields import Above, Count, OneOf, Portion, Some, check_fields
 from trimtab.studies.kit.length import BUNDLED_TOKENS, answer_length
 from trimtab.studies.kit.loading import check_loading, loading_identity
 
-SIZES = (
-    "score_items",
-    "validation_items",
-    "test_items",
-    "flow_items",
-    "window",
-    "random_sets",
-    "chunk",
-    "batch_size",
-)
 SCORES = ("direct", "gradient", "causal", "patching")
 
 
@@ -57,41 +46,25 @@ class CircuitsPlan:
     model: str
     data: str = "pocket-mc2:test"
     seed: int = 0
-    score_items: int = 48
-    validation_items: int = 40
-    test_items: int = 80
-    flow_items: int = 24
-    window: int = 3
-    share: float = 0.05
-    shares: tuple[float, ...] = (0.01, 0.02, 0.1, 0.2)
-    scope: str = "instruction+last"
-    factors: tuple[float, ...] = (1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0)
-    random_sets: int = 3
+    score_items: Count = 48
+    validation_items: Count = 40
+    test_items: Count = 80
+    flow_items: Count = 24
+    window: Count = 3
+    share: Portion = 0.05
+    shares: tuple[Portion, ...] = (0.01, 0.02, 0.1, 0.2)
+    scope: Annotated[str, OneOf(SCOPES)] = "instruction+last"
+    factors: Annotated[tuple[Annotated[float, Above(1)], ...], Some()] = (1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0)
+    random_sets: Count = 3
     answer_tokens: AnswerTokens = "distinct"
-    chunk: int = 40
-    batch_size: int = 64
-    max_new_tokens: int | None = None
+    chunk: Count = 40
+    batch_size: Count = 64
+    max_new_tokens: Count | None = None
     load: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_fields(self)
         check_loading("CircuitsPlan", self.load)
-        for size in (*SIZES, *(["max_new_tokens"] if self.max_new_tokens is not None else [])):
-            if getattr(self, size) < 1:
-                raise UsageError(f"`{size}` of CircuitsPlan must be at least 1; got {getattr(self, size)}.")
-        if self.scope not in SCOPES:
-            raise UsageError(f"`scope` of CircuitsPlan must be one of {', '.join(SCOPES)}; got {self.scope!r}.")
-        if self.answer_tokens not in ANSWER_TOKENS:
-            raise UsageError(
-                f"`answer_tokens` of CircuitsPlan must be one of {', '.join(ANSWER_TOKENS)}; got "
-                f"{self.answer_tokens!r}."
-            )
-        if not all(0 < share <= 1 for share in (self.share, *self.shares)):
-            raise UsageError(
-                f"`shares` of CircuitsPlan must be above 0 and at most 1; got {(self.share, *self.shares)}."
-            )
-        if not self.factors or any(factor <= 1 for factor in self.factors):
-            raise UsageError(f"`factors` of CircuitsPlan must be above 1, which is no change; got {self.factors}.")
 
     @property
     def longest_answer(self) -> int:

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from trimtab.errors import UsageError
-from trimtab.fields import check_fields
+from trimtab.fields import Count, CountFrom0, OneOf, Positive, Some, check_fields
 from trimtab.interference import CLEAN, DiagnosisConfig, Donors, HardenConfig, diagnose, harden, variant
 from trimtab.interference.diagnosis import IRRELEVANT
 from trimtab.interference.hardening import VARIANTS, StepCost
@@ -55,24 +55,18 @@ class AblationPlan:
     model: str
     data: str = "pocket-interference"
     conflicts: str | None = "pocket-mc2"
-    variants: tuple[str, ...] = tuple(VARIANTS)
-    seeds: tuple[int, ...] = (0, 1, 2)
+    variants: tuple[Annotated[str, OneOf(VARIANTS)], ...] = tuple(VARIANTS)
+    seeds: Annotated[tuple[int, ...], Some()] = (0, 1, 2)
     base: HardenConfig = field(default_factory=HardenConfig)
     conditions: tuple[str, ...] = IRRELEVANT
     ways: tuple[str, ...] = ("plain", "ignore", "step_by_step", "contrast")
-    attack_sizes: tuple[float, ...] = ()
-    attack_steps: tuple[int, ...] = ()
-    test_items: int = 300
-    conflict_items: int = 160
+    attack_sizes: tuple[Positive, ...] = ()
+    attack_steps: tuple[CountFrom0, ...] = ()
+    test_items: Count = 300
+    conflict_items: Count = 160
 
     def __post_init__(self) -> None:
         check_fields(self)
-        unknown = [name for name in self.variants if name not in VARIANTS]
-        if unknown or not self.seeds:
-            raise UsageError(
-                f"`variants` of AblationPlan must be some of {', '.join(VARIANTS)}, with at least one seed; got "
-                f"{list(self.variants)} and {list(self.seeds)}."
-            )
 
     def runs(self) -> Iterator[tuple[str, int, HardenConfig]]:
         """Name every hardening run."""

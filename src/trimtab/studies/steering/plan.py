@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
 from trimtab.artifact_checks import check_strength
 from trimtab.errors import UsageError
-from trimtab.fields import check_fields, check_value
+from trimtab.fields import Between, Count, CountFrom0, Positive, Some, check_fields, check_value
 from trimtab.file_names import check_names
 from trimtab.modalities import PAIR, Modality
 from trimtab.steering import METHODS, make_method
@@ -18,17 +18,6 @@ from trimtab.studies.steering.protocols import PROTOCOLS
 
 SWEPT = "open"
 """The protocol under which strengths are chosen and swept."""
-
-OPTIONAL_SIZES = ("control_items", "cost_items")
-SIZES = (
-    "train_items",
-    "validation_items",
-    "test_items",
-    "sweep_items",
-    "contribution_items",
-    "chunk",
-    "batch_size",
-)
 
 
 STUDY_OPTIONS: dict[str, Any] = {
@@ -118,35 +107,31 @@ class Plan:
     """
 
     name: str = "demo"
-    models: tuple[str, ...] = ("pocket-qwen", "pocket-llava")
+    models: Annotated[tuple[str, ...], Some(each_once=True)] = ("pocket-qwen", "pocket-llava")
     data: str = "pocket-mc2"
     images: str = ""
     seed: int = 0
     methods: tuple[str, ...] = ("none", "instruction", "mean", "l2s", "amps")
     variants: dict[str, dict[str, Any]] = field(default_factory=dict)
     protocols: tuple[str, ...] = ("open",)
-    targets: tuple[Modality, ...] = PAIR
-    train_items: int = 120
-    validation_items: int = 40
-    test_items: int = 240
-    sweep_items: int = 40
-    contribution_items: int = 40
-    control_items: int = 0
-    cost_items: int = 0
-    depths: tuple[float, ...] = (0.42, 0.58)
-    strengths: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
-    chunk: int = 80
-    batch_size: int = 96
-    max_new_tokens: int | None = None
+    targets: Annotated[tuple[Modality, ...], Some(each_once=True)] = PAIR
+    train_items: Count = 120
+    validation_items: Count = 40
+    test_items: Count = 240
+    sweep_items: Count = 40
+    contribution_items: Count = 40
+    control_items: CountFrom0 = 0
+    cost_items: CountFrom0 = 0
+    depths: Annotated[tuple[Annotated[float, Between(0, 1, without="most")], ...], Some()] = (0.42, 0.58)
+    strengths: Annotated[tuple[Positive, ...], Some()] = (0.5, 1.0, 2.0, 4.0)
+    chunk: Count = 80
+    batch_size: Count = 96
+    max_new_tokens: Count | None = None
     load: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_fields(self)
         check_loading("Plan", self.load)
-        if not self.models or len(set(self.models)) < len(self.models):
-            raise UsageError(f"`models` of Plan must name at least one model, each once; got {list(self.models)}.")
-        if not self.targets or len(set(self.targets)) < len(self.targets):
-            raise UsageError(f"`targets` of Plan must be among {', '.join(PAIR)}, each once; got {self.targets}.")
         known = {**dict.fromkeys(METHODS), **self.variants}
         unknown = [m for m in self.methods if m not in known]
         if unknown or not self.methods or len(set(self.methods)) < len(self.methods):
@@ -159,16 +144,6 @@ class Plan:
                 f"`protocols` of Plan must be among {', '.join(PROTOCOLS)} and hold {SWEPT!r}, under which strengths "
                 f"are chosen and swept; got {self.protocols}."
             )
-        for size in OPTIONAL_SIZES:
-            if getattr(self, size) < 0:
-                raise UsageError(f"`{size}` of Plan must be 0 or more; got {getattr(self, size)}.")
-        for size in (*SIZES, *(["max_new_tokens"] if self.max_new_tokens is not None else [])):
-            if getattr(self, size) < 1:
-                raise UsageError(f"`{size}` of Plan must be at least 1; got {getattr(self, size)}.")
-        if not all(0 <= depth < 1 for depth in self.depths) or not self.depths:
-            raise UsageError(f"`depths` of Plan must be in 0..1, 1 left out; got {self.depths}.")
-        if not self.strengths or any(s <= 0 for s in self.strengths):
-            raise UsageError(f"`strengths` of Plan must be above 0; got {self.strengths}.")
         for strength in self.strengths:
             check_strength(strength, "Plan")
 
