@@ -8,7 +8,7 @@ more: 28 or 32 layers instead of 2. What is the same is everything that breaks, 
 
 Items are as few, pictures as small and answers as short as the verbs take them. With ``--folder`` the checkpoints are
 kept, and found again. Peak memory is the process's resident memory, in which pages of the weights' files count too
-while they are read.
+while they are read; with ``--device cuda`` the last column is what torch reserved of the GPU's.
 """
 
 from __future__ import annotations
@@ -35,6 +35,14 @@ MORE = " Nobody else is in the room, and it is late."
 SHORT = ("--max-new-tokens", "2")
 LONGEST = 3600
 """Seconds after which a verb is stopped."""
+PROGRAM = """
+import atexit, pathlib, sys, torch
+from trimtab.cli import main
+gpu = pathlib.Path(sys.argv.pop(1))
+atexit.register(lambda: gpu.write_text(str(torch.cuda.max_memory_reserved() if torch.cuda.is_available() else 0)))
+main()
+"""
+"""What a verb's process runs: the command line, which leaves behind how many bytes of the GPU it took."""
 
 
 class Run(NamedTuple):
@@ -45,6 +53,7 @@ class Run(NamedTuple):
     code: int
     seconds: float
     peak: int
+    gpu: int
     last: str
 
 
@@ -75,9 +84,10 @@ def main() -> None:
                 print(line(runs[-1]), flush=True)
     finally:
         shutil.rmtree(work)
-    print("\n| checkpoint | verb | exit | seconds | peak GB |\n|---|---|---|---|---|")
+    print("\n| checkpoint | verb | exit | seconds | peak GB | GPU GB |\n|---|---|---|---|---|---|")
     for run in runs:
-        print(f"| {run.release} | {run.verb} | {run.code} | {run.seconds:.0f} | {run.peak / 1e9:.1f} |")
+        memory = f"{run.peak / 1e9:.1f} | {run.gpu / 1e9:.1f}"
+        print(f"| {run.release} | {run.verb} | {run.code} | {run.seconds:.0f} | {memory} |")
     sys.exit(any(run.code for run in runs))
 
 
@@ -106,8 +116,9 @@ def verbs(folder: Path, data: Path, out: Path) -> dict[str, list[str]]:
 
 def one(release: str, verb: str, arguments: list[str], work: Path) -> Run:
     """Run one verb in a process of its own, watching its memory."""
-    out = work / "said"
-    command = [sys.executable, "-c", "from trimtab.cli import main; main()", *arguments]
+    out, gpu = work / "said", work / "gpu"
+    gpu.write_text("0")
+    command = [sys.executable, "-c", PROGRAM, str(gpu), *arguments]
     started = time.perf_counter()
     with out.open("w") as said:
         process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
@@ -121,7 +132,8 @@ def one(release: str, verb: str, arguments: list[str], work: Path) -> Run:
             code = process.wait()
         watch.join()
     last = [said for said in out.read_text().splitlines() if said.strip()]
-    return Run(release, verb, code, time.perf_counter() - started, peak[0], last[-1] if last else "")
+    taken = int(gpu.read_text())
+    return Run(release, verb, code, time.perf_counter() - started, peak[0], taken, last[-1] if last else "")
 
 
 def _watch(process: subprocess.Popen[bytes], peak: list[int]) -> None:
@@ -135,7 +147,8 @@ def _watch(process: subprocess.Popen[bytes], peak: list[int]) -> None:
 
 def line(run: Run) -> str:
     """Return a run in one line."""
-    return f"{run.release:15}{run.verb:14}exit {run.code}{run.seconds:8.0f} s{run.peak / 1e9:7.1f} GB  {run.last:.80}"
+    memory = f"{run.peak / 1e9:7.1f} GB{run.gpu / 1e9:7.1f} GB of the GPU"
+    return f"{run.release:15}{run.verb:14}exit {run.code}{run.seconds:8.0f} s{memory}  {run.last:.80}"
 
 
 def made_up(n: int, side: int, sentences: int = 1) -> Items:

@@ -1,11 +1,12 @@
 """What the Modality Contribution Score costs: the batched engine, the naive way, and one prefill, side by side.
 
-    python benchmarks/contribution/cost.py [--models pocket-qwen pocket-llava] [--lengths 64 512 2048] [--json FILE]
+    python benchmarks/contribution/cost.py [--models pocket-qwen pocket-llava] [--lengths 64 512 2048] [--device cuda]
+                                           [--json FILE]
 
 Three sigmas, four draws, two modalities: 24 perturbations a prompt. The naive way runs one perturbation at a time: its
 own prefill, noise on a copy of the cache, one more token forward, and autograd back to the cache. ``random`` as a
-model is a random one of about 300 M parameters in Qwen2.5-VL's shape. Times are processor seconds, medians of rounds
-that take turns.
+model is a random one of about 300 M parameters in Qwen2.5-VL's shape. Times are medians of rounds that take turns: of
+processor seconds on a CPU, where other work on the machine then does not count, and of the clock's on a GPU.
 """
 
 from __future__ import annotations
@@ -56,11 +57,11 @@ def _prompt(words: list[str], count: int) -> Prompt:
     return Prompt("What color is the sofa?", (picture(0, SIZE),), context)
 
 
-def random_model() -> Model:
+def random_model(device: str | None) -> Model:
     """Build a random model of about 300 M parameters around pocket-qwen's tokenizer and picture size."""
     from transformers import Qwen2_5_VLForConditionalGeneration
 
-    small = load("pocket-qwen")
+    small = load("pocket-qwen", device=device)
     config: Any = type(small.hf.config).from_dict(small.hf.config.to_dict())  # pyright: ignore
     config.text_config.update(
         {
@@ -76,7 +77,7 @@ def random_model() -> Model:
     )
     config.vision_config.out_hidden_size = 1024
     torch.manual_seed(0)
-    hf = Qwen2_5_VLForConditionalGeneration(config)
+    hf = torch.nn.Module.to(Qwen2_5_VLForConditionalGeneration(config), small.device)
     return from_parts(hf, small.tokenizer, small.image_processor, small.chat_template, name="random-300M")
 
 
@@ -95,12 +96,13 @@ def _naive_one(model: Model, prompt: Encoded, modality: Any, sigma: float, draw:
     with torch.no_grad():
         prefix = prefill(model, [Piece(prompt, 0, len(prompt) - 1)])
     places = segment(prompt, modality)
-    embeds, mask = model.embedding(prompt.ids[-1:])[None], torch.ones(1, len(prompt), dtype=torch.long)
+    embeds = model.embedding(prompt.ids[-1:])[None]
+    mask = torch.ones(1, len(prompt), dtype=torch.long, device=model.device)
     with torch.no_grad():
         clean = model.lm_head(model.decode(embeds, mask, prompt.positions[:, None, -1:], prefix.cache()))[0, -1]
     cache, leaves = prefix.cache(), []
     heads, width = prefix.keys[0].shape[1], prefix.keys[0].shape[3]
-    noise = standard_normal(len(places), width, (0, modality, draw), (model.n_layers, 2, heads))
+    noise = standard_normal(len(places), width, (0, modality, draw), (model.n_layers, 2, heads), model.device)
     for number, layer in enumerate(cache.layers):
         for kind, name in enumerate(("keys", "values")):
             entries = getattr(layer, name).clone()
@@ -115,11 +117,17 @@ def _naive_one(model: Model, prompt: Encoded, modality: Any, sigma: float, draw:
     return float(sum(g[0][:, places].square().sum() for g in gradients) / loss.detach())
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Return the processor seconds some work took: other work on the machine does not count."""
-    started = time.process_time()
+def seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Return the seconds some work took: the processor's on a CPU, the clock's on a GPU until all of it is done."""
+    if device.type != "cuda":
+        started = time.process_time()
+        work()
+        return time.process_time() - started
+    torch.cuda.synchronize()
+    started = time.perf_counter()
     work()
-    return time.process_time() - started
+    torch.cuda.synchronize()
+    return time.perf_counter() - started
 
 
 def compare(model: Model, length: int, items: int, rounds: int, naive_perturbations: int) -> dict[str, Any]:
@@ -149,7 +157,7 @@ def compare(model: Model, length: int, items: int, rounds: int, naive_perturbati
     found: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, (work, share) in works.items():
-            found[name].append(seconds(work) / share)
+            found[name].append(seconds(work, model.device) / share)
     times = {name: statistics.median(values) for name, values in found.items()}
     prefills = {
         name: statistics.median(v / p for v, p in zip(found[name], found["prefill"], strict=True)) for name in found
@@ -192,6 +200,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=8, help="items of the batched measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--naive", type=int, default=24, help="perturbations the naive way really runs")
+    parser.add_argument("--device", help="left out, CUDA if there is one")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     options = parser.parse_args()
     print(f"24 perturbations; {torch.get_num_threads()} threads; medians of {options.rounds} rounds, in prefills")
@@ -199,7 +208,7 @@ def main() -> None:
           f"{'naive':>6} {'naive/engine':>12} {'floor':>6}")  # fmt: skip
     rows = []
     for name in options.models:
-        model = random_model() if name == "random" else load(name)
+        model = random_model(options.device) if name == "random" else load(name, device=options.device)
         for length in options.lengths:
             row = compare(model, length, options.items, options.rounds, options.naive)
             rows.append(row)

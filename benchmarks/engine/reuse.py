@@ -1,6 +1,6 @@
 """How much the shared prefix saves: the engine beside the plain way, side by side in one run.
 
-    python benchmarks/engine/reuse.py [--model pocket-qwen] [--items 16]
+    python benchmarks/engine/reuse.py [--model pocket-qwen] [--items 16] [--device cuda]
 
 Three questions of the kind trimtab asks all day: a strength sweep, the three instructions of one item, and reading
 one layer. Each is answered by the engine and by one full pass a row (``reuse=False``), in turn, and the ratio of their
@@ -73,10 +73,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="pocket-qwen")
     parser.add_argument("--items", type=int, default=16)
+    parser.add_argument("--device", help="left out, CUDA if there is one")
     options = parser.parse_args()
-    model = load(options.model)
+    model = load(options.model, device=options.device)
     prompts = [prompt_for(item) for item in read_items("pocket-mc2:test")[: options.items]]
-    print(f"{model}, {len(prompts)} items, {torch.get_num_threads()} threads, median of {ROUNDS} paired rounds")
+    threads = torch.get_num_threads()
+    print(f"{model} on {model.device}, {len(prompts)} items, {threads} threads, median of {ROUNDS} paired rounds")
     print(f"{'case':24} {'rows':>5} {'engine s':>9} {'plain s':>9} {'time ratio':>11} {'token ratio':>12}")
     for name, (make, read) in CASES.items():
         print(f"{name:24} {compare(model, make(model, prompts), read(model))}")
