@@ -77,8 +77,7 @@ def main() -> None:
     options = parser.parse_args()
     model = load(options.model, device=options.device)
     prompts = [prompt_for(item) for item in read_items("pocket-mc2:test")[: options.items]]
-    threads = torch.get_num_threads()
-    print(f"{model} on {model.device}, {len(prompts)} items, {threads} threads, median of {ROUNDS} paired rounds")
+    print(f"{model}, {len(prompts)} items, {torch.get_num_threads()} threads, median of {ROUNDS} paired rounds")
     print(f"{'case':24} {'rows':>5} {'engine s':>9} {'plain s':>9} {'time ratio':>11} {'token ratio':>12}")
     for name, (make, read) in CASES.items():
         print(f"{name:24} {compare(model, make(model, prompts), read(model))}")

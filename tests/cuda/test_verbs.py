@@ -116,7 +116,7 @@ def test_steps_of_hardening_change_the_weights(family: str, train, tmp_path: Pat
 def test_check_finds_every_job_working(tiny: tt.Model):
     found = check_model(tiny, make_items("test", 4))
     assert found.ok, found.jobs
-    assert all(job.peak_bytes > 0 for job in found.jobs)
+    assert all((job.peak_bytes or 0) > 0 for job in found.jobs if job.status == "works")
     assert found.machine["gpu"]
 
 
