@@ -10,6 +10,7 @@ question: `id, task, question, relevant` (image, text or both), `answer`, `choic
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -17,9 +18,10 @@ import yaml
 import trimtab as tt
 from trimtab.interference import AttackConfig, DiagnosisConfig, HardenConfig, LoraConfig
 from trimtab.interference.hardening import SEEN
-from trimtab.report.interference import interference_verdicts, write_interference_report
-from trimtab.studies import choose_items
-from trimtab.studies.interference import InterferencePlan, read_interference, run_interference
+from trimtab.report import write_report
+from trimtab.report.interference import interference_verdicts
+from trimtab.studies import choose_items, read_summary, run_study
+from trimtab.studies.interference import InterferencePlan
 
 
 def main(settings: dict) -> None:
@@ -28,13 +30,12 @@ def main(settings: dict) -> None:
     model = tt.load(settings["model"])
     train = tt.read_items(settings["train"])
     validation = tt.read_items(settings["validation"])
-    test = choose_items(tt.read_items(settings["test"]), settings["test_items"], settings["seed"])
 
     # 1. What harms the model as it is? Every kind of perturbation, also those it will not be trained on.
     diagnosis = DiagnosisConfig(scoring=("logits",), seed=settings["seed"])
-    before = InterferencePlan(settings["model"], settings["test"], diagnosis)
-    run_interference(before, out / "before", model, test)
-    print(write_interference_report(out / "before"))
+    before = InterferencePlan(settings["model"], settings["test"], diagnosis, limit=settings["test_items"])
+    run_study(before, out / "before")
+    print(write_report(out / "before"))
 
     # 2. Harden it: every question clean and under each of these; answers must agree with the clean ones.
     attack = settings["attack_steps"]
@@ -56,13 +57,13 @@ def main(settings: dict) -> None:
 
     # 3. The same questions to the hardened model.
     better = tt.load(hardened.folder)
-    after = InterferencePlan(str(hardened.folder), settings["test"], diagnosis)
-    run_interference(after, out / "after", better, test)
-    print(write_interference_report(out / "after"))
+    after = replace(before, model=str(hardened.folder))
+    run_study(after, out / "after")
+    print(write_report(out / "after"))
 
     # 4. Say it in words, and in the numbers that decide.
     for name in ("before", "after"):
-        summary = read_interference(out / name)
+        summary = read_summary(out / name)
         print(f"\n{name}:")
         print(*interference_verdicts(summary), sep="\n")
         for row in summary["worst"]:

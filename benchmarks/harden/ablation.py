@@ -15,7 +15,8 @@ from typing import Any
 from trimtab.cli.console import print_line, print_table, progress_bars
 from trimtab.interference import HardenConfig
 from trimtab.interference.hardening import VARIANTS
-from trimtab.studies.interference import AblationPlan, read_ablation, run_ablation
+from trimtab.studies import read_summary, run_study
+from trimtab.studies.interference import AblationPlan
 
 CUTS = ("clean", "worst seen", "mean seen", "worst unseen", "mean unseen")
 
@@ -98,8 +99,8 @@ def main() -> None:
         conflict_items=options.conflict_items,
     )
     with progress_bars() as bars:
-        run_ablation(plan, options.out, progress=bars)
-    summary = read_ablation(options.out)
+        run_study(plan, options.out, progress=bars)
+    summary = read_summary(options.out)
     for family in dict.fromkeys(r["relevant"] for r in summary["accuracy"]):
         print_table(
             f"{options.model}, {family} relevant: percent right (95 % over items), mean of {len(plan.seeds)} seeds",

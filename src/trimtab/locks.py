@@ -1,4 +1,4 @@
-"""A folder that one process at a time writes to."""
+"""A folder, or a part of one, that one process at a time writes to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 from trimtab.errors import RunFolderError
 from trimtab.files import host_name, sweep, writing
@@ -25,62 +27,94 @@ LOCK = ".lock"
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL)
 
 
-class FolderLock:
-    """Holds a folder until ``release``, until this object is gone, or until the process is, however it ends.
+class FileLock:
+    """Holds a file until ``release``, until this object is gone, or until the process is, however it ends.
 
     The operating system keeps the lock, so one that a killed process held is free at once. The thread that holds a
-    lock may take it again; another thread may not.
+    lock may take it again; another thread may not, unless both share it.
     """
 
-    def __init__(self, folder: str | Path, owner: str = "`out`") -> None:
-        """Make the folder if need be, take it, and clear what killed writers left in it.
+    def __init__(
+        self, path: Path, owner: str, in_use: Callable[[str], str], *, shared: bool = False, clear: bool = False
+    ) -> None:
+        """Take it.
 
         Args:
-            folder: The folder.
-            owner: What the user calls it.
+            path: The file that is locked; it says who holds it, and goes with a lock that is not shared.
+            owner: What the user calls what it stands for.
+            in_use: Says, of whoever holds it, that it is in use.
+            shared: Hold it together with others who share it.
+            clear: Remove from its folder what killed writers left there.
 
         Raises:
             RunFolderError: Somebody else holds it, its file system has no locks, or it cannot be written to.
         """
-        with writing(folder, owner):
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            path = Path(os.path.realpath(folder)) / LOCK
+        with writing(path, owner):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path = Path(os.path.realpath(path.parent)) / path.name
             held = _held.get(path)
-            if held is None or held.thread != threading.get_ident():
-                held = _Handle(path, _taken(path, owner))
-                sweep(path.parent)
+            if held is None or held.thread != threading.get_ident() or held.shared > shared:
+                held = _Handle(path, _taken(path, owner, in_use, shared), shared)
+                if clear:
+                    sweep(path.parent)
         self._handle: _Handle | None = held
 
     def release(self) -> None:
-        """Let the folder go, unless an earlier lock of this thread still holds it."""
+        """Let it go, unless an earlier lock of this thread still holds it."""
         self._handle = None
 
-    def __enter__(self) -> FolderLock:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.release()
 
 
-class _Handle:
-    """An open lock; it is closed when the last ``FolderLock`` that shares it lets go."""
+class FolderLock(FileLock):
+    """Holds a folder, which is made if need be and cleared of what killed writers left in it."""
 
-    def __init__(self, path: Path, number: int) -> None:
-        self.number, self.thread = number, threading.get_ident()
-        weakref.finalize(self, _let_go, path, number, os.getpid())
+    def __init__(self, folder: str | Path, owner: str = "`out`", *, shared: bool = False) -> None:
+        """Take it.
+
+        Args:
+            folder: The folder.
+            owner: What the user calls it.
+            shared: Hold it together with others who share it, each for a part of it.
+
+        Raises:
+            RunFolderError: Somebody else holds it, its file system has no locks, or it cannot be written to.
+        """
+        super().__init__(
+            Path(folder) / LOCK,
+            owner,
+            lambda holder: (
+                f"{owner} must be a folder that nobody else is writing to; {os.path.realpath(folder)} is in use by "
+                f"{holder}; wait until that ends, or choose another folder."
+            ),
+            shared=shared,
+            clear=True,
+        )
+
+
+class _Handle:
+    """An open lock; it is closed when the last ``FileLock`` of its thread lets go."""
+
+    def __init__(self, path: Path, number: int, shared: bool) -> None:
+        self.number, self.shared, self.thread = number, shared, threading.get_ident()
+        weakref.finalize(self, _let_go, path, number, os.getpid(), shared)
         _held[path] = self
 
 
 _held: weakref.WeakValueDictionary[Path, _Handle] = weakref.WeakValueDictionary()
 
 
-def _taken(path: Path, owner: str) -> int:
+def _taken(path: Path, owner: str, in_use: Callable[[str], str], shared: bool) -> int:
     """Open and lock the file, and write into it who holds it."""
     while True:
         number = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             if fcntl is not None:
-                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(number, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             # Whoever held it may have removed the file after this process opened it.
             if path.exists() and os.path.samestat(os.fstat(number), path.stat()):
                 os.ftruncate(number, 0)
@@ -89,10 +123,7 @@ def _taken(path: Path, owner: str) -> int:
                 return number
         except BlockingIOError:
             os.close(number)
-            raise RunFolderError(
-                f"{owner} must be a folder that nobody else is writing to; {path.parent} is in use by {_holder(path)}; "
-                "wait until that ends, or choose another folder."
-            ) from None
+            raise RunFolderError(in_use(_holder(path))) from None
         except OSError as error:
             os.close(number)
             if fcntl is not None and error.errno in _WITHOUT_LOCKS:
@@ -115,11 +146,12 @@ def _holder(path: Path) -> str:
     return f"another thread of this process ({who})" if mine else who
 
 
-def _let_go(path: Path, number: int, owner: int) -> None:
+def _let_go(path: Path, number: int, owner: int, shared: bool) -> None:
     if os.getpid() != owner:
         return  # a forked child, which has closed its copy
-    with contextlib.suppress(OSError):  # on a disk that became read-only; the lock itself goes with the open file
-        path.unlink(missing_ok=True)
+    if not shared:  # others may hold a shared one, and know it by this file
+        with contextlib.suppress(OSError):  # on a disk that became read-only; the lock itself goes with the open file
+            path.unlink(missing_ok=True)
     os.close(number)
 
 

@@ -12,10 +12,12 @@ from tests.circuits.conftest import conflict
 from tests.contribution.items import conflict_items, image
 from trimtab.circuits import load_head_set
 from trimtab.errors import RunFolderError, UsageError
+from trimtab.items import Items
 from trimtab.items.prompts import INSTRUCTIONS
 from trimtab.models import Model
-from trimtab.report.circuits import write_circuits_report
-from trimtab.studies.circuits import CircuitsPlan, answer_claims, read_circuits, run_circuits
+from trimtab.report import write_report
+from trimtab.studies import read_summary, run_study
+from trimtab.studies.circuits import CircuitsPlan, answer_claims
 from trimtab.testing import tiny_model
 from trimtab.testing.planted_circuit import COLOURS, CONTEXT, QUESTION, ROUTING_HEAD, colour_picture, planted_circuit
 
@@ -44,6 +46,10 @@ def items():
     ]
 
 
+def explain(plan: CircuitsPlan, out: Path, model: Model, items: list[Any]) -> Path:
+    return run_study(plan, out, load=lambda *_a, **_k: model, read=lambda _source: Items(items))
+
+
 @pytest.fixture(scope="module")
 def model() -> Model:
     """The planted circuit, told what to follow by the words of MC2's instructions that it knows."""
@@ -55,20 +61,20 @@ def run(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(INSTRUCTIONS, "image", "trust the picture .")
         patch.setitem(INSTRUCTIONS, "text", "trust the passage .")
-        folder = run_circuits(PLAN, tmp_path_factory.mktemp("study") / "run", model, items())
+        folder = explain(PLAN, tmp_path_factory.mktemp("study") / "run", model, items())
         before = (folder / "summary.json").read_bytes()
-        assert run_circuits(PLAN, folder, model, items()) == folder
+        assert explain(PLAN, folder, model, items()) == folder
         assert (folder / "summary.json").read_bytes() == before
         (folder / "steps" / "lens.parquet").unlink()
-        run_circuits(PLAN, folder, model, items())
+        explain(PLAN, folder, model, items())
         assert (folder / "summary.json").read_bytes() == before
         with pytest.raises(RunFolderError, match="same configuration"):
-            run_circuits(replace(PLAN, window=3), folder, model, items())
+            explain(replace(PLAN, window=3), folder, model, items())
     return folder
 
 
 def test_it_chooses_the_routing_head_and_blocks_following(run, model):
-    summary = read_circuits(run)
+    summary = read_summary(run)
     assert summary["choice"]["heads"] == [list(ROUTING_HEAD)]
     assert summary["choice"]["roles"] == ["router"]
     rates = {(r["condition"], r["measure"]): r["rate"] for r in summary["rates"]}
@@ -81,7 +87,7 @@ def test_it_chooses_the_routing_head_and_blocks_following(run, model):
 
 
 def test_claims_have_rules_evidence_and_a_verdict(run):
-    summary = read_circuits(run)
+    summary = read_summary(run)
     assert len(summary["claims"]) == 8
     assert {claim["verdict"] for claim in summary["claims"]} <= {"yes", "no", "unclear"}
     assert [claim._asdict() for claim in answer_claims(summary)] == summary["claims"]
@@ -104,8 +110,8 @@ def test_the_flow_is_read_on_the_first_items_that_follow(run):
 def test_a_model_that_follows_one_instruction_only_gets_no_flow(tmp_path, monkeypatch):
     monkeypatch.setitem(INSTRUCTIONS, "image", "trust the picture .")
     monkeypatch.setitem(INSTRUCTIONS, "text", "trust the passage .")
-    folder = run_circuits(PLAN, tmp_path / "run", planted_circuit(routing=0.3), items())
-    summary = read_circuits(folder)
+    folder = explain(PLAN, tmp_path / "run", planted_circuit(routing=0.3), items())
+    summary = read_summary(folder)
     assert summary["flow"] == []
     assert summary["scored"] == {"cases": 6, "follow_both": False}
     assert "patching" not in {choice["score"] for choice in summary["choices"]}
@@ -115,11 +121,11 @@ def test_a_model_that_follows_one_instruction_only_gets_no_flow(tmp_path, monkey
     sparse = next(claim for name, claim in claims.items() if "carry following" in name)
     assert sparse.verdict == "unclear"
     assert "nothing above one half" in sparse.evidence
-    assert write_circuits_report(folder).is_file()
+    assert write_report(folder).is_file()
 
 
 def test_the_page_needs_no_other_file(run):
-    page = write_circuits_report(run)
+    page = write_report(run)
     text = page.read_text(encoding="utf-8")
     assert 'src="data:image/png;base64,' in text
     assert "http://" not in text
@@ -135,9 +141,12 @@ def test_the_page_needs_no_other_file(run):
 
 
 def test_another_study_is_refused(tmp_path):
-    (tmp_path / "summary.json").write_text(json.dumps({"study": "demo", "schema_version": 1}))
-    with pytest.raises(UsageError, match="circuits study"):
-        read_circuits(tmp_path)
+    (tmp_path / "summary.json").write_text(json.dumps({"study": "demo", "schema_version": 3, "paired": []}))
+    assert read_summary(tmp_path)["kind"] == "steering"
+    with pytest.raises(UsageError, match="of kind 'circuits'.*of kind 'steering'"):
+        read_summary(tmp_path, "circuits")
+    (tmp_path / "summary.json").write_text(json.dumps({"study": "circuits", "schema_version": 1}))
+    assert read_summary(tmp_path)["kind"] == "circuits"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +166,7 @@ def test_a_plan_that_cannot_be_is_refused(options, message):
 
 def test_a_window_wider_than_the_model_is_refused_before_work(model, tmp_path):
     with pytest.raises(UsageError, match="`window` of CircuitsPlan must be at most"):
-        run_circuits(replace(PLAN, window=999), tmp_path / "run", model, items())
+        explain(replace(PLAN, window=999), tmp_path / "run", model, items())
     assert not (tmp_path / "run").exists()
 
 
@@ -177,7 +186,7 @@ def test_the_command_line_writes_everything(model, tmp_path, monkeypatch):
     arguments = ["circuits", "planted", data, "--out", tmp_path / "run", "--items", 10, "--flow-items", 1, "--json"]
     result = CliRunner().invoke(app, [str(a) for a in arguments])
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["choice"]["count"] == 1
+    assert json.loads(result.stdout)["summary"]["choice"]["count"] == 1
     assert (tmp_path / "run" / "report.html").is_file()
 
 
@@ -202,7 +211,7 @@ def test_a_head_set_is_evaluated_beside_steering_methods_and_combined_with_them(
 def test_any_artifact_is_loaded_from_its_folder(run, model, tmp_path):
     from trimtab.circuits import HeadSet
     from trimtab.steering import Artifact, NoSteering
-    from trimtab.studies.steering.artifacts import load_any_artifact
+    from trimtab.studies.kit.artifacts import load_any_artifact
 
     assert isinstance(load_any_artifact(run / "artifacts" / "heads-text", model), HeadSet)
     folder = NoSteering(target="text").fit(model, []).save(tmp_path / "none")
@@ -211,7 +220,7 @@ def test_any_artifact_is_loaded_from_its_folder(run, model, tmp_path):
 
 def test_too_few_items_are_refused_before_any_work(model, tmp_path):
     with pytest.raises(UsageError, match="must be at least 8, .* got 7; a verdict takes some 40"):
-        run_circuits(PLAN, tmp_path / "run", model, items()[:7])
+        explain(PLAN, tmp_path / "run", model, items()[:7])
     assert not (tmp_path / "run").exists()
 
 
@@ -220,6 +229,6 @@ def test_the_fewest_items_are_enough(tmp_path):
     bad = replace(items()[0], id="bad", question="\ud800")
     few = [*conflict_items(8), bad]
     few = [replace(item, image=image(k)) for k, item in enumerate(few)]
-    summary = read_circuits(run_circuits(plan, tmp_path / "run", tiny_model("llava", layers=2), few))
+    summary = read_summary(explain(plan, tmp_path / "run", tiny_model("llava", layers=2), few))
     assert [row["id"] for row in summary["skipped"]] == ["bad"]
     assert summary["scored"]["cases"] >= 4

@@ -48,8 +48,8 @@ def test_a_folder_holds_rows_and_report_and_is_not_measured_twice(invoke, data, 
     def refuse(*_args, **_kwargs):
         raise AssertionError("measured again")
 
-    monkeypatch.setattr("trimtab.contribution.measure", refuse)
-    assert answer(invoke(*ask, "--json"))["items"][0]["ratio"] == rows["ratio"][0]
+    monkeypatch.setattr("trimtab.studies.measurement.study.measure", refuse)
+    assert answer(invoke(*ask, "--json"))["summary"]["ratios"][-1]["ratio"] == pytest.approx(rows["ratio"].mean())
     refused = invoke(*ask, "--seed", 4)
     assert refused.exit_code == 1
     assert "choose another folder" in refused.stderr

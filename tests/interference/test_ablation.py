@@ -12,7 +12,8 @@ from tests.interference.items import mixed
 from trimtab.errors import RunFolderError, UsageError
 from trimtab.interference import AttackConfig, HardenConfig
 from trimtab.models import adapters
-from trimtab.studies.interference import AblationPlan, read_ablation, run_ablation
+from trimtab.studies import read_summary, run_study
+from trimtab.studies.interference import AblationPlan
 from trimtab.studies.interference.variants import accuracy_table
 from trimtab.testing import tiny_model
 
@@ -42,8 +43,8 @@ def read(source: str):
 
 
 def test_an_ablation_tests_every_variant_and_goes_on_where_it_was(tmp_path, monkeypatch):
-    out = run_ablation(PLAN, tmp_path / "run", load=load, read=read)
-    summary = read_ablation(out)
+    out = run_study(PLAN, tmp_path / "run", load=load, read=read)
+    summary = read_summary(out)
     assert {r["variant"] for r in summary["accuracy"]} == {
         "vanilla",
         "vanilla, ignore",
@@ -57,13 +58,13 @@ def test_an_ablation_tests_every_variant_and_goes_on_where_it_was(tmp_path, monk
     assert work["all, 2 steps-0"] > work["all-0"] > work["augmented-0"] > 0
     assert {r["method"] for r in summary["preference"]} == {"none", "instruction", "mean"}
     before = (out / "summary.json").read_bytes()
-    monkeypatch.setattr("trimtab.studies.interference.ablation.diagnose", None)
+    monkeypatch.setattr("trimtab.studies.interference.hardening.diagnose", None)
     monkeypatch.setattr(import_module("trimtab.interference.hardening.fine_tuning"), "trainable", None)
-    run_ablation(PLAN, out, load=load, read=read)
+    run_study(PLAN, out, load=load, read=read)
     assert (out / "summary.json").read_bytes() == before
     assert json.loads((out / "provenance.json").read_text())["versions"]["trimtab"]
     with pytest.raises(RunFolderError, match="same configuration"):
-        run_ablation(PLAN, out, load=load, read=lambda source: read(source)[1:])
+        run_study(PLAN, out, load=load, read=lambda source: read(source)[1:])
 
 
 def run_of(**conditions: str) -> list[dict]:

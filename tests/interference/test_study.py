@@ -10,15 +10,10 @@ from tests.interference.items import mixed
 from trimtab.cli import app
 from trimtab.errors import RunFolderError
 from trimtab.interference import CLEAN, DiagnosisConfig
-from trimtab.items import write_items
-from trimtab.report.interference import write_interference_report
-from trimtab.studies.interference import (
-    InterferencePlan,
-    effects,
-    read_interference,
-    run_interference,
-    worst_cases,
-)
+from trimtab.items import Items, write_items
+from trimtab.report import write_report
+from trimtab.studies import read_summary, run_study
+from trimtab.studies.interference import InterferencePlan, effects, worst_cases
 from trimtab.testing import tiny_model
 
 
@@ -79,39 +74,43 @@ def test_a_condition_of_other_items_is_compared_with_their_own_clean_answers():
     assert (row["n"], row["worst_n"], row["clean"], row["worst"]) == (20, 10, 0.8, 0.3)
 
 
+def interfere(plan, out, model, items):
+    return run_study(plan, out, load=lambda *_a, **_k: model, read=lambda _source: Items(items))
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     model = tiny_model("llava", layers=2)
     plan = InterferencePlan("tiny", "made up", DiagnosisConfig(("misleading_text", "noise_image")))
     out = tmp_path_factory.mktemp("runs") / "run"
-    return model, plan, run_interference(plan, out, model, mixed(4))
+    return model, plan, interfere(plan, out, model, mixed(4))
 
 
 def test_a_run_folder_holds_everything_and_is_not_computed_twice(run, monkeypatch):
     model, plan, out = run
     before = (out / "summary.json").read_bytes()
-    monkeypatch.setattr("trimtab.studies.interference.run.diagnose", None)
-    monkeypatch.setattr("trimtab.studies.interference.run.spectrum", None)
-    assert run_interference(plan, out, model, mixed(4)) == out
+    monkeypatch.setattr("trimtab.studies.interference.study.diagnose", None)
+    monkeypatch.setattr("trimtab.studies.interference.study.spectrum", None)
+    assert interfere(plan, out, model, mixed(4)) == out
     assert (out / "summary.json").read_bytes() == before
-    summary = read_interference(out)
+    summary = read_summary(out)
     assert {row["condition"] for row in summary["spectrum"]} > {CLEAN, "shuffled_image"}
     assert summary["items"] == {"asked": 12, "skipped": []}
     assert summary["spectrum_note"] is None
     with pytest.raises(RunFolderError, match="same configuration"):
-        run_interference(plan, out, model, mixed(3))
+        interfere(plan, out, model, mixed(3))
 
 
 def test_what_the_spectrum_leaves_out_is_noted(tmp_path):
     alike = [replace(item, question="What is it?") if item.relevant == "image" else item for item in mixed(4)]
     plan = InterferencePlan("tiny", "made up", DiagnosisConfig(("noise_image",)))
-    summary = read_interference(run_interference(plan, tmp_path / "run", tiny_model("llava", layers=2), alike))
+    summary = read_summary(interfere(plan, tmp_path / "run", tiny_model("llava", layers=2), alike))
     assert summary["spectrum_note"].startswith("for 4 of 8 items; the first: item i0: ")
     assert {row["relevant"] for row in summary["spectrum"]} == {"both"}
 
 
 def test_the_report_needs_no_other_file(run):
-    page = write_interference_report(run[2]).read_text()
+    page = write_report(run[2]).read_text()
     assert "misleading_text" in page
     assert "data:image/png;base64," in page
     assert 'src="http' not in page
@@ -137,7 +136,7 @@ def test_the_verb_interference(invoke, tmp_path):
     assert "misleading_text" in shown.stdout
     assert (tmp_path / "runs/interference/report.html").is_file()
     found = json.loads(invoke(*ask, "--scoring", "generation", "--out", "b", "--no-spectrum", "--json").stdout)
-    assert {row["scoring"] for row in found["effects"]} == {"generation"}
+    assert {row["scoring"] for row in found["summary"]["effects"]} == {"generation"}
     wrong = invoke("interference", "tiny", "items.jsonl", "--condition", "magic")
     assert wrong.exit_code == 2
 

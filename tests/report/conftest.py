@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pandas import DataFrame
 
-from trimtab.studies import Plan, summarise, versions
+from trimtab.studies import SCHEMA_VERSION, Plan, summarise, versions
 
 TASKS = ("color", "counting", "object_recognition")
 MODELS = ("pocket-qwen", "pocket-llava")
@@ -81,7 +81,9 @@ def summary() -> dict:
         "parameters": 9e6,
         "dtype": "float32",
     }
-    return summarise(Plan(strengths=STRENGTHS), dict.fromkeys(MODELS, model), answers(), contributions, artifacts(), [])
+    models = dict.fromkeys(MODELS, model)
+    found = summarise(Plan(strengths=STRENGTHS), models, answers(), contributions, artifacts(), [])
+    return {"schema_version": SCHEMA_VERSION, "kind": "steering", **found}
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pytest
 
 from trimtab.items import Item, Items, MediaBytes
 from trimtab.models import Model
+from trimtab.progress import SILENT, Progress
 from trimtab.studies import Plan, run_study
 from trimtab.testing import picture, tiny_model
 
@@ -71,7 +72,7 @@ def plan() -> Plan:
 def run(plan: Plan, model: Model) -> Callable[..., Path]:
     """Runs the plan, or a changed one, into a folder."""
 
-    def run_into(out: Path, changed: Plan | None = None, progress=None) -> Path:
+    def run_into(out: Path, changed: Plan | None = None, progress: Progress = SILENT) -> Path:
         return run_study(changed or plan, out, load=lambda _name: model, read=read, progress=progress)
 
     return run_into

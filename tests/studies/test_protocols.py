@@ -6,7 +6,7 @@ import pytest
 from tests.studies.conftest import make_items
 
 from trimtab.studies import PROTOCOLS
-from trimtab.studies.steering.protocols import INCONSISTENT
+from trimtab.studies.kit.protocols import INCONSISTENT
 
 ITEM = make_items("test", 1)[0]
 

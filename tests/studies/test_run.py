@@ -101,8 +101,9 @@ def test_items_hold_answers_and_scores(finished):
 
 def test_provenance_and_config(finished, plan, model):
     config = yaml.safe_load((finished / "config.yaml").read_text())
-    assert config["study"]["strengths"] == [1.0, 4.0]
-    assert config["models"] == {"tiny-llava": model.fingerprint}
+    assert config["plan"]["strengths"] == [1.0, 4.0]
+    pinned = yaml.safe_load((finished / "pinned" / "tiny-llava.yaml").read_text())
+    assert pinned["fingerprint"] == model.fingerprint
     provenance = json.loads((finished / "provenance.json").read_text())
     assert {"python", "torch", "transformers", "trimtab"} <= set(provenance["versions"])
     assert provenance["evaluation"]["passes"] > 0
@@ -192,6 +193,6 @@ def test_an_artifact_that_is_not_the_one_fitted_is_refused(finished, run, tmp_pa
 
 
 def test_a_study_on_another_device_or_type_needs_another_folder(finished, run, model, monkeypatch):
-    monkeypatch.setattr("trimtab.studies.steering.run.computed_in", lambda _models: {"tiny-llava": "bfloat16 on cuda"})
-    with pytest.raises(RunFolderError, match="computed_in.*choose another folder"):
+    monkeypatch.setattr("trimtab.studies.kit.bench.computed_in", lambda _models: {"tiny-llava": "bfloat16 on cuda"})
+    with pytest.raises(RunFolderError, match=r"models\.tiny-llava\.computed_in.*choose another folder"):
         run(finished)

@@ -8,11 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from trimtab.cli.console import print_json, print_line, print_table, progress_bars
-from trimtab.cli.early import check_model
-from trimtab.cli.inputs import load_items, load_model, say_skipped
+from trimtab.cli.inputs import say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import DataSource, Images, Json, ModelName, Seed, SkipMissing, Split
+from trimtab.cli.running import check_images, run_plan, tell
 
 
 class Scope(StrEnum):
@@ -55,9 +54,7 @@ def circuits(
     loading: Loading,
 ) -> None:
     """Explain how a model follows an instruction: knockout curves, lens, head scores, blocking and amplifying."""
-    from trimtab.report.circuits import write_circuits_report
-    from trimtab.studies.circuits import CircuitsPlan, read_circuits, run_circuits
-    from trimtab.studies.kit.run_folder import check_run_folder
+    from trimtab.studies.circuits import CircuitsPlan
 
     plan = CircuitsPlan(
         model=model,
@@ -70,28 +67,14 @@ def circuits(
         answer_tokens="single" if single else "distinct",
         max_new_tokens=max_new_tokens,
         load=loading,
+        images=check_images(images),
+        split=split or "",
+        skip_missing=skip_missing,
         **_sizes(limit or items),
     )
-    check_run_folder(out, "`--out`")
-    check_model(model, loading)
-    found = load_items(data, split=split, images=images, skip_missing=skip_missing, seed=seed)
-    loaded = load_model(model, loading)
-    with progress_bars() as bars:
-        folder = run_circuits(plan, out, loaded, found, progress=bars)
-    page = write_circuits_report(folder)
-    summary = read_circuits(folder)
-    say_skipped(len(summary["skipped"]), data)
-    if json:
-        print_json({"run": str(folder), "report": str(page), **summary})
-        return
-    print_table(
-        f"What {loaded.name} says to the claims of Instruction Anchor",
-        ["verdict", "claim", "evidence"],
-        [[claim["verdict"], claim["claim"], claim["evidence"]] for claim in summary["claims"]],
-        left=3,
-    )
-    print_line(_heads(summary))
-    print_line(f"Report: {page}")
+    found = run_plan(plan, out)
+    say_skipped(len(found.summary["skipped"]), data)
+    tell(found, json)
 
 
 def _sizes(items: int | None) -> dict[str, Any]:
@@ -103,10 +86,3 @@ def _sizes(items: int | None) -> dict[str, Any]:
         "validation_items": max(1, 2 * items // 10),
         "test_items": max(1, 5 * items // 10),
     }
-
-
-def _heads(summary: dict[str, Any]) -> str:
-    choice = summary["choice"]
-    pairs = zip(choice["heads"], choice["roles"], strict=True)
-    heads = ", ".join(f"{layer}.{head} ({role})" if role else f"{layer}.{head}" for (layer, head), role in pairs)
-    return f"Heads by the {choice['score']} score, layer.head: {heads}"

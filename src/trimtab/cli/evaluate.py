@@ -26,7 +26,7 @@ from trimtab.cli.options import (
 
 if TYPE_CHECKING:
     from trimtab.models import Model
-    from trimtab.studies.steering.artifacts import AnyArtifact
+    from trimtab.studies.kit.artifacts import AnyArtifact
 
 
 @loads
@@ -63,7 +63,7 @@ def evaluate(
     from trimtab.studies import evaluate as evaluate_methods
     from trimtab.studies import records
     from trimtab.studies.kit.length import answer_length
-    from trimtab.studies.steering.protocols import PROTOCOLS
+    from trimtab.studies.kit.protocols import PROTOCOLS
 
     PROTOCOLS.named(protocol)
     for one in strength or []:
@@ -103,7 +103,7 @@ def with_baselines(model: Model, folders: list[Path], labels: Sequence[str] = ()
     """Load artifacts; put before them, for each of their targets, no steering and the instruction."""
     from trimtab.modalities import PAIR
     from trimtab.steering import Instruction, NoSteering
-    from trimtab.studies.steering.artifacts import load_artifacts
+    from trimtab.studies.kit.artifacts import load_artifacts
 
     loaded = load_artifacts(folders, model, labels)
     methods: list[AnyArtifact] = []

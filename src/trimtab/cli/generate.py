@@ -40,8 +40,8 @@ def generate(
     from trimtab.errors import UsageError
     from trimtab.fields import check_value
     from trimtab.steering import Ask
+    from trimtab.studies.kit.artifacts import load_any_artifact
     from trimtab.studies.kit.length import answer_length
-    from trimtab.studies.steering.artifacts import load_any_artifact
 
     if artifact is None and strength is not None:
         raise UsageError("`--strength` of generate must come with an artifact to steer with; add --artifact.")

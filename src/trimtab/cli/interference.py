@@ -7,9 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trimtab.cli.console import print_json, print_line, print_table, progress_bars
-from trimtab.cli.early import check_model
-from trimtab.cli.inputs import load_items, load_model, say_skipped
+from trimtab.cli.inputs import say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import (
     DataSource,
@@ -23,6 +21,7 @@ from trimtab.cli.options import (
     SkipMissing,
     Split,
 )
+from trimtab.cli.running import check_images, run_plan, tell
 
 
 @loads
@@ -52,11 +51,9 @@ def interference(
     loading: Loading,
 ) -> None:
     """Perturb what does not matter, item by item, and report how answers change; writes a run folder and a report."""
-    from trimtab.interference import DiagnosisConfig, with_relevant
-    from trimtab.report.interference import write_interference_report
-    from trimtab.studies.interference import InterferencePlan, read_interference, run_interference
+    from trimtab.interference import DiagnosisConfig
+    from trimtab.studies.interference import InterferencePlan
     from trimtab.studies.kit.length import answer_length
-    from trimtab.studies.kit.run_folder import check_run_folder
 
     given: dict[str, Any] = {"conditions": condition, "ways": way, "scoring": scoring}
     config = DiagnosisConfig(
@@ -64,39 +61,18 @@ def interference(
         max_new_tokens=max_new_tokens or answer_length([model]),
         seed=seed,
     )
-    check_run_folder(out, "`--out`")
-    check_model(model, loading)
-    items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
-    if relevant is not None:
-        items = with_relevant(items, relevant.value)
-    loaded = load_model(model, loading)
-    with progress_bars() as bars:
-        plan = InterferencePlan(model, data, config, spectrum, loading)
-        folder = run_interference(plan, out, loaded, items, progress=bars)
-    page = write_interference_report(folder)
-    summary = read_interference(folder)
-    say_skipped(len(summary["items"]["skipped"]), data)
-    if json:
-        print_json({"run": str(folder), "report": str(page), **summary})
-        return
-    print_effects(summary)
-    print_line(f"Report: {page}")
-
-
-def print_effects(summary: dict[str, Any]) -> None:
-    """Print the table of effects over all items, and the worst cases."""
-    from trimtab.report.interference import EFFECTS, effect_cells, worst_cells
-
-    print_table(
-        f"{summary['model']['name']}: answers under perturbation of what does not matter, in percent",
-        EFFECTS,
-        effect_cells(summary["effects"]),
-        left=4,
-        gap=1,
+    plan = InterferencePlan(
+        model,
+        data,
+        config,
+        spectrum,
+        loading,
+        None if relevant is None else relevant.value,
+        limit,
+        images=check_images(images),
+        split=split or "",
+        skip_missing=skip_missing,
     )
-    print_table(
-        "Worst case over conditions, in percent of items",
-        ["relevant", "way", "scoring", "clean", "worst", "under", "right under all (95 %)"],
-        worst_cells(summary["worst"]),
-        left=3,
-    )
+    found = run_plan(plan, out)
+    say_skipped(len(found.summary["items"]["skipped"]), data)
+    tell(found, json)

@@ -11,7 +11,7 @@ import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
 from trimtab.cli.early import check_model, check_out_file
-from trimtab.cli.inputs import instruction_text, load_items, load_model, read_options, say_skipped
+from trimtab.cli.inputs import instruction_text, load_model, read_options, say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import (
     DataSource,
@@ -25,12 +25,15 @@ from trimtab.cli.options import (
     SkipMissing,
     Split,
 )
+from trimtab.cli.running import check_images, reads_aloud, run_plan, tell
+from trimtab.cli.shown import print_measurement
 from trimtab.errors import UsageError
 
 if TYPE_CHECKING:
-    from trimtab.contribution import AnswerTrace, Contributions, Method
-    from trimtab.items import Item
+    from trimtab.contribution import AnswerTrace, Method
+    from trimtab.items import Items
     from trimtab.models import Model
+    from trimtab.studies.measurement import MeasurementPlan
 
 
 @loads
@@ -61,40 +64,31 @@ def measure(
     loading: Loading,
 ) -> None:
     """Measure, for each item, how much image and text contribute to the answer; items need not be in conflict."""
+    from trimtab.studies.measurement import MeasurementPlan
+
     how = chosen_method(method, paper, option or [], seed)
     _check_out(out, trace is not None)
-    check_model(model, loading)
-    items = load_items(
-        data, split=split, images=images, skip_missing=skip_missing, limit=None if trace else limit, seed=seed
+    plan = MeasurementPlan(
+        model,
+        data,
+        method,
+        asdict(how),  # pyright: ignore[reportArgumentType]
+        instruction_text(instruction),
+        seed,
+        None if trace else limit,
+        images=check_images(images),
+        split=split or "",
+        skip_missing=skip_missing,
+        load=loading,
     )
-    loaded = load_model(model, loading)
-    sentence = instruction_text(instruction)
     if trace is not None:
-        _trace(loaded, items, trace, sentence, how, out, json)
-        return
-    settings = {"model": loaded.name, "data": data, "method": method, "options": asdict(how), "instruction": sentence}  # pyright: ignore
-    if out is None or out.suffix == ".parquet":
-        found = _all_at_once(loaded, items, sentence, how)
-        if out is not None:
-            _write_rows(found, out)
+        _trace(plan, trace, out, json)
+    elif out is None or out.suffix == ".parquet":
+        _at_once(plan, out, json)
     else:
-        found = _in_folder(loaded, items, sentence, how, out, {**settings, "items": len(items), "split": split})
-    say_skipped(len(found.skipped), data)
-    if not found:
-        raise UsageError(f"`DATA` of measure must hold an item that can be measured; {found.skipped[0].reason}")
-    rows = ratios(found, seed)
-    if json:
-        print_json({**settings, "skipped": len(found.skipped), "ratios": rows, "items": found.rows()})
-        return
-    print_table(
-        f"Visual ratio of {loaded.name}: the image's share of both contributions ({method})",
-        ["task", "items", "ratio", "95 % interval"],
-        [[r["task"], str(r["n"]), f"{r['ratio']:.3f}", f"{r['ratio_low']:.3f} to {r['ratio_high']:.3f}"] for r in rows],
-    )
-    if method == "mcs":
-        print_line(SENSITIVITY)
-    if out is not None:
-        print_line(f"Report: {out / 'report.html'}" if out.is_dir() else f"Items: {out}")
+        found = run_plan(plan, out)
+        say_skipped(found.summary["skipped"], data)
+        tell(found, json)
 
 
 def chosen_method(name: str, paper: bool, options: Sequence[str], seed: int) -> Method:
@@ -117,90 +111,53 @@ def chosen_method(name: str, paper: bool, options: Sequence[str], seed: int) -> 
     return make.paper(**values) if paper else make(**values)
 
 
-def ratios(found: Contributions, seed: int) -> list[dict[str, Any]]:
-    """Average visual ratios by task, with intervals."""
+def _loaded(plan: MeasurementPlan) -> tuple[Model, Items]:
+    """Read the items and load the model, what is cheap to refuse first."""
+    from trimtab.studies import choose_items
+
+    check_model(plan.model, plan.load)
+    items = reads_aloud(plan)(plan.data)
+    if plan.limit is not None:
+        items = choose_items(items, plan.limit, plan.seed)
+    return load_model(plan.model, plan.load), items
+
+
+def _at_once(plan: MeasurementPlan, out: Path | None, json: bool) -> None:
+    """Measure without a run folder; print, and write rows if they are wanted."""
+    from trimtab.contribution import measure
+    from trimtab.files import write_whole
     from trimtab.studies import contribution_rates
 
-    return contribution_rates(found.rows(), seed)
-
-
-def _all_at_once(model: Model, items: Sequence[Item], instruction: str | None, method: Method) -> Contributions:
-    from trimtab.contribution import measure
-
+    model, items = _loaded(plan)
     with progress_bars() as bars:
-        return measure(model, items, instruction=instruction, method=method, progress=bars)
+        found = measure(model, items, instruction=plan.instruction, method=plan.how, progress=bars)
+    say_skipped(len(found.skipped), plan.data)
+    if not found:
+        raise UsageError(f"`DATA` of measure must hold an item that can be measured; {found.skipped[0].reason}")
+    if out is not None:
+        write_whole(out, lambda part: found.table().to_parquet(part, index=False))
+    settings = {"model": model.name, "data": plan.data, "method": plan.method, "options": plan.resolved()["options"]}
+    summary = {**settings, "instruction": plan.instruction, "skipped": len(found.skipped)}
+    summary["ratios"] = contribution_rates(found.rows(), plan.seed)
+    if json:
+        print_json({**summary, "items": found.rows()})
+        return
+    print_measurement(summary)
+    if out is not None:
+        print_line(f"Items: {out}")
 
 
-def _write_rows(found: Contributions, path: Path) -> None:
-    from trimtab.files import write_whole
-
-    write_whole(path, lambda part: found.table().to_parquet(part, index=False))
-
-
-SENSITIVITY = (
-    "The ratio says how sensitive the answer is to image and text, not which of them it comes from; for that use "
-    "--method shapley."
-)
-CHUNK = 64
-"""Items of a step that is stored when done and not measured again."""
-
-
-def _in_folder(
-    model: Model, items: Sequence[Item], instruction: str | None, method: Method, out: Path, settings: dict[str, Any]
-) -> Contributions:
-    """Measure step by step into a run folder, and write rows, summary, figure and report."""
-    import json
-
-    from trimtab.contribution import Contributions, measure
-    from trimtab.items import Skipped, items_fingerprint
-    from trimtab.report import write_measured
-    from trimtab.studies.kit.provenance import computed_in, git_commit, hardware, versions
-    from trimtab.studies.kit.run_folder import ITEMS, PROVENANCE, RunFolder, StepResult
-
-    identity = {"fingerprints": [model.fingerprint, items_fingerprint(items)], "computed_in": computed_in([model])}
-    found = Contributions()
-    with (
-        RunFolder(out, {**settings, **identity}) as folder,
-        progress_bars() as bars,
-        bars.task("contribution", len(items)) as advance,
-    ):
-        for start in range(0, len(items), CHUNK):
-            chunk = items[start : start + CHUNK]
-
-            def compute(chunk: Sequence[Item] = chunk) -> StepResult:
-                model.forget_media()  # what earlier steps left in memory must not show in a later one
-                measured = measure(model, chunk, instruction=instruction, method=method)
-                return StepResult(measured.table(), {"skipped": [list(s) for s in measured.skipped]})
-
-            step = folder.step(f"contribution-{start // CHUNK:04d}", compute)
-            found.extend(Contributions.from_rows(step.table.to_dict("records")))  # pyright: ignore[reportArgumentType]
-            found.skipped += [Skipped(start + row, reason) for row, reason in step.notes["skipped"]]
-            advance(len(chunk))
-        _write_rows(found, out / ITEMS)
-        about = {"versions": versions(), "commit": git_commit(), "hardware": hardware([model])}
-        folder.write(PROVENANCE, json.dumps({**about, "steps": folder.steps()}, indent=1) + "\n")
-        write_measured(out, settings, found)
-    return found
-
-
-def _trace(
-    model: Model,
-    items: Sequence[Item],
-    wanted: str,
-    instruction: str | None,
-    method: Method,
-    out: Path | None,
-    json: bool,
-) -> None:
+def _trace(plan: MeasurementPlan, wanted: str, out: Path | None, json: bool) -> None:
     """Follow one item's answer and show it."""
     from trimtab.contribution import MCS, trace
 
+    (model, items), method = _loaded(plan), plan.how
     item = next((item for item in items if item.id == wanted), None)
     if item is None:
         raise UsageError(f"`--trace` must be the id of one of the {len(items)} items; got {wanted!r}.")
     if not isinstance(method, MCS):
         raise UsageError(f"`--trace` needs method {MCS.name}; got {method.name!r}; leave it out.")
-    found = trace(model, item, instruction=instruction, config=method)
+    found = trace(model, item, instruction=plan.instruction, config=method)
     if out is not None:
         _write_trace(found, out)
     if json:

@@ -16,9 +16,9 @@ def report(
     json: Json = False,
 ) -> None:
     """Write the report of a run of any kind: one HTML page that needs no other file, and its figures as PNG."""
-    from trimtab.report import write_any_report
+    from trimtab.report import write_report
 
-    page = write_any_report(run)
+    page = write_report(run)
     if json:
         figures = sorted(str(path) for path in (run / "figures").glob("*.png"))
         print_json({"report": str(page), "figures": figures})

@@ -1,49 +1,89 @@
-"""``trimtab study``: an experiment from its configuration file."""
+"""``trimtab study``: an experiment of any kind from its configuration file, whole or step by step."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from trimtab.cli.console import print_json, print_line, progress_bars
-from trimtab.cli.demo import loaded_as, print_study
+from trimtab.cli.console import print_json, print_line, print_table, progress_bars
 from trimtab.cli.early import check_model
 from trimtab.cli.inputs import say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json
+from trimtab.cli.running import loaded_as, loads_aloud, run_plan, tell
+from trimtab.errors import UsageError
 
 
 @loads
 def study(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file; recipes/ has some to copy.")],
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME if left out.")] = None,
+    show_steps: Annotated[
+        bool, typer.Option("--list", help="List the steps, what each needs, and whether it is done; run nothing.")
+    ] = False,
+    step: Annotated[
+        list[str] | None,
+        typer.Option(help="Run this step alone, whose inputs are done; repeatable. Other processes may run others."),
+    ] = None,
     json: Json = False,
     *,
     loading: Loading,
 ) -> None:
     """Run a study from its configuration and write a report; options here go before its `load`.
 
-    A study that was stopped goes on where it was when the same command is run again.
+    A study that was stopped goes on where it was when the same command is run again. Its `kind` says what is done:
+    steering, if left out, measurement, circuits, interference or hardening.
     """
     from trimtab.file_names import file_name
-    from trimtab.report import write_report
-    from trimtab.studies import read_plan, read_summary, run_study
-    from trimtab.studies.kit.run_folder import check_run_folder
+    from trimtab.studies import read_plan
 
     plan = loaded_as(read_plan(config), loading)
-    home = out or Path("runs", file_name(plan.name))
-    check_run_folder(home, "`--out`")
-    for name in plan.models:
-        check_model(name, plan.load)
-    with progress_bars() as bars:
-        run = run_study(plan, home, progress=bars)
-        page = write_report(run)
-    summary = read_summary(run)
-    say_skipped(len({(row["split"], row["id"]) for row in summary["skipped"]}), plan.data)
+    home = out or Path("runs", file_name(getattr(plan, "name", config.stem)))
+    if show_steps and step:
+        raise UsageError("`--list` and `--step` exclude each other; got both; give one of them.")
+    if show_steps:
+        _list(plan, home, json)
+    elif step:
+        _run_steps(plan, home, step, json)
+    else:
+        found = run_plan(plan, home)
+        skipped = found.summary.get("skipped")
+        if isinstance(skipped, list):
+            say_skipped(len({(row["split"], row["id"]) for row in skipped}), plan.data)
+        tell(found, json)
+
+
+def _list(plan: Any, home: Path, json: bool) -> None:
+    from trimtab.studies import list_steps
+
+    steps = list_steps(plan, home)
     if json:
-        print_json({"run": str(run), "report": str(page), "summary": summary})
+        print_json({"run": str(home), "steps": [step._asdict() for step in steps]})
         return
-    print_study(summary)
-    print_line(f"Report: {page}")
+    print_table(
+        f"{sum(step.done for step in steps)} of {len(steps)} steps of {home} are done",
+        ["step", "done", "needs"],
+        [[step.name, "yes" if step.done else "no", ", ".join(step.inputs)] for step in steps],
+        left=3,
+    )
+
+
+def _run_steps(plan: Any, home: Path, names: list[str], json: bool) -> None:
+    from trimtab.studies import run_step, study_of
+    from trimtab.studies.kit.run_folder import check_run_folder
+
+    check_run_folder(home, "`--out`", shared=True)
+    for name in study_of(plan).models():
+        check_model(name, plan.load)
+    found = {}
+    for name in names:
+        with progress_bars() as bars:
+            found[name] = run_step(plan, home, name, load=loads_aloud, progress=bars)
+    if json:
+        done = {name: {"rows": len(result.table), "notes": result.notes} for name, result in found.items()}
+        print_json({"run": str(home), "steps": done})
+        return
+    for name, result in found.items():
+        print_line(f"Done: {name}, {len(result.table)} rows, {result.notes['seconds']:.1f} s")

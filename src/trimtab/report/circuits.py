@@ -16,8 +16,7 @@ from trimtab.report.circuits_figures import (
     lens_figure,
 )
 from trimtab.report.page import PAGE, save_figure
-from trimtab.studies import read_provenance
-from trimtab.studies.circuits import read_circuits
+from trimtab.studies import read_provenance, read_summary
 
 FIGURES = {
     "flow": flow_figure,
@@ -43,7 +42,7 @@ def write_circuits_report(run: str | Path) -> Path:
         RunFolderError: The study is not finished, or the folder cannot be written to.
     """
     run = Path(run)
-    summary, provenance = read_circuits(run), read_provenance(run)
+    summary, provenance = read_summary(run, "circuits"), read_provenance(run)
     images = {name: save_figure(run, name, draw(summary)) for name, draw in FIGURES.items()}
     from jinja2 import Environment, PackageLoader, StrictUndefined
 

@@ -11,8 +11,8 @@ from trimtab.interference import CLEAN
 from trimtab.report.page import PAGE, save_figure
 from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style, percent_axis
 from trimtab.report.tables import p_value, percent, points
-from trimtab.studies import read_provenance
-from trimtab.studies.interference import ALL, read_interference
+from trimtab.studies import read_provenance, read_summary
+from trimtab.studies.interference import ALL
 from trimtab.studies.kit.statistics import fewest_flips, smallest_shown
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def write_interference_report(run: str | Path) -> Path:
         RunFolderError: The study is not finished, or the folder cannot be written to.
     """
     run = Path(run)
-    summary, provenance = read_interference(run), read_provenance(run)
+    summary, provenance = read_summary(run, "interference"), read_provenance(run)
     images = {"accuracy": save_figure(run, "accuracy", accuracy_figure(summary["effects"]))}
     if summary["spectrum"]:
         images["spectrum"] = save_figure(run, "spectrum", accuracy_figure(summary["spectrum"]))

@@ -2,92 +2,72 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from trimtab.errors import RunFolderError
 from trimtab.files import write_whole
 from trimtab.items import Skipped
+from trimtab.report.page import PAGE, save_figure
 from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style, task_name
-from trimtab.studies import ALL_TASKS, contribution_rates, read_summary
-from trimtab.studies.kit.run_folder import ITEMS, SUMMARY
+from trimtab.studies import ALL_TASKS, read_summary
+from trimtab.studies.kit.run_folder import ITEMS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from trimtab.contribution import AnswerTrace, Contributions
 
-OWN = ("skipped", "skipped_items", "ratios")
-"""Fields of the summary that are found; the others are settings."""
-
 WIDTH = 9.6
 """Inches."""
 
 
-def write_measured(folder: Path, settings: dict[str, Any], found: Contributions) -> Path:
-    """Write ``summary.json``, ``figures/ratio.png`` and ``report.html`` of a measurement.
+def write_measured(run: str | Path) -> Path:
+    """Write a measurement's figure (``figures/ratio.png``) and its page, which needs no other file.
 
     Args:
-        folder: The measurement's folder.
-        settings: What was measured and how, as plain data.
-        found: The contributions.
+        run: Folder of a finished measurement.
 
     Returns:
-        The page, which needs no other file.
+        The page.
 
     Raises:
-        RunFolderError: The folder cannot be written to.
+        UsageError: The folder is that of another study.
+        RunFolderError: The study is not finished, or the folder cannot be written to.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    rows = contribution_rates(found.rows())
-    summary = {
-        **settings,
-        "skipped": len(found.skipped),
-        "skipped_items": [list(s) for s in found.skipped],
-        "ratios": rows,
-    }
-    buffer = io.BytesIO()
-    ratio_figure(found).savefig(buffer, format="png", metadata={"Software": None})
-    write_whole(folder / "figures" / "ratio.png", buffer.getvalue())
+    run = Path(run)
+    summary = read_summary(run, "measurement")
     environment = Environment(loader=PackageLoader("trimtab.report"), autoescape=True, undefined=StrictUndefined)
     page = environment.get_template("measured.html.j2").render(
-        settings=settings,
-        rows=[{**r, "task": task_name(r["task"])} for r in rows],
-        skipped=found.skipped,
-        figure=f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}",
+        settings=summary,
+        rows=[{**r, "task": task_name(r["task"])} for r in summary["ratios"]],
+        skipped=[Skipped(row, reason) for row, reason in summary["skipped_items"]],
+        figure=save_figure(run, "ratio", ratio_figure(read_contributions(run))),
     )
-    written = write_whole(folder / "report.html", page)
-    write_whole(folder / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
-    return written
+    return write_whole(run / PAGE, page)
 
 
-def rewrite_measured(folder: Path) -> Path:
-    """Write a finished measurement's report again, from its ``summary.json`` and ``items.parquet``.
+def read_contributions(run: Path) -> Contributions:
+    """Read the contributions of a finished measurement.
 
     Raises:
-        RunFolderError: One of them is missing or broken, or the folder cannot be written to.
+        RunFolderError: Their file is missing or broken.
     """
     from pandas import read_parquet
 
     from trimtab.contribution import Contributions
 
-    summary = read_summary(folder)
-    settings = {name: value for name, value in summary.items() if name not in OWN}
     try:
-        rows = read_parquet(folder / ITEMS)
+        rows = read_parquet(run / ITEMS)
     except (OSError, ValueError) as error:
         raise RunFolderError(
-            f"`run` must hold the {ITEMS} of a measurement; that of {folder} cannot be read ({error}); measure again."
+            f"`run` must hold the {ITEMS} of a measurement; that of {run} cannot be read ({error}); measure again."
         ) from error
-    found = Contributions.from_rows(rows.to_dict("records"))  # pyright: ignore[reportArgumentType]
-    found.skipped = [Skipped(row, reason) for row, reason in summary["skipped_items"]]
-    return write_measured(folder, settings, found)
+    return Contributions.from_rows(rows.to_dict("records"))  # pyright: ignore[reportArgumentType]
 
 
 def ratio_figure(found: Contributions) -> Figure:

@@ -1,4 +1,4 @@
-"""``write_report``: a run folder as one self-contained page."""
+"""``write_steering_report``: a steering study as one self-contained page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trimtab.errors import RunFolderError
 from trimtab.file_names import file_name
 from trimtab.files import write_whole
 from trimtab.report.checks import KINDS, control_kinds, control_table, cost_table, oracle_table, paper_table
@@ -15,7 +14,7 @@ from trimtab.report.curves import attribute_figure, pareto_figure, preference_fi
 from trimtab.report.figures import contribution_figure, paired_figure, strength_figure
 from trimtab.report.tables import equal_strength_table, following_tables, paired_table, receipt_table
 from trimtab.report.words import PAIR, amps_against_l2s, cautions, headline, verdicts
-from trimtab.studies import ALL_TASKS, SCHEMA_VERSION, read_provenance, read_summary
+from trimtab.studies import ALL_TASKS, read_provenance, read_summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +30,7 @@ PAIRS = [
 """Comparisons the page shows; ``summary.json`` has all."""
 
 
-def write_report(run: str | Path) -> Path:
+def write_steering_report(run: str | Path) -> Path:
     """Write a run folder's report: ``report.html``, which needs no other file, and the figures as PNG.
 
     Args:
@@ -44,12 +43,7 @@ def write_report(run: str | Path) -> Path:
         RunFolderError: The folder is not that of a finished study, or cannot be written to.
     """
     run = Path(run)
-    summary, provenance = read_summary(run), read_provenance(run)
-    if summary.get("schema_version") != SCHEMA_VERSION:
-        raise RunFolderError(
-            f"`run` must hold a summary of schema version {SCHEMA_VERSION}; {run} has "
-            f"{summary.get('schema_version')}; run the study again with this version of trimtab."
-        )
+    summary, provenance = read_summary(run, "steering"), read_provenance(run)
     images = {name: save_figure(run, name, figure) for name, figure in _figures(summary).items()}
     return write_whole(run / PAGE, _render(summary, provenance, images).encode())
 

@@ -1,13 +1,18 @@
 """Experiments as data: protocols, metrics, statistics, and run folders that survive being killed."""
 
 from trimtab.studies.kit.choosing import choose_items
+from trimtab.studies.kit.config import read_plan
 from trimtab.studies.kit.counting import Work, costs, counted
+from trimtab.studies.kit.evaluation import Condition, Evaluation, conditions, evaluate
+from trimtab.studies.kit.metrics import compare, contribution_rates, oracle_rates, preference_rates, rates
+from trimtab.studies.kit.protocols import PROTOCOLS, Protocol
 from trimtab.studies.kit.provenance import describe, git_commit, hardware, versions
 from trimtab.studies.kit.reading import read_provenance, read_summary
 from trimtab.studies.kit.records import ALL_TASKS, records
 from trimtab.studies.kit.run_folder import RunFolder, StepResult
+from trimtab.studies.kit.running import StepState, list_steps, run_step, run_study
 from trimtab.studies.kit.statistics import Interval, PairedDifference, bootstrap_mean, holm, paired_difference, wilson
-from trimtab.studies.steering.config import read_plan
+from trimtab.studies.kit.study import KINDS, Outcome, Step, Study, kinds, study_of
 from trimtab.studies.steering.controls import (
     Control,
     control_rates,
@@ -15,17 +20,15 @@ from trimtab.studies.steering.controls import (
     joint_controls,
     unimodal_controls,
 )
-from trimtab.studies.steering.evaluation import Condition, Evaluation, conditions, evaluate
-from trimtab.studies.steering.metrics import compare, contribution_rates, oracle_rates, preference_rates, rates
 from trimtab.studies.steering.plan import DEMO, FAST, SWEPT, MethodSpec, Plan
-from trimtab.studies.steering.protocols import PROTOCOLS, Protocol
-from trimtab.studies.steering.run import run_study
+from trimtab.studies.steering.study import SteeringStudy
 from trimtab.studies.steering.summary import SCHEMA_VERSION, summarise
 
 __all__ = [
     "ALL_TASKS",
     "DEMO",
     "FAST",
+    "KINDS",
     "PROTOCOLS",
     "SCHEMA_VERSION",
     "SWEPT",
@@ -34,11 +37,16 @@ __all__ = [
     "Evaluation",
     "Interval",
     "MethodSpec",
+    "Outcome",
     "PairedDifference",
     "Plan",
     "Protocol",
     "RunFolder",
+    "SteeringStudy",
+    "Step",
     "StepResult",
+    "StepState",
+    "Study",
     "Work",
     "bootstrap_mean",
     "choose_items",
@@ -55,6 +63,8 @@ __all__ = [
     "hardware",
     "holm",
     "joint_controls",
+    "kinds",
+    "list_steps",
     "oracle_rates",
     "paired_difference",
     "preference_rates",
@@ -63,7 +73,9 @@ __all__ = [
     "read_provenance",
     "read_summary",
     "records",
+    "run_step",
     "run_study",
+    "study_of",
     "summarise",
     "unimodal_controls",
     "versions",

@@ -2,6 +2,6 @@
 
 from trimtab.studies.circuits.claims import Claim, answer_claims
 from trimtab.studies.circuits.plan import CircuitsPlan
-from trimtab.studies.circuits.run import read_circuits, run_circuits
+from trimtab.studies.circuits.study import CircuitsStudy
 
-__all__ = ["CircuitsPlan", "Claim", "answer_claims", "read_circuits", "run_circuits"]
+__all__ = ["CircuitsPlan", "CircuitsStudy", "Claim", "answer_claims"]

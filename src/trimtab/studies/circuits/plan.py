@@ -10,12 +10,13 @@ from trimtab.circuits.task import AnswerTokens
 from trimtab.fields import Above, Count, OneOf, Portion, Some, check_fields
 from trimtab.studies.kit.length import BUNDLED_TOKENS, answer_length
 from trimtab.studies.kit.loading import check_loading, loading_identity
+from trimtab.studies.kit.source import FromFile
 
 SCORES = ("direct", "gradient", "causal", "patching")
 
 
 @dataclass(frozen=True)
-class CircuitsPlan:
+class CircuitsPlan(FromFile):
     """A circuits study of one model.
 
     Items are split by picture: scores are computed on one part, the choice between scores and the amplification are

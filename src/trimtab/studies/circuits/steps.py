@@ -1,16 +1,18 @@
-"""The steps of a circuits study: each is stored when done and never done again."""
+"""The steps of a circuits study: cases, knockouts, lens, scores, choices, and what is tried on test items."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from trimtab.artifact_folder import artifact_digest
 from trimtab.circuits import (
     EDGES,
+    MEASURES,
     SCOPES,
     Cases,
     Condition,
@@ -29,18 +31,29 @@ from trimtab.circuits import (
 from trimtab.circuits.readouts import FOLLOWING, LABELS
 from trimtab.engine import encode
 from trimtab.errors import UsageError
-from trimtab.items import Item, Items
-from trimtab.items.prompts import prompt_for
+from trimtab.items import Items, items_fingerprint, remembered, valid_answers
+from trimtab.items.prompts import INSTRUCTIONS, prompt_for
 from trimtab.modalities import PAIR
 from trimtab.models import Model
-from trimtab.progress import Advance, Progress, Within
+from trimtab.progress import Advance, Within, rescaled
+from trimtab.studies.circuits.choosing import (
+    amplifications,
+    best_heads,
+    choose_amplification,
+    choose_score,
+    heads_of,
+    tried_conditions,
+)
 from trimtab.studies.circuits.plan import SCORES, CircuitsPlan
 from trimtab.studies.kit.admission import left_out, without
-from trimtab.studies.kit.records import Record, records
-from trimtab.studies.kit.run_folder import RunFolder, StepResult
+from trimtab.studies.kit.bench import Bench
+from trimtab.studies.kit.chunks import chunks_of
+from trimtab.studies.kit.records import records
+from trimtab.studies.kit.run_folder import StepResult, joined
+from trimtab.studies.kit.study import Results, Step
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    pass
 
 LEAST_SCORED = 2
 """Items to score heads on: with one, nothing says whether its scores are those of others."""
@@ -52,217 +65,280 @@ class CircuitSteps:
 
     Attributes:
         plan: The study.
-        folder: Where finished steps are kept.
-        model: The model.
-        items: Items of the ``score``, ``validation`` and ``test`` parts.
-        valid: Valid answers of each task.
-        progress: Told of what is being done.
+        bench: Where its model and its folder are.
+        parts: The items chosen for the ``score``, ``validation`` and ``test`` parts.
     """
 
     plan: CircuitsPlan
-    folder: RunFolder
-    model: Model
-    items: Mapping[str, Items]
-    valid: Mapping[str, frozenset[str]]
-    progress: Progress
+    bench: Bench
+    parts: Mapping[str, Items]
+    _admitted: Mapping[str, Items] | None = field(default=None, init=False)
+    _cases: Cases | None = field(default=None, init=False)
+    _tried: list[Condition] | None = field(default=None, init=False)
+
+    def steps(self) -> Iterator[Step]:
+        """List the steps, each after its inputs."""
+        score, admitted = len(self.parts["score"]), ("admission",)
+        yield self._step("admission", self.admit, (), sum(map(len, self.parts.values())))
+        yield self._step("baseline", self.baseline, admitted, 2 * score)
+        read = (*admitted, "baseline")
+        for edge in EDGES:
+            yield self._step(flow_step(edge.name), partial(self.flow, edge), read, self.plan.flow_items)
+        yield self._step("lens", self.lens, admitted, 2 * score)
+        yield self._step("layers", self.layers, admitted, score)
+        for name in SCORES:
+            yield self._step(f"scores-{name}", partial(self.score, name), read, score)
+        scored = (*read, *(f"scores-{name}" for name in SCORES))
+        choices = tuple(self._chunked("choose-score", "validation", self.try_scores, scored))
+        yield from choices
+        found = (*scored, *(step.name for step in choices))
+        strengths = tuple(self._chunked("choose-strength", "validation", self.try_strengths, found))
+        yield from strengths
+        chosen = (*found, *(step.name for step in strengths))
+        yield from self._chunked("test", "test", self.try_chosen, chosen)
+        yield self._step("perplexity", self.language, chosen, len(self.parts["test"]))
+        yield self._step("heads", self.save, chosen, 1)
+
+    def _step(self, name: str, run: Any, inputs: tuple[str, ...], units: int) -> Step:
+        return Step(name, run, inputs, self.plan.model, f"{self.plan.model}: {name}", units)
+
+    def _chunked(self, name: str, part: str, run: Any, inputs: tuple[str, ...]) -> Iterator[Step]:
+        for number, chunk in enumerate(chunks_of(len(self.parts[part]), self.plan.chunk)):
+            yield self._step(f"{name}-{number:03d}", partial(run, chunk), inputs, chunk.stop - chunk.start)
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+        return self.bench.model(self.plan.model)
 
     @cached_property
     def task(self) -> TaskConfig:
         """How items are asked."""
         return TaskConfig(answer_tokens=self.plan.answer_tokens)
 
-    def admit(self) -> list[Record]:
-        """Leave out the items that the model cannot take, and return a row for each, as ``left_out`` makes it.
+    def admit(self, _done: Results, _advance: Advance) -> StepResult:
+        """Find the items that the model cannot take; a row for each, as ``left_out`` makes it."""
+        return left_out(self.model, dict(self.parts), ["open"], self.plan.longest_answer)
+
+    def items(self, done: Results) -> Mapping[str, Items]:
+        """Return the items of each part that the model can take."""
+        if self._admitted is None:
+            rows = records(done["admission"].table)
+            self._admitted = {part: without(items, part, rows) for part, items in self.parts.items()}
+        return self._admitted
+
+    def cases(self, done: Results) -> Cases:
+        """Return the cases of the score items.
 
         Raises:
-            UsageError: Too few are left to begin with.
+            UsageError: They are too few to begin with.
         """
-        table = self._step(
-            "admission", 1, lambda _advance: left_out(self.model, dict(self.items), ["open"], self.plan.longest_answer)
-        )
-        rows = records(table)
-        self.items = {part: without(items, part, rows) for part, items in self.items.items()}
-        usable = len(self.cases) // len(PAIR)
-        if usable < LEAST_SCORED:
-            raise UsageError(
-                f"`items` of circuits must leave at least {LEAST_SCORED} that heads can be scored on; {usable} of the "
-                f"{len(self.items['score']) + sum(row['split'] == 'score' for row in rows)} chosen for it can be used; "
-                "give more items."
-            )
-        return rows
-
-    @cached_property
-    def cases(self) -> Cases:
-        """The cases of the score items."""
-        return build_cases(self.model, self.items["score"], self.task)
-
-    @cached_property
-    def successes(self) -> Cases:
-        """The cases of items that follow under both instructions; there may be none."""
-        followed = {(row["id"], row["target"]) for row in records(self.baseline()) if row["label"] == LABELS[FOLLOWING]}
-        both = {item for item, _ in followed if {(item, "image"), (item, "text")} <= followed}
-        return Cases([case for case in self.cases if case.item.id in both], self.cases.skipped)
-
-    @property
-    def scored(self) -> Cases:
-        """The cases that heads are scored on."""
-        enough = len({case.item.id for case in self.successes}) >= LEAST_SCORED
-        return self.successes if enough else self.cases
-
-    def baseline(self) -> DataFrame:
-        """Read the intact model: with either instruction, and the margin it has without one."""
-
-        def compute() -> StepResult:
-            from pandas import DataFrame
-
-            found = read_out(self.model, self.cases)
-            bare = [replace(case, prompt=encode(self.model, prompt_for(case.item))) for case in self.cases]
-            prior = read_out(self.model, bare)
-            return StepResult(
-                DataFrame(
-                    {
-                        "id": [case.item.id for case in self.cases],
-                        "task": [case.item.task for case in self.cases],
-                        "target": [case.target for case in self.cases],
-                        "margin": found.margins[:, 0].tolist(),
-                        "label": [LABELS[number] for number in found.labels[:, 0].tolist()],
-                        "prior": prior.margins[:, 0].tolist(),
-                    }
-                ),
-                {"skipped": len(self.cases.skipped)},
-            )
-
-        return self._step("baseline", 2 * len(self.items["score"]), lambda _advance: compute())
-
-    def flow(self) -> DataFrame:
-        """Cut every edge in every window, on cases that follow; an empty table if there are none."""
-        # In the order of the items, which alternates between tasks; an order of names would be one of tasks.
-        wanted = set(list(dict.fromkeys(case.item.id for case in self.successes))[: self.plan.flow_items])
-        cases = [case for case in self.successes if case.item.id in wanted]
-        tables = []
-        for edge in EDGES:
-            if not any(edge.ends(case, self.plan.seed) for case in cases):
-                continue  # a template may end at once, or be too short for a control
-
-            def compute(advance: Advance, edge: Any = edge) -> StepResult:
-                found = knockout(
-                    self.model, cases, [edge], size=self.plan.window, seed=self.plan.seed, progress=Within(advance)
+        if self._cases is None:
+            self._cases = build_cases(self.model, self.items(done)["score"], self.task)
+            usable = len(self._cases) // len(PAIR)
+            if usable < LEAST_SCORED:
+                raise UsageError(
+                    f"`items` of circuits must leave at least {LEAST_SCORED} that heads can be scored on; {usable} of "
+                    f"the {len(self.parts['score'])} chosen for it can be used; give more items."
                 )
-                return StepResult(found, {"cases": len(cases)})
+        return self._cases
 
-            rows = len(cases) * (self.model.n_layers + 1)
-            tables.append(self._step(f"flow-{edge.name.replace(' ', '-')}", rows, compute))
-        return _joined(tables)
+    def successes(self, done: Results) -> Cases:
+        """Return the cases of items that follow under both instructions; there may be none."""
+        rows, cases = records(done["baseline"].table), self.cases(done)
+        both = follow_both(rows)
+        return Cases([case for case in cases if case.item.id in both], cases.skipped)
 
-    def lens(self) -> DataFrame:
+    def baseline(self, done: Results, _advance: Advance) -> StepResult:
+        """Read the intact model: with either instruction, and the margin it has without one."""
+        from pandas import DataFrame
+
+        cases = self.cases(done)
+        found = read_out(self.model, cases)
+        bare = [replace(case, prompt=encode(self.model, prompt_for(case.item))) for case in cases]
+        prior = read_out(self.model, bare)
+        table = DataFrame(
+            {
+                "id": [case.item.id for case in cases],
+                "task": [case.item.task for case in cases],
+                "target": [case.target for case in cases],
+                "margin": found.margins[:, 0].tolist(),
+                "label": [LABELS[number] for number in found.labels[:, 0].tolist()],
+                "prior": prior.margins[:, 0].tolist(),
+            }
+        )
+        return StepResult(table, {"skipped": len(cases.skipped)})
+
+    def flow(self, edge: Any, done: Results, advance: Advance) -> StepResult:
+        """Cut an edge in every window, on cases that follow; nothing if there are none, or it has no ends in any."""
+        successes = self.successes(done)
+        # In the order of the items, which alternates between tasks; an order of names would be one of tasks.
+        wanted = set(list(dict.fromkeys(case.item.id for case in successes))[: self.plan.flow_items])
+        cases = [case for case in successes if case.item.id in wanted]
+        if not any(edge.ends(case, self.plan.seed) for case in cases):
+            return StepResult.nothing()  # a template may end at once, or be too short for a control
+        told = rescaled(advance, len(cases) * (self.model.n_layers + 1), self.plan.flow_items)
+        found = knockout(self.model, cases, [edge], size=self.plan.window, seed=self.plan.seed, progress=Within(told))
+        return StepResult(found, {"cases": len(cases)})
+
+    def lens(self, done: Results, _advance: Advance) -> StepResult:
         """Read both answers off every layer, with and without the final norm."""
+        tables = [lens(self.model, self.cases(done), norm).assign(norm=norm) for norm in ("final", "none")]
+        return StepResult(joined(StepResult(table, {}) for table in tables), {})
 
-        def compute(advance: Advance) -> StepResult:
-            tables = [
-                lens(self.model, self.cases, norm, Within(advance)).assign(norm=norm) for norm in ("final", "none")
-            ]
-            return StepResult(_joined(tables), {})
-
-        return self._step("lens", 2 * len(self.cases), compute)
-
-    def layers(self) -> DataFrame:
+    def layers(self, done: Results, _advance: Advance) -> StepResult:
         """Split the margin into what each layer's attention and MLP add."""
+        from pandas import DataFrame
 
-        def compute(advance: Advance) -> StepResult:
-            from pandas import DataFrame
+        cases = self.cases(done)
+        parts = decompose(self.model, cases)
+        table = [
+            {
+                "id": case.item.id,
+                "target": case.target,
+                "layer": layer,
+                "attention": float(parts.attention[number, layer]),
+                "mlp": float(parts.mlp[number, layer]),
+            }
+            for number, case in enumerate(cases)
+            for layer in range(self.model.n_layers)
+        ]
+        return StepResult(DataFrame(table), {})
 
-            parts = decompose(self.model, self.cases, progress=Within(advance))
-            table = [
-                {
-                    "id": case.item.id,
-                    "target": case.target,
-                    "layer": layer,
-                    "attention": float(parts.attention[number, layer]),
-                    "mlp": float(parts.mlp[number, layer]),
-                }
-                for number, case in enumerate(self.cases)
-                for layer in range(self.model.n_layers)
-            ]
-            return StepResult(DataFrame(table), {})
-
-        return self._step("layers", len(self.cases), compute)
-
-    def scores(self) -> dict[str, HeadScores]:
-        """Score all heads in every way, on cases that follow under both instructions.
+    def score(self, name: Any, done: Results, advance: Advance) -> StepResult:
+        """Score all heads in one way, on cases that follow under both instructions.
 
         Where fewer than two items do, on all cases, without patching: it says how far a margin is moved from one answer
         to the other, and where the model does not follow there is no such way to go.
         """
-        at = tuple(place for place in SCOPES[self.plan.scope] if place != "generated")
-        ways = SCORES if self.scored is self.successes else [score for score in SCORES if score != "patching"]
-        cases = self.scored
-        return {score: self._scores(score, cases, at) for score in ways}
+        from pandas import DataFrame
 
-    def _scores(self, score: Any, cases: Sequence[Any], at: Any) -> HeadScores:
+        successes = self.successes(done)
+        enough = len({case.item.id for case in successes}) >= LEAST_SCORED
+        if not enough and name == "patching":
+            return StepResult.nothing()
+        cases = successes if enough else self.cases(done)
         heads = self.model.n_layers * self.model.n_heads
+        rows = len(cases) * (heads + 1 if name in ("causal", "patching") else 1)
+        told = rescaled(advance, rows, len(self.parts["score"]))
+        found = head_scores(self.model, cases, name, at=self._at(), progress=Within(told))
+        columns = {f"head-{place}": found.values.flatten(1)[:, place].tolist() for place in range(heads)}
+        table = DataFrame({"id": list(found.ids), "target": list(found.targets), **columns})
+        return StepResult(table, {"layers": self.model.n_layers, "cases": len(cases), "follow_both": enough})
 
-        def compute(advance: Advance) -> StepResult:
-            from pandas import DataFrame
+    def _at(self) -> tuple[Any, ...]:
+        return tuple(place for place in SCOPES[self.plan.scope] if place != "generated")
 
-            found = head_scores(self.model, cases, score, at=at, progress=Within(advance))
-            columns = {f"head-{place}": found.values.flatten(1)[:, place].tolist() for place in range(heads)}
-            return StepResult(DataFrame({"id": list(found.ids), "target": list(found.targets), **columns}), {})
+    def try_scores(self, chunk: slice, done: Results, advance: Advance) -> StepResult:
+        """Block the heads that each score chooses, on validation items."""
+        tops = best_heads(self.plan, scores_of(done))
+        conditions = [Condition("intact"), *(Condition(name, self._head_set(h, -1.0)) for name, h in tops.items())]
+        return self._try("validation", chunk, conditions, MEASURES, done, advance)
 
-        rows = len(cases) * (heads + 1 if score in ("causal", "patching") else 1)
-        table = self._step(f"scores-{score}", rows, compute)
-        values = torch.tensor(table[[f"head-{place}" for place in range(heads)]].to_numpy(), dtype=torch.float64)
-        shape = (self.model.n_layers, self.model.n_heads)
-        return HeadScores(score, values.unflatten(1, shape), tuple(table["target"]), tuple(table["id"]))
+    def try_strengths(self, chunk: slice, done: Results, advance: Advance) -> StepResult:
+        """Amplify the heads of the chosen score, on validation items."""
+        heads = heads_of(choose_score(self.plan, scores_of(done), rows_of(done, "choose-score")))
+        strengths = amplifications(self.plan)
+        conditions = [Condition(name, self._head_set(heads, strength)) for name, strength in strengths.items()]
+        return self._try("validation", chunk, conditions, PAIR, done, advance)
 
-    def tried(self, name: str, part: str, conditions: Sequence[Condition], measures: Sequence[str]) -> DataFrame:
-        """Try conditions on a part's items, a resumable step for each chunk of items."""
-        items, tables = self.items[part], []
-        for number, start in enumerate(range(0, len(items), self.plan.chunk)):
-            chunk = items[start : start + self.plan.chunk]
+    def try_chosen(self, chunk: slice, done: Results, advance: Advance) -> StepResult:
+        """Block and amplify the chosen heads, and controls, on test items that no choice has seen."""
+        return self._try("test", chunk, self._conditions(done), MEASURES, done, advance)
 
-            def compute(advance: Advance, chunk: Sequence[Item] = chunk) -> StepResult:
-                found = try_conditions(
-                    self.model,
-                    chunk,
-                    conditions,
-                    self.task,
-                    valid=self.valid,
-                    measures=measures,
-                    max_new_tokens=self.plan.longest_answer,
-                    progress=Within(advance),
-                )
-                return StepResult(found, {})
-
-            rows = len(chunk) * len(conditions) * len(measures)
-            tables.append(self._step(f"{name}-{number:03d}", rows, compute))
-        return _joined(tables)
-
-    def language(self, conditions: Sequence[Condition]) -> DataFrame:
+    def language(self, done: Results, advance: Advance) -> StepResult:
         """Measure the perplexity of the test contexts."""
+        named = ("intact", "blocked", choice_of(self.plan, done)["amplification"], "random 1")
+        conditions, items = [c for c in self._conditions(done) if c.name in named], self.items(done)["test"]
+        told = rescaled(advance, len(items) * len(conditions), len(self.parts["test"]))
+        return StepResult(perplexity(self.model, items, conditions, Within(told)), {})
 
-        def compute(advance: Advance) -> StepResult:
-            return StepResult(perplexity(self.model, self.items["test"], conditions, Within(advance)), {})
+    def save(self, done: Results, _advance: Advance) -> StepResult:
+        """Save the chosen heads, amplified, as an artifact for each modality."""
+        choice, items, digests = choice_of(self.plan, done), self.items(done), {}
+        for target in PAIR:
+            home = self.bench.path / "artifacts" / f"heads-{target}"
+            HeadSet.of(
+                self.model,
+                target,
+                heads_of(choice),
+                strength=choice["strength"],
+                scope=self.plan.scope,
+                instruction=INSTRUCTIONS[target],
+                data_fingerprint=items_fingerprint(items["score"]),
+                fitted_items=remembered([*items["score"], *items["validation"]]),
+            ).save(home)
+            digests[target] = artifact_digest(home)
+        return StepResult(StepResult.nothing().table, {"artifacts": digests})
 
-        return self._step("perplexity", len(self.items["test"]) * len(conditions), compute)
+    def _conditions(self, done: Results) -> list[Condition]:
+        if self._tried is None:
+            choice = choice_of(self.plan, done)
+            scores = scores_of(done)[choice["score"]]
+            cases = self.cases(done)
+            self._tried = tried_conditions(self.plan, self.model, cases, scores, choice, self._head_set)
+        return self._tried
 
-    def head_set(self, heads: Sequence[tuple[int, int]], strength: float, **options: Any) -> HeadSet:
+    def _try(
+        self,
+        part: str,
+        chunk: slice,
+        conditions: Sequence[Condition],
+        measures: Sequence[str],
+        done: Results,
+        advance: Advance,
+    ) -> StepResult:
+        items = self.items(done)[part][chunk]
+        if not items:
+            return StepResult.nothing()
+        found = try_conditions(
+            self.model,
+            items,
+            conditions,
+            self.task,
+            valid=valid_answers(self.bench.items(self.plan.data)),
+            measures=measures,
+            max_new_tokens=self.plan.longest_answer,
+            progress=Within(rescaled(advance, len(items) * len(conditions) * len(measures), chunk.stop - chunk.start)),
+        )
+        return StepResult(found, {})
+
+    def _head_set(self, heads: Sequence[tuple[int, int]], strength: float, **options: Any) -> HeadSet:
         """Make a head set of the study's scope; its instruction is given by the prompts themselves."""
-        options.setdefault("instruction", None)
-        return HeadSet.of(self.model, "image", heads, strength=strength, scope=self.plan.scope, **options)
-
-    def _step(self, name: str, total: int, compute: Callable[[Advance], StepResult]) -> DataFrame:
-        def from_fresh() -> StepResult:
-            # What earlier steps left in memory must not show in the last bit of a later one.
-            self.model.forget_media()
-            with self.progress.task(f"{self.model.name}: {name}", total) as advance:
-                return compute(advance)
-
-        return self.folder.step(name, from_fresh).table
+        return HeadSet.of(
+            self.model, "image", heads, strength=strength, scope=self.plan.scope, **{"instruction": None, **options}
+        )
 
 
-def _joined(tables: Sequence[DataFrame]) -> DataFrame:
-    from pandas import DataFrame, concat
+def flow_step(edge: str) -> str:
+    """Return the name of the step that cuts an edge."""
+    return f"flow-{edge.replace(' ', '-')}"
 
-    for table in tables:
-        table.attrs = {}
-    return concat(list(tables), ignore_index=True) if tables else DataFrame()
+
+def follow_both(baseline: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the ids of the items that follow under both instructions."""
+    followed = {(row["id"], row["target"]) for row in baseline if row["label"] == LABELS[FOLLOWING]}
+    return {item for item, _ in followed if {(item, target) for target in PAIR} <= followed}
+
+
+def rows_of(done: Results, sort: str) -> list[dict[str, Any]]:
+    """Return the rows of the steps of one sort."""
+    return records(joined(step for name, step in done.items() if name.startswith(f"{sort}-")))
+
+
+def scores_of(done: Results) -> dict[str, HeadScores]:
+    """Return the finished scores of all heads, by their name."""
+    found = {}
+    for name in SCORES:
+        table, notes = done[f"scores-{name}"]
+        if len(table):
+            values = torch.tensor(table.drop(columns=["id", "target"]).to_numpy(), dtype=torch.float64)
+            shaped = values.unflatten(1, (notes["layers"], -1))
+            found[name] = HeadScores(name, shaped, tuple(table["target"]), tuple(table["id"]))
+    return found
+
+
+def choice_of(plan: CircuitsPlan, done: Results) -> dict[str, Any]:
+    """Return the choice of heads and amplification that the finished steps lead to."""
+    scored = choose_score(plan, scores_of(done), rows_of(done, "choose-score"))
+    return scored | choose_amplification(plan, rows_of(done, "choose-strength"))

@@ -1,17 +1,16 @@
-"""Interference as a study: effects with intervals, run folders, and the ablation of hardening."""
+"""Interference as a study: the diagnosis, its effects with intervals, and the ablation of hardening."""
 
-from trimtab.studies.interference.ablation import AblationPlan, read_ablation, run_ablation
 from trimtab.studies.interference.effects import ALL, effects, worst_cases
-from trimtab.studies.interference.run import InterferencePlan, read_interference, run_interference
+from trimtab.studies.interference.hardening import HardeningStudy
+from trimtab.studies.interference.plans import AblationPlan, InterferencePlan
+from trimtab.studies.interference.study import InterferenceStudy
 
 __all__ = [
     "ALL",
     "AblationPlan",
+    "HardeningStudy",
     "InterferencePlan",
+    "InterferenceStudy",
     "effects",
-    "read_ablation",
-    "read_interference",
-    "run_ablation",
-    "run_interference",
     "worst_cases",
 ]

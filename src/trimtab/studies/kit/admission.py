@@ -9,8 +9,8 @@ from trimtab.items import Item, Items, Skipped
 from trimtab.items.admission import admit_items
 from trimtab.models import Model
 from trimtab.steering.states import instructed
+from trimtab.studies.kit.protocols import PROTOCOLS
 from trimtab.studies.kit.run_folder import StepResult
-from trimtab.studies.steering.protocols import PROTOCOLS
 
 COLUMNS = ("model", "split", "row", "id", "reason")
 

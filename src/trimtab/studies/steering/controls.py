@@ -16,9 +16,9 @@ from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.steering import Artifact, Ask, first_scores
 from trimtab.steering.chooser import answer_divergence
+from trimtab.studies.kit.evaluation import Asks, Condition, as_asked, conditions
 from trimtab.studies.kit.records import Record, grouped
 from trimtab.studies.kit.statistics import wilson
-from trimtab.studies.steering.evaluation import Asks, Condition, as_asked, conditions
 
 if TYPE_CHECKING:
     from pandas import DataFrame

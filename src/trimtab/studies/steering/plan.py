@@ -14,7 +14,8 @@ from trimtab.modalities import PAIR, Modality
 from trimtab.steering import METHODS, make_method
 from trimtab.studies.kit.length import BUNDLED_TOKENS, answer_length
 from trimtab.studies.kit.loading import check_loading, loading_identity
-from trimtab.studies.steering.protocols import PROTOCOLS
+from trimtab.studies.kit.protocols import PROTOCOLS
+from trimtab.studies.kit.source import FromFile
 
 SWEPT = "open"
 """The protocol under which strengths are chosen and swept."""
@@ -72,14 +73,13 @@ class MethodSpec:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(FromFile):
     """What a study does with each model: measure, fit, choose on validation, evaluate on test.
 
     Attributes:
         name: What to call it.
         models: Bundled names, folders or Hub ids.
         data: The bundled benchmark's name or a file; its splits are ``<data>:train``, ``:validation`` and ``:test``.
-        images: The folder that a file's image paths start from; empty for the file's own.
         seed: Seed of fits, noise, bootstraps and of the choice of items.
         methods: Keys of ``trimtab.steering.METHODS`` or of ``variants``, in the order of the tables.
         variants: Methods with options of their own, by the name they have in tables: ``method`` is the key of
@@ -109,7 +109,6 @@ class Plan:
     name: str = "demo"
     models: Annotated[tuple[str, ...], Some(each_once=True)] = ("pocket-qwen", "pocket-llava")
     data: str = "pocket-mc2"
-    images: str = ""
     seed: int = 0
     methods: tuple[str, ...] = ("none", "instruction", "mean", "l2s", "amps")
     variants: dict[str, dict[str, Any]] = field(default_factory=dict)

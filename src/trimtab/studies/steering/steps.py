@@ -1,277 +1,141 @@
-"""The steps of a study on one model: measure, fit, evaluate. Each is stored when done and never done again."""
+"""The steps of a steering study on one model: admit, measure, fit, evaluate, control, count."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from trimtab.artifact_folder import artifact_digest
 from trimtab.contribution import MCS, measure
 from trimtab.errors import RunFolderError, UnsupportedMethodError
 from trimtab.file_names import file_name
-from trimtab.items import Item, Items, items_fingerprint
+from trimtab.items import Items
 from trimtab.items.prompts import INSTRUCTIONS
 from trimtab.modalities import Modality
 from trimtab.models import Model
-from trimtab.progress import Progress
+from trimtab.progress import Advance
 from trimtab.steering import Artifact, TrainingSet, load_artifact
-from trimtab.studies.kit.admission import left_out, without
+from trimtab.studies.kit.admission import left_out
+from trimtab.studies.kit.bench import Bench
+from trimtab.studies.kit.chunks import chunks_of
 from trimtab.studies.kit.counting import costs
-from trimtab.studies.kit.records import Record, records
-from trimtab.studies.kit.run_folder import RunFolder, StepResult
-from trimtab.studies.steering.controls import Control, evaluate_controls, joint_controls, unimodal_controls
-from trimtab.studies.steering.evaluation import conditions, evaluate
+from trimtab.studies.kit.evaluation import evaluate
+from trimtab.studies.kit.records import records
+from trimtab.studies.kit.run_folder import StepResult
+from trimtab.studies.kit.study import Results, Step
+from trimtab.studies.steering.controls import evaluate_controls, joint_controls, unimodal_controls
 from trimtab.studies.steering.fitting import fit_method, layers_needed
+from trimtab.studies.steering.items import JOINT, StudyItems
 from trimtab.studies.steering.plan import SWEPT, Plan
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 NEUTRAL = "none"
 """Name of the prompt without an instruction in tables."""
 
-SPLITS = ("train", "validation", "test", "joint")
-
 REFUSED = "refused"
 """Note of a step whose method the model cannot take: why."""
 
 
-@dataclass(frozen=True, eq=False)
-class StudyItems:
-    """Items of a study with their pictures opened.
+@dataclass(eq=False)
+class ModelSteps:
+    """The steps of a study on one model, and the work that they do.
 
     Attributes:
-        train: To fit on.
-        validation: To choose layer and strength on.
-        test: To evaluate on; the first of them are swept and measured.
-        valid: Valid answers of each task in the whole test split.
-        joint: Items that need image and text together; none, where the data has none or no control is asked for.
+        plan: The study.
+        bench: Where its models and its folder are.
+        name: The plan's name of the model.
+        items: The study's items.
     """
 
-    train: Items
-    validation: Items
-    test: Items
-    valid: dict[str, frozenset[str]]
-    joint: Items = field(default_factory=Items)
-
-    def describe(self) -> dict[str, Any]:
-        """Return sizes, counts of skipped items, and fingerprints."""
-        return {
-            name: {
-                "items": len(items),
-                "skipped": len(items.skipped),
-                "fingerprint": items_fingerprint(items),
-            }
-            for name, items in (
-                ("train", self.train),
-                ("validation", self.validation),
-                ("test", self.test),
-                *((("joint", self.joint),) if self.joint else ()),
-            )
-        }
-
-
-@dataclass(eq=False)
-class ModelStudy:
-    """A study's steps on one model."""
-
     plan: Plan
-    folder: RunFolder
-    model: Model
+    bench: Bench
+    name: str
     items: StudyItems
-    progress: Progress
+    _found: Mapping[str, Items] | None = field(default=None, init=False)
+    _train: TrainingSet | None = field(default=None, init=False)
+    _loaded: list[Artifact] | None = field(default=None, init=False)
 
-    def admit(self) -> list[Record]:
-        """Leave out the items that the model cannot take, and return a row for each, as ``left_out`` makes it."""
-        splits = {name: getattr(self.items, name) for name in SPLITS}
-        with self.progress.task(f"{self.model.name}: check items", sum(map(len, splits.values()))) as advance:
-            step = self._step(
-                "admission", lambda: left_out(self.model, splits, self.plan.protocols, self.plan.longest_answer)
-            )
-            advance(sum(map(len, splits.values())))
-        rows = records(step.table)
-        self.items = replace(self.items, **{name: without(items, name, rows) for name, items in splits.items()})
-        return rows
+    def steps(self) -> Iterator[Step]:
+        """List the steps, each after its inputs."""
+        chosen = self.items.chosen
+        n, admission = len(chosen["test"]), self.path("admission")
+        yield self._step("admission", self.admit, (), "check items", sum(map(len, chosen.values())))
+        for prompt in (NEUTRAL, *self.plan.targets):
+            for number, chunk in enumerate(chunks_of(min(n, self.plan.contribution_items), self.plan.chunk)):
+                name = f"contribution-{prompt}-{number:03d}"
+                yield self._step(name, partial(self.measure, prompt, chunk), (admission,), "contribution", _size(chunk))
+        for method, target, name in self.fits():
+            yield self._step(name, partial(self.fit, method, target), (admission,), "fit and tune", 1)
+        fitted = (admission, *(self.path(name) for _, _, name in self.fits()))
+        for protocol in self.plan.protocols:
+            for number, (chunk, swept) in enumerate(self._test_chunks(n)):
+                name = f"evaluate-{number:03d}" if protocol == SWEPT else f"evaluate-{protocol}-{number:03d}"
+                run = partial(self.evaluate, protocol, chunk, swept and protocol == SWEPT)
+                yield self._step(name, run, fitted, "evaluate", _size(chunk))
+        controls = 2 * min(n, self.plan.control_items) + len(chosen[JOINT])
+        for number, chunk in enumerate(chunks_of(controls, self.plan.chunk)):
+            yield self._step(f"control-{number:03d}", partial(self.control, chunk), fitted, "controls", _size(chunk))
+        if self.plan.cost_items:
+            yield self._step("cost", self.cost, fitted, "cost", len(self.plan.wanted()))
 
-    def measure(self) -> list[StepResult]:
-        """Measure the contribution of both modalities, without an instruction and under each."""
-        prompts = {NEUTRAL: None, **{modality: INSTRUCTIONS[modality] for modality in self.plan.targets}}
-        measured = self.items.test[: self.plan.contribution_items]
-        done = []
-        with self.progress.task(f"{self.model.name}: contribution", len(prompts) * len(measured)) as advance:
-            for name, instruction in prompts.items():
-                for number, chunk in enumerate(_chunks(measured, self.plan.chunk)):
+    def fits(self) -> list[tuple[str, Modality, str]]:
+        """List every method and target, with the name of the step that fits it."""
+        return [(m, t, file_name(f"fit-{m}-{t}")) for m, t in self.plan.wanted()]
 
-                    def compute(
-                        chunk: Sequence[Item] = chunk, name: str = name, instruction: str | None = instruction
-                    ) -> StepResult:
-                        return self._measure(chunk, name, instruction)
+    def path(self, step: str) -> str:
+        """Return the full name of one of this model's steps."""
+        return f"{file_name(self.name)}/{step}"
 
-                    done.append(self._step(f"contribution-{name}-{number:03d}", compute))
-                    advance(len(chunk))
-        return done
+    def admit(self, _done: Results, _advance: Advance) -> StepResult:
+        """Find the items that the model cannot take; a row for each, as ``left_out`` makes it."""
+        return left_out(self.model, self.items.opened, self.plan.protocols, self.plan.longest_answer)
 
-    def fit(self) -> list[StepResult]:
-        """Fit every method for every target, and save the artifacts.
-
-        A method that cannot work on this model is left out: its step has the reason as ``refused`` in its notes.
-        """
-        wanted = self.plan.wanted()
-        done = []
-        with self.progress.task(f"{self.model.name}: fit and tune", len(wanted)) as advance:
-            for method, target in wanted:
-
-                def compute(method: str = method, target: Modality = target) -> StepResult:
-                    return self._fit(method, target)
-
-                done.append(self._step(file_name(f"fit-{method}-{target}"), compute))
-                advance(1)
-        return done
-
-    def artifacts(self, fitted: Sequence[StepResult]) -> list[Artifact]:
-        """Load the saved artifacts of what ``fit`` returned, target by target in the order of the plan's methods.
-
-        Raises:
-            ArtifactError: One is gone or broken.
-            RunFolderError: One is not the one that was fitted.
-        """
-        return [
-            self._artifact(method, target, step.notes)
-            for (method, target), step in zip(self.plan.wanted(), fitted, strict=True)
-            if REFUSED not in step.notes
-        ]
-
-    def _artifact(self, method: str, target: Modality, notes: dict[str, Any]) -> Artifact:
-        home = self._artifact_folder(method, target)
-        artifact = load_artifact(home, self.model)
-        if artifact_digest(home) != notes["artifact"]:
-            raise RunFolderError(
-                f"artifact {home} of the run folder must be the one that was fitted there; it is another one; delete "
-                "the run folder's step of its fit to fit it again."
-            )
-        return artifact
-
-    def evaluate(self, artifacts: Sequence[Artifact]) -> list[StepResult]:
-        """Evaluate the artifacts at their own strengths, and openly at every strength on the first test items."""
-        chunks = [
-            (protocol, chunk, strengths if protocol == SWEPT else None)
-            for protocol in self.plan.protocols
-            for chunk, strengths in _sweep_chunks(self.items.test, self.plan)
-        ]
-        total = sum(len(c) * len(conditions(artifacts, strengths)) for _, c, strengths in chunks)
-        done, numbers = [], Counter()
-        with self.progress.task(f"{self.model.name}: evaluate", total) as advance:
-            for protocol, chunk, strengths in chunks:
-
-                def compute(
-                    chunk: Sequence[Item] = chunk,
-                    strengths: Sequence[float] | None = strengths,
-                    protocol: str = protocol,
-                ) -> StepResult:
-                    return self._evaluate(chunk, artifacts, strengths, protocol)
-
-                name = "evaluate" if protocol == SWEPT else f"evaluate-{protocol}"
-                done.append(self._step(f"{name}-{numbers[protocol]:03d}", compute))
-                numbers[protocol] += 1
-                advance(len(chunk) * len(conditions(artifacts, strengths)))
-        return done
-
-    def control(self, artifacts: Sequence[Artifact]) -> list[StepResult]:
-        """Ask items without a conflict under the artifacts at every strength, if the plan wants it."""
-        chunks = _chunks(
-            [
-                *unimodal_controls(self.items.test[: self.plan.control_items]),
-                *joint_controls(self.items.joint),
-            ],
-            self.plan.chunk,
-        )
-        ways, done = conditions(artifacts, self.plan.strengths), []
-        with self.progress.task(f"{self.model.name}: controls", sum(map(len, chunks)) * len(ways)) as advance:
-            for number, chunk in enumerate(chunks):
-
-                def compute(chunk: Sequence[Control] = chunk) -> StepResult:
-                    found = evaluate_controls(
-                        self.model,
-                        chunk,
-                        artifacts,
-                        strengths=self.plan.strengths,
-                        max_new_tokens=self.plan.longest_answer,
-                    )
-                    return StepResult(found, {})
-
-                done.append(self._step(f"control-{number:03d}", compute))
-                advance(len(chunk) * len(ways))
-        return done
-
-    def cost(self, artifacts: Sequence[Artifact]) -> list[StepResult]:
-        """Count the work of single answers under each artifact, if the plan wants it."""
-        items = self.items.test[: self.plan.cost_items]
+    def measure(self, prompt: str, chunk: slice, done: Results, _advance: Advance) -> StepResult:
+        """Measure contributions, without an instruction or under one."""
+        items = self._admitted(done)["test"][: self.plan.contribution_items][chunk]
         if not items:
-            return []
-        with self.progress.task(f"{self.model.name}: cost", len(artifacts)) as advance:
-
-            def compute() -> StepResult:
-                return StepResult(costs(self.model, items, artifacts, self.plan.longest_answer), {})
-
-            done = self._step("cost", compute)
-            advance(len(artifacts))
-        return [done]
-
-    def _step(self, name: str, compute: Any) -> StepResult:
-        def from_fresh() -> StepResult:
-            # What earlier steps left in memory must not show in the last bit of a later one.
-            self.model.forget_media()
-            return compute()
-
-        return self.folder.step(f"{file_name(self.model.name)}/{name}", from_fresh)
-
-    @cached_property
-    def _training_set(self) -> TrainingSet:
-        """What the methods learn from; made only if some method is not fitted yet."""
-        train = TrainingSet(self.model, self.items.train, layers_needed(self.plan, self.model.n_layers))
-        _ = train.states
-        self.model.forget_media()
-        return train
-
-    def _artifact_folder(self, method: str, target: Modality) -> Path:
-        return self.folder.path / "artifacts" / file_name(self.model.name) / file_name(f"{method}-{target}")
-
-    def _fit(self, method: str, target: Modality) -> StepResult:
-        home, options = self._artifact_folder(method, target), sorted(self.plan.spec(method).options)
-        try:
-            artifact = fit_method(self.plan, method, target, self._training_set, self.items.validation)
-        except UnsupportedMethodError as error:
-            logger.warning("%s leaves out %s toward the %s: %s", self.model.name, method, target, error)
-            refusal = {"model": self.model.name, "method": method, "target": target, "reason": str(error)}
-            return StepResult(artifact_table([], options), {REFUSED: refusal})
-        artifact.save(home)
-        return StepResult(artifact_table([artifact], options), {"artifact": artifact_digest(home)})
-
-    def _measure(self, chunk: Sequence[Item], name: str, instruction: str | None) -> StepResult:
-        config = MCS(seed=self.plan.seed)
-        found = measure(self.model, chunk, instruction=instruction, method=config)
+            return StepResult.nothing()
+        instruction = None if prompt == NEUTRAL else INSTRUCTIONS[prompt]  # pyright: ignore[reportArgumentType]
+        found = measure(self.model, items, instruction=instruction, method=MCS(seed=self.plan.seed))
         table = found.table()
-        table.insert(0, "instruction", name)
+        table.insert(0, "instruction", prompt)
         table.insert(0, "model", self.model.name)
         return StepResult(table, {"skipped": len(found.skipped)})
 
-    def _evaluate(
-        self, chunk: Sequence[Item], artifacts: Sequence[Artifact], strengths: Sequence[float] | None, protocol: str
-    ) -> StepResult:
+    def fit(self, method: str, target: Modality, done: Results, _advance: Advance) -> StepResult:
+        """Fit a method for a target, and save the artifact.
+
+        A method that cannot work on this model is left out: its step has the reason as ``refused`` in its notes.
+        """
+        home, options = self._artifact_folder(method, target), sorted(self.plan.spec(method).options)
+        validation = self._admitted(done)["validation"]
+        try:
+            artifact = fit_method(self.plan, method, target, self._training_set(done), validation)
+        except UnsupportedMethodError as error:
+            logger.warning("%s leaves out %s toward the %s: %s", self.model.name, method, target, error)
+            refusal = {"model": self.model.name, "method": method, "target": target, "reason": str(error)}
+            return StepResult(artifact_table([], options, self.name), {REFUSED: refusal})
+        artifact.save(home)
+        return StepResult(artifact_table([artifact], options, self.name), {"artifact": artifact_digest(home)})
+
+    def evaluate(self, protocol: str, chunk: slice, swept: bool, done: Results, _advance: Advance) -> StepResult:
+        """Evaluate the artifacts at their own strengths or, swept, at all."""
+        items = self._admitted(done)["test"][chunk]
+        if not items:
+            return StepResult.nothing()
         found = evaluate(
             self.model,
-            chunk,
-            artifacts,
-            strengths=strengths,
+            items,
+            self._artifacts(done),
+            strengths=self.plan.strengths if swept else None,
             protocol=protocol,
             valid=self.items.valid,
             max_new_tokens=self.plan.longest_answer,
@@ -281,11 +145,88 @@ class ModelStudy:
             found.answers, {"receipt": receipt, "cost": asdict(found.cost), "skipped": len(found.skipped)}
         )
 
+    def control(self, chunk: slice, done: Results, _advance: Advance) -> StepResult:
+        """Ask items without a conflict under the artifacts at every strength."""
+        items = self._admitted(done)
+        controls = [*unimodal_controls(items["test"][: self.plan.control_items]), *joint_controls(items[JOINT])][chunk]
+        if not controls:
+            return StepResult.nothing()
+        found = evaluate_controls(
+            self.model,
+            controls,
+            self._artifacts(done),
+            strengths=self.plan.strengths,
+            max_new_tokens=self.plan.longest_answer,
+        )
+        return StepResult(found, {})
 
-def artifact_table(artifacts: Sequence[Artifact], own_options: Sequence[str]) -> DataFrame:
+    def cost(self, done: Results, _advance: Advance) -> StepResult:
+        """Count the work of single answers under each artifact."""
+        items = self._admitted(done)["test"][: self.plan.cost_items]
+        return StepResult(costs(self.model, items, self._artifacts(done), self.plan.longest_answer), {})
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+        return self.bench.model(self.name)
+
+    def _step(self, name: str, run: Any, inputs: tuple[str, ...], task: str, units: int) -> Step:
+        return Step(self.path(name), run, inputs, self.name, f"{self.name}: {task}", units)
+
+    def _test_chunks(self, n: int) -> list[tuple[slice, bool]]:
+        """Cut test items into chunks that are swept, then chunks that are not."""
+        swept = min(n, self.plan.sweep_items)
+        return [
+            *((chunk, True) for chunk in chunks_of(swept, self.plan.chunk)),
+            *((chunk, False) for chunk in chunks_of(n, self.plan.chunk, swept)),
+        ]
+
+    def _admitted(self, done: Results) -> Mapping[str, Items]:
+        if self._found is None:
+            self._found = self.items.admitted(records(done[self.path("admission")].table))
+        return self._found
+
+    def _training_set(self, done: Results) -> TrainingSet:
+        """What the methods learn from; made only if some method is not fitted yet."""
+        if self._train is None:
+            items = self._admitted(done)["train"]
+            self._train = TrainingSet(self.model, items, layers_needed(self.plan, self.model.n_layers))
+            _ = self._train.states
+            self.model.forget_media()
+        return self._train
+
+    def _artifacts(self, done: Results) -> list[Artifact]:
+        """Load the fitted artifacts, target by target in the order of the plan's methods."""
+        if self._loaded is None:
+            fits = [(m, t, done[self.path(name)].notes) for m, t, name in self.fits()]
+            homes = [self.check_artifact(m, t, notes) for m, t, notes in fits if REFUSED not in notes]
+            self._loaded = [load_artifact(home, self.model) for home in homes]
+        return self._loaded
+
+    def check_artifact(self, method: str, target: str, notes: dict[str, Any]) -> Path:
+        """Return the folder of a fitted artifact.
+
+        Raises:
+            ArtifactError: It is gone or broken.
+            RunFolderError: It is not the one that was fitted.
+        """
+        home = self._artifact_folder(method, target)
+        if artifact_digest(home) != notes["artifact"]:
+            raise RunFolderError(
+                f"artifact {home} of the run folder must be the one that was fitted there; it is another one; delete "
+                "the run folder's step of its fit to fit it again."
+            )
+        return home
+
+    def _artifact_folder(self, method: str, target: str) -> Path:
+        return self.bench.path / "artifacts" / file_name(self.name) / file_name(f"{method}-{target}")
+
+
+def artifact_table(artifacts: Sequence[Artifact], own_options: Sequence[str], model: str) -> DataFrame:
     """Return what was chosen: ``model, folder, method, kind, target, layer, strength, reading, train_items, varied``.
 
-    ``varied`` names the options in which a variant differs from its method.
+    ``varied`` names the options in which a variant differs from its method; ``folder`` is that of the steps of
+    ``model``, the plan's name for it.
     """
     from pandas import DataFrame
 
@@ -293,7 +234,7 @@ def artifact_table(artifacts: Sequence[Artifact], own_options: Sequence[str]) ->
         [
             {
                 "model": a.model_name,
-                "folder": file_name(a.model_name),
+                "folder": file_name(model),
                 "method": a.name,
                 "kind": a.method,
                 "target": a.target,
@@ -308,14 +249,5 @@ def artifact_table(artifacts: Sequence[Artifact], own_options: Sequence[str]) ->
     )
 
 
-def _chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _sweep_chunks(items: Sequence[Item], plan: Plan) -> list[tuple[Sequence[Item], Sequence[float] | None]]:
-    """Cut items into chunks that are swept, then chunks that are not."""
-    swept, rest = items[: plan.sweep_items], items[plan.sweep_items :]
-    return [
-        *((chunk, plan.strengths) for chunk in _chunks(swept, plan.chunk)),
-        *((chunk, None) for chunk in _chunks(rest, plan.chunk)),
-    ]
+def _size(chunk: slice) -> int:
+    return chunk.stop - chunk.start

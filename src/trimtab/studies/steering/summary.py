@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from trimtab.studies.kit.metrics import compare, contribution_rates, oracle_rates, preference_rates, rates
 from trimtab.studies.kit.records import ALL_TASKS, Record, grouped, records
 from trimtab.studies.kit.statistics import holm
 from trimtab.studies.steering.controls import control_rates
-from trimtab.studies.steering.metrics import compare, contribution_rates, oracle_rates, preference_rates, rates
 from trimtab.studies.steering.plan import SWEPT
 
 if TYPE_CHECKING:
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
 
     from trimtab.studies.steering.plan import MethodSpec, Plan
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+"""4: a ``kind``."""
+
 DIGITS = 6
 """Decimals kept: far below any interval's width."""
 P_VALUES = ("p", "p_holm")
@@ -59,7 +60,6 @@ def summarise(
     ]
     swept = [row for row in judged if row["protocol"] == SWEPT]
     return {
-        "schema_version": SCHEMA_VERSION,
         "seed": plan.seed,
         "study": plan.name,
         "models": models,
@@ -76,11 +76,6 @@ def summarise(
         "controls": [] if controls is None else [_rounded(row) for row in control_rates(records(controls))],
         "costs": [] if costs is None else [_rounded(row) for row in records(costs.drop(columns="seconds"))],
     }
-
-
-def as_json(summary: dict[str, Any]) -> str:
-    """Return the summary as text, the same bytes for the same content."""
-    return json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _sweep_rows(swept: list[Record], chosen: dict[tuple[str, str, str], float]) -> list[Record]:

@@ -16,9 +16,9 @@ from trimtab.items.admission import admit_items
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress, Within, rescaled
 from trimtab.steering import Ask
-from trimtab.studies.steering.artifacts import AnyArtifact
-from trimtab.studies.steering.metrics import rates
-from trimtab.studies.steering.protocols import PROTOCOLS, Protocol
+from trimtab.studies.kit.artifacts import AnyArtifact
+from trimtab.studies.kit.metrics import rates
+from trimtab.studies.kit.protocols import PROTOCOLS, Protocol
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -62,7 +62,7 @@ class Evaluation:
 def evaluate(
     model: Model,
     items: Iterable[Item],
-    methods: Sequence[AnyArtifact],
+    artifacts: Sequence[AnyArtifact],
     *,
     strengths: Sequence[float] | None = None,
     protocol: str = "open",
@@ -77,7 +77,7 @@ def evaluate(
     Args:
         model: The model.
         items: Conflict items; those that the model cannot take (see ``trimtab.engine.admit``) are left out.
-        methods: Fitted methods.
+        artifacts: Fitted methods and head sets.
         strengths: Further strengths at which to try the methods that have one; each is always tried at its own.
         protocol: How items are put to the model; a key of ``PROTOCOLS``.
         valid: Valid answers of each task, by which a collapsed answer is told from a wrong one; left out, all
@@ -92,14 +92,14 @@ def evaluate(
         UsageError: No item that can be asked, two of the same id, no method, or one that is not fitted.
         ArtifactError: A method was fitted on another model.
     """
-    how, ways = PROTOCOLS.named(protocol), conditions(methods, strengths)
+    how, ways = PROTOCOLS.named(protocol), conditions(artifacts, strengths)
     for way in ways:
         way.artifact.check(model)
     what = "`items` of evaluate"
     found = admit_items(model, items, how.prompts, what, also=partial(as_asked, ways), new_tokens=max_new_tokens)
     found.require(what)
     asked, skipped = list(zip(found.items, found.prompts, strict=True)), found.skipped
-    _warn_of_fitted(methods, found.items)
+    _warn_of_fitted(artifacts, found.items)
     valid = valid_answers(found.items) if valid is None else valid
     asks, prompts = Asks(), [prompt for _, prompts in asked for prompt in prompts]
     places = []
@@ -120,36 +120,36 @@ def evaluate(
     return Evaluation(DataFrame(table), answers.receipt, answers.cost, skipped)
 
 
-def _warn_of_fitted(methods: Sequence[AnyArtifact], items: Sequence[Item]) -> None:
+def _warn_of_fitted(artifacts: Sequence[AnyArtifact], items: Sequence[Item]) -> None:
     """Say for which methods some items were used to learn or choose: on those, rates are too good."""
-    for method in methods:
-        known = sum(method.fitted_on(item) for item in items) if method.fitted_items else 0
+    for artifact in artifacts:
+        known = sum(artifact.fitted_on(item) for item in items) if artifact.fitted_items else 0
         if known:
             logger.warning(
                 "%s toward the %s was fitted on %d of these %d items, so its rates are too good; evaluate on others.",
-                method.name, method.target, known, len(items),
+                artifact.name, artifact.target, known, len(items),
             )  # fmt: skip
 
 
-def conditions(methods: Sequence[AnyArtifact], strengths: Sequence[float] | None = None) -> list[Condition]:
+def conditions(artifacts: Sequence[AnyArtifact], strengths: Sequence[float] | None = None) -> list[Condition]:
     """List the conditions that ``evaluate`` tries.
 
     Raises:
         UsageError: No method, one that is not fitted, or two of the same name and target.
     """
-    if not methods:
-        raise UsageError("`methods` of evaluate must hold at least one fitted method; got none.")
+    if not artifacts:
+        raise UsageError("`artifacts` of evaluate must hold at least one fitted method; got none.")
     for strength in strengths or ():
         check_value("strengths", "evaluate", float, strength)
     found: list[Condition] = []
-    for artifact in methods:
+    for artifact in artifacts:
         if not isinstance(artifact, AnyArtifact):
             raise UsageError(
-                f"`methods` of evaluate must be fitted; got {type(artifact).__name__}; call its fit(model, items)."
+                f"`artifacts` of evaluate must be fitted; got {type(artifact).__name__}; call its fit(model, items)."
             )
         if any((way.artifact.name, way.artifact.target) == (artifact.name, artifact.target) for way in found):
             raise UsageError(
-                f"`methods` of evaluate must differ in name or target; got {artifact.name!r} toward the "
+                f"`artifacts` of evaluate must differ in name or target; got {artifact.name!r} toward the "
                 f"{artifact.target} twice, whose rows could not be told apart; give one a label "
                 "(dataclasses.replace(artifact, label=...)), or evaluate them one at a time."
             )

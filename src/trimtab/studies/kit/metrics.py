@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from trimtab.modalities import PAIR, Modality, others
+from trimtab.studies.kit.protocols import INCONSISTENT
 from trimtab.studies.kit.records import Record, by_task, grouped, records
 from trimtab.studies.kit.statistics import PairedDifference, bootstrap_mean, paired_difference, wilson
-from trimtab.studies.steering.protocols import INCONSISTENT
 
 if TYPE_CHECKING:
     from pandas import DataFrame

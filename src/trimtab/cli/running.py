@@ -1,0 +1,95 @@
+"""Running a study of any kind for a verb, and telling what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from trimtab.cli.console import print_json, print_line, progress_bars
+from trimtab.cli.early import check_model
+from trimtab.cli.inputs import load_model, say_skipped
+from trimtab.cli.loading import Loading
+from trimtab.cli.shown import print_summary
+from trimtab.errors import UsageError
+
+if TYPE_CHECKING:
+    from trimtab.items import Items
+    from trimtab.models import Model
+
+
+def loaded_as(plan: Any, loading: Loading) -> Any:
+    """Return a plan whose models are loaded as the command line says, or else as the plan does."""
+    from dataclasses import replace
+
+    places = {"device", "device_map"}
+    kept = {k: v for k, v in plan.load.items() if k not in places or not places & set(loading)}
+    return replace(plan, load={**kept, **loading})
+
+
+class Finished(NamedTuple):
+    """A finished study: its folder, its summary, and its page, if its kind has one."""
+
+    run: Path
+    summary: dict[str, Any]
+    page: Path | None
+
+
+def run_plan(plan: Any, out: Path) -> Finished:
+    """Run a study, or go on with it, and write its report.
+
+    Raises:
+        TrimtabError: Whatever can be refused is, before models are loaded or items are read.
+    """
+    from trimtab.report import has_report, write_report
+    from trimtab.studies import read_summary, run_study, study_of
+    from trimtab.studies.kit.run_folder import check_run_folder
+
+    study = study_of(plan)
+    check_run_folder(out, "`--out`")
+    for name in study.models():
+        check_model(name, plan.load)
+    with progress_bars() as bars:
+        run_study(study, out, load=loads_aloud, read=reads_aloud(plan), progress=bars)
+        page = write_report(out) if has_report(study.kind) else None
+    return Finished(out, read_summary(out), page)
+
+
+def loads_aloud(name: str, **loading: Any) -> Model:
+    """Load a model, and say so."""
+    return load_model(name, loading)
+
+
+def reads_aloud(plan: Any) -> Callable[[str], Items]:
+    """Return what reads a plan's items and says how many were left out."""
+    read = plan.reader()
+
+    def read_and_say(source: str) -> Items:
+        items = read(source)
+        say_skipped(len(items.skipped), source)
+        return items
+
+    return read_and_say
+
+
+def tell(found: Finished, json: bool) -> None:
+    """Print a finished study as one JSON document, or its tables and where its report is."""
+    if json:
+        print_json(
+            {"run": str(found.run), "report": None if found.page is None else str(found.page), "summary": found.summary}
+        )
+        return
+    print_summary(found.summary)
+    if found.page is not None:
+        print_line(f"Report: {found.page}")
+
+
+def check_images(images: Path | None) -> str:
+    """Return the folder of ``--images`` as a plan has it.
+
+    Raises:
+        UsageError: It is no folder.
+    """
+    if images is not None and not images.is_dir():
+        raise UsageError(f"`--images` must be an existing folder; got '{images}'; check the path.")
+    return "" if images is None else str(images)

@@ -1,0 +1,108 @@
+"""What verbs print of a finished study, by its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trimtab.cli.console import print_line, print_table
+
+TASK_LETTERS = 4
+"""Letters of a task's name in a heading, so that a table of eight tasks fits a terminal of 80 columns."""
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """Print the tables of a study, if its kind has any."""
+    SHOWN.get(summary["kind"], lambda _summary: None)(summary)
+
+
+def print_steering(summary: dict[str, Any]) -> None:
+    """Print a steering study's tables and its verdict."""
+    from trimtab.report import amps_against_l2s, following_tables, headline, paired_table
+
+    for table in following_tables(summary):
+        rows: list[list[str]] = []
+        for line in table.lines:
+            if line.first:
+                rows += [[], [line.model]]
+            cells = [cell.text for cell in line.cells]
+            rows.append([f" {line.method}", *cells, f"{line.total.text} ({line.total.note})", line.collapse.text])
+        print_table(
+            f"Following the {table.target} ({table.protocol} protocol), in percent of {table.items} test items",
+            ["", *(task[:TASK_LETTERS] for task in table.tasks), "total (95 %)", "coll."],
+            rows[1:],
+            gap=1,
+        )
+    lines = paired_table(summary, [("amps", "l2s")])
+    if lines:
+        print_table(
+            "AMPS minus L2S on the same items, in percentage points",
+            ["model", "protocol", "target", "difference", "95 % interval", "McNemar p", "Holm"],
+            [[r.model, r.protocol, r.target, r.difference, r.interval, r.p, r.p_holm] for r in lines],
+            left=3,
+        )
+        print_line(amps_against_l2s(summary))
+    print_line(headline(summary))
+    for r in summary["refused"]:
+        print_line(f"Left out on {r['model']}: {r['method']} toward the {r['target']}: {r['reason']}")
+
+
+def print_circuits(summary: dict[str, Any]) -> None:
+    """Print the verdicts on the paper's claims, and the chosen heads."""
+    print_table(
+        f"What {summary['name']} says to the claims of Instruction Anchor",
+        ["verdict", "claim", "evidence"],
+        [[claim["verdict"], claim["claim"], claim["evidence"]] for claim in summary["claims"]],
+        left=3,
+    )
+    choice = summary["choice"]
+    pairs = zip(choice["heads"], choice["roles"], strict=True)
+    heads = ", ".join(f"{layer}.{head} ({role})" if role else f"{layer}.{head}" for (layer, head), role in pairs)
+    print_line(f"Heads by the {choice['score']} score, layer.head: {heads}")
+
+
+def print_interference(summary: dict[str, Any]) -> None:
+    """Print the table of effects over all items, and the worst cases."""
+    from trimtab.report.interference import EFFECTS, effect_cells, worst_cells
+
+    print_table(
+        f"{summary['model']['name']}: answers under perturbation of what does not matter, in percent",
+        EFFECTS,
+        effect_cells(summary["effects"]),
+        left=4,
+        gap=1,
+    )
+    print_table(
+        "Worst case over conditions, in percent of items",
+        ["relevant", "way", "scoring", "clean", "worst", "under", "right under all (95 %)"],
+        worst_cells(summary["worst"]),
+        left=3,
+    )
+
+
+SENSITIVITY = (
+    "The ratio says how sensitive the answer is to image and text, not which of them it comes from; for that use "
+    "--method shapley."
+)
+
+
+def print_measurement(summary: dict[str, Any]) -> None:
+    """Print the mean ratios by task."""
+    print_table(
+        f"Visual ratio of {summary['model']}: the image's share of both contributions ({summary['method']})",
+        ["task", "items", "ratio", "95 % interval"],
+        [
+            [r["task"], str(r["n"]), f"{r['ratio']:.3f}", f"{r['ratio_low']:.3f} to {r['ratio_high']:.3f}"]
+            for r in summary["ratios"]
+        ],
+    )
+    if summary["method"] == "mcs":
+        print_line(SENSITIVITY)
+
+
+SHOWN: dict[str, Callable[[dict[str, Any]], None]] = {
+    "steering": print_steering,
+    "circuits": print_circuits,
+    "interference": print_interference,
+    "measurement": print_measurement,
+}

@@ -1,0 +1,159 @@
+"""The circuits study: where and by which heads a model decides a conflict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from trimtab.circuits import MEASURES
+from trimtab.errors import UsageError
+from trimtab.items import Items, items_fingerprint, split_items
+from trimtab.items.admission import check_items
+from trimtab.modalities import PAIR
+from trimtab.models import Model
+from trimtab.studies.circuits.claims import answer_claims
+from trimtab.studies.circuits.plan import CircuitsPlan
+from trimtab.studies.circuits.steps import CircuitSteps, choice_of, rows_of, scores_of
+from trimtab.studies.circuits.summary import (
+    choices,
+    condition_rates,
+    deep_sums,
+    flow_curves,
+    head_rows,
+    layer_curves,
+    lens_curves,
+    perplexities,
+    recovery,
+)
+from trimtab.studies.kit.bench import Bench
+from trimtab.studies.kit.choosing import choose_items
+from trimtab.studies.kit.records import Record, records
+from trimtab.studies.kit.study import KINDS, Outcome, Results, Step
+
+DIGITS = 6
+LEAST_ITEMS = 8
+PARTS = {"score": 0.3, "validation": 0.25, "test": 0.45}
+
+
+@KINDS.register
+@dataclass(eq=False)
+class CircuitsStudy:
+    """Explain a model.
+
+    Knockout curves, lens, layers and head scores on one part of the items; the score and the amplification are chosen
+    on a second part; the chosen heads are blocked and amplified, beside controls, on a third.
+    """
+
+    kind: ClassVar[str] = "circuits"
+    schema_version: ClassVar[int] = 2
+    sections: ClassVar[tuple[str, ...]] = ()
+    plan_type: ClassVar[type] = CircuitsPlan
+
+    plan: CircuitsPlan
+    _found: dict[str, Items] | None = field(default=None, init=False)
+
+    def models(self) -> tuple[str, ...]:
+        """Return the plan's one model."""
+        return (self.plan.model,)
+
+    def check(self, model: Model) -> None:
+        """Refuse a model that is too small for the plan."""
+        usual = CircuitsPlan.window  # on a model of fewer layers it is the whole depth
+        if self.plan.window > max(usual, model.n_layers):
+            raise UsageError(
+                f"`window` of CircuitsPlan must be at most the {model.n_layers} layers of {model.name}; got "
+                f"{self.plan.window}."
+            )
+
+    def data(self, bench: Bench) -> dict[str, Any]:
+        """Return sizes and fingerprints of the items by part."""
+        return {
+            name: {"items": len(part), "fingerprint": items_fingerprint(part)}
+            for name, part in self._parts(bench).items()
+        }
+
+    def steps(self, bench: Bench) -> list[Step]:
+        """List the steps."""
+        return list(self._steps(bench).steps())
+
+    def summarise(self, bench: Bench, done: Results) -> Outcome:
+        """Average over cases and items, and answer the paper's claims."""
+        plan, model = self.plan, bench.description(self.plan.model)
+        baseline, layers = records(done["baseline"].table), records(done["layers"].table)
+        scores, choice = scores_of(done), choice_of(self.plan, done)
+        tried = rows_of(done, "test")
+        asked = {row["measure"] for row in tried}
+        scored = next(done[f"scores-{name}"].notes for name in scores)
+        found = {
+            "seed": plan.seed,
+            "name": bench.model(plan.model).name,
+            "model": model,
+            "plan": plan.resolved(),
+            "baseline": _baseline(baseline, done["baseline"].notes["skipped"]),
+            "flow": flow_curves(rows_of(done, "flow"), plan.seed),
+            "lens": lens_curves(records(done["lens"].table), plan.seed),
+            "layers": layer_curves(layers, baseline, plan.seed),
+            "deep_sums": deep_sums(layers, baseline, model["layers"], plan.seed),
+            "scored": {"cases": scored["cases"], "follow_both": scored["follow_both"]},
+            "heads": head_rows(scores),
+            "choices": choices(scores, plan.share, plan.seed),
+            "choice": choice,
+            "abilities": [m for m in MEASURES if m in asked and m not in PAIR],
+            "rates": condition_rates(tried),
+            "recovery": recovery(tried, choice["amplification"]),
+            "perplexity": perplexities(records(done["perplexity"].table)),
+        }
+        summary = _rounded(found)
+        summary["skipped"] = records(done["admission"].table)
+        summary["claims"] = [claim._asdict() for claim in answer_claims(summary)]
+        return Outcome(summary, {})
+
+    @classmethod
+    def upgraded(cls, summary: dict[str, Any]) -> dict[str, Any] | None:
+        """Return a summary of schema version 1 in today's form."""
+        if summary.get("study") == "circuits" and summary.get("schema_version") == 1 and "paired" not in summary:
+            return {**summary, "schema_version": cls.schema_version, "kind": cls.kind}
+        return None
+
+    def _steps(self, bench: Bench) -> CircuitSteps:
+        return CircuitSteps(self.plan, bench, self._parts(bench))
+
+    def _parts(self, bench: Bench) -> dict[str, Items]:
+        """Share items among the parts.
+
+        Raises:
+            UsageError: They are too few, or share too few pictures.
+        """
+        if self._found is None:
+            plan = self.plan
+            sizes = {"score": plan.score_items, "validation": plan.validation_items, "test": plan.test_items}
+            items = check_items(bench.items(plan.data), "`items` of circuits")
+            if len(items) < LEAST_ITEMS:
+                raise UsageError(
+                    f"`items` of circuits must be at least {LEAST_ITEMS}, to score heads, choose among them and test "
+                    f"them on different ones; got {len(items)}; a verdict takes some 40."
+                )
+            split = split_items(items, PARTS, plan.seed)
+            self._found = {name: choose_items(split[name], size, plan.seed) for name, size in sizes.items()}
+        return self._found
+
+
+def _baseline(rows: Sequence[Record], skipped: int) -> list[Record]:
+    found = []
+    for target in PAIR:
+        own = [row for row in rows if row["target"] == target]
+        shares = {
+            label: sum(row["label"] == label for row in own) / len(own) for label in ("following", "opposite", "other")
+        }
+        found.append({"target": target, "n": len(own), "skipped": skipped, **shares})
+    return found
+
+
+def _rounded(value: Any) -> Any:
+    """Round numbers for reading."""
+    if isinstance(value, dict):
+        return {key: float(f"{v:.4g}") if key == "p" else _rounded(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_rounded(v) for v in value]
+    return round(value, DIGITS) if isinstance(value, float) else value

@@ -1,0 +1,108 @@
+"""The interference study: does the modality that does not matter change a model's answers?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from trimtab.errors import UsageError
+from trimtab.interference import diagnose, spectrum, with_relevant
+from trimtab.interference.diagnosis import Diagnosis
+from trimtab.items import Items, items_fingerprint
+from trimtab.models import Model
+from trimtab.progress import Advance, Within
+from trimtab.studies.interference.effects import effects, worst_cases
+from trimtab.studies.interference.plans import InterferencePlan
+from trimtab.studies.kit.bench import Bench
+from trimtab.studies.kit.choosing import choose_items
+from trimtab.studies.kit.records import records
+from trimtab.studies.kit.run_folder import ITEMS, StepResult
+from trimtab.studies.kit.study import KINDS, Outcome, Results, Step
+
+
+@KINDS.register
+@dataclass(eq=False)
+class InterferenceStudy:
+    """Diagnose a model: perturb what does not matter, item by item, and see how answers change."""
+
+    kind: ClassVar[str] = "interference"
+    schema_version: ClassVar[int] = 3
+    sections: ClassVar[tuple[str, ...]] = ()
+    plan_type: ClassVar[type] = InterferencePlan
+
+    plan: InterferencePlan
+
+    def models(self) -> tuple[str, ...]:
+        """Return the plan's one model."""
+        return (self.plan.model,)
+
+    def check(self, model: Model) -> None:
+        """Take any model."""
+
+    def data(self, bench: Bench) -> dict[str, Any]:
+        """Return size and fingerprint of the items."""
+        items = self._items(bench)
+        return {"items": {"items": len(items), "fingerprint": items_fingerprint(items)}}
+
+    def steps(self, bench: Bench) -> list[Step]:
+        """List the diagnosis and, if it is wanted, the data spectrum."""
+        model, n = self.plan.model, len(self._items(bench))
+
+        def diagnosis(_done: Results, advance: Advance) -> StepResult:
+            return _result(
+                diagnose(bench.model(model), self._items(bench), self.plan.diagnosis, progress=Within(advance))
+            )
+
+        steps = [Step("diagnosis", diagnosis, (), model, f"{model}: diagnosis", n)]
+        if self.plan.spectrum:
+            seen = [item for item in self._items(bench) if item.relevant in ("image", "both")]
+
+            def spectrum(_done: Results, advance: Advance) -> StepResult:
+                return self._spectrum(bench, Items(seen), advance)
+
+            steps.append(Step("spectrum", spectrum, (), model, f"{model}: spectrum", len(seen)))
+        return steps
+
+    def summarise(self, bench: Bench, done: Results) -> Outcome:
+        """Count effects and worst cases."""
+        asked, shuffled = done["diagnosis"], done.get("spectrum")
+        answers, seed = records(asked.table), self.plan.diagnosis.seed
+        summary = {
+            "model": {"name": bench.model(self.plan.model).name, **bench.description(self.plan.model)},
+            "plan": self.plan.resolved(),
+            "items": {"asked": len({r["id"] for r in answers}), "skipped": asked.notes["skipped"]},
+            "effects": effects(answers, seed),
+            "worst": worst_cases(answers),
+            "spectrum": effects(records(shuffled.table), seed) if shuffled is not None and len(shuffled.table) else [],
+            "spectrum_note": shuffled.notes.get("note") if shuffled is not None else None,
+        }
+        return Outcome(summary, {ITEMS: asked.table})
+
+    @classmethod
+    def upgraded(cls, summary: dict[str, Any]) -> dict[str, Any] | None:
+        """Return a summary of schema version 2 in today's form."""
+        if summary.get("study") == cls.kind and summary.get("schema_version") == 2 and "paired" not in summary:
+            return {**summary, "schema_version": cls.schema_version, "kind": cls.kind}
+        return None
+
+    def _items(self, bench: Bench) -> Items:
+        plan, items = self.plan, bench.items(self.plan.data)
+        if plan.limit is not None:
+            items = choose_items(items, plan.limit, plan.diagnosis.seed)
+        return with_relevant(items, plan.relevant) if plan.relevant is not None else items
+
+    def _spectrum(self, bench: Bench, items: Items, advance: Advance) -> StepResult:
+        """Run the spectrum test; data that cannot be shuffled is a finding, not a failure."""
+        try:
+            found = spectrum(bench.model(self.plan.model), items, self.plan.diagnosis, progress=Within(advance))
+        except UsageError as error:
+            return StepResult(StepResult.nothing().table, {"skipped": [], "note": str(error)})
+        if not found.skipped:
+            return _result(found)
+        reason = found.skipped[0].reason
+        return _result(found, note=f"for {len(found.skipped)} of {len(items)} items; the first: {reason}")
+
+
+def _result(found: Diagnosis, **notes: Any) -> StepResult:
+    skipped = [{"row": s.row, "reason": s.reason} for s in found.skipped]
+    return StepResult(found.answers, {"skipped": skipped, "cost": asdict(found.cost), **notes})

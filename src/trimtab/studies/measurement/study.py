@@ -1,0 +1,96 @@
+"""The measurement study: how much each modality contributes to a model's answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from trimtab.contribution import measure
+from trimtab.items import Items, items_fingerprint
+from trimtab.models import Model
+from trimtab.progress import Advance, Within
+from trimtab.studies.kit.bench import Bench
+from trimtab.studies.kit.choosing import choose_items
+from trimtab.studies.kit.chunks import chunks_of
+from trimtab.studies.kit.metrics import contribution_rates
+from trimtab.studies.kit.records import records
+from trimtab.studies.kit.run_folder import ITEMS, StepResult, joined
+from trimtab.studies.kit.study import KINDS, Outcome, Results, Step
+from trimtab.studies.measurement.plan import MeasurementPlan
+
+
+@KINDS.register
+@dataclass(eq=False)
+class MeasurementStudy:
+    """Measure the contributions of every item, chunk by chunk."""
+
+    kind: ClassVar[str] = "measurement"
+    schema_version: ClassVar[int] = 1
+    sections: ClassVar[tuple[str, ...]] = ()
+    plan_type: ClassVar[type] = MeasurementPlan
+
+    plan: MeasurementPlan
+
+    def models(self) -> tuple[str, ...]:
+        """Return the plan's one model."""
+        return (self.plan.model,)
+
+    def check(self, model: Model) -> None:
+        """Take any model."""
+
+    def data(self, bench: Bench) -> dict[str, Any]:
+        """Return size and fingerprint of the items."""
+        items = self._items(bench)
+        return {"items": {"items": len(items), "fingerprint": items_fingerprint(items)}}
+
+    def steps(self, bench: Bench) -> list[Step]:
+        """List a step for each chunk of items."""
+        model = self.plan.model
+        return [
+            Step(
+                f"contribution-{number:04d}",
+                partial(self._measure, bench, chunk),
+                (),
+                model,
+                f"{model}: contribution",
+                chunk.stop - chunk.start,
+            )
+            for number, chunk in enumerate(chunks_of(len(self._items(bench)), self.plan.chunk))
+        ]
+
+    def summarise(self, bench: Bench, done: Results) -> Outcome:
+        """Average ratios by task."""
+        plan, rows = self.plan.resolved(), joined(done.values())
+        skipped = [row for step in done.values() for row in step.notes["skipped"]]
+        summary = {
+            "model": bench.model(self.plan.model).name,
+            **{name: plan[name] for name in ("data", "method", "options", "instruction", "seed")},
+            "items": len(self._items(bench)),
+            "skipped": len(skipped),
+            "skipped_items": skipped,
+            "ratios": contribution_rates(records(rows), self.plan.seed),
+        }
+        return Outcome(summary, {ITEMS: rows})
+
+    @classmethod
+    def upgraded(cls, summary: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the summary of a measurement from before summaries had a kind in today's form."""
+        if "ratios" in summary and "schema_version" not in summary:
+            return {"schema_version": cls.schema_version, "kind": cls.kind, "seed": 0, **summary}
+        return None
+
+    def _items(self, bench: Bench) -> Items:
+        items = bench.items(self.plan.data)
+        return items if self.plan.limit is None else choose_items(items, self.plan.limit, self.plan.seed)
+
+    def _measure(self, bench: Bench, chunk: slice, _done: Results, advance: Advance) -> StepResult:
+        items = self._items(bench)[chunk]
+        found = measure(
+            bench.model(self.plan.model),
+            items,
+            instruction=self.plan.instruction,
+            method=self.plan.how,
+            progress=Within(advance),
+        )
+        return StepResult(found.table(), {"skipped": [[chunk.start + s.row, s.reason] for s in found.skipped]})

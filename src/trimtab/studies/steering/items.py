@@ -1,0 +1,74 @@
+"""The items of a steering study, and those that a model can take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from trimtab.items import Items, items_fingerprint, read_items, valid_answers
+from trimtab.items.readers.pocket import POCKET, POCKET_INTERFERENCE
+from trimtab.studies.kit.admission import without
+from trimtab.studies.kit.bench import Bench
+from trimtab.studies.kit.choosing import choose_items
+from trimtab.studies.kit.pictures import with_kept_images
+from trimtab.studies.kit.records import Record
+from trimtab.studies.steering.plan import Plan
+
+SPLITS = ("train", "validation", "test")
+JOINT = "joint"
+"""Name of the items that need image and text together."""
+
+
+@dataclass(eq=False)
+class StudyItems:
+    """Items of a study: chosen when first asked for, opened when first worked with.
+
+    ``train`` is to fit on, ``validation`` to choose layer and strength on, ``test`` to evaluate on; the first test
+    items are swept and measured. ``joint`` items need image and text together; there are none where the data has none
+    or no control is asked for.
+    """
+
+    plan: Plan
+    bench: Bench
+
+    @cached_property
+    def chosen(self) -> dict[str, Items]:
+        """The items by split, their pictures unopened."""
+        plan = self.plan
+        sizes = dict(zip(SPLITS, (plan.train_items, plan.validation_items, plan.test_items), strict=True))
+        with self.bench.progress.task("read splits", len(sizes)) as advance:
+            found = {}
+            for split, size in sizes.items():
+                found[split] = choose_items(self.bench.items(f"{plan.data}:{split}"), size, plan.seed)
+                advance(1)
+        return found | {JOINT: self._joint()}
+
+    def _joint(self) -> Items:
+        if self.plan.data != POCKET or not self.plan.control_items:
+            return Items()
+        every = [item for item in read_items(f"{POCKET_INTERFERENCE}:test") if item.relevant == "both"]
+        return choose_items(every, self.plan.control_items, self.plan.seed)
+
+    @cached_property
+    def opened(self) -> dict[str, Items]:
+        """The items by split, each picture opened once and kept; those whose picture cannot be read are left out."""
+        return {split: with_kept_images(items) for split, items in self.chosen.items()}
+
+    @cached_property
+    def valid(self) -> dict[str, frozenset[str]]:
+        """Valid answers of each task in the whole test split."""
+        return valid_answers(self.bench.items(f"{self.plan.data}:test"))
+
+    def admitted(self, left_out: Sequence[Record]) -> dict[str, Items]:
+        """Return the items by split without those that a model cannot take: rows of ``left_out``."""
+        return {split: without(items, split, left_out) for split, items in self.opened.items()}
+
+    def describe(self) -> dict[str, Any]:
+        """Return sizes, counts of skipped items, and fingerprints."""
+        return {
+            split: {"items": len(items), "skipped": len(items.skipped), "fingerprint": items_fingerprint(items)}
+            for split, items in self.opened.items()
+            if items or split != JOINT
+        }

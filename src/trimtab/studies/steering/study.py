@@ -1,0 +1,118 @@
+"""The steering study: measure, fit every method for every target, choose layer and strength, evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from trimtab.models import Model
+from trimtab.steering import METHODS, Instruction
+from trimtab.studies.kit.bench import Bench
+from trimtab.studies.kit.records import records
+from trimtab.studies.kit.run_folder import CONTROLS, ITEMS, StepResult, joined
+from trimtab.studies.kit.study import KINDS, Outcome, Results, Step
+from trimtab.studies.steering.items import StudyItems
+from trimtab.studies.steering.plan import SWEPT, Plan
+from trimtab.studies.steering.steps import NEUTRAL, REFUSED, ModelSteps
+from trimtab.studies.steering.summary import SCHEMA_VERSION, summarise
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@KINDS.register
+@dataclass(eq=False)
+class SteeringStudy:
+    """For each model: measure contributions, fit every method for every target, evaluate on test items and controls."""
+
+    kind: ClassVar[str] = "steering"
+    schema_version: ClassVar[int] = SCHEMA_VERSION
+    sections: ClassVar[tuple[str, ...]] = ()
+    plan_type: ClassVar[type] = Plan
+
+    plan: Plan
+    _items: StudyItems | None = field(default=None, init=False)
+
+    def models(self) -> tuple[str, ...]:
+        """Return the models of the plan."""
+        return self.plan.models
+
+    def check(self, model: Model) -> None:
+        """Take any model; a method that one cannot take is left out there."""
+
+    def data(self, bench: Bench) -> dict[str, Any]:
+        """Return sizes and fingerprints of the items by split."""
+        return self._read(bench).describe()
+
+    def steps(self, bench: Bench) -> list[Step]:
+        """List the steps, model by model."""
+        return [step for model in self._by_model(bench) for step in model.steps()]
+
+    def summarise(self, bench: Bench, done: Results) -> Outcome:
+        """Join what the steps found, and count."""
+        fits = [
+            (model, method, target, done[model.path(name)])
+            for model in self._by_model(bench)
+            for method, target, name in model.fits()
+        ]
+        for model, method, target, step in fits:
+            if REFUSED not in step.notes:
+                model.check_artifact(method, target, step.notes)
+        fitted = [step for *_, step in fits]
+        answers, contributions = joined(_of(done, "evaluate")), joined(_of(done, "contribution"))
+        controls, costs = (joined(steps) if (steps := _of(done, part)) else None for part in ("control", "cost"))
+        tables = {ITEMS: _with_scores(self.plan, answers, contributions)}
+        if controls is not None:
+            tables[CONTROLS] = controls
+        identities = {bench.model(name).name: bench.description(name) for name in self.plan.models}
+        summary = summarise(
+            self.plan,
+            identities,
+            answers,
+            contributions,
+            joined(step for step in fitted if REFUSED not in step.notes),
+            [step.notes[REFUSED] for step in fitted if REFUSED in step.notes],
+            controls,
+            costs,
+            [row for step in _of(done, "admission") for row in records(step.table)],
+        )
+        return Outcome(summary, tables)
+
+    @classmethod
+    def upgraded(cls, summary: dict[str, Any]) -> dict[str, Any] | None:
+        """Return a summary of schema version 3 in today's form."""
+        if "paired" in summary and summary.get("schema_version") == 3:
+            return {**summary, "schema_version": SCHEMA_VERSION, "kind": cls.kind}
+        return None
+
+    def _read(self, bench: Bench) -> StudyItems:
+        if self._items is None or self._items.bench is not bench:
+            self._items = StudyItems(self.plan, bench)
+        return self._items
+
+    def _by_model(self, bench: Bench) -> Iterator[ModelSteps]:
+        return (ModelSteps(self.plan, bench, name, self._read(bench)) for name in self.plan.models)
+
+
+def _of(done: Results, part: str) -> list[StepResult]:
+    """Return the finished steps of one sort, in the order of the list."""
+    return [step for name, step in done.items() if name.partition("/")[2].startswith(part)]
+
+
+def _with_scores(plan: Plan, answers: DataFrame, contributions: DataFrame) -> DataFrame:
+    """Put beside each answer the contributions of the very prompt it answers, where they were measured.
+
+    They were measured on the open question, plain and with each instruction before it.
+    """
+    same_prompt = answers["method"].isin([name for name in plan.methods if _keeps_prompt(plan, name)])
+    instructed = answers["method"] == Instruction.name
+    asked_as = answers["target"].where(instructed, NEUTRAL)
+    asked = answers.assign(instruction=asked_as.where((same_prompt | instructed) & (answers["protocol"] == SWEPT)))
+    scores = contributions.rename(columns={"item_id": "id", "image": "contribution_image", "text": "contribution_text"})
+    return asked.merge(scores.drop(columns="task"), how="left", on=["model", "instruction", "id"])
+
+
+def _keeps_prompt(plan: Plan, name: str) -> bool:
+    """Whether a method of the plan edits the model and leaves the prompt as it is."""
+    return not METHODS[plan.spec(name).method].changes_prompt
