@@ -119,7 +119,8 @@ def _taken(path: Path, owner: str, in_use: Callable[[str], str], shared: bool) -
             if path.exists() and os.path.samestat(os.fstat(number), path.stat()):
                 os.ftruncate(number, 0)
                 since = time.strftime("%Y-%m-%d %H:%M:%S")
-                os.write(number, json.dumps({"pid": os.getpid(), "host": host_name(), "since": since}).encode())
+                who = {"pid": os.getpid(), "host": host_name(), "since": since, "shared": shared}
+                os.write(number, json.dumps(who).encode())
                 return number
         except BlockingIOError:
             os.close(number)
@@ -140,6 +141,8 @@ def _holder(path: Path) -> str:
     try:
         found = json.loads(path.read_bytes()[:1000])
         who = f"process {found['pid']} on {found['host']} since {found['since']}"
+        if found.get("shared"):
+            return f"processes that each work on a part of it, {who} the last to begin"
         mine = found["pid"] == os.getpid() and found["host"] == host_name()
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
