@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
@@ -123,11 +124,9 @@ KINDS: Registry[type[Study]] = Registry("`kind`", key="kind")
 
 def kinds() -> Registry[type[Study]]:
     """Return ``KINDS`` with whatever the packages beside this one register."""
-    import trimtab.studies as home
-
-    for module in iter_modules(home.__path__):
+    for module in iter_modules([str(Path(__file__).parents[1])]):
         if module.ispkg:
-            import_module(f"{home.__name__}.{module.name}")
+            import_module(f"trimtab.studies.{module.name}")
     return KINDS
 
 
