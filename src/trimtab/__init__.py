@@ -14,8 +14,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trimtab.artifacts import load_artifact as load_artifact
     from trimtab.circuits import HeadSet as HeadSet
-    from trimtab.circuits import load_head_set as load_head_set
     from trimtab.contribution import measure as measure
     from trimtab.engine import AddVector as AddVector
     from trimtab.engine import BlockAttention as BlockAttention
@@ -45,13 +45,13 @@ if TYPE_CHECKING:
     from trimtab.steering import Instruction as Instruction
     from trimtab.steering import MeanDifference as MeanDifference
     from trimtab.steering import NoSteering as NoSteering
-    from trimtab.steering import load_artifact as load_artifact
     from trimtab.studies import evaluate as evaluate
 
 __version__ = version("trimtab")
 
 _HOMES = {
-    "circuits": ["HeadSet", "load_head_set"],
+    "artifacts": ["load_artifact"],
+    "circuits": ["HeadSet"],
     "contribution": ["measure"],
     "items": ["Item", "judge", "read_items", "write_items"],
     "engine": [
@@ -71,7 +71,7 @@ _HOMES = {
     "interference": ["HardenConfig", "diagnose", "harden"],
     "models": ["Model", "load"],
     "report": ["write_report"],
-    "steering": ["AMPS", "L2S", "Autotrim", "Instruction", "MeanDifference", "NoSteering", "load_artifact"],
+    "steering": ["AMPS", "L2S", "Autotrim", "Instruction", "MeanDifference", "NoSteering"],
     "studies": ["evaluate"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -105,7 +105,6 @@ __all__ = [
     "judge",
     "load",
     "load_artifact",
-    "load_head_set",
     "measure",
     "read_items",
     "run",

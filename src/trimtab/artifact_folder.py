@@ -137,6 +137,15 @@ def read_config(folder: Path) -> dict[str, Any]:
     return _parsed(folder, _read(folder / CONFIG))
 
 
+def method_of(folder: Path) -> object:
+    """Return what an artifact's configuration gives as its method; None where the folder has no configuration.
+
+    Raises:
+        ArtifactError: The configuration is broken, or of another schema.
+    """
+    return read_config(folder).get("method") if (folder / CONFIG).is_file() else None
+
+
 def artifact_digest(folder: Path) -> str:
     """Return a digest of an artifact: of its configuration, which holds those of its other files.
 

@@ -10,7 +10,7 @@ from pandas import read_parquet
 
 from tests.circuits.conftest import conflict
 from tests.contribution.items import conflict_items, image
-from trimtab.circuits import load_head_set
+from trimtab.circuits import load_heads
 from trimtab.errors import RunFolderError, UsageError
 from trimtab.items import Items
 from trimtab.items.prompts import INSTRUCTIONS
@@ -82,7 +82,7 @@ def test_it_chooses_the_routing_head_and_blocks_following(run, model):
     assert rates["blocked", "image"] == 0.0
     assert rates["intact", "text only"] == rates["blocked", "text only"]
     assert {"direct", "gradient", "causal", "patching"} == {c["score"] for c in summary["choices"]}
-    heads = load_head_set(run / "artifacts" / "heads-image", model)
+    heads = load_heads(run / "artifacts" / "heads-image", model)
     assert heads.heads == (ROUTING_HEAD,)
 
 

@@ -20,7 +20,7 @@ from trimtab.circuits import (
     how_many,
     jaccard,
     layer_matched_heads,
-    load_head_set,
+    load_heads,
     norm_matched_heads,
     random_heads,
     shuffled,
@@ -180,16 +180,16 @@ def test_a_head_set_is_saved_whole_and_fits_its_model_only(model, tmp_path):
     ):
         folder = own.save(tmp_path / str(number))
         assert sorted(p.name for p in folder.iterdir()) == ["README.md", "config.json", "weights.safetensors"]
-        loaded = load_head_set(folder, model)
+        loaded = load_heads(folder, model)
         rows, again = own.rows(model, tiny_items()), loaded.rows(model, tiny_items())
         assert generate(model, rows, max_new_tokens=3).tokens == generate(model, again, max_new_tokens=3).tokens
         assert loaded.heads == own.heads
         with pytest.raises(ArtifactError, match="must be the one it was fitted on"):
-            load_head_set(folder, tiny_model(model.family.name, seed=7))
+            load_heads(folder, tiny_model(model.family.name, seed=7))
         broken = json.loads((folder / "config.json").read_text()) | {"scope": "nowhere"}
         (folder / "config.json").write_text(json.dumps(broken))
         with pytest.raises(ArtifactError, match="`scope`"):
-            load_head_set(folder, model)
+            load_heads(folder, model)
 
 
 def test_a_head_set_applies_to_a_block_and_strength_zero_is_the_model_itself(model):

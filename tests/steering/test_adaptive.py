@@ -11,7 +11,7 @@ from trimtab.engine import AddVector, Row
 from trimtab.errors import UsageError
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
-from trimtab.steering import TrainingSet, first_scores, load_artifact
+from trimtab.steering import TrainingSet, first_scores, load_steering
 from trimtab.steering.adaptive import principal_axes
 from trimtab.steering.autotrim.chooser import nearest, sees_conflict
 from trimtab.steering.mahalanobis import MahalanobisChooser
@@ -112,7 +112,7 @@ def test_autotrim_leaves_prompts_of_one_modality_alone(model: Model):
 
 def test_autotrims_own_vectors_need_no_training_and_can_be_saved(model: Model, tmp_path):
     artifact = quick("autotrim", base="own", target="text", layers=(1, 2)).fit(model, ())
-    again = load_artifact(artifact.save(tmp_path / "own"), model)
+    again = load_steering(artifact.save(tmp_path / "own"), model)
     prompts = [prompt_for(item) for item in held_out_items()]
     first, second = (first_scores(model, a.asks(model, prompts)) for a in (artifact, again))
     assert torch.equal(first, second)

@@ -16,7 +16,7 @@ from tests.steering.conftest import quick
 from tests.steering.items import train_items
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.models import Model
-from trimtab.steering import TrainingSet, load_artifact
+from trimtab.steering import TrainingSet, load_steering
 from trimtab.testing import tiny_model
 
 
@@ -59,7 +59,7 @@ def test_negated_weights_are_refused_by_their_digest(fitted: Path, one: Model, t
     tensors = load_file(saved / "weights.safetensors")
     save_file({name: -t for name, t in tensors.items()}, saved / "weights.safetensors")
     with pytest.raises(ArtifactError, match="by its digest"):
-        load_artifact(saved, one)
+        load_steering(saved, one)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_field_that_does_not_fit_is_refused_in_one_sentence(fitted, one, tmp_p
     saved = copied(fitted, name, tmp_path)
     change(saved, **fields)
     with pytest.raises(ArtifactError, match=message) as caught:
-        load_artifact(saved, one)
+        load_steering(saved, one)
     assert "\n" not in str(caught.value)
 
 
@@ -110,17 +110,17 @@ def test_a_number_that_is_not_finite_is_refused(fitted, one, tmp_path, name, ten
     tensors[tensor].view(-1)[0] = wrong
     put(saved, tensors)
     with pytest.raises(ArtifactError, match=message):
-        load_artifact(saved, one)
+        load_steering(saved, one)
 
 
 def test_numbers_that_are_not_finite_are_not_saved(fitted, one, tmp_path):
-    artifact = load_artifact(fitted / "mean", one)
+    artifact = load_steering(fitted / "mean", one)
     assert isinstance(artifact.direction, torch.Tensor)
     with pytest.raises(ArtifactError, match="'vector'.*finite"):
         replace(artifact, direction=artifact.direction * float("nan")).save(tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
     saved = replace(artifact, metrics={"loss": float("nan")}).save(tmp_path / "a")
-    assert load_artifact(saved, one).metrics == {"loss": None}
+    assert load_steering(saved, one).metrics == {"loss": None}
     with pytest.raises(ArtifactError, match="`options` and `metrics`.*plain data"):
         replace(artifact, options={"where": Path("x")}).save(tmp_path / "b")
 
@@ -130,7 +130,7 @@ def test_tensors_of_another_type_are_refused(fitted, one, tmp_path, dtype):
     saved = copied(fitted, "mean", tmp_path)
     put(saved, {"vector": load_file(saved / "weights.safetensors")["vector"].to(dtype)})
     with pytest.raises(ArtifactError, match="floating-point numbers"):
-        load_artifact(saved, one)
+        load_steering(saved, one)
 
 
 def test_a_chooser_of_another_size_is_refused(fitted, one, tmp_path):
@@ -138,7 +138,7 @@ def test_a_chooser_of_another_size_is_refused(fitted, one, tmp_path):
     tensors = load_file(saved / "weights.safetensors")
     put(saved, tensors | {"chooser.center": torch.zeros(7)})
     with pytest.raises(ArtifactError, match="'center' must have the hidden size 64"):
-        load_artifact(saved, one)
+        load_steering(saved, one)
 
 
 @pytest.mark.parametrize("name", ["config.json", "weights.safetensors"])
@@ -148,7 +148,7 @@ def test_what_is_no_plain_file_is_not_read(fitted, one, tmp_path, name):
         (saved / name).unlink()
         make(saved / name)
         with pytest.raises(ArtifactError, match=f"{name}.*readable file"):
-            load_artifact(saved, one)
+            load_steering(saved, one)
 
 
 def huge(path: Path) -> None:
@@ -161,14 +161,14 @@ def test_a_configuration_that_is_none(fitted, one, tmp_path, text):
     saved = copied(fitted, "l2s", tmp_path)
     (saved / "config.json").write_text(text)
     with pytest.raises(ArtifactError, match="must be"):
-        load_artifact(saved, one)
+        load_steering(saved, one)
 
 
 def test_a_missing_file_is_called_missing_and_not_broken(fitted, one, tmp_path):
     saved = copied(fitted, "l2s", tmp_path)
     (saved / "config.json").unlink()
     with pytest.raises(ArtifactError, match="No such file") as caught:
-        load_artifact(saved, one)
+        load_steering(saved, one)
     assert "JSON" not in str(caught.value)
 
 
@@ -177,11 +177,11 @@ def test_artifacts_of_the_first_schema_load(fitted, one, tmp_path):
     config = json.loads((saved / "config.json").read_text())
     del config["digests"], config["fitted_items"]
     (saved / "config.json").write_text(json.dumps(config | {"schema_version": 1}))
-    assert load_artifact(saved, one).method == "l2s"
+    assert load_steering(saved, one).method == "l2s"
 
 
 def test_a_readers_own_readme_is_not_overwritten(fitted, one, tmp_path):
-    artifact = load_artifact(fitted / "mean", one)
+    artifact = load_steering(fitted / "mean", one)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "README.md").write_text("my notes")
     with pytest.raises(UsageError, match="something else"):
@@ -197,7 +197,7 @@ def test_a_readers_own_readme_is_not_overwritten(fitted, one, tmp_path):
 def test_a_reader_never_meets_half_an_artifact(fitted, one, tmp_path, monkeypatch, exchanges):
     if not exchanges:
         monkeypatch.setattr("trimtab.files.exchange", lambda *_: False)
-    first, second = (load_artifact(fitted / name, one) for name in ("l2s", "mean"))
+    first, second = (load_steering(fitted / name, one) for name in ("l2s", "mean"))
     first.save(tmp_path / "live")
     stop = threading.Event()
 
@@ -209,7 +209,7 @@ def test_a_reader_never_meets_half_an_artifact(fitted, one, tmp_path, monkeypatc
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        found = {load_artifact(tmp_path / "live", one).method for _ in range(60)}
+        found = {load_steering(tmp_path / "live", one).method for _ in range(60)}
     finally:
         stop.set()
         writer.join()
@@ -220,17 +220,17 @@ def test_a_reader_never_meets_half_an_artifact(fitted, one, tmp_path, monkeypatc
 @pytest.mark.parametrize("exchanges", [True, False])
 @pytest.mark.parametrize("at", range(1, 4))
 def test_a_crash_while_replacing_leaves_the_old_or_the_new(fitted, one, tmp_path, exchanges, at):
-    load_artifact(fitted / "l2s", one).save(tmp_path / "a")
-    new = load_artifact(fitted / "mean", one)
+    load_steering(fitted / "l2s", one).save(tmp_path / "a")
+    new = load_steering(fitted / "mean", one)
     child = os.fork()
     if child == 0:
         die_at_rename(at, exchanges)
         new.save(tmp_path / "a")
         os._exit(0)
     os.waitpid(child, 0)
-    assert load_artifact(tmp_path / "a", one).method in ("l2s", "mean")
+    assert load_steering(tmp_path / "a", one).method in ("l2s", "mean")
     new.save(tmp_path / "a")
-    assert load_artifact(tmp_path / "a", one).method == "mean"
+    assert load_steering(tmp_path / "a", one).method == "mean"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
@@ -256,16 +256,16 @@ def die_at_rename(at: int, exchanges: bool) -> None:
 
 def test_prints_in_one_line(fitted, one):
     for path in fitted.iterdir():
-        text = repr(load_artifact(path, one))
-        assert text == str(load_artifact(path, one))
+        text = repr(load_steering(path, one))
+        assert text == str(load_steering(path, one))
         assert len(text) < 160
         assert "tensor(" not in text
-    assert repr(load_artifact(fitted / "mean", one)).startswith("Artifact('mean' toward the image, on tiny-llava, ")
+    assert repr(load_steering(fitted / "mean", one)).startswith("Artifact('mean' toward the image, on tiny-llava, ")
 
 
 @pytest.mark.parametrize("strength", [float("nan"), float("inf"), 1e30, True, "1"])
 def test_a_strength_that_is_none_is_refused(fitted, one, strength):
-    artifact = load_artifact(fitted / "mean", one)
+    artifact = load_steering(fitted / "mean", one)
     with pytest.raises(UsageError, match="`strength` of artifact 'mean' must be a number"):
         artifact.with_strength(strength)
     with pytest.raises(UsageError, match="`strength` of artifact 'mean' must be a number"):
@@ -274,14 +274,14 @@ def test_a_strength_that_is_none_is_refused(fitted, one, strength):
 
 def test_an_artifact_knows_the_items_it_was_fitted_on(fitted, one):
     items = train_items()
-    artifact = load_artifact(fitted / "mean", one)
+    artifact = load_steering(fitted / "mean", one)
     assert all(artifact.fitted_on(item) for item in items)
     assert not artifact.fitted_on(replace(items[0], id="another"))
-    assert not load_artifact(fitted / "vdd", one).fitted_on(items[0])
+    assert not load_steering(fitted / "vdd", one).fitted_on(items[0])
 
 
 def test_tensors_of_wrong_shape_are_refused(fitted, one, tmp_path):
     saved = copied(fitted, "l2s", tmp_path)
     put(saved, {**load_file(saved / "weights.safetensors"), "w_out": torch.zeros(3, 3)})
     with pytest.raises(ArtifactError, match="w_out.*hidden size 64"):
-        load_artifact(saved, one)
+        load_steering(saved, one)

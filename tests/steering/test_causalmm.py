@@ -8,7 +8,7 @@ from trimtab.engine import Contrast, FlattenAttention, Prompt, Row, run
 from trimtab.errors import UsageError
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
-from trimtab.steering import CausalMM, first_scores, load_artifact
+from trimtab.steering import CausalMM, first_scores, load_steering
 
 GAMMA = 0.5
 
@@ -66,7 +66,7 @@ def test_the_vision_half_of_a_prompt_without_pictures_changes_nothing(model: Mod
 
 def test_a_saved_artifact_keeps_its_halves(model: Model, tmp_path):
     artifact = CausalMM(halves="vision", image_counterfactual="reversed").fit(model)
-    again = load_artifact(artifact.save(tmp_path / "causalmm"), model)
+    again = load_steering(artifact.save(tmp_path / "causalmm"), model)
     assert again.contrast == artifact.contrast
     assert again.options == {"plausibility": 0.1, "halves": "vision", "image_counterfactual": "reversed"}
 

@@ -12,7 +12,7 @@ from trimtab.engine.contrast import combine
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.items.prompts import INSTRUCTIONS, prompt_for
 from trimtab.models import Model
-from trimtab.steering import METHODS, Artifact, TrainingSet, first_scores, load_artifact
+from trimtab.steering import METHODS, Artifact, TrainingSet, first_scores, load_steering
 from trimtab.testing import tiny_model
 
 TOLERANCE = 1e-5
@@ -81,7 +81,7 @@ def plain_scores(model: Model, ask: Row | Contrast) -> torch.Tensor:
 
 
 def test_a_saved_artifact_is_the_same_artifact(model: Model, artifact: Artifact, tmp_path):
-    again = load_artifact(artifact.save(tmp_path / "artifact"), model)
+    again = load_steering(artifact.save(tmp_path / "artifact"), model)
     first, second = (first_scores(model, a.asks(model, prompts(), 2.0)) for a in (artifact, again))
     assert torch.equal(first, second)
     for name in ("method", "target", "layer", "strength", "positions", "options", "metrics", "data_fingerprint"):
@@ -102,7 +102,7 @@ def test_asking_twice_gives_the_same(model: Model, artifact: Artifact):
 def test_another_model_is_refused(model: Model, artifact: Artifact, tmp_path):
     other = tiny_model(model.family.name, seed=1, check=False)
     for use in (
-        lambda: load_artifact(artifact.save(tmp_path / "artifact"), other),
+        lambda: load_steering(artifact.save(tmp_path / "artifact"), other),
         lambda: artifact.asks(other, prompts()),
         lambda: artifact.applied(other).__enter__(),
     ):

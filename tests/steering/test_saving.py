@@ -10,7 +10,7 @@ import pytest
 from tests.steering.conftest import quick
 from trimtab.errors import ArtifactError, RunFolderError, UsageError
 from trimtab.models import Model
-from trimtab.steering import Artifact, TrainingSet, load_artifact
+from trimtab.steering import Artifact, TrainingSet, load_steering
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_wrong_field_is_named(saved: Path, model: Model, change: dict, message
     config = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps(config | change))
     with pytest.raises(ArtifactError, match=message):
-        load_artifact(saved, model)
+        load_steering(saved, model)
 
 
 def test_a_missing_field_is_named(saved: Path, model: Model):
@@ -55,28 +55,28 @@ def test_a_missing_field_is_named(saved: Path, model: Model):
     del config["model_fingerprint"]
     (saved / "config.json").write_text(json.dumps(config))
     with pytest.raises(ArtifactError, match="model_fingerprint.*no such field"):
-        load_artifact(saved, model)
+        load_steering(saved, model)
 
 
 @pytest.mark.parametrize("name", ["config.json", "weights.safetensors"])
 def test_missing_and_broken_files_are_named(saved: Path, model: Model, name: str):
     (saved / name).write_bytes((saved / name).read_bytes()[:40])
     with pytest.raises(ArtifactError, match=f"{name}.*broken"):
-        load_artifact(saved, model)
+        load_steering(saved, model)
     (saved / name).unlink()
     with pytest.raises(ArtifactError, match=name):
-        load_artifact(saved, model)
+        load_steering(saved, model)
 
 
 def test_a_folder_that_is_not_there(model: Model, tmp_path: Path):
     with pytest.raises(ArtifactError, match="config.json"):
-        load_artifact(tmp_path / "nowhere", model)
+        load_steering(tmp_path / "nowhere", model)
 
 
 def test_saving_again_replaces_an_artifact_and_nothing_else(model: Model, saved: Path):
-    artifact = load_artifact(saved, model)
+    artifact = load_steering(saved, model)
     artifact.with_strength(0.5).save(saved)
-    assert load_artifact(saved, model).strength == 0.5
+    assert load_steering(saved, model).strength == 0.5
     (saved / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match="something else"):
         artifact.save(saved)
@@ -85,7 +85,7 @@ def test_saving_again_replaces_an_artifact_and_nothing_else(model: Model, saved:
 def test_a_full_disk_leaves_the_old_artifact_and_no_half_of_a_new_one(
     model: Model, saved: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    artifact: Artifact = load_artifact(saved, model)
+    artifact: Artifact = load_steering(saved, model)
     write = Path.write_bytes
 
     def full(path: Path, data: bytes) -> int:
@@ -99,4 +99,4 @@ def test_a_full_disk_leaves_the_old_artifact_and_no_half_of_a_new_one(
         with pytest.raises(RunFolderError, match="No space left"):
             artifact.with_strength(0.25).save(folder)
     assert [p.name for p in saved.parent.iterdir()] == ["l2s"]
-    assert load_artifact(saved, model).strength == artifact.strength
+    assert load_steering(saved, model).strength == artifact.strength

@@ -2,7 +2,7 @@
 
 from trimtab.circuits.decompose import Contributions, decompose
 from trimtab.circuits.flow import EDGES, Edge, knockout, window
-from trimtab.circuits.head_set import SCOPES, HeadSet, load_head_set, parts_of
+from trimtab.circuits.head_set import SCOPES, HeadSet, load_heads, parts_of
 from trimtab.circuits.heads import Head, HeadScores, every_head, head_scores, mean_norms, mean_outputs
 from trimtab.circuits.interventions import MEASURES, Condition, agreeing_context, perplexity, try_conditions
 from trimtab.circuits.lens import lens
@@ -46,7 +46,7 @@ __all__ = [
     "knockout",
     "layer_matched_heads",
     "lens",
-    "load_head_set",
+    "load_heads",
     "mean_norms",
     "mean_outputs",
     "norm_matched_heads",

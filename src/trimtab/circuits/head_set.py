@@ -11,7 +11,8 @@ from typing import Any, Literal, get_args
 from torch import Tensor
 
 from trimtab.artifact_checks import check_choices, check_model, check_strength
-from trimtab.artifact_folder import read_artifact, write_artifact
+from trimtab.artifact_folder import method_of, read_artifact, write_artifact
+from trimtab.artifact_kinds import KINDS, ArtifactKind
 from trimtab.circuits.heads import Head
 from trimtab.engine import Edit, Placement, Places, Prompt, Receipt, ReplaceHeads, Row, ScaleHeads, applied
 from trimtab.errors import ArtifactError, UsageError
@@ -227,8 +228,8 @@ def parts_of(scope: str) -> tuple[Places, ...]:
     return parts or (SCOPES[scope],)
 
 
-def load_head_set(folder: str | Path, model: Model) -> HeadSet:
-    """Load a head set for the model it was chosen on.
+def load_heads(folder: str | Path, model: Model) -> HeadSet:
+    """Load a head set for the model it was chosen on; ``trimtab.load_artifact`` takes artifacts of all kinds.
 
     Raises:
         ArtifactError: A file is missing or broken, the schema is unknown, or the model is another one.
@@ -293,10 +294,12 @@ Heads: {named}.
 
 ```python
 import trimtab as tt
-from trimtab.circuits import load_head_set
 
 model = tt.load("{head_set.model_name}")
-heads = load_head_set("path/to/this/folder", model)
+heads = tt.load_artifact("path/to/this/folder", model)
 answers = tt.generate(model, heads.rows(model, items))
 ```
 """
+
+
+KINDS.register(ArtifactKind(METHOD, lambda folder: method_of(folder) == METHOD, load_heads))

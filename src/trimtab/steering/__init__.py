@@ -9,7 +9,7 @@ from trimtab.steering.contrastive import VCD, VDD, CausalMM
 from trimtab.steering.instruction import Instruction
 from trimtab.steering.kl_clip import KLClip
 from trimtab.steering.l2s import L2S
-from trimtab.steering.loading import load_artifact
+from trimtab.steering.loading import load_steering
 from trimtab.steering.mahalanobis import Mahalanobis
 from trimtab.steering.mean import MeanDifference
 from trimtab.steering.method import METHODS, Method, default_layer, make_method
@@ -54,7 +54,7 @@ __all__ = [
     "collect_states",
     "default_layer",
     "first_scores",
-    "load_artifact",
+    "load_steering",
     "make_method",
     "tune",
 ]

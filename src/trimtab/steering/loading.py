@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from trimtab.artifact_checks import check_choices, check_model
-from trimtab.artifact_folder import WEIGHTS, read_artifact
+from trimtab.artifact_folder import WEIGHTS, method_of, read_artifact
+from trimtab.artifact_kinds import KINDS, ArtifactKind
 from trimtab.engine import POSITIONS, Predictor
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.modalities import PAIR
@@ -51,8 +52,8 @@ _CHOICES = {
 }
 
 
-def load_artifact(folder: str | Path, model: Model) -> Artifact:
-    """Load an artifact for the model it was fitted on.
+def load_steering(folder: str | Path, model: Model) -> Artifact:
+    """Load a steering artifact for the model it was fitted on; ``trimtab.load_artifact`` takes those of all kinds.
 
     Args:
         folder: The folder ``Artifact.save`` wrote.
@@ -142,3 +143,6 @@ def _direction(folder: Path, artifact: Artifact, tensors: dict[str, Tensor], mod
             "save the artifact again."
         )
     return tensors["vector"] if "vector" in tensors else Predictor(*(tensors[n] for n in PREDICTOR_TENSORS))
+
+
+KINDS.register(ArtifactKind("steering", lambda folder: method_of(folder) in METHODS, load_steering))

@@ -14,6 +14,8 @@ OUT = "`out` of harden"
 """What the user calls the folder of a run."""
 
 CARD = "README.md"
+RECORD = "harden.json"
+"""What went in and what came out."""
 LAST = ("adapter_config.json", "config.json")
 """By these a folder is known to be a model; they come when everything else is there."""
 

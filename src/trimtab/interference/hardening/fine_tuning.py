@@ -20,7 +20,7 @@ from trimtab.interference.hardening.card import model_card
 from trimtab.interference.hardening.config import SEEN, HardenConfig
 from trimtab.interference.hardening.counts import counted
 from trimtab.interference.hardening.evaluation import Accuracies, family_accuracies
-from trimtab.interference.hardening.files import OUT, read_json, save_model, write_json
+from trimtab.interference.hardening.files import OUT, RECORD, read_json, save_model, write_json
 from trimtab.interference.hardening.objective import Objective
 from trimtab.interference.hardening.rows import written_letters
 from trimtab.interference.hardening.schedule import Schedule
@@ -36,7 +36,6 @@ from trimtab.progress import SILENT, Advance, Progress
 
 logger = logging.getLogger(__name__)
 
-RECORD = "harden.json"
 CHECKPOINTS = "checkpoints"
 PROBES = 16
 """Questions by which it is seen how the model writes a letter."""

@@ -7,25 +7,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from trimtab.artifact_folder import read_config
-from trimtab.circuits import HeadSet, load_head_set
-from trimtab.circuits.head_set import METHOD
+from trimtab.artifacts import load_artifact
+from trimtab.circuits import HeadSet
 from trimtab.errors import UsageError
 from trimtab.models import Model
-from trimtab.steering import Artifact, load_artifact
+from trimtab.steering import Artifact
 
 AnyArtifact = Artifact | HeadSet
 """What ``evaluate`` takes: it asks (``asks``) and has a target and a strength of its own."""
 
 
 def load_any_artifact(folder: str | Path, model: Model) -> AnyArtifact:
-    """Load a steering artifact or a head set, whichever the folder holds.
+    """Load what ``evaluate`` takes: a steering artifact or a head set.
 
     Raises:
         ArtifactError: A file is missing or broken, or the artifact was made for another model.
+        UsageError: The folder holds adapters.
     """
-    config = read_config(Path(folder))
-    return load_head_set(folder, model) if config.get("method") == METHOD else load_artifact(folder, model)
+    artifact = load_artifact(folder, model)
+    if isinstance(artifact, Model):
+        raise UsageError(f"`artifact` must be a steering artifact or a head set; {folder} holds adapters; load them.")
+    return artifact
 
 
 def load_artifacts(folders: Sequence[str | Path], model: Model, labels: Sequence[str] = ()) -> list[AnyArtifact]:

@@ -18,7 +18,7 @@ from trimtab.items.prompts import INSTRUCTIONS
 from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.progress import Advance
-from trimtab.steering import Artifact, TrainingSet, load_artifact
+from trimtab.steering import Artifact, TrainingSet, load_steering
 from trimtab.studies.kit.admission import left_out
 from trimtab.studies.kit.bench import Bench
 from trimtab.studies.kit.chunks import chunks_of
@@ -200,7 +200,7 @@ class ModelSteps:
         if self._loaded is None:
             fits = [(m, t, done[self.path(name)].notes) for m, t, name in self.fits()]
             homes = [self.check_artifact(m, t, notes) for m, t, notes in fits if REFUSED not in notes]
-            self._loaded = [load_artifact(home, self.model) for home in homes]
+            self._loaded = [load_steering(home, self.model) for home in homes]
         return self._loaded
 
     def check_artifact(self, method: str, target: str, notes: dict[str, Any]) -> Path:
