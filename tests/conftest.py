@@ -12,6 +12,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest
 import torch
 
+from trimtab.engine.local.session import Session
 from trimtab.models import Model
 from trimtab.testing import SMALL, TINY_FAMILIES, realistic_checkpoint, tiny_model
 
@@ -63,5 +64,5 @@ def _no_hook_left_behind(request: pytest.FixtureRequest):
             if module._forward_hooks or module._forward_pre_hooks
         ]
         assert not left, f"hooks left behind on {left}"
-        assert not shared.ambient
-        assert not shared.engine_drives
+        assert not Session.of(shared).ambient
+        assert not Session.of(shared).drives

@@ -28,7 +28,8 @@ from trimtab.contribution.mcs import score_cases
 from trimtab.contribution.method import Case
 from trimtab.contribution.noise import standard_normal
 from trimtab.contribution.spans import segment
-from trimtab.engine import Encoded, Piece, encode, prefill
+from trimtab.engine import Encoded, encode
+from trimtab.engine.local.whitebox import Piece, prefill
 from trimtab.items import Item
 from trimtab.modalities import PAIR
 from trimtab.models import from_parts

@@ -28,7 +28,7 @@ import psutil
 from PIL import Image
 
 import trimtab as tt
-from trimtab.engine import admit, encode
+from trimtab.engine import admit, batches_of, encode
 from trimtab.testing.realistic import realistic_checkpoint
 
 SIZE = (640, 480)
@@ -87,20 +87,25 @@ def measure(folder: Path, number: int, answered: int, batch_size: int | None, si
     paths = write_pictures(folder, number)
     realistic_checkpoint(folder / "model", "qwen2.5-vl-7b", sizes=sizes)
     model = tt.load(folder / "model", check=False)
-    model.batch_size = batch_size
+    with batches_of(model, batch_size):
+        go_through(model, paths, answered)
+
+
+def go_through(model: tt.Model, paths: list[Path], answered: int) -> None:
+    """Print the memory of each step."""
     tt.run(model, tt.Prompt("What is it?", paths[0], "A dog."))
     model.forget_media()
     weights = sum(p.numel() * p.element_size() for p in model.hf.parameters())
     shown = encode(model, tt.Prompt("What is it?", paths[0])).media[0]
     pixels = sum(t.numel() * t.element_size() for t in shown.tensors.values())
     embedding = shown.n_tokens * model.hidden_size * model.dtype.itemsize
-    print(f"{number} pictures of {SIZE[0]} x {SIZE[1]}, weights {weights / 1e9:.2f} GB")
+    print(f"{len(paths)} pictures of {SIZE[0]} x {SIZE[1]}, weights {weights / 1e9:.2f} GB")
     print(f"each: {pixels / 1e6:.2f} MB of pixels, {shown.n_tokens} positions, {embedding / 1e6:.2f} MB embedded")
     model.forget_media()
     peak = Peak()
-    prompts = peak.step(f"{number} prompts", lambda: [tt.Prompt("What is it?", p, "A dog.") for p in paths])
-    planned = peak.step(f"{number} prompts planned", lambda: [encode(model, p) for p in prompts])
-    refused = peak.step(f"{number} prompts admitted", lambda: admit(model, planned))
+    prompts = peak.step(f"{len(paths)} prompts", lambda: [tt.Prompt("What is it?", p, "A dog.") for p in paths])
+    planned = peak.step(f"{len(paths)} prompts planned", lambda: [encode(model, p) for p in prompts])
+    refused = peak.step(f"{len(paths)} prompts admitted", lambda: admit(model, planned))
     print(f"refused: {len(refused)}; pictures remembered: {model.remembered_bytes / 1e9:.2f} GB")
     rows = planned[:answered]
     peak.step(f"{len(rows)} prompts answered", lambda: tt.generate(model, rows, max_new_tokens=2))

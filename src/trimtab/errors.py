@@ -36,6 +36,10 @@ class UnsupportedMethodError(UsageError):
     """A method has nothing to work with on this model, whatever its options; others may."""
 
 
+class UnsupportedEngineError(TrimtabError, NotImplementedError):
+    """The engine lacks a capability that is needed; another engine has it."""
+
+
 class NotEnoughMemoryError(TrimtabError, MemoryError):
     """A single row does not fit into memory, after everything that can be given up has been."""
 

@@ -6,7 +6,7 @@ from pandas import read_parquet
 
 import trimtab.studies
 from trimtab.items import Items
-from trimtab.models.report import LoadReport
+from trimtab.models import LoadReport
 from trimtab.studies import SCHEMA_VERSION, Plan, run_study
 from trimtab.testing import picture
 

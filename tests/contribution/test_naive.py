@@ -11,6 +11,8 @@ from tests.contribution.naive import OPTIONS, naive_scores
 from trimtab.contribution import MCS, mcs, measure
 from trimtab.contribution.method import Case
 from trimtab.engine import Prompt, encode
+from trimtab.engine.local.session import Session
+from trimtab.engine.local.whitebox import attention
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import PAIR
 from trimtab.models import Model
@@ -77,19 +79,19 @@ def test_goes_on_with_smaller_batches_when_memory_runs_out(model: Model, monkeyp
         return score(*args)
 
     monkeypatch.setattr(mcs, "_score_batch", scarce)
-    monkeypatch.setattr(model, "batch_size", None)
+    monkeypatch.setattr(Session.of(model), "batch_size", None)
     found = measure(model, items)
     assert sizes == [4, 4, 2, 2]  # remembered pictures are given up first, then half the batch
     assert [c.ratio for c in found] == pytest.approx([c.ratio for c in expected], rel=1e-4)
 
 
-@pytest.mark.parametrize("attention", ["eager", "sdpa"])
-def test_any_attention_implementation(model: Model, attention: str):
+@pytest.mark.parametrize("implementation", ["eager", "sdpa"])
+def test_any_attention_implementation(model: Model, implementation: str):
     items = conflict_items(2)
     expected = measure(model, items)
-    with model.attention(attention):
+    with attention(model, implementation):
         found = measure(model, items)
-        assert model.text_config._attn_implementation == attention
+        assert model.text_config._attn_implementation == implementation
     assert [c.ratio for c in found] == pytest.approx([c.ratio for c in expected], rel=1e-4)
 
 

@@ -21,6 +21,7 @@ from trimtab.contribution import (
 from trimtab.contribution.ranks import auroc, spearman
 from trimtab.contribution.spoiling import noise_picture, random_letters, shuffled_picture, shuffled_words, without
 from trimtab.engine import encode, run
+from trimtab.engine.local.whitebox import attention
 from trimtab.errors import UsageError
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
@@ -53,7 +54,7 @@ def test_attention_mass_equals_eager_attention(model: Model):
     prompt = encode(model, prompt_for(item))
     layers: list[torch.Tensor] = []
     hooks = [a.register_forward_hook(lambda _m, _a, output: layers.append(output[1])) for a in model.attentions]
-    with model.attention("eager"), torch.no_grad():
+    with attention(model, "eager"), torch.no_grad():
         model.hf(**model.family.native_inputs(model.hf, prompt.ids, prompt.media))
     for hook in hooks:
         hook.remove()

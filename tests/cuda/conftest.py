@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import trimtab as tt
+from trimtab.engine.local.session import Session
 from trimtab.testing import TINY_FAMILIES, tiny_model
 
 HERE = Path(__file__).parent
@@ -48,4 +49,4 @@ def tiny(request: pytest.FixtureRequest) -> Iterator[tt.Model]:
     model = model_on(request.param)
     yield model
     model.forget_media()
-    model.batch_size = None
+    Session.of(model).batch_size = None

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 import trimtab as tt
+from trimtab.engine.local.session import Session
+from trimtab.engine.local.whitebox import attention
 from trimtab.errors import NotEnoughMemoryError
 from trimtab.testing import picture, tiny_model
 
@@ -44,7 +46,7 @@ def prompts(words: int = 300, n: int = 48) -> list[tt.Prompt]:
 
 def test_a_batch_that_does_not_fit_is_halved_and_nothing_is_lost(model: tt.Model, caplog: pytest.LogCaptureFixture):
     asked = prompts()
-    with model.attention("eager"):
+    with attention(model, "eager"):
         expected = tt.run(model, asked, batch_size=4)
         answers = tt.generate(model, asked, max_new_tokens=3, batch_size=4).tokens
         torch.cuda.synchronize()
@@ -52,8 +54,8 @@ def test_a_batch_that_does_not_fit_is_halved_and_nothing_is_lost(model: tt.Model
         with caplog.at_level(logging.WARNING), only(192 * MB):
             found = tt.run(model, asked, batch_size=48)
             assert "Out of memory at" in caplog.text
-            assert 1 <= (model.batch_size or 48) < 48
-            model.batch_size = None
+            assert 1 <= (Session.of(model).batch_size or 48) < 48
+            Session.of(model).batch_size = None
             again = tt.generate(model, asked, max_new_tokens=3, batch_size=48).tokens
     scale = float(expected.logits.abs().max())
     assert (found.logits - expected.logits).abs().max() < 1e-4 * scale
@@ -87,22 +89,22 @@ def test_pictures_are_given_up_before_a_batch_is_halved(model: tt.Model, monkeyp
     assert (tt.run(model, asked).logits - expected).abs().max() < 1e-4 * expected.abs().max()
     assert seen
     assert seen[0] > 0
-    assert model.batch_size is None
+    assert Session.of(model).batch_size is None
 
 
 def test_a_row_that_does_not_fit_by_itself_is_named(model: tt.Model):
     long = prompts(words=2000, n=1)
     with (
-        model.attention("eager"),
+        attention(model, "eager"),
         only(24 * MB),
         pytest.raises(NotEnoughMemoryError, match=r"a row of \d+ tokens.* GB free on cuda"),
     ):
         tt.run(model, long)
-    with model.attention("eager"):
+    with attention(model, "eager"):
         assert tt.run(model, long).logits.isfinite().all()
 
 
 def test_the_first_guess_fills_the_device_without_an_error(model: tt.Model, caplog: pytest.LogCaptureFixture):
-    with caplog.at_level(logging.WARNING), model.attention("eager"), only(2048 * MB):
+    with caplog.at_level(logging.WARNING), attention(model, "eager"), only(2048 * MB):
         tt.run(model, prompts())
     assert "Out of memory" not in caplog.text

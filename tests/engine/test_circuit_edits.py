@@ -21,6 +21,7 @@ from trimtab.engine import (
 )
 from trimtab.engine.edits import Edit, Places
 from trimtab.engine.local.attention import seen_keys
+from trimtab.engine.local.whitebox import attention
 from trimtab.errors import NothingEditedError, UsageError
 from trimtab.models import Model
 
@@ -80,7 +81,7 @@ def test_answers_and_receipts_equal_those_of_the_models_own_generate(model, monk
 
 def test_eager_equals_sdpa(model):
     rows = rows_with_every_edit(model)
-    with model.attention("eager"):
+    with attention(model, "eager"):
         logits, tokens = run(model, rows).logits, generate(model, rows, max_new_tokens=4).tokens
         assert_same(run(model, rows[:8], reuse=False).logits, logits[:8])
     assert_same(logits, run(model, rows).logits)
@@ -143,7 +144,7 @@ def test_with_all_edges_from_the_image_cut_the_answer_cannot_depend_on_it(model,
     other = other.with_media("image", (other.images[0].resize(prompt.images[0].size),))
     rest = others(model, prompt)
     every = tuple(range(model.n_layers))
-    with model.attention(implementation):
+    with attention(model, implementation):
         blind = run(model, [Row(p, (BlockAttention(("image",), rest, every),)) for p in (prompt, other)]).logits
         partly = run(model, [Row(p, (BlockAttention(("image",), rest, every[:-1]),)) for p in (prompt, other)]).logits
     assert_same(blind[0], blind[1])
@@ -156,7 +157,7 @@ def test_a_token_always_sees_itself(model):
     fast, plain = run(model, [everything], Read(at="all")).logits[0], run(model, [everything], reuse=False).logits
     assert torch.isfinite(fast).all()
     assert_same(fast[-1:], plain)
-    with model.attention("eager"):
+    with attention(model, "eager"):
         assert_same(run(model, [everything]).logits, plain)
 
 

@@ -8,6 +8,7 @@ import torch
 from tests.engine.prompts import varied_prompts
 from trimtab.engine import POSITIONS, AddVector, Predictor, Prompt, Read, Row, applied, encode, generate, run
 from trimtab.engine.local.batching import over_batches
+from trimtab.engine.local.whitebox import attention
 from trimtab.errors import NothingEditedError, UsageError
 from trimtab.models import Model
 from trimtab.progress import Within
@@ -131,7 +132,7 @@ def test_batch_size_changes_nothing(model, batch_size):
 
 def test_eager_equals_sdpa(model):
     rows = rows_with_every_edit(model)
-    with model.attention("eager"):
+    with attention(model, "eager"):
         eager, tokens = run(model, rows).logits, generate(model, rows, max_new_tokens=4).tokens
     assert_same(eager, run(model, rows).logits)
     assert tokens == generate(model, rows, max_new_tokens=4).tokens

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from tests.engine.prompts import varied_prompts
-from trimtab.engine import Contrast, Row, generate, run
+from trimtab.engine import Contrast, Row, batches_of, generate, run
 from trimtab.engine.local.memory import first_guess, halving, out_of_memory
+from trimtab.engine.local.session import Session
 from trimtab.errors import NotEnoughMemoryError, UsageError
 from trimtab.models import Model
 
@@ -34,9 +35,9 @@ FORMS = [
 @pytest.fixture(autouse=True)
 def _forget(model: Model):
     model.forget_media()
-    model.batch_size = None
+    Session.of(model).batch_size = None
     yield
-    model.batch_size = None
+    Session.of(model).batch_size = None
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_every_form_halves_the_batch_and_changes_nothing(model, with_room_for, e
     expected = generate(model, prompts, max_new_tokens=2).tokens
     with_room_for(1, error)
     assert generate(model, prompts, max_new_tokens=2).tokens == expected
-    assert model.batch_size == 1
+    assert Session.of(model).batch_size == 1
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_remembered_pictures_are_given_up_before_the_batch_is_halved(model, capl
 
     with caplog.at_level(logging.WARNING):
         assert [(start, end) for start, end, _ in halving(model, 4, 7, work)] == [(0, 4), (4, 7)]
-    assert model.batch_size is None
+    assert Session.of(model).batch_size is None
     assert not caplog.records
 
 
@@ -110,8 +111,7 @@ def test_halving_goes_on_with_smaller_batches(model, caplog):
     with caplog.at_level(logging.WARNING):
         done = [r for _, _, part in halving(model, 16, 10, work) for r in part]
     assert done == list(range(10))
-    assert model.batch_size is not None
-    assert model.batch_size <= 3
+    assert (Session.of(model).batch_size or 4) <= 3
     assert "going on with batches of" in caplog.text
 
 
@@ -151,10 +151,10 @@ def test_a_row_run_plainly_that_does_not_fit_is_named_too(model, monkeypatch):
 
 
 @pytest.mark.parametrize("rows", [0, -2, 1.5, True, "2"])
-def test_the_models_batch_size_is_a_number_of_rows(model, rows):
-    with pytest.raises(UsageError, match="`batch_size` of a model must be at least 1"):
-        model.batch_size = rows
-    assert model.batch_size is None or model.batch_size >= 1
+def test_a_fixed_batch_size_is_a_number_of_rows(model, rows):
+    with pytest.raises(UsageError, match="`size` of batches_of must be at least 1"), batches_of(model, rows):
+        pass
+    assert Session.of(model).batch_size is None
 
 
 def test_other_errors_pass_through_halving(model):

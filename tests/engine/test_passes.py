@@ -15,6 +15,7 @@ from trimtab.engine import (
     generate,
     run,
 )
+from trimtab.engine.local.session import Session
 from trimtab.models import Model
 
 
@@ -25,7 +26,7 @@ def calls(model: Model):
     handle = model.decoder.register_forward_pre_hook(lambda *_args: made.append(1))
     yield made
     handle.remove()
-    model.batch_size = None
+    Session.of(model).batch_size = None
 
 
 @pytest.mark.parametrize("reuse", [True, False])

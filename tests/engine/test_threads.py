@@ -10,8 +10,8 @@ import torch
 
 from tests.engine.prompts import varied_prompts
 from trimtab.contribution import measure
-from trimtab.engine import AddVector, Read, Row, applied, generate, inputs, run
-from trimtab.engine.local.exclusive import batches_of
+from trimtab.engine import AddVector, Read, Row, applied, batches_of, generate, inputs, run
+from trimtab.engine.local.session import Session
 from trimtab.errors import NothingEditedError, UsageError
 from trimtab.items import read_items
 from trimtab.models import Model, from_parts
@@ -70,9 +70,9 @@ def test_threads_wait_for_each_other_and_an_error_in_one_leaves_the_model_as_it_
         assert found[:3] == [steered, plain, steered]
         assert isinstance(found[3], KeyboardInterrupt)
         assert found[4] == plain
-    assert not model.ambient
-    assert not model.engine_drives
-    assert model.lock.depth == 0
+    assert not Session.of(model).ambient
+    assert not Session.of(model).drives
+    assert Session.of(model).lock.depth == 0
 
 
 def test_the_model_called_in_another_thread_than_its_blocks_is_refused(model: Model):
@@ -90,8 +90,8 @@ def test_the_model_called_in_another_thread_than_its_blocks_is_refused(model: Mo
 
 def test_two_models_around_one_network_share_a_lock_and_copies_do_not(model: Model):
     other = from_parts(model.hf, model.tokenizer, model.image_processor, model.chat_template, check=False)
-    assert other.lock is model.lock
-    assert copy.deepcopy(model.lock) is not model.lock
+    assert Session.of(other).lock is Session.of(model).lock
+    assert Session.of(copy.deepcopy(model)).lock is not Session.of(model).lock
 
 
 def compile_whole(model: Model) -> None:
@@ -173,10 +173,10 @@ def test_inference_mode_and_autocast_around_a_call_change_nothing():
 
 
 def test_a_fixed_batch_size_is_given_back(model: Model):
-    model.batch_size = 7
+    Session.of(model).batch_size = 7
     with batches_of(model, 3):
-        assert model.batch_size == 3
+        assert Session.of(model).batch_size == 3
     with pytest.raises(ZeroDivisionError), batches_of(model, 3):
         _ = 1 // 0
-    assert model.batch_size == 7
-    model.batch_size = None
+    assert Session.of(model).batch_size == 7
+    Session.of(model).batch_size = None

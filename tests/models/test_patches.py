@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from trimtab.engine.local.whitebox import attention
 from trimtab.errors import UnsupportedModelError
 from trimtab.models import COUNTERFACTUALS, Counterfactual, Model, weighted_patches
 from trimtab.models.patches import patch_weights
@@ -30,7 +31,7 @@ def eager_attentions(model: Model, image: Any, monkeypatch: pytest.MonkeyPatch) 
             return output, weights
 
         monkeypatch.setattr(module, "eager_attention_forward", recorded)
-    with model.attention("eager"):
+    with attention(model, "eager"):
         model.family.embed_media(model.hf, [model.show("image", image)])
     monkeypatch.undo()
     return tables

@@ -10,6 +10,7 @@ from trimtab.checking import JOBS, Checked, Job, Trial, check_model
 from trimtab.checking.peak import Peak
 from trimtab.checking.prompts import LOOKED_AT, prompt_sizes
 from trimtab.checking.trial import Done, try_job
+from trimtab.engine.local.session import Session
 from trimtab.errors import DataError
 from trimtab.items import Item, Items, MediaBytes
 from trimtab.models import Model
@@ -59,7 +60,7 @@ def test_every_job_is_tried_and_timed_on_the_longest_prompt(tiny, checked):
 
 
 def test_the_model_is_left_as_it_was(tiny, checked):
-    assert not tiny.ambient
+    assert not Session.of(tiny).ambient
     assert not any(p.requires_grad for p in tiny.hf.parameters())
     assert not any(module._forward_hooks for module in tiny.decoder.modules())
 

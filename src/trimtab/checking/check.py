@@ -11,7 +11,7 @@ from trimtab.checking.jobs import JOBS
 from trimtab.checking.peak import free_bytes
 from trimtab.checking.prompts import PromptSizes, prompt_sizes
 from trimtab.checking.trial import JobCheck, Trial, try_job
-from trimtab.engine.local.memory import first_guess
+from trimtab.engine.local.whitebox import first_guess
 from trimtab.errors import DataError
 from trimtab.items import Item
 from trimtab.models import Model

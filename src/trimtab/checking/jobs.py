@@ -17,8 +17,7 @@ from trimtab.circuits import build_cases, every_head, head_scores
 from trimtab.circuits.readouts import Variant, intact, read_out
 from trimtab.circuits.task import Case
 from trimtab.contribution import measure
-from trimtab.engine import AddVector, Row, ScaleHeads, generate
-from trimtab.engine.edits import Edit
+from trimtab.engine import AddVector, Edit, Row, ScaleHeads, generate
 from trimtab.errors import UsageError
 from trimtab.interference import Donors, HardenConfig, diagnose, harden, perturb, with_relevant
 from trimtab.interference.hardening import SEEN

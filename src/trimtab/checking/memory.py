@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.contribution import MCS
 from trimtab.contribution.mcs import item_bytes
-from trimtab.engine.local.memory import first_guess
+from trimtab.engine.local.whitebox import first_guess
 from trimtab.interference import PERTURBATIONS, HardenConfig
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from trimtab.engine import encode
-from trimtab.engine.local.admission import reason_of
+from trimtab.engine import encode, reason_of
 from trimtab.errors import UsageError
 from trimtab.items import Item, Skipped
 from trimtab.items.prompts import prompt_for

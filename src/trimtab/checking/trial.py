@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from trimtab.checking.peak import Peak, free_bytes
 from trimtab.checking.prompts import PromptSizes
-from trimtab.engine.local.memory import out_of_memory
+from trimtab.engine.local.whitebox import out_of_memory
 from trimtab.errors import TrimtabError
 from trimtab.items import Item
 from trimtab.models import Model

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.circuits.readouts import LABELS, Variant, intact, read_out, two_way_effect
 from trimtab.circuits.task import Case
-from trimtab.engine import BlockAttention, Encoded, Places
-from trimtab.engine.edits import resolve
+from trimtab.engine import BlockAttention, Encoded, Places, resolve
 from trimtab.errors import UsageError
 from trimtab.modalities import Modality
 from trimtab.models import Model

@@ -10,14 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.circuits.task import Case
-from trimtab.engine import Places, Read, Row
-from trimtab.engine.edits import resolve
-from trimtab.engine.local.batching import over_batches
-from trimtab.engine.local.exclusive import exclusive
-from trimtab.engine.local.finite import require_finite
-from trimtab.engine.local.place import Place, TokenSets
-from trimtab.engine.local.row_batch import RowBatch, forward_tails
-from trimtab.engine.local.work import prepare
+from trimtab.engine import Places, Read, Row, resolve
+from trimtab.engine.local.whitebox import (
+    Place,
+    RowBatch,
+    TokenSets,
+    batch_size_of,
+    exclusive,
+    forward_tails,
+    over_batches,
+    prepare,
+    require_finite,
+)
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 
@@ -35,7 +39,7 @@ def gradient_gates(model: Model, cases: Sequence[Case], at: Places = ("last",), 
     work = prepare(model, [Row(case.prompt) for case in cases])
     spans = tuple(str(name) for name in at if name not in ("generated", "all"))
     read = Read(at="all" if "all" in at else spans)
-    size = max(1, (model.batch_size or 64) // GRADIENT_COST)
+    size = max(1, (batch_size_of(model) or 64) // GRADIENT_COST)
     found = torch.zeros(len(cases), model.n_layers, model.n_heads, dtype=torch.float64)
     with progress.task("gradients", len(cases)) as advance:
         for batch, gradients in over_batches(model, work, read, size, lambda b: _gates(model, b, cases, at)):

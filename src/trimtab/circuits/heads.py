@@ -18,8 +18,7 @@ from trimtab.circuits.decompose import decompose
 from trimtab.circuits.gradient import gradient_gates
 from trimtab.circuits.readouts import intact, read_out
 from trimtab.circuits.task import Case
-from trimtab.engine import Places, Read, ReplaceHeads, ScaleHeads, run
-from trimtab.engine.edits import Edit
+from trimtab.engine import Edit, Places, Read, ReplaceHeads, ScaleHeads, run
 from trimtab.errors import UsageError
 from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model

@@ -11,8 +11,7 @@ import torch
 
 from trimtab.circuits.head_set import HeadSet
 from trimtab.circuits.task import TaskConfig
-from trimtab.engine import MAX_NEW_TOKENS, Encoded, Prompt, Read, Row, encode, generate, run
-from trimtab.engine.edits import Edit
+from trimtab.engine import MAX_NEW_TOKENS, Edit, Encoded, Prompt, Read, Row, encode, generate, run
 from trimtab.items import Item, judge
 from trimtab.items.admission import admit_items
 from trimtab.items.prompts import prompt_for

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from trimtab.circuits.task import Case
-from trimtab.engine import Row, run
-from trimtab.engine.edits import Edit
+from trimtab.engine import Edit, Row, run
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress, Within
 

@@ -16,7 +16,7 @@ def check_model(name: str, loading: Mapping[str, Any]) -> None:
     Raises:
         UsageError: Saying which, and what there is.
     """
-    from trimtab.models.source import find
+    from trimtab.models import find
 
     find(name, **{key: loading[key] for key in ("revision", "local_files_only") if key in loading})
     if "device" in loading:

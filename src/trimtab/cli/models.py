@@ -15,7 +15,7 @@ from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json, ModelName
 
 if TYPE_CHECKING:
-    from trimtab.models.report import LoadReport
+    from trimtab.models import LoadReport
 
 models_app = typer.Typer(no_args_is_help=True, help="List the bundled models, or show what a model is.")
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from trimtab.contribution.spans import TextSpan, segment
-from trimtab.engine import Encoded, Piece, prefill
-from trimtab.engine.local.batch import collate
+from trimtab.engine import Encoded
+from trimtab.engine.local.whitebox import Piece, collate, prefill
 from trimtab.modalities import Modality
 from trimtab.models import Model
 

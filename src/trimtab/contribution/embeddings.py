@@ -15,9 +15,7 @@ from trimtab.contribution.options import MCS
 from trimtab.contribution.sampled import SMALLEST_DIVERGENCE
 from trimtab.contribution.spans import segment
 from trimtab.contribution.vocabulary import restrict
-from trimtab.engine import Piece
-from trimtab.engine.local.batch import Batch, collate
-from trimtab.engine.local.follow import engine_drives
+from trimtab.engine.local.whitebox import Batch, Piece, collate, engine_drives
 from trimtab.modalities import Modality
 from trimtab.models import Model
 

@@ -12,9 +12,7 @@ from torch import Tensor
 from trimtab.contribution.method import Case, in_batches
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import TextSpan, segment
-from trimtab.engine import Piece
-from trimtab.engine.local.batch import collate
-from trimtab.engine.local.follow import engine_drives
+from trimtab.engine.local.whitebox import Piece, collate, engine_drives
 from trimtab.fields import check_fields
 from trimtab.models import Model
 from trimtab.progress import Advance

@@ -16,9 +16,8 @@ from trimtab.contribution.options import MCS
 from trimtab.contribution.sampled import sampled_scores
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import segment
-from trimtab.engine import Row, check_layer, generate
-from trimtab.engine.encoded import describe
-from trimtab.engine.local.memory import halving, rows_within
+from trimtab.engine import Row, check_layer, describe, generate
+from trimtab.engine.local.whitebox import batch_size_of, halving, rows_within
 from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model
 from trimtab.progress import Advance
@@ -104,8 +103,8 @@ def average_scores(values: Tensor, modalities: Sequence[Modality], config: MCS) 
 def items_that_fit(model: Model, config: MCS, length: int, draws: int, modalities: int) -> int:
     """Guess how many items of ``length`` tokens can be scored at once, each for so many modalities."""
     rows = _rows_of_item(config, draws, modalities)
-    if model.batch_size:  # known to fit, or fixed so that a run can be repeated to the last bit
-        return max(1, model.batch_size // rows)
+    if size := batch_size_of(model):  # known to fit, or fixed so that a run can be repeated to the last bit
+        return max(1, size // rows)
     return max(1, min(rows_within(model, item_bytes(model, config, length, draws, modalities)), MOST_ROWS // rows))
 
 

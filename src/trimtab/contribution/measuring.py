@@ -11,7 +11,7 @@ from trimtab.contribution.scores import Contribution, Contributions, Scores
 from trimtab.contribution.spans import segment
 from trimtab.contribution.vocabulary import answer_tokens
 from trimtab.engine import Encoded, encode
-from trimtab.engine.local.exclusive import exclusive
+from trimtab.engine.local.whitebox import exclusive, open_blocks
 from trimtab.errors import DataError, UsageError
 from trimtab.items import Item, Skipped
 from trimtab.items.admission import admit_items, check_items
@@ -92,10 +92,10 @@ def ask(
     Raises:
         UsageError: There are fewer than two modalities, or a block ``with ...applied(model)`` is open.
     """
-    if model.ambient:
+    if blocks := open_blocks(model):
         raise UsageError(
             f"`model` of measure must have no edits applied, since it measures the unedited model; "
-            f"{len(model.ambient)} blocks of applied edits are open; call it outside of them."
+            f"{blocks} blocks of applied edits are open; call it outside of them."
         )
     wanted = None if modalities is None else _checked(modalities)
     made: dict[str, Case] = {}

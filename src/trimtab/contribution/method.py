@@ -11,9 +11,8 @@ from torch import Tensor
 
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import TextSpan
-from trimtab.engine import Encoded, Prompt, Row, run
-from trimtab.engine.encoded import describe
-from trimtab.engine.local.memory import halving, rows_within
+from trimtab.engine import Encoded, Prompt, Row, describe, run
+from trimtab.engine.local.whitebox import batch_size_of, halving, rows_within
 from trimtab.items import Item
 from trimtab.modalities import Modality
 from trimtab.models import Model
@@ -90,7 +89,7 @@ def in_batches(
     width = 12 * model.hidden_size + 3 * model.text_config.intermediate_size
     row_bytes = 4 * len(cases[order[0]].encoded) * model.n_layers * width
     found: dict[int, Scores] = {}
-    size = model.batch_size or min(CHUNK, rows_within(model, row_bytes))
+    size = batch_size_of(model) or min(CHUNK, rows_within(model, row_bytes))
     for start, end, scores in halving(
         model,
         size,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from trimtab.contribution.options import MCS
-from trimtab.engine.local.memory import rows_within
+from trimtab.engine.local.whitebox import rows_within
 from trimtab.modalities import Modality
 from trimtab.models import Model
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
-from trimtab.engine.local.follow import engine_drives
+from trimtab.engine.local.whitebox import decoder_attention, engine_drives
 from trimtab.models import Model
 
 IMPLEMENTATION = "trimtab_shared_prefix"
@@ -184,10 +184,9 @@ AttentionInterface.register(IMPLEMENTATION, _attention)
 @contextmanager
 def _in_force(model: Model, prefix: SharedPrefix) -> Iterator[None]:
     """Have the decoder, and it alone, attend over a shared prefix inside the block."""
-    before, token = model.text_config._attn_implementation, _CURRENT.set(prefix)
-    model.text_config._attn_implementation = IMPLEMENTATION
+    token = _CURRENT.set(prefix)
     try:
-        yield
+        with decoder_attention(model, IMPLEMENTATION):
+            yield
     finally:
-        model.text_config._attn_implementation = before
         _CURRENT.reset(token)

@@ -1,9 +1,12 @@
-"""One prefill, many questions: prompts with named spans, edits with receipts, batches on shared prefixes."""
+"""One prefill, many questions: prompts with named spans, edits with receipts, and whoever runs them."""
 
 from trimtab.engine.answers import MAX_NEW_TOKENS, Answers
+from trimtab.engine.capability import Capability, Sizes
+from trimtab.engine.contract import Engine
 from trimtab.engine.contrast import Contrast
 from trimtab.engine.cost import Cost
 from trimtab.engine.decoding import GREEDY, Decoding
+from trimtab.engine.dispatch import admit, applied, batches_of, encode, generate, inputs, run
 from trimtab.engine.edits import (
     PLACES,
     POSITIONS,
@@ -19,20 +22,17 @@ from trimtab.engine.edits import (
     ReplaceHeads,
     ScaleHeads,
     check_layer,
+    resolve,
 )
-from trimtab.engine.encoded import Encoded
-from trimtab.engine.local.admission import admit
-from trimtab.engine.local.applying import applied
-from trimtab.engine.local.batch import Piece
-from trimtab.engine.local.encoding import encode
-from trimtab.engine.local.generating import generate
-from trimtab.engine.local.native import inputs
-from trimtab.engine.local.prefix import Prefix, prefill
-from trimtab.engine.local.running import run
+from trimtab.engine.encoded import Encoded, describe
+from trimtab.engine.local.serving import ModelOrEngine, engine_of, require
+from trimtab.engine.needs import needs
 from trimtab.engine.prompt import SPANS, Placement, Prompt
 from trimtab.engine.read import Read, Readings
+from trimtab.engine.reason import reason_of
 from trimtab.engine.receipt import Receipt
 from trimtab.engine.row import Row
+from trimtab.engine.rows import Question, Rows
 
 __all__ = [
     "GREEDY",
@@ -44,32 +44,42 @@ __all__ = [
     "Answers",
     "BlockAttention",
     "BoostAttention",
+    "Capability",
     "Contrast",
     "Cost",
     "Decoding",
     "Edit",
     "Encoded",
+    "Engine",
     "FlattenAttention",
-    "Piece",
+    "ModelOrEngine",
     "Placement",
     "Places",
     "Positions",
     "Predictor",
-    "Prefix",
     "Prompt",
+    "Question",
     "Read",
     "Readings",
     "Receipt",
     "RedistributeAttention",
     "ReplaceHeads",
     "Row",
+    "Rows",
     "ScaleHeads",
+    "Sizes",
     "admit",
     "applied",
+    "batches_of",
     "check_layer",
+    "describe",
     "encode",
+    "engine_of",
     "generate",
     "inputs",
-    "prefill",
+    "needs",
+    "reason_of",
+    "require",
+    "resolve",
     "run",
 ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any
 
+from trimtab.engine.capability import Sizes
 from trimtab.engine.edits import Edit
 from trimtab.errors import UsageError
-from trimtab.models import Model
 
 
 def check_count(value: Any, name: str, owner: str) -> int:
@@ -21,7 +21,7 @@ def check_count(value: Any, name: str, owner: str) -> int:
     return int(value)
 
 
-def check_edits(model: Model, edits: Any, owner: str) -> tuple[Edit, ...]:
+def check_edits(model: Sizes, edits: Any, owner: str) -> tuple[Edit, ...]:
     """Return edits as a tuple, each checked on the model.
 
     Raises:

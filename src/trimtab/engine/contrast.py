@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trimtab.engine.encoded import Encoded
-from trimtab.engine.prompt import Prompt
 from trimtab.engine.row import Row
 from trimtab.errors import UsageError
 
@@ -40,13 +38,6 @@ class Contrast:
             raise UsageError(
                 f"`plausibility` of Contrast must be above 0 and at most 1; got {self.plausibility}; VCD uses 0.1."
             )
-
-
-Question = Row | Contrast | Prompt | Encoded
-"""What is asked once: a prompt by itself, with edits, or several rows as one."""
-
-Rows = Sequence[Question] | Question
-"""What is run: many questions, or one alone."""
 
 
 def combine(logits: Tensor, contrasts: Sequence[Contrast]) -> Tensor:

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trimtab.engine.capability import Sizes
 from trimtab.engine.cost import Cost
 from trimtab.engine.edits import check_layer
 from trimtab.engine.encoded import Encoded
 from trimtab.engine.prompt import SPANS
 from trimtab.engine.receipt import Receipt
 from trimtab.errors import UsageError
-from trimtab.models import Model
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Read:
     heads: tuple[int, ...] = ()
     at: str | tuple[str, ...] = "last"
 
-    def check(self, model: Model) -> None:
+    def check(self, model: Sizes) -> None:
         """Refuse a request that does not fit the model.
 
         Raises:
@@ -63,7 +63,7 @@ class Read:
             return torch.arange(len(prompt), device=prompt.ids.device)
         return torch.cat([prompt.span(name) for name in self.names]).unique()
 
-    def deepest(self, model: Model) -> int:
+    def deepest(self, model: Sizes) -> int:
         """Return the last layer that must run when no logits are wanted."""
         return max(layer % model.n_layers for layer in (*self.hidden, *self.heads))
 

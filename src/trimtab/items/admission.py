@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trimtab.engine import Prompt, admit
-from trimtab.engine.local.admission import reason_of
+from trimtab.engine import Prompt, admit, reason_of
 from trimtab.errors import UsageError
 from trimtab.items.item import Item, Skipped
 from trimtab.models import Model

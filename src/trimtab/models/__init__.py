@@ -1,21 +1,34 @@
 """Load a multimodal model and know its parts: the only place that knows Hugging Face module paths."""
 
 from trimtab.models.family import FAMILIES, Family, MediaInput, register
-from trimtab.models.loading import from_parts, load
+from trimtab.models.loading import DTYPES, from_parts, load
 from trimtab.models.model import Model
 from trimtab.models.patches import COUNTERFACTUALS, Counterfactual, weighted_patches
+from trimtab.models.report import LoadReport
 from trimtab.models.self_check import self_check
+from trimtab.models.showing import ENCODED_AT_ONCE
+from trimtab.models.source import find
+from trimtab.models.space import devices_of, free_bytes, out_of_memory, release, too_large
 
 __all__ = [
     "COUNTERFACTUALS",
+    "DTYPES",
+    "ENCODED_AT_ONCE",
     "FAMILIES",
     "Counterfactual",
     "Family",
+    "LoadReport",
     "MediaInput",
     "Model",
+    "devices_of",
+    "find",
+    "free_bytes",
     "from_parts",
     "load",
+    "out_of_memory",
     "register",
+    "release",
     "self_check",
+    "too_large",
     "weighted_patches",
 ]

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from trimtab.errors import UnsupportedModelError, UsageError
+from trimtab.errors import UnsupportedModelError
 from trimtab.media import open_medium
 from trimtab.modalities import Modality, in_order
 from trimtab.models.anatomy import Anatomy
 from trimtab.models.family import Family, MediaInput
 from trimtab.models.fingerprint import weights_fingerprint
-from trimtab.models.lock import ModelLock
 from trimtab.models.patches import Counterfactual
 from trimtab.models.plain_text import PlainText
 from trimtab.models.positions import position_limit
@@ -39,7 +37,6 @@ class Model(Anatomy):
         family: Where the model's parts are.
         name: The name or path it was loaded from.
         report: What loading found: types, limits, overridden settings.
-        lock: Held by whatever runs the model; ``with model.lock:`` keeps other threads out.
     """
 
     def __init__(
@@ -53,17 +50,11 @@ class Model(Anatomy):
     ) -> None:
         hf = cast(nn.Module, getattr(hf, "_orig_mod", hf))  # torch.compile's wrapper goes around hooks
         super().__init__(hf.eval().requires_grad_(False), family)
-        self.lock = ModelLock.of(self.hf)
         self.tokenizer = tokenizer
         self.processors = dict(processors)
         self.chat_template = chat_template
         self.name = name
         self.report = LoadReport(str(self.dtype).removeprefix("torch."))
-        self.ambient: list[Any] = []
-        """The open ``with applied(...)`` blocks, innermost last; the engine keeps them."""
-        self.engine_drives = False
-        """True while the engine runs the decoder and applies edits itself."""
-        self._batch_size: int | None = None
         self._shown = ShownMedia(self)
 
     def __repr__(self) -> str:
@@ -71,17 +62,6 @@ class Model(Anatomy):
             f"Model({self.name!r}, family={self.family.name!r}, layers={self.n_layers}, heads={self.n_heads}, "
             f"hidden={self.hidden_size}, dtype={str(self.dtype).removeprefix('torch.')}, device={self.device})"
         )
-
-    @property
-    def batch_size(self) -> int | None:
-        """Rows of a batch that are known to fit in memory; None before any is. The engine keeps it."""
-        return self._batch_size
-
-    @batch_size.setter
-    def batch_size(self, rows: int | None) -> None:
-        if rows is not None and (isinstance(rows, bool) or not isinstance(rows, Integral) or rows < 1):
-            raise UsageError(f"`batch_size` of a model must be at least 1, a whole number, or None; got {rows!r}.")
-        self._batch_size = rows
 
     @cached_property
     def placeholders(self) -> dict[Modality, int]:
@@ -251,14 +231,3 @@ class Model(Anatomy):
             yield
         finally:
             decoder.layers = every
-
-    @contextmanager
-    def attention(self, implementation: str) -> Iterator[None]:
-        """Use another attention implementation (``"sdpa"``, ``"eager"``) inside the block; other threads wait."""
-        with self.lock:
-            before = self.text_config._attn_implementation
-            cast(Any, self.hf).set_attn_implementation(implementation)
-            try:
-                yield
-            finally:
-                cast(Any, self.hf).set_attn_implementation(before)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 
+from trimtab.engine.capability import Capability, Sizes
 from trimtab.engine.edits.checks import check_heads, check_layers
+from trimtab.engine.edits.edit import Edit, Site
 from trimtab.engine.edits.places import GENERATED, Places, check_places, describe_places, resolve
 from trimtab.engine.encoded import Encoded
 from trimtab.errors import NothingEditedError, UsageError
-from trimtab.models import Model
 
 
 @dataclass(frozen=True, eq=False)
-class BlockAttention:
+class BlockAttention(Edit):
     """Attention knockout (Geva et al., arXiv 2304.14767): tokens at ``target`` do not attend to those at ``source``.
 
     The softmax goes over the keys that are left. The edge from a token to itself is never cut, so no token is left
@@ -28,14 +29,15 @@ class BlockAttention:
         heads: Query heads whose edges are cut; None cuts those of all.
     """
 
-    site: ClassVar[Literal["attention"]] = "attention"
+    site: ClassVar[Site] = "attention"
+    needs: ClassVar[Capability] = Capability.EDIT_MASK
 
     source: Places
     target: Places
     layers: tuple[int, ...]
     heads: tuple[int, ...] | None = None
 
-    def check(self, model: Model) -> None:
+    def check(self, model: Sizes) -> None:
         """Refuse an edit that does not fit the model.
 
         Raises:
@@ -56,7 +58,12 @@ class BlockAttention:
         """The name under which receipts count this edit."""
         return f"BlockAttention({describe_places(self.source)} to {describe_places(self.target)})"
 
-    def at_layers(self, model: Model) -> tuple[int, ...]:
+    @property
+    def places(self) -> Places:
+        """Its sources and targets."""
+        return (*self.source, *self.target)
+
+    def at_layers(self, model: Sizes) -> tuple[int, ...]:
         """Return the layers it acts at, counted from 0."""
         return tuple(sorted({layer % model.n_layers for layer in self.layers}))
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
+from trimtab.engine.capability import Capability, Sizes
 from trimtab.engine.edits.checks import check_layers, check_number
+from trimtab.engine.edits.edit import Edit, Site
 from trimtab.engine.edits.places import Places, check_places, describe_places, resolve
 from trimtab.engine.encoded import Encoded
-from trimtab.models import Model
 
 
 @dataclass(frozen=True, eq=False)
-class ScoreEdit:
+class ScoreEdit(Edit):
     """What edits of attention scores have in common.
 
     Scores are those before the softmax, of all heads. The decoder attends by an implementation of our own while such an
@@ -26,14 +27,15 @@ class ScoreEdit:
         strength: How much; 0 changes nothing.
     """
 
-    site: ClassVar[Literal["scores"]] = "scores"
+    site: ClassVar[Site] = "scores"
+    needs: ClassVar[Capability] = Capability.EDIT_SCORES
 
     source: Places
     target: Places
     layers: tuple[int, ...]
     strength: float
 
-    def check(self, model: Model) -> None:
+    def check(self, model: Sizes) -> None:
         """Refuse an edit that does not fit the model.
 
         Raises:
@@ -50,7 +52,12 @@ class ScoreEdit:
         """The name under which receipts count this edit."""
         return f"{type(self).__name__}({describe_places(self.source)} to {describe_places(self.target)})"
 
-    def at_layers(self, model: Model) -> tuple[int, ...]:
+    @property
+    def places(self) -> Places:
+        """Its sources and targets."""
+        return (*self.source, *self.target)
+
+    def at_layers(self, model: Sizes) -> tuple[int, ...]:
         """Return the layers it acts at, counted from 0."""
         return tuple(sorted({layer % model.n_layers for layer in self.layers}))
 
@@ -61,7 +68,7 @@ class ScoreEdit:
 
 
 @dataclass(frozen=True, eq=False)
-class LinearScoreEdit(ScoreEdit, ABC):
+class LinearScoreEdit(ScoreEdit):
     """A score edit that adds to each score a multiple of its size and of itself."""
 
     @abstractmethod

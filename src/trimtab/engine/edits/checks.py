@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
+from trimtab.engine.capability import Sizes
 from trimtab.errors import UsageError
-from trimtab.models import Model
 
 
-def check_layer(model: Model, layer: int, owner: str) -> int:
+def check_layer(model: Sizes, layer: int, owner: str) -> int:
     """Return a layer index counted from 0.
 
     Raises:
@@ -28,7 +28,7 @@ def check_layer(model: Model, layer: int, owner: str) -> int:
     return layer % model.n_layers
 
 
-def check_heads(model: Model, heads: Sequence[int], owner: str) -> None:
+def check_heads(model: Sizes, heads: Sequence[int], owner: str) -> None:
     """Refuse heads that the model's layers do not have, none at all, and one named twice.
 
     Raises:
@@ -44,7 +44,7 @@ def check_heads(model: Model, heads: Sequence[int], owner: str) -> None:
         )
 
 
-def check_layers(model: Model, layers: Any, owner: str) -> None:
+def check_layers(model: Sizes, layers: Any, owner: str) -> None:
     """Refuse layers that the model does not have, and none at all.
 
     Raises:
@@ -66,7 +66,7 @@ def check_number(value: Any, name: str, owner: str, remedy: str) -> None:
         raise UsageError(f"`{name}` of {owner} must be finite, a number; got {value!r}; {remedy}.")
 
 
-def check_tensor(value: Any, shape: tuple[int | None, ...], name: str, owner: str, model: Model, remedy: str) -> None:
+def check_tensor(value: Any, shape: tuple[int | None, ...], name: str, owner: str, model: Sizes, remedy: str) -> None:
     """Refuse what is no finite tensor of real numbers in a shape; None in the shape is any size.
 
     Raises:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from torch import Tensor
 
+from trimtab.engine.capability import Capability, Sizes
 from trimtab.engine.edits.checks import check_heads, check_layer, check_number, check_tensor
+from trimtab.engine.edits.edit import Edit, Site
 from trimtab.engine.edits.places import ALL, Places, check_places, describe_places, resolve
 from trimtab.engine.encoded import Encoded
-from trimtab.models import Model
 
 
 @dataclass(frozen=True, eq=False)
-class HeadEdit:
+class HeadEdit(Edit):
     """What edits of heads have in common.
 
     Heads are query heads, so under grouped-query attention one head is changed and not its group.
@@ -26,13 +27,14 @@ class HeadEdit:
             ``all`` is among them.
     """
 
-    site: ClassVar[Literal["heads"]] = "heads"
+    site: ClassVar[Site] = "heads"
+    needs: ClassVar[Capability] = Capability.EDIT_HEADS
 
     layer: int
     heads: tuple[int, ...]
     at: Places = (ALL,)
 
-    def check(self, model: Model) -> None:
+    def check(self, model: Sizes) -> None:
         """Refuse an edit that does not fit the model.
 
         Raises:
@@ -48,7 +50,12 @@ class HeadEdit:
         """The name under which receipts count this edit."""
         return f"{type(self).__name__}({describe_places(self.at)})"
 
-    def at_layers(self, model: Model) -> tuple[int, ...]:
+    @property
+    def places(self) -> Places:
+        """Where it acts."""
+        return self.at
+
+    def at_layers(self, model: Sizes) -> tuple[int, ...]:
         """Return the layers it acts at, counted from 0."""
         return (self.layer % model.n_layers,)
 
@@ -67,7 +74,7 @@ class ScaleHeads(HeadEdit):
 
     factor: float = 0.0
 
-    def check(self, model: Model) -> None:
+    def check(self, model: Sizes) -> None:
         """Refuse an edit that does not fit the model; see ``HeadEdit.check``."""
         super().check(model)
         check_number(self.factor, "factor", "ScaleHeads", "0 silences the heads")
@@ -83,7 +90,7 @@ class ReplaceHeads(HeadEdit):
 
     values: Tensor | None = None
 
-    def check(self, model: Model) -> None:
+    def check(self, model: Sizes) -> None:
         """Refuse an edit that does not fit the model; see ``HeadEdit.check``."""
         super().check(model)
         shape = (len(self.heads), model.head_dim)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trimtab.engine.capability import Sizes
 from trimtab.engine.edits.boost import ScoreEdit
 from trimtab.engine.edits.checks import check_number
 from trimtab.engine.edits.places import Places, check_places, resolve
 from trimtab.engine.encoded import Encoded
 from trimtab.errors import UsageError
-from trimtab.models import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class RedistributeAttention(ScoreEdit):
     least: float = 0.2
     most_sink: float = 0.5
 
-    def check(self, model: Model) -> None:
+    def check(self, model: Sizes) -> None:
         """Refuse an edit that does not fit the model.
 
         Raises:
@@ -48,6 +48,11 @@ class RedistributeAttention(ScoreEdit):
                 "`strength`, `least` and `most_sink` of RedistributeAttention must be in 0..1; got "
                 f"{self.strength}, {self.least} and {self.most_sink}; the paper's are 0.4, 0.2 and 0.5."
             )
+
+    @property
+    def places(self) -> Places:
+        """Its sources, targets and sinks."""
+        return (*super().places, *self.sinks)
 
     def reach(self, prompt: Encoded) -> int:
         """Return the first token index whose attention changes; earlier tokens may be reused from a cache."""

@@ -9,10 +9,11 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from trimtab.engine.capability import Capability, Sizes
 from trimtab.engine.edits.checks import check_layer, check_number, check_tensor
+from trimtab.engine.edits.edit import Edit, Site
 from trimtab.engine.encoded import Encoded
 from trimtab.errors import UsageError
-from trimtab.models import Model
 
 Positions = Literal["all", "from_last_prompt", "last_prompt", "generated_only"]
 POSITIONS: tuple[Positions, ...] = ("all", "from_last_prompt", "last_prompt", "generated_only")
@@ -48,7 +49,7 @@ class Predictor:
 
 
 @dataclass(frozen=True, eq=False)
-class AddVector:
+class AddVector(Edit):
     """Add ``strength * vector`` to a layer's output.
 
     Attributes:
@@ -60,14 +61,15 @@ class AddVector:
             to; ``generated_only``: generated tokens, which leaves the first answer token as it is.
     """
 
-    site: ClassVar[Literal["layer"]] = "layer"
+    site: ClassVar[Site] = "layer"
+    needs: ClassVar[Capability] = Capability.ADD_VECTOR
 
     layer: int
     direction: Tensor | Predictor
     strength: float = 1.0
     positions: Positions = "from_last_prompt"
 
-    def check(self, model: Model) -> None:
+    def check(self, model: Sizes) -> None:
         """Refuse an edit that does not fit the model.
 
         Raises:
@@ -91,7 +93,7 @@ class AddVector:
         """The name under which receipts count this edit."""
         return f"AddVector({self.positions})"
 
-    def at_layers(self, model: Model) -> tuple[int, ...]:
+    def at_layers(self, model: Sizes) -> tuple[int, ...]:
         """Return the layers it acts at, counted from 0."""
         return (self.layer % model.n_layers,)
 

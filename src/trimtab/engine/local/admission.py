@@ -8,17 +8,13 @@ import torch
 
 from trimtab.engine.encoded import Encoded
 from trimtab.engine.local.encoding import check_length, encode
-from trimtab.engine.local.memory import out_of_memory
 from trimtab.engine.prompt import Prompt
-from trimtab.errors import TrimtabError
+from trimtab.engine.reason import reason_of
 from trimtab.media import medium_kind
 from trimtab.models import MediaInput, Model
 
 POSITIONS_AT_ONCE = 1024
 """Positions of media embedded together; as many as a tower takes in one call."""
-
-LONGEST_REASON = 500
-"""Characters of a reason: some libraries quote the whole prompt."""
 
 
 def admit(model: Model, prompts: Sequence[Prompt | Encoded], *, new_tokens: int = 0) -> dict[int, str]:
@@ -54,16 +50,6 @@ def admit(model: Model, prompts: Sequence[Prompt | Encoded], *, new_tokens: int 
             refused |= _looked_at(model, waiting, faults)
             waiting, positions = [], 0
     return dict(sorted((refused | _looked_at(model, waiting, faults)).items()))
-
-
-def reason_of(error: Exception) -> str:
-    """Return why something was refused, in words; a lack of memory is nobody's fault and is raised again."""
-    if out_of_memory(error):
-        raise error
-    foreign = f"the model cannot take it ({type(error).__name__}: {error})"
-    text = str(error) if isinstance(error, TrimtabError) else foreign
-    text = " ".join(text.split())
-    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]} ..."
 
 
 def _looked_at(

@@ -12,6 +12,7 @@ from trimtab.engine.local.passes import Passes, counted
 from trimtab.engine.local.planning import Group, plan
 from trimtab.engine.local.prefix import prefill
 from trimtab.engine.local.row_batch import RowBatch
+from trimtab.engine.local.session import Session
 from trimtab.engine.local.work import Work
 from trimtab.engine.read import Read
 from trimtab.models import Model
@@ -43,7 +44,7 @@ def over_batches(
     """
     groups = plan([w.prompt for w in work], [_limit(w, read) for w in work])
     groups.sort(key=lambda g: (g.shared, len(work[g.rows[0]].prompt)))
-    size = batch_size or model.batch_size or rows_that_fit(model, work)
+    size = batch_size or Session.of(model).batch_size or rows_that_fit(model, work)
     tries = Passes()
     for has_prefix in (False, True):
         part = [(g, row) for g in groups for row in g.rows if (g.shared > 0) == has_prefix]

@@ -19,6 +19,7 @@ from trimtab.engine.local.finite import require_finite
 from trimtab.engine.local.memory import halving
 from trimtab.engine.local.passes import Passes
 from trimtab.engine.local.row_batch import RowBatch, forward_tails
+from trimtab.engine.local.session import Session
 from trimtab.engine.local.step import Step
 from trimtab.engine.local.work import Work
 from trimtab.engine.receipt import Receipt
@@ -44,7 +45,7 @@ def answer_contrasts(
     starts = [0]
     for part in parts:
         starts.append(starts[-1] + len(part))
-    rows = batch_size or model.batch_size or rows_that_fit(model, work)
+    rows = batch_size or Session.of(model).batch_size or rows_that_fit(model, work)
     tries, receipt, cost = Passes(), Receipt(), Cost()
     found: dict[int, list[int]] = {}
     chances = luck([[w.prompt for w in part] for part in parts], [[e for w in part for e in w.edits] for part in parts])

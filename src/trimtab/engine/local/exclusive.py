@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import torch
 
-from trimtab.errors import UsageError
+from trimtab.engine.local.session import Session
 from trimtab.models import Model
 
 P = ParamSpec("P")
@@ -20,23 +19,12 @@ T = TypeVar("T")
 
 def exclusive(function: Callable[P, T]) -> Callable[P, T]:
     """Let a function, whose first argument is a model, run for one thread at a time; see ``held``."""
-    known = inspect.signature(function).parameters
 
     @functools.wraps(function)
     def alone(*args: P.args, **kwargs: P.kwargs) -> T:
-        if unknown := [name for name in kwargs if name not in known]:
-            hint = "; give sampling as decoding=Decoding(...)" if "decoding" in known else ""
-            raise UsageError(
-                f"`{unknown[0]}` is no argument of {function.__name__}, which takes {', '.join(known)}{hint}."
-            )
-        if not args and "model" not in kwargs:
-            return function(*args, **kwargs)  # Python says best which arguments are missing
-        model = args[0] if args else kwargs["model"]
-        if not isinstance(model, Model):
-            raise UsageError(
-                f"`model` of {function.__name__} must be a model that trimtab.load returned; got a "
-                f"{type(model).__name__}; give the model first."
-            )
+        model = args[0] if args else kwargs.get("model")
+        if not isinstance(model, Model):  # another engine, which keeps its own house, or a mistake
+            return function(*args, **kwargs)
         with held(model):
             return function(*args, **kwargs)
 
@@ -63,22 +51,12 @@ def held(model: Model) -> Iterator[None]:
 @contextmanager
 def in_force(model: Model) -> Iterator[None]:
     """Keep other threads out of a model, and compiled graphs, which go around hooks; look at replaced modules anew."""
-    with model.lock, _eager:
-        if model.lock.depth == 1:
-            model.engine_drives = False  # whatever a thread that was killed left behind
+    session = Session.of(model)
+    with session.lock, _eager:
+        if session.lock.depth == 1:
+            session.drives = False  # whatever a thread that was killed left behind
         model.refresh_parts()
         yield
-
-
-@contextmanager
-def batches_of(model: Model, size: int | None) -> Iterator[None]:
-    """Use batches of a fixed size inside the block; afterwards the model has the size it had."""
-    with model.lock:
-        before, model.batch_size = model.batch_size, size
-        try:
-            yield
-        finally:
-            model.batch_size = before
 
 
 class _EagerStance:

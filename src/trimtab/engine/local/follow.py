@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from trimtab.engine.edits import Edit
 from trimtab.engine.encoded import Encoded
 from trimtab.engine.local.hooks import EditSession, edit_hooks, edited_sites
+from trimtab.engine.local.session import Session
 from trimtab.engine.local.turn import Turn, prompt_mask
 from trimtab.engine.receipt import Receipt
 from trimtab.errors import UsageError
@@ -24,26 +24,6 @@ TURNS = "_trimtab_turns"
 
 PACKED = ("cu_seq_lens_q", "block_table", "block_tables")
 """Arguments of a forward pass whose rows hold several sequences one after the other."""
-
-
-@dataclass(frozen=True, eq=False)
-class Scope:
-    """The edits of one ``with applied(...)`` block, the receipt they fill, and who follows the passes."""
-
-    edits: tuple[Edit, ...]
-    receipt: Receipt
-    follower: Follower
-
-
-@contextmanager
-def engine_drives(model: Model) -> Iterator[None]:
-    """Silence the block-wide hooks while the engine runs: it applies the same edits itself, row by row."""
-    before = model.engine_drives
-    model.engine_drives = True
-    try:
-        yield
-    finally:
-        model.engine_drives = before
 
 
 class Follower:
@@ -66,6 +46,7 @@ class Follower:
                 the edits are made even while the engine drives.
         """
         self.model, self.edits, self.receipt = model, edits, receipt
+        self._of_model = Session.of(model)
         self.calls: list[Turn] = []
         self._fixed: Turn | None = None
         if prompt is not None:
@@ -79,12 +60,12 @@ class Follower:
     @property
     def silent(self) -> bool:
         """Whether the engine makes these edits itself."""
-        return self.model.engine_drives and self._fixed is None
+        return self._of_model.drives and self._fixed is None
 
     @property
     def current(self) -> EditSession | None:
         """The session that edits right now; None while the engine makes these edits, and in other threads."""
-        return self._session if self.model.lock.mine and not self.silent else None
+        return self._session if self._of_model.lock.mine and not self.silent else None
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -119,14 +100,23 @@ class Follower:
             )
         return turn
 
+    @contextmanager
+    def told(self, mask: Tensor, ids: Tensor | None, cache: Any) -> Iterator[None]:
+        """Take a prompt that the model's ``generate`` answers inside the block."""
+        self.calls.append(self.begin(mask, ids, cache))
+        try:
+            yield
+        finally:
+            self.calls.pop()
+
     def _note(self, _module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
         """Note the token ids, which the decoder is not told."""
-        if self.model.lock.mine:
+        if self._of_model.lock.mine:
             self._ids = kwargs.get("input_ids", args[0] if args else None)
 
     def _before(self, _module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
         """Note the positions of the decoder's pass about to start."""
-        if self.silent and self.model.lock.mine:
+        if self.silent and self._of_model.lock.mine:
             return
         _check_pass(self.model, kwargs)
         ids = kwargs.get("input_ids", args[0] if args else None)
@@ -162,7 +152,7 @@ class Follower:
 
     def _after(self, _module: nn.Module, _args: tuple, output: Any) -> None:
         """Forget the pass, and remember which prompt its cache holds."""
-        if not self.model.lock.mine:
+        if not self._of_model.lock.mine:
             return
         cache = getattr(output, "past_key_values", None)
         if cache is not None and self._turn is not None and not self.silent:
@@ -187,7 +177,7 @@ def _check_pass(model: Model, kwargs: dict[str, Any]) -> None:
     Raises:
         UsageError: Another thread makes the pass, or its rows hold several sequences.
     """
-    if not model.lock.mine:
+    if not Session.of(model).lock.mine:
         refuse_thread(model)
     positions = kwargs.get("position_ids")
     packed = any(kwargs.get(name) is not None for name in PACKED)

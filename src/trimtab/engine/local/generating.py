@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trimtab.engine.answers import MAX_NEW_TOKENS, Answers
-from trimtab.engine.checks import check_count
-from trimtab.engine.contrast import Rows
-from trimtab.engine.decoding import GREEDY, Decoding, check_decoding
+from trimtab.engine.answers import Answers
+from trimtab.engine.decoding import Decoding
 from trimtab.engine.local.accounting import account
 from trimtab.engine.local.batching import over_batches
 from trimtab.engine.local.choosing import Chooser, luck
@@ -19,9 +17,9 @@ from trimtab.engine.local.reference import answer_plainly
 from trimtab.engine.local.row_batch import RowBatch, forward_tails
 from trimtab.engine.local.step import Step
 from trimtab.engine.local.work import Work, apart, prepare
-from trimtab.errors import UsageError
+from trimtab.engine.rows import Rows
 from trimtab.models import Model
-from trimtab.progress import SILENT, Advance, Progress
+from trimtab.progress import Advance, Progress
 
 
 @exclusive
@@ -29,47 +27,16 @@ from trimtab.progress import SILENT, Advance, Progress
 def generate(
     model: Model,
     rows: Rows,
-    *,
-    max_new_tokens: int = MAX_NEW_TOKENS,
-    decoding: Decoding = GREEDY,
-    reuse: bool = True,
-    batch_size: int | None = None,
-    progress: Progress = SILENT,
-    keep_broken: bool = False,
+    max_new_tokens: int,
+    decoding: Decoding,
+    reuse: bool,
+    batch_size: int | None,
+    progress: Progress,
+    keep_broken: bool,
 ) -> Answers:
-    """Answer every row, greedily if not told otherwise.
-
-    Args:
-        model: The model.
-        rows: Prompts with their edits, and contrasts of several, or one alone; edits go on acting on generated tokens
-            by their own rule.
-        max_new_tokens: Longest answer in tokens.
-        decoding: How tokens are chosen; the checkpoint's own settings never count. Equal rows get different samples.
-            Those of a contrast are chosen by its combined scores; a penalty counts the prompt of its first branch.
-        reuse: False answers every row alone through the model's own ``generate``, which knows no contrasts.
-        batch_size: Rows of a batch; left out, as many as fit in memory.
-        progress: Told of rows as they finish.
-        keep_broken: Go on where edits are so strong that a plain row's logits hold NaN or infinity: its answer is
-            empty, and ``broken`` says why.
-
-    Returns:
-        The answers, in the rows' order.
-
-    Raises:
-        UsageError: A row does not fit the model, or ``max_new_tokens`` is below 1.
-        NothingEditedError: An edit touched no position.
-        NotFiniteError: A row's logits hold NaN or infinity, and are not kept as broken.
-    """
-    check_count(max_new_tokens, "max_new_tokens", "generate")
-    if batch_size is not None:
-        check_count(batch_size, "batch_size", "generate")
-    check_decoding(decoding, "generate")
+    """Answer rows, which fit the model; see ``trimtab.generate``."""
     work = prepare(model, rows, max_new_tokens)
     plain, contrasts = apart(work)
-    if contrasts and not reuse:
-        raise UsageError(
-            "`reuse` of generate must be True where `rows` holds a Contrast; answer its rows by themselves."
-        )
     answers, found = Answers(), {}
     broken: set[int] | None = set() if keep_broken else None
     with explained(model, work), progress.task("answer rows", len(plain) + len(contrasts)) as advance:

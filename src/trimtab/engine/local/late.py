@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from trimtab.engine.edits import Edit
 from trimtab.engine.local.batch import Batch, collate
-from trimtab.engine.local.follow import engine_drives
 from trimtab.engine.local.row_batch import RowBatch
+from trimtab.engine.local.session import engine_drives
 from trimtab.models import Model
 
 

@@ -8,9 +8,8 @@ from typing import TypeVar
 
 import torch
 
-from trimtab.models import Model
-from trimtab.models.showing import ENCODED_AT_ONCE
-from trimtab.models.space import devices_of, free_bytes, out_of_memory, release, too_large
+from trimtab.engine.local.session import Session
+from trimtab.models import ENCODED_AT_ONCE, Model, devices_of, free_bytes, out_of_memory, release, too_large
 
 __all__ = ["FREE_SHARE", "MOST_ROWS", "first_guess", "halving", "out_of_memory", "release", "rows_within", "too_large"]
 
@@ -114,7 +113,7 @@ def halving(
             continue
         # Here the error is gone, and with it the tensors that its frames held.
         if forgotten == start:
-            size = model.batch_size = max(1, (end - start) // 2)
+            size = Session.of(model).batch_size = max(1, (end - start) // 2)
             logger.warning("Out of memory at %d rows; going on with batches of %d.", end - start, size)
         forgotten = start
         model.give_up_media()

@@ -18,23 +18,7 @@ from trimtab.models import Model
 @exclusive
 @torch.no_grad()
 def inputs(model: Model, prompts: Prompt | Encoded | Sequence[Prompt | Encoded]) -> dict[str, Tensor]:
-    """Return keyword tensors for ``model.hf(...)`` and ``model.hf.generate(...)``.
-
-        given = tt.inputs(model, prompt)
-        with tt.applied(model, edits):
-            output = model.hf.generate(**given, max_new_tokens=32, do_sample=True, temperature=0.7)
-        texts = model.tokenizer.batch_decode(output[:, given["input_ids"].shape[1] :], skip_special_tokens=True)
-
-    Args:
-        model: The model.
-        prompts: One prompt, or several, which are padded on the left.
-
-    Returns:
-        ``input_ids`` and ``attention_mask``, ``(prompts, length)``, and what the family's pictures need.
-
-    Raises:
-        UsageError: There is no prompt, or one asks for a counterfactual picture.
-    """
+    """Return keyword tensors for the model's own calls; see ``trimtab.inputs``."""
     asked = [prompts] if isinstance(prompts, (Prompt, Encoded)) else list(prompts)
     if not asked or not all(isinstance(prompt, (Prompt, Encoded)) for prompt in asked):
         kinds = ", ".join(sorted({type(prompt).__name__ for prompt in asked})) or "none"

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from trimtab.engine.local.finite import require_finite
 from trimtab.engine.local.follow import cached_slots, refuse_thread
+from trimtab.engine.local.session import Session
 from trimtab.engine.local.turn import prompt_mask
 from trimtab.errors import UsageError
 from trimtab.models import Model
@@ -41,7 +42,7 @@ def told_prompts(model: Model) -> Iterator[None]:
     try:
         yield
     finally:
-        if len(model.ambient) <= 1:  # blocks may be closed in any order; the last one puts things back
+        if len(Session.of(model).ambient) <= 1:  # blocks may be closed in any order; the last one puts things back
             original = getattr(model.hf.generate, ORIGINAL)
             del vars(model.hf)["generate"]
             if model.hf.generate != original:  # it was one of the instance's own
@@ -50,10 +51,10 @@ def told_prompts(model: Model) -> Iterator[None]:
 
 def _telling(model: Model, original: Any) -> Callable[..., Any]:
     def generate(*args: Any, **kwargs: Any) -> Any:
-        if not model.lock.mine:
+        session = Session.of(model)
+        if not session.lock.mine:
             refuse_thread(model)
-        followers = [scope.follower for scope in model.ambient]
-        if model.engine_drives or not followers:
+        if session.drives or not session.ambient:
             return original(*args, **kwargs)
         given = dict(zip(("inputs", "generation_config"), args, strict=False)) | kwargs
         setting = _settings(model, given)
@@ -62,9 +63,8 @@ def _telling(model: Model, original: Any) -> Callable[..., Any]:
         if mask is None:  # nothing was given: the model begins with a token of its own
             return original(*args, **kwargs)
         with ExitStack() as stack:
-            for follower in followers:
-                follower.calls.append(follower.begin(mask, ids, given.get("past_key_values")))
-                stack.callback(follower.calls.pop)
+            for scope in session.ambient:
+                stack.enter_context(scope.told(mask, ids, given.get("past_key_values")))
             kwargs["logits_processor"] = _with_check(model, kwargs.get("logits_processor"))
             return original(*args, **kwargs, **({} if "attention_mask" in kwargs else {"attention_mask": mask}))
 

@@ -12,7 +12,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from trimtab.engine.local.batch import Piece, collate
-from trimtab.engine.local.follow import engine_drives
+from trimtab.engine.local.session import engine_drives
 from trimtab.engine.local.shared_cache import SharedLayer
 from trimtab.models import Model
 

@@ -19,10 +19,11 @@ from trimtab.engine.decoding import Decoding
 from trimtab.engine.encoded import describe
 from trimtab.engine.local.choosing import Chooser, luck
 from trimtab.engine.local.finite import require_finite
-from trimtab.engine.local.follow import Follower, engine_drives
+from trimtab.engine.local.follow import Follower
 from trimtab.engine.local.memory import out_of_memory, too_large
 from trimtab.engine.local.passes import Passes, counted
 from trimtab.engine.local.reading import StopForward, reading
+from trimtab.engine.local.session import Session, engine_drives
 from trimtab.engine.local.work import Work
 from trimtab.engine.read import Read, Readings
 from trimtab.engine.receipt import Receipt
@@ -144,11 +145,12 @@ def _edited(model: Model, row: Work, receipt: Receipt) -> Iterator[Passes]:
     Yields:
         The passes made inside the block.
     """
-    own = row.edits[sum(len(scope.edits) for scope in model.ambient) :]
+    ambient = Session.of(model).ambient
+    own = row.edits[sum(len(scope.edits) for scope in ambient) :]
     with ExitStack() as stack:
         stack.enter_context(engine_drives(model))
         stack.enter_context(weighted_patches(model.family.projector(model.hf), row.prompt.media))
-        surrounding = [(scope.edits, scope.receipt) for scope in model.ambient]
+        surrounding = [(scope.edits, scope.receipt) for scope in ambient]
         for edits, filled in [*surrounding, (own, receipt)]:
             stack.enter_context(Follower(model, edits, filled, row.prompt).attached())
         yield stack.enter_context(counted(model))

@@ -12,9 +12,9 @@ from transformers import DynamicCache
 
 from trimtab.engine.edits import Edit
 from trimtab.engine.local.batch import Piece, collate
-from trimtab.engine.local.follow import engine_drives
 from trimtab.engine.local.hooks import EditSession
 from trimtab.engine.local.prefix import Prefix
+from trimtab.engine.local.session import engine_drives
 from trimtab.engine.receipt import Receipt
 from trimtab.models import Model
 

@@ -1,4 +1,4 @@
-"""Run many rows, each a prompt with its edits, and read something off: the engine's one entry."""
+"""Run many rows, each a prompt with its edits, and read something off."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from contextlib import suppress
 import torch
 from torch import Tensor
 
-from trimtab.engine.checks import check_count
-from trimtab.engine.contrast import Rows, combine
+from trimtab.engine.contrast import combine
 from trimtab.engine.local.accounting import account
 from trimtab.engine.local.batching import over_batches
 from trimtab.engine.local.exclusive import exclusive
@@ -20,7 +19,7 @@ from trimtab.engine.local.reference import read_plainly
 from trimtab.engine.local.row_batch import RowBatch, forward_tails
 from trimtab.engine.local.work import Work, apart, prepare
 from trimtab.engine.read import Read, Readings
-from trimtab.errors import UsageError
+from trimtab.engine.rows import Rows
 from trimtab.models import Model
 from trimtab.progress import SILENT, Advance, Progress
 
@@ -31,42 +30,11 @@ Values = dict[tuple[str, int], Tensor]
 @exclusive
 @torch.no_grad()
 def run(
-    model: Model,
-    rows: Rows,
-    read: Read | None = None,
-    *,
-    reuse: bool = True,
-    batch_size: int | None = None,
-    progress: Progress = SILENT,
+    model: Model, rows: Rows, read: Read, reuse: bool = True, batch_size: int | None = None, progress: Progress = SILENT
 ) -> Readings:
-    """Run rows and read logits or states; what the rows share is computed once.
-
-    Args:
-        model: The model.
-        rows: Prompts with their edits, and contrasts of several; one alone needs no list.
-        read: What to read; left out, the next-token logits at the last prompt token. Of a contrast there is nothing
-            else: its logits are its combined scores, minus infinity where a token is implausible.
-        reuse: False runs every row alone through the model's own forward pass: the plain reference that the
-            fast path is held equal to.
-        batch_size: Rows of a batch; left out, as many as fit in memory.
-        progress: Told of rows as they finish.
-
-    Returns:
-        The readings, in the rows' order.
-
-    Raises:
-        UsageError: A row or the request does not fit the model.
-        NothingEditedError: An edit touched no position.
-        NotFiniteError: What was read of a row holds NaN or infinity.
-    """
-    read = read or Read()
-    read.check(model)
-    if batch_size is not None:
-        check_count(batch_size, "batch_size", "run")
+    """Run rows, which fit the model, and read something off; see ``trimtab.run``."""
     work = prepare(model, rows)
     plain, contrasts = apart(work)
-    if contrasts and read != Read():
-        raise UsageError("`read` must be left out where `rows` holds a Contrast, which has next-token scores alone.")
     readings = Readings()
     found: dict[int, Values] = {}
 

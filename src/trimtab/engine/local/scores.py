@@ -18,6 +18,7 @@ from trimtab.engine.encoded import Encoded
 from trimtab.engine.local.attention import SCORES
 from trimtab.engine.local.bundles import Bundle
 from trimtab.engine.local.place import Place, TokenSets
+from trimtab.engine.local.switching import decoder_attention
 from trimtab.engine.receipt import Entry
 from trimtab.models import Model
 
@@ -59,14 +60,13 @@ def score_changes(model: Model, layer: int, change: Callable[[int, Tensor], Tens
 
     The decoder, and it alone, attends by ``attend`` there.
     """
-    module, before = model.attentions[layer], model.text_config._attn_implementation
-    model.text_config._attn_implementation = SCORES
+    module = model.attentions[layer]
     setattr(module, CHANGE, partial(change, layer))
     try:
-        yield
+        with decoder_attention(model, SCORES):
+            yield
     finally:
         delattr(module, CHANGE)
-        model.text_config._attn_implementation = before
 
 
 def make_score_bundle(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trimtab.engine.local.follow import engine_drives
 from trimtab.engine.local.hooks import EditSession
 from trimtab.engine.local.row_batch import RowBatch, Tails
+from trimtab.engine.local.session import engine_drives
 from trimtab.models import Model
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trimtab.engine.edits import Edit, span_names
+from trimtab.engine.edits import Edit
 from trimtab.engine.encoded import Encoded
 from trimtab.engine.local.hooks import EditSession
 from trimtab.engine.receipt import Receipt
@@ -110,7 +110,7 @@ class Turn:
         """
         if self._known:
             return self._known
-        named = {name for edit in self._edits for name in span_names(edit)}
+        named = {name for edit in self._edits for name in edit.spans}
         shown = {} if self._ids is None else self._model.placeholders
         known = {"last", *shown}
         if named - known:

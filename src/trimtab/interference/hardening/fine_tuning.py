@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.engine import admit
-from trimtab.engine.local.exclusive import exclusive
+from trimtab.engine.local.whitebox import exclusive
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.files import check_writable, is_temporary
 from trimtab.interference.hardening.card import model_card

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 from torch.utils.data import Dataset
 
-from trimtab.engine import Prompt
-from trimtab.engine.local.admission import reason_of
+from trimtab.engine import Prompt, reason_of
 from trimtab.errors import DataError, UsageError
 from trimtab.interference.hardening.config import HardenConfig
 from trimtab.interference.perturbations import Donors, perturb

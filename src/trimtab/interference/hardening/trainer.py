@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
-from trimtab.engine.local.memory import out_of_memory, release, too_large
+from trimtab.engine.local.whitebox import out_of_memory, release, too_large
 from trimtab.errors import RunFolderError
 from trimtab.files import writing
 from trimtab.interference.hardening.config import HardenConfig

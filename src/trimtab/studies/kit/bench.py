@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trimtab.engine.local.exclusive import batches_of
+from trimtab.engine import batches_of
 from trimtab.items import Items
 from trimtab.models import Model
 from trimtab.models import load as load_model

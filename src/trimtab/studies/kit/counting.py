@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trimtab.engine import generate
-from trimtab.engine.local.passes import Passes as Work
-from trimtab.engine.local.passes import counted
+from trimtab.engine.local.whitebox import Passes as Work
+from trimtab.engine.local.whitebox import counted
 from trimtab.items import Item
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model

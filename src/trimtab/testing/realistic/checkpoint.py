@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trimtab.errors import UsageError
-from trimtab.models.loading import DTYPES
+from trimtab.models import DTYPES
 from trimtab.testing.realistic.configs import config_files, tokenizer_config
 from trimtab.testing.realistic.releases import RELEASES
 from trimtab.testing.realistic.templates import TEMPLATES
