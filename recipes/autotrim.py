@@ -13,7 +13,9 @@ model = tt.load("pocket-qwen")
 half = model.n_layers // 2
 train = TrainingSet(model, choose_items(tt.read_items("pocket-mc2:train"), 240, seed=0), [half])
 test = choose_items(tt.read_items("pocket-mc2:test"), 80, seed=0)
-needs_both = joint_controls([i for i in tt.read_items("pocket-interference:test") if i.relevant == "both"][:80])
+needs_both = joint_controls(
+    [i for i in tt.read_items("pocket-interference:test") if i.relevant == ("image", "text")][:80]
+)
 
 for target in ("image", "text"):
     methods = [

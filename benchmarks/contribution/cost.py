@@ -49,7 +49,7 @@ def case(model: Model, length: int) -> Case:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if len(encode(model, _prompt(words, middle))) <= length else (low, middle - 1)
     prompt = _prompt(words, low)
-    item = Item("item", "color", prompt.question, prompt.context or "", "red", "blue")
+    item = Item("item", "color", prompt.question, context=prompt.context or "", answer_image="red", answer_text="blue")
     return Case(item, prompt, encode(model, prompt), PAIR)
 
 

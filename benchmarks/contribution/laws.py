@@ -42,7 +42,17 @@ def items(count: int = 3, side: int = 56) -> list[Item]:
         buffer = BytesIO()
         picture(i, (side, side)).save(buffer, format="PNG")
         question, image = "What is the color of the animal?", MediaBytes(buffer.getvalue())
-        made.append(Item(f"item-{i}", "color", question, CONTEXTS[i % 3], "one", "two", image=image))
+        made.append(
+            Item(
+                f"item-{i}",
+                "color",
+                question,
+                context=CONTEXTS[i % 3],
+                answer_image="one",
+                answer_text="two",
+                image=image,
+            )
+        )
     return made
 
 

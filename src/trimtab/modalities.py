@@ -39,12 +39,12 @@ SHOWN: tuple[Modality, ...] = tuple(name for name in MODALITIES if name != "text
 """Those that a prompt shows by positions of their own; the text is its words."""
 
 
-def in_order(modalities: Iterable[Modality]) -> tuple[Modality, ...]:
+def in_order(modalities: Iterable[str]) -> tuple[Modality, ...]:
     """Return modalities in the order of tables, each once."""
     given = set(modalities)
     return tuple(name for name in MODALITIES if name in given)
 
 
-def others(modality: Modality, among: Iterable[Modality]) -> tuple[Modality, ...]:
+def others(modality: str, among: Iterable[str]) -> tuple[Modality, ...]:
     """Return the modalities beside one, in the order of tables."""
     return tuple(name for name in in_order(among) if name != modality)

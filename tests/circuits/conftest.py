@@ -18,7 +18,16 @@ PLANTED_TASK = TaskConfig(INSTRUCTIONS)  # pyright: ignore[reportArgumentType]
 def conflict(name: str, image: Image, question: str, context: str, answers: tuple[str, str], **more: Any) -> Item:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
-    return Item(name, "color", question, context, *answers, image=MediaBytes(buffer.getvalue()), **more)
+    return Item(
+        name,
+        "color",
+        question,
+        context=context,
+        answer_image=answers[0],
+        answer_text=answers[1],
+        image=MediaBytes(buffer.getvalue()),
+        **more,
+    )
 
 
 def planted_items(n: int = 8) -> list[Item]:

@@ -159,7 +159,7 @@ def test_perplexity_equals_that_of_a_plain_pass(model):
     item, conditions = tiny_items()[0], [Condition("intact")]
     conditions.append(Condition("cut", HeadSet.of(model, "image", ((0, 1), (2, 2)), strength=-1.0, scope="last")))
     table: Any = perplexity(model, [item], conditions).set_index("condition")
-    prompt = encode(model, prompt_for(item, image=False))
+    prompt = encode(model, prompt_for(item, without=("image",)))
     logits = run(model, [prompt], Read(at="all"), reuse=False).logits[0].log_softmax(-1)
     span = prompt.span("context")
     expected = -sum(float(logits[i - 1, prompt.ids[i]]) for i in span[1:].tolist()) / (len(span) - 1)

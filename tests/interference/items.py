@@ -20,14 +20,29 @@ def image_item(i: int = 0) -> Item:
     context = f"A {wrong} in the picture."
     question = "What is in the picture?" if i % 2 else "What is the animal?"
     return Item(
-        f"i{i}", "things", question, context, right, wrong, image(i), choices=THINGS, relevant="image", tags=("photo",)
+        f"i{i}",
+        "things",
+        question,
+        context=context,
+        answer_image=right,
+        answer_text=wrong,
+        image=image(i),
+        choices=THINGS,
+        relevant="image",
+        tags=("photo",),
     )
 
 
 def text_item(i: int = 0) -> Item:
     answer = NUMBERS[i % 3]
     return Item(
-        f"t{i}", "facts", f"Two and {answer} cats?", "", "", answer, image(100 + i), choices=NUMBERS, relevant="text"
+        f"t{i}",
+        "facts",
+        f"Two and {answer} cats?",
+        answer_text=answer,
+        image=image(100 + i),
+        choices=NUMBERS,
+        relevant="text",
     )
 
 
@@ -37,10 +52,10 @@ def both_item(i: int = 0) -> Item:
         f"b{i}",
         "joined",
         f"What is the color of the {THINGS[i % 4]}?",
-        f"The {THINGS[i % 4]} is {answer}.",
-        answer,
-        answer,
-        image(200 + i),
+        context=f"The {THINGS[i % 4]} is {answer}.",
+        answer_image=answer,
+        answer_text=answer,
+        image=image(200 + i),
         choices=("red", "cat"),
         relevant="both",
     )

@@ -310,7 +310,7 @@ def test_every_setting_reaches_the_trainer(tmp_path, monkeypatch):
 
 
 def test_families_take_turns_and_none_ends_the_run():
-    items = [*mixed(4), *(replace(i, id=f"more-{i.id}") for i in mixed(4) if i.relevant == "image")]
+    items = [*mixed(4), *(replace(i, id=f"more-{i.id}") for i in mixed(4) if i.relevant == ("image",))]
     schedule = Schedule(items, HardenConfig(steps=10, batch=4, mixture={"image": 1, "text": 1, "both": 2}))
     turns = [schedule[place].irrelevant for place in range(40)]
     assert all(sorted(map(str, turns[k : k + 4])) == ["None", "None", "image", "text"] for k in range(0, 40, 4))

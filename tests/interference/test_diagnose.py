@@ -14,6 +14,7 @@ from trimtab.interference.diagnosis import WorstCase, js, kl, worst_case
 from trimtab.interference.options import letter_tokens, picked_option
 from trimtab.interference.views import Pictures
 from trimtab.items import MediaBytes
+from trimtab.modalities import PAIR
 
 CONDITIONS = ("unrelated_text", "misleading_text", "other_image", "black_image")
 
@@ -98,7 +99,7 @@ def test_a_wrong_configuration_is_refused(wrong):
 
 
 def test_the_spectrum_exchanges_content_between_items(model, items):
-    both = [i for i in items if i.relevant == "both"]
+    both = [i for i in items if i.relevant == PAIR]
     found = spectrum(model, both).answers
     assert list(found.condition.unique()) == [
         CLEAN,
@@ -116,7 +117,7 @@ def test_the_spectrum_exchanges_content_between_items(model, items):
 
 def test_what_cannot_be_shuffled_is_skipped_and_counted(model):
     alike = [replace(image_item(i), question="What is it?") for i in range(3)]
-    both = [i for i in mixed(4) if i.relevant == "both"]
+    both = [i for i in mixed(4) if i.relevant == PAIR]
     found = spectrum(model, [*alike, *both])
     assert [s.row for s in found.skipped] == [1, 2, 3]
     assert "cannot be exchanged" in found.skipped[0].reason

@@ -17,7 +17,8 @@ from trimtab.interference.hardening import PAPER, VARIANTS, StepCost
 from trimtab.interference.hardening.objective import Objective
 from trimtab.interference.hardening.weights import trainable
 from trimtab.interference.views import Pictures
-from trimtab.items import MediaBytes
+from trimtab.items import MediaBytes, relevant_name
+from trimtab.modalities import PAIR
 from trimtab.models import Model
 from trimtab.testing import tiny_model
 
@@ -233,7 +234,7 @@ def test_a_wrong_configuration_is_refused(wrong):
 
 
 def test_a_family_that_is_asked_for_must_be_there(one, tmp_path):
-    items = [i for i in mixed(2) if i.relevant != "both"]
+    items = [i for i in mixed(2) if i.relevant != PAIR]
     with pytest.raises(UsageError, match="whose relevant is both"):
         harden(one, items, tmp_path / "run", replace(QUICK, mixture={"both": 1}))
     with pytest.raises(UsageError, match="items with `relevant`"):
@@ -268,7 +269,12 @@ def test_the_card_has_the_counts(one, tmp_path):
 )
 def test_a_part_that_would_never_apply_is_refused(one, tmp_path, family, change, named):
     with pytest.raises(UsageError, match=named):
-        harden(one, [i for i in mixed(2) if i.relevant == family], tmp_path / "run", replace(QUICK, **change))
+        harden(
+            one,
+            [i for i in mixed(2) if relevant_name(i.relevant) == family],
+            tmp_path / "run",
+            replace(QUICK, **change),
+        )
     assert not (tmp_path / "run").exists()
 
 

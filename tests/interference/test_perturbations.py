@@ -125,8 +125,8 @@ def test_a_shuffled_text_is_never_the_one_that_was_shown(items, donors):
         assert view is not None
         assert (view.question, view.context) != (clean.question, clean.context)
         assert (view.context is None) == (clean.context is None)
-    asked = [i.question for i in items if i.relevant == "image"]
-    given = [perturb(i, ["shuffled_text"], donors).question for i in items if i.relevant == "image"]  # pyright: ignore[reportOptionalMemberAccess]
+    asked = [i.question for i in items if i.relevant == ("image",)]
+    given = [perturb(i, ["shuffled_text"], donors).question for i in items if i.relevant == ("image",)]  # pyright: ignore[reportOptionalMemberAccess]
     assert sorted(given) == sorted(asked)
 
 
@@ -150,7 +150,7 @@ def test_a_shuffled_question_keeps_what_was_added_beside_it(items, donors):
 
 def test_other_image_is_never_the_items_own(items, donors):
     for item in items:
-        if item.relevant == "text":
+        if item.relevant == ("text",):
             for seed in range(5):
                 view = perturb(item, ["other_image"], donors, seed)
                 assert view is not None
@@ -186,7 +186,9 @@ def test_a_perturbation_of_ones_own_joins_the_others(donors, monkeypatch):
 
 
 def test_a_conflict_item_gets_a_right_answer_when_told_what_matters():
-    conflict = Item("1", "animal", "What?", "A dog.", "cat", "dog", image_item().image)
+    conflict = Item(
+        "1", "animal", "What?", context="A dog.", answer_image="cat", answer_text="dog", image=image_item().image
+    )
     (item,) = with_relevant([conflict], "image")
     assert (item.answer, item.choices) == ("cat", ("cat", "dog"))
     view = perturb(item, ["own_text"], Donors([item]))

@@ -102,7 +102,7 @@ def test_a_run_folder_holds_everything_and_is_not_computed_twice(run, monkeypatc
 
 
 def test_what_the_spectrum_leaves_out_is_noted(tmp_path):
-    alike = [replace(item, question="What is it?") if item.relevant == "image" else item for item in mixed(4)]
+    alike = [replace(item, question="What is it?") if item.relevant == ("image",) else item for item in mixed(4)]
     plan = InterferencePlan("tiny", "made up", DiagnosisConfig(("noise_image",)))
     summary = read_summary(interfere(plan, tmp_path / "run", tiny_model("llava", layers=2), alike))
     assert summary["spectrum_note"].startswith("for 4 of 8 items; the first: item i0: ")

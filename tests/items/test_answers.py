@@ -26,7 +26,9 @@ SENTENCES = (
 )
 
 
-CAT_OR_DOG = Item("1", "animal", "What animal is it?", "A dog sleeps on the porch.", "cat", "dog")
+CAT_OR_DOG = Item(
+    "1", "animal", "What animal is it?", context="A dog sleeps on the porch.", answer_image="cat", answer_text="dog"
+)
 
 
 def make_item(**changes) -> Item:

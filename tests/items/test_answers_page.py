@@ -17,7 +17,7 @@ def rows() -> list[list[str]]:
 
 @pytest.mark.parametrize(("image", "text", "reply", "label"), rows())
 def test_every_row_of_the_page(image: str, text: str, reply: str, label: str):
-    judgement = judge(reply, Item("1", "task", "?", "", image, text))
+    judgement = judge(reply, Item("1", "task", "?", answer_image=image, answer_text=text))
     assert (judgement.label, judgement.collapsed) == (label, False), judgement.reason
 
 

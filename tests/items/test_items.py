@@ -10,7 +10,7 @@ from PIL import Image
 from trimtab.errors import DataError, MissingImageError, UsageError
 from trimtab.items import ImageScene, Item, MediaBytes, MediaFile, items_fingerprint
 
-ITEM = Item("1", "animal", "What?", "A dog.", "cat", "dog")
+ITEM = Item("1", "animal", "What?", context="A dog.", answer_image="cat", answer_text="dog")
 
 
 class Plain:
@@ -92,7 +92,8 @@ def test_importing_the_package_stays_light():
 def test_fingerprint_is_the_same_in_another_process():
     code = (
         "from trimtab.items import Item, items_fingerprint as f;"
-        "import sys; sys.stdout.write(f([Item('1', 'animal', 'What?', 'A dog.', 'cat', 'dog')]))"
+        "item = Item('1', 'animal', 'What?', context='A dog.', answer_image='cat', answer_text='dog');"
+        "import sys; sys.stdout.write(f([item]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == items_fingerprint([ITEM])
@@ -145,7 +146,10 @@ def test_a_file_that_is_not_there_is_said_when_it_is_opened():
         ({"answer_text": "A cat."}, "`answer_image` and `answer_text` of item '1' must differ; both are 'cat'"),
         ({"relevant": "both"}, "must be the same where both are relevant; got 'cat' and 'dog'"),
         ({"relevant": "text", "answer_text": ""}, "`answer_text` of item '1' must contain a word"),
-        ({"relevant": "picture"}, "`relevant` of Item must be one of image, text, both or none; got 'picture'"),
+        (
+            {"relevant": "picture"},
+            "`relevant` of Item must be one of image, text, both, audio, video, several .*; got 'picture'",
+        ),
         ({"aliases_image": "kitty"}, "`aliases_image` of Item must be a list, each text; got 'kitty'"),
         ({"choices": ("cat", 3)}, "`choices` of Item must be a list, each text"),
         ({"split": 1}, "`split` of Item must be text or none; got 1"),
@@ -168,7 +172,7 @@ def test_a_call_with_too_little_or_too_much_says_what_it_takes():
 
 
 def test_lists_become_tuples_and_the_irrelevant_answer_may_be_empty():
-    item = Item("1", "t", "What?", "", "cat", "", relevant="image", choices=["cat", "dog"])  # pyright: ignore[reportArgumentType]
+    item = Item("1", "t", "What?", answer_image="cat", relevant="image", choices=["cat", "dog"])  # pyright: ignore[reportArgumentType]
     assert (item.choices, item.answer) == (("cat", "dog"), "cat")
     assert hash(item) == hash(replace(item))
     assert list(inspect.signature(Item).parameters)[:2] == ["id", "task"]

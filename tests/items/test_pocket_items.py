@@ -7,7 +7,7 @@ from PIL import Image
 
 from trimtab import pocket
 from trimtab.errors import UsageError
-from trimtab.items import RELEVANT, judge, read_items, valid_answers
+from trimtab.items import RELEVANT, judge, read_items, relevant_name, valid_answers
 
 
 def stand_in(split: str, kind: str = "conflict") -> list[SimpleNamespace]:
@@ -46,7 +46,7 @@ def test_other_splits_are_refused(source, split):
 
 def test_the_interference_source_holds_each_family():
     items = read_items("pocket-interference:validation")
-    by_family = {family: [i for i in items if i.relevant == family] for family in RELEVANT}
+    by_family = {family: [i for i in items if relevant_name(i.relevant) == family] for family in RELEVANT}
     assert {family: len(found) for family, found in by_family.items()} == {"image": 200, "text": 200, "both": 200}
     assert all(item.answer in item.choices for item in items)
     assert {item.answer_image for item in by_family["text"]} == {""}

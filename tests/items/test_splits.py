@@ -12,7 +12,7 @@ THREE = {"train": 0.6, "validation": 0.2, "test": 0.2}
 
 def make_items(pictures: list[int], tasks: int = 2) -> list[Item]:
     return [
-        Item(str(n), f"task{n % tasks}", "?", "", "cat", "dog", image=MediaBytes(bytes([picture])))
+        Item(str(n), f"task{n % tasks}", "?", answer_image="cat", answer_text="dog", image=MediaBytes(bytes([picture])))
         for n, picture in enumerate(pictures)
     ]
 
@@ -71,5 +71,5 @@ def test_wrong_fractions(fractions, message):
 
 
 def test_unknown_grouping():
-    with pytest.raises(UsageError, match="'image' or 'item'"):
+    with pytest.raises(UsageError, match="'evidence' or 'item'"):
         split_items(make_items([1, 2]), THREE, by="question")  # pyright: ignore[reportArgumentType]

@@ -34,7 +34,17 @@ ITEMS = st.lists(
 
 
 def item(image=None, name: str = "1") -> Item:
-    return Item(name, "animal", "What?", "A dog.", "cat", "dog", image=image, split="test", tags=("x",))
+    return Item(
+        name,
+        "animal",
+        "What?",
+        context="A dog.",
+        answer_image="cat",
+        answer_text="dog",
+        image=image,
+        split="test",
+        tags=("x",),
+    )
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

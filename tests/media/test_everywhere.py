@@ -54,7 +54,9 @@ def test_files_prompts_and_perturbations_show_the_same(tmp_path, shown):
     items += [tt.Item(id="1", image=image, **ROW) for image in (path, hard(), Image.open(path))]
     prompts = [prompt_for(item) for item in items]
     prompts += [tt.Prompt("What?", images=image) for image in (path, hard(), MediaFile(path), MediaBytes(hard()))]
-    asked = tt.Item("2", "t", "What?", "It is red.", "", "red", relevant="text", choices=("red", "blue"))
+    asked = tt.Item(
+        "2", "t", "What?", context="It is red.", answer_text="red", relevant="text", choices=("red", "blue")
+    )
     view = perturb(asked, ["other_image"], Donors([*items[:1], asked]))
     assert view is not None
     prompts.append(view.prompt(Pictures()))

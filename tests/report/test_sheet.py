@@ -12,7 +12,15 @@ def test_a_sheet_shows_every_item():
     buffer = io.BytesIO()
     picture().save(buffer, format="PNG")
     items = [
-        Item(f"i{k}", "color", f"Question {k}?", "A context.", "red", "blue", MediaBytes(buffer.getvalue()))
+        Item(
+            f"i{k}",
+            "color",
+            f"Question {k}?",
+            context="A context.",
+            answer_image="red",
+            answer_text="blue",
+            image=MediaBytes(buffer.getvalue()),
+        )
         for k in range(5)
     ]
     words = [text.get_text() for panel in sample_sheet(items).axes for text in panel.texts]

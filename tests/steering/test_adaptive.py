@@ -105,7 +105,7 @@ def test_autotrims_own_vector_at_the_last_layer_is_the_target_alone(model: Model
 def test_autotrim_leaves_prompts_of_one_modality_alone(model: Model):
     artifact = quick("autotrim", sure=0.0).fit(model, ())
     item = held_out_items()[0]
-    for ask in artifact.asks(model, [prompt_for(item, context=False), prompt_for(item, image=False)]):
+    for ask in artifact.asks(model, [prompt_for(item, without=("text",)), prompt_for(item, without=("image",))]):
         assert isinstance(ask, Row)
         assert not ask.edits
 

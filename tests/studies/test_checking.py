@@ -29,10 +29,10 @@ def conflict(i: int, words: int = 3) -> Item:
         f"c{i}",
         "color",
         "What is in the picture?",
-        "A cat " * words,
-        ANSWERS[i % 4],
-        ANSWERS[(i + 1) % 4],
-        mixed(1)[0].image,
+        context="A cat " * words,
+        answer_image=ANSWERS[i % 4],
+        answer_text=ANSWERS[(i + 1) % 4],
+        image=mixed(1)[0].image,
     )
 
 
@@ -79,7 +79,7 @@ def test_facts_and_prompts(tiny, checked):
 
 
 def test_items_with_one_right_answer_leave_conflict_jobs_out(tiny):
-    found = check_model(tiny, [item for item in mixed(4) if item.relevant == "image"])
+    found = check_model(tiny, [item for item in mixed(4) if item.relevant == ("image",)])
     assert found.ok
     left_out = {job.verb for job in found.jobs if job.status == "left out"}
     assert left_out == {"fit", "evaluate", "circuits"}
@@ -87,7 +87,15 @@ def test_items_with_one_right_answer_leave_conflict_jobs_out(tiny):
 
 
 def test_items_that_cannot_be_asked_are_counted_with_a_reason(tiny):
-    broken = Item("bad", "color", "What?", "A cat.", "one", "two", MediaBytes(b"no picture"))
+    broken = Item(
+        "bad",
+        "color",
+        "What?",
+        context="A cat.",
+        answer_image="one",
+        answer_text="two",
+        image=MediaBytes(b"no picture"),
+    )
     endless = conflict(9, words=5000)
     sizes = prompt_sizes(tiny, [conflict(0), broken, endless])
     assert [item.id for item in sizes.usable] == ["c0"]

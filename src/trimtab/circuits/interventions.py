@@ -158,7 +158,7 @@ def perplexity(
     table = []
     told = [item for item in items if item.context]
     found = admit_items(
-        model, told, lambda item: [encode(model, prompt_for(item, image=False))], "`items` of perplexity"
+        model, told, lambda item: [encode(model, prompt_for(item, without=("image",)))], "`items` of perplexity"
     )
     with progress.task("perplexity", len(found.items) * len(conditions)) as advance:
         for item, (prompt,) in zip(found.items, found.prompts, strict=True):

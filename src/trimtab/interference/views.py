@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from PIL.Image import Image
 
@@ -80,17 +80,18 @@ def clean_view(item: Item) -> View:
             f"`choices` of item {item.id} must hold the answer {item.answer!r} and at least one more option; they are "
             f"{list(item.choices)}."
         )
-    return View(item, item.question, shown_context(item), item.image if item.relevant != "text" else None)
+    image = item.image if "image" in (item.relevant or PAIR) else None
+    return View(item, item.question, shown_context(item), image)
 
 
 def shown_context(item: Item) -> str | None:
     """Return the context that belongs to an item's question; None where the image is relevant, or there is none."""
-    return item.context if item.relevant != "image" and item.context else None
+    return item.context if "text" in (item.relevant or PAIR) and item.context else None
 
 
 def irrelevant_modality(item: Item) -> Modality | None:
     """Return the modality that does not matter for an item; None where both do."""
-    return None if item.relevant in ("both", None) else others(item.relevant, PAIR)[0]
+    return None if item.relevant in (PAIR, None) else others(item.relevant[0], PAIR)[0]
 
 
 def with_relevant(items: Iterable[Item], relevant: Relevant) -> Items:
@@ -110,5 +111,5 @@ def with_relevant(items: Iterable[Item], relevant: Relevant) -> Items:
                 "differ."
             )
         options = item.choices or (item.answer_image, item.answer_text)
-        found.append(item if item.relevant else replace(item, relevant=relevant, choices=options))
+        found.append(item if item.relevant else item.replace(relevant=relevant, choices=options))
     return found

@@ -2,8 +2,10 @@
 
 from trimtab.items.answers import Judgement, Label, judge, valid_answers
 from trimtab.items.choices import judge_choice
-from trimtab.items.item import RELEVANT, Item, Items, Relevant, Skipped, items_fingerprint
+from trimtab.items.evidence import Evidence
+from trimtab.items.item import Item, Items, Skipped, items_fingerprint
 from trimtab.items.readers import item_from_pocket, read_items
+from trimtab.items.relevance import RELEVANT, Relevant, relevant_name, relevant_of
 from trimtab.items.remembered import is_remembered, remembered
 from trimtab.items.sources import ImageScene, MediaBytes, MediaFile, MediaHeld, MediaSource, MediaUnlocated
 from trimtab.items.splits import split_items
@@ -12,6 +14,7 @@ from trimtab.items.writers import write_items
 
 __all__ = [
     "RELEVANT",
+    "Evidence",
     "ImageScene",
     "Item",
     "Items",
@@ -31,6 +34,8 @@ __all__ = [
     "judge_choice",
     "normalise",
     "read_items",
+    "relevant_name",
+    "relevant_of",
     "remembered",
     "split_items",
     "valid_answers",

@@ -36,14 +36,15 @@ from trimtab.items.mentions import (
 )
 from trimtab.items.replies import final_reply, why_broken
 from trimtab.items.words import Word, words
+from trimtab.modalities import PAIR, Modality, others
 
-Label = Literal["image", "text", "other"]
+Label = Modality | Literal["other"]
 # What may stand between two answers given together: "a cat and also a dog", or nothing ("cat/dog", "cat, dog").
 _JOINED = re.compile(
     r"(?:(?:and|or|plus|versus|vs|as well as|along with|together with|also|else|maybe|perhaps|possibly|even|then"
     r"|和|或|与|與|及|跟|还 是|還 是|或 者|以 及|と|や|か|ま た は|และ|หรือ) )*"
 )
-_Owners = dict[Phrase, Literal["image", "text"]]
+_Owners = dict[Phrase, Modality]
 
 
 class Judgement(NamedTuple):
@@ -57,16 +58,18 @@ class Judgement(NamedTuple):
 def judge(answer: str, item: Item, valid: frozenset[str] | None = None) -> Judgement:
     """Judge an open-ended reply to a conflict item; see the module for the rules. Never raises.
 
+    The label is the modality that the reply follows, or ``other``.
+
     Args:
         answer: The reply as the model gave it.
-        item: The item that was asked; its aliases count for their side, unless both sides have them.
+        item: The item that was asked; its aliases count for their side, unless another side has them too.
         valid: All answers of the item's task, from ``valid_answers``; a plain set stands for all that can be
             answered. None means that they are not known.
     """
     reply = final_reply(answer)
     if broken := why_broken(reply):
         return Judgement("other", True, f"broken reply: {broken}")
-    fold = fold_that_tells_apart((item.answer_image, item.answer_text))
+    fold = fold_that_tells_apart(answer for side in sides_of(item) if (answer := item.answer_of(side)))
     owners = _owners(item, fold)
     rivals = frozenset() if valid is None else _rivals(valid, owners, fold)
     keys = {phrase.key for phrase in owners} | rivals
@@ -90,15 +93,16 @@ class ValidAnswers(frozenset[str]):
 
 
 def valid_answers(items: Iterable[Item]) -> dict[str, frozenset[str]]:
-    """Per task, every answer that some item gives to either side, with aliases.
+    """Per task, every answer that some item gives to any side, with aliases.
 
     A task is closed only if all its items are: on a user's own data another answer is wrong, not broken.
     """
     collected: dict[str, set[str]] = {}
     closed: dict[str, bool] = {}
     for item in items:
-        answers = (item.answer_image, item.answer_text, *item.aliases_image, *item.aliases_text)
-        collected.setdefault(item.task, set()).update(answers)
+        sides = sides_of(item)
+        aliases = (alias for side in sides for alias in item.aliases_of(side))
+        collected.setdefault(item.task, set()).update((*(item.answer_of(side) for side in sides), *aliases))
         closed[item.task] = closed.get(item.task, True) and item.closed
     return {task: ValidAnswers(answers, closed[task]) for task, answers in collected.items()}
 
@@ -115,10 +119,11 @@ def _decide(mentions: list[Mention], owners: _Owners, spoken: list[Word]) -> Jud
         return Judgement(label, False, f"mentions the {label} answer")
     before = [mention for mention in asserted if mention.end <= contrary.start]
     between = "".join(f"{word.text} " for word in spoken[before[-1].end : contrary.start])
+    several = "both" if len({owners[mention.phrase] for mention in asserted}) == 2 else "several"
     if _JOINED.fullmatch(between):
-        how = f"joins both answers by '{between.strip()}'" if between else "gives both answers side by side"
+        how = f"joins {several} answers by '{between.strip()}'" if between else f"gives {several} answers side by side"
         return Judgement("other", False, how)
-    return Judgement(label, False, f"mentions both answers, the {label} answer first")
+    return Judgement(label, False, f"mentions {several} answers, the {label} answer first")
 
 
 def _in_force(asserted: list[Mention], owners: _Owners, spoken: list[Word]) -> list[Mention]:
@@ -130,26 +135,35 @@ def _in_force(asserted: list[Mention], owners: _Owners, spoken: list[Word]) -> l
     return asserted
 
 
+def sides_of(item: Item) -> tuple[Modality, ...]:
+    """The modalities whose answers a reply to an item can give: those that it has evidence of."""
+    return PAIR if set(item.modalities) <= set(PAIR) else item.modalities
+
+
 def _owners(item: Item, fold: Fold) -> _Owners:
-    """Which modality each phrase speaks for; one that fits both equally well speaks for neither."""
-    image = _ranked_phrases(item.answer_image, item.aliases_image, item.answer_text, fold)
-    text = _ranked_phrases(item.answer_text, item.aliases_text, item.answer_image, fold)
+    """Which modality each phrase speaks for; one that fits several equally well speaks for none."""
+    ranked: dict[Phrase, dict[Modality, int]] = {}
+    for side in sides_of(item):
+        beside = [item.answer_of(other) for other in others(side, sides_of(item))]
+        for phrase, rank in _ranked_phrases(item.answer_of(side), item.aliases_of(side), beside, fold).items():
+            ranked.setdefault(phrase, {})[side] = rank
     owners: _Owners = {}
-    for phrase in image.keys() | text.keys():
-        image_rank, text_rank = image.get(phrase, 0), text.get(phrase, 0)
-        if phrase.key and image_rank != text_rank:
-            owners[phrase] = "image" if image_rank > text_rank else "text"
+    for phrase, ranks in ranked.items():
+        best = max(ranks.values())
+        fitting: list[Modality] = [side for side, rank in ranks.items() if rank == best]
+        if phrase.key and len(fitting) == 1:
+            owners[phrase] = fitting[0]
     return owners
 
 
-def _ranked_phrases(answer: str, aliases: tuple[str, ...], opposite: str, fold: Fold) -> dict[Phrase, int]:
+def _ranked_phrases(answer: str, aliases: tuple[str, ...], beside: list[str], fold: Fold) -> dict[Phrase, int]:
     """The phrases of one side: the answer itself (3), before aliases (2), before what follows (1)."""
     literal = phrase_of(answer, fold)
     alternatives = [phrase_of(alias, fold) for alias in aliases]
     ranked = {short_form(phrase): 1 for phrase in (literal, *alternatives)}
-    denied = phrase_of(opposite, fold)
-    if literal.key == tuple(f"un{word}" for word in denied.key):  # "not happy" says "unhappy"
-        ranked[denied._replace(denied=not denied.denied)] = 1
+    for denied in (phrase_of(other, fold) for other in beside):
+        if literal.key == tuple(f"un{word}" for word in denied.key):  # "not happy" says "unhappy"
+            ranked[denied._replace(denied=not denied.denied)] = 1
     ranked.update(dict.fromkeys(alternatives, 2))
     ranked[literal] = 3
     return ranked

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from trimtab.engine import Placement, Prompt
-from trimtab.items.item import Item
-from trimtab.modalities import Modality
+from collections.abc import Collection, Iterable
 
-INSTRUCTIONS: dict[Modality, str] = {
-    "image": (
-        "In case there is an inconsistency between the text context and the image content, you should follow the "
-        "image content rather than the text context."
-    ),
-    "text": (
-        "In case there is an inconsistency between the text context and the image content, you should follow the "
-        "text context rather than the image content."
-    ),
-}
+from trimtab.engine import Placement, Prompt
+from trimtab.errors import UsageError
+from trimtab.fields import shown
+from trimtab.items.item import Item
+from trimtab.modalities import FACTS, PAIR, Modality, in_order, others
+
+
+def instruction_for(target: Modality, among: Iterable[Modality] = PAIR) -> str:
+    """Return the sentence that tells a model to follow one of several modalities, worded as MC2's.
+
+    Args:
+        target: The modality to follow.
+        among: The modalities that may disagree.
+
+    Raises:
+        UsageError: There is nothing beside the target to disagree with it.
+    """
+    beside = others(target, among)
+    if not beside:
+        raise UsageError(f"`among` of instruction_for must name a modality beside {target}; got {shown(list(among))}.")
+    *first, last = [FACTS[name].content for name in reversed(in_order((target, *beside)))]
+    rest = [FACTS[name].content for name in reversed(beside)]
+    return (
+        f"In case there is an inconsistency between the {', the '.join(first)} and the {last}, you should follow the "
+        f"{FACTS[target].content} rather than the {' or the '.join(rest)}."
+    )
+
+
+INSTRUCTIONS: dict[Modality, str] = {target: instruction_for(target) for target in PAIR}
 """MC2's instructions (arXiv 2505.20977, released prompts; the text one is the mirror of the image one)."""
 
 
@@ -24,27 +41,26 @@ def prompt_for(
     *,
     instruction: str | None = None,
     placement: Placement = "before_question",
-    image: bool = True,
-    context: bool = True,
+    without: Collection[Modality] = (),
     choices: tuple[str, ...] = (),
 ) -> Prompt:
     """Build the prompt of an item.
 
     Args:
         item: The item.
-        instruction: A sentence that names the modality to follow; see ``INSTRUCTIONS``.
+        instruction: A sentence that names the modality to follow; see ``instruction_for``.
         placement: Where the instruction stands.
-        image: Whether to show the picture.
-        context: Whether to give the text context.
+        without: Modalities whose evidence is not shown.
         choices: Options to choose from; none asks for an open answer.
 
     Raises:
-        DataError: The picture cannot be read.
+        DataError: A medium cannot be read.
     """
+    given = {name: one.content for name, one in item.evidence.items() if one.content and name not in without}
     return Prompt(
         question=item.question,
-        images=(item.image,) if image and item.image is not None else (),
-        context=item.context if context and item.context else None,
+        images=(given["image"],) if "image" in given else (),
+        context=given.get("text"),
         instruction=instruction,
         placement=placement,
         choices=choices,

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from collections.abc import Iterable
 
-from trimtab.items.item import Item
+from trimtab.items.item import Item, further_evidence
 
 LENGTH = 8
 """Characters an item: 48 bits, of which two different items hardly ever share all."""
@@ -30,5 +30,6 @@ def is_remembered(item: Item, kept: str) -> bool:
 
 def _digest(item: Item) -> str:
     texts = (item.id, item.question, item.context, item.answer_image, item.answer_text)
+    texts += tuple(f"{name} {answer}" for name, (_, answer, _) in further_evidence(item))
     digest = hashlib.sha256("\0".join(texts).encode(errors="surrogatepass")).digest()
     return base64.b64encode(digest[: LENGTH * 3 // 4]).decode()

@@ -15,33 +15,38 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from trimtab.errors import MissingImageError
+from trimtab.errors import MissingImageError, UsageError
+from trimtab.modalities import Modality
 
 # PIL and numpy are loaded when a picture is opened, not when items are read.
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from trimtab.media import Picture, PictureSource
+    from trimtab.media import PictureSource
+
+    Given = PictureSource
 
 
 class MediaSource(ABC):
-    """A picture that is loaded only when it is asked for."""
+    """A picture, sound or clip that is loaded only when it is asked for."""
+
+    kind: Modality
 
     @abstractmethod
-    def open(self) -> Image:
-        """The picture in RGB."""
+    def open(self) -> Any:
+        """The medium: a picture in RGB, a ``Sound`` or a ``Clip``."""
 
     @abstractmethod
     def encoded(self) -> bytes:
-        """The picture as the bytes of an image file."""
+        """The medium as the bytes of a file."""
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 that tells two pictures apart, the same in every process."""
+        """SHA-256 that tells two media apart, the same in every process."""
         return hashlib.sha256(self._identity_or_name()).hexdigest()
 
     def _identity_or_name(self) -> bytes:
-        """One picture that cannot be read must not keep a data set from being told apart, split or shuffled."""
+        """One medium that cannot be read must not keep a data set from being told apart, split or shuffled."""
         try:
             return self._identity()
         except Exception:  # whatever a file or a drawing comes up with; opening it says what is wrong
@@ -52,7 +57,7 @@ class MediaSource(ABC):
         return repr(self)
 
     def _identity(self) -> bytes:
-        """What makes the picture this one: its encoded bytes, which need not be decoded or be sound."""
+        """What makes the medium this one: its encoded bytes, which need not be decoded or be sound."""
         return self.encoded()
 
 
@@ -66,18 +71,17 @@ class Scene(Protocol):
 
 @dataclass(frozen=True)
 class MediaFile(MediaSource):
-    """A picture in a file; if it is gone, every method raises MissingImageError."""
+    """A medium in a file; if it is gone, every method raises MissingImageError."""
 
     path: Path
+    kind: Modality = "image"
 
     def _name(self) -> str:
-        return f"ImageFile(path={self.path!r})"  # as fingerprints in run folders have it
+        return f"{self.kind.capitalize()}File(path={self.path!r})"  # as fingerprints in run folders have it
 
-    def open(self) -> Image:
-        """The picture in RGB. Raises MissingImageError if it is not there, DataError if it is corrupt."""
-        from trimtab.media import open_picture
-
-        return open_picture(self.path)
+    def open(self) -> Any:
+        """The medium. Raises MissingImageError if it is not there, DataError if it is corrupt."""
+        return _open(self.kind, self.path)
 
     def encoded(self) -> bytes:
         """The file's bytes. Raises MissingImageError if it is not there."""
@@ -92,16 +96,15 @@ class MediaFile(MediaSource):
 
 @dataclass(frozen=True)
 class MediaBytes(MediaSource):
-    """A picture as the bytes of an image file. ``name`` is what an error calls it."""
+    """A medium as the bytes of a file. ``name`` is what an error calls it."""
 
     data: bytes = field(repr=False)
     name: str = field(default="given as bytes", compare=False)
+    kind: Modality = "image"
 
-    def open(self) -> Image:
-        """The picture in RGB. Raises DataError if the bytes are corrupt."""
-        from trimtab.media import open_picture
-
-        return open_picture(self.data, self.name)
+    def open(self) -> Any:
+        """The medium. Raises DataError if the bytes are corrupt."""
+        return _open(self.kind, self.data, self.name)
 
     def encoded(self) -> bytes:
         """The bytes."""
@@ -109,40 +112,39 @@ class MediaBytes(MediaSource):
 
 
 class MediaHeld(MediaSource):
-    """A picture in memory: its pixels are copied, so that what becomes of the original does not matter.
+    """A medium in memory: it is copied, so that what becomes of the original does not matter.
 
     Args:
-        picture: A PIL image, or an array as ``open_picture`` takes it.
+        medium: What ``trimtab.media`` opens: for a picture a PIL image or an array.
+        kind: The modality.
 
     Raises:
         DataError: It cannot be shown.
     """
 
-    def __init__(self, picture: PictureSource) -> None:
-        from trimtab.media import open_picture
-
-        self._picture: Picture = open_picture(picture)
+    def __init__(self, medium: Any, kind: Modality = "image") -> None:
+        self.kind = kind
+        self._medium = _open(kind, medium)
 
     def __repr__(self) -> str:
-        width, height = self._picture.size
-        return f"MediaHeld({width} x {height})"
+        return f"MediaHeld({self._medium!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, MediaHeld) and self.fingerprint == other.fingerprint
+        return isinstance(other, MediaHeld) and (self.kind, self.fingerprint) == (other.kind, other.fingerprint)
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
 
-    def open(self) -> Image:
-        """The picture in RGB."""
-        return self._picture
+    def open(self) -> Any:
+        """The medium."""
+        return self._medium
 
     def encoded(self) -> bytes:
-        """The picture as PNG, which loses nothing."""
-        return _as_png(self._picture)
+        """The medium as a file that loses nothing: PNG for a picture."""
+        return _as_png(self._medium)
 
     def _identity(self) -> bytes:
-        return _pixels(self._picture)
+        return _pixels(self._medium)
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ class ImageScene(MediaSource):
     """A picture that is drawn when it is opened, such as a pocket scene."""
 
     scene: Scene
+    kind: Modality = field(default="image", init=False, repr=False)
 
     def open(self) -> Image:
         """The drawing in RGB."""
@@ -176,6 +179,7 @@ class MediaUnlocated(MediaSource):
     """
 
     name: str
+    kind: Modality = "image"
 
     def open(self) -> Image:
         """Raises MissingImageError, always."""
@@ -195,33 +199,30 @@ class MediaUnlocated(MediaSource):
         )
 
 
-class ItemImage:
-    """The ``image`` of an item: set to a picture in any form, read as its source."""
-
-    def __get__(self, owner: Any, kind: type) -> MediaSource | None:
-        """The source; that of the class is the field's default."""
-        return None if owner is None else owner.__dict__["image"]
-
-    def __set__(self, owner: Any, value: MediaSource | PictureSource | None) -> None:
-        """Make a source of what is given."""
-        # A frozen dataclass sets its fields past its own __setattr__, and so does this.
-        owner.__dict__["image"] = as_source(value)
-
-
-def as_source(image: MediaSource | PictureSource | None) -> MediaSource | None:
-    """Return the source of a picture in any form: files and bytes are opened later, pixels are copied now.
+def as_source(given: MediaSource | Given | None, kind: Modality) -> MediaSource | None:
+    """Return the source of a medium in any form: files and bytes are opened later, one in memory is copied now.
 
     Raises:
-        DataError: Pixels that cannot be shown.
-        UsageError: It is nothing that holds a picture.
+        DataError: It cannot be shown.
+        UsageError: It is nothing that holds a medium of the kind.
     """
-    if image is None or isinstance(image, MediaSource):
-        return image
-    if isinstance(image, str | PathLike):
-        return MediaFile(Path(image))
-    if isinstance(image, bytes | bytearray | memoryview):
-        return MediaBytes(bytes(image))
-    return MediaHeld(image)
+    if given is None:
+        return None
+    if isinstance(given, MediaSource):
+        if given.kind != kind:
+            raise UsageError(f"`{kind}` of Item must be a source of that kind; got one of kind {given.kind!r}.")
+        return given
+    if isinstance(given, str | PathLike):
+        return MediaFile(Path(given), kind)
+    if isinstance(given, bytes | bytearray | memoryview):
+        return MediaBytes(bytes(given), kind=kind)
+    return MediaHeld(given, kind)
+
+
+def _open(kind: Modality, source: Any, name: str | None = None) -> Any:
+    from trimtab.media import open_picture
+
+    return open_picture(source, name)
 
 
 def _as_png(picture: Image) -> bytes:

@@ -1,4 +1,4 @@
-"""Splitting items without leakage: items that share a picture stay together."""
+"""Splitting items without leakage: items that share a picture, a sound or a clip stay together."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Literal
 
 from trimtab.errors import UsageError
 from trimtab.items.item import Item, Items
+from trimtab.modalities import SHOWN
 
 
 def split_items(
     items: Iterable[Item],
     fractions: Mapping[str, float],
     seed: int = 0,
-    by: Literal["image", "item"] = "image",
+    by: Literal["evidence", "item"] = "evidence",
 ) -> dict[str, Items]:
-    """Split items by given fractions, each task in the same proportions as far as pictures allow.
+    """Split items by given fractions, each task in the same proportions as far as what they share allows.
 
     The same items, fractions and seed give the same splits, in every process and whatever the items' order.
 
@@ -27,7 +27,7 @@ def split_items(
         items: What to split.
         fractions: Share of each split by its name, such as ``{"train": 0.8, "test": 0.2}``; they sum to 1.
         seed: Chooses among the many such splits.
-        by: ``image`` keeps items of one picture in one split; ``item`` lets them part.
+        by: ``evidence`` keeps items that show the same picture, sound or clip in one split; ``item`` lets them part.
 
     Returns:
         The items of each split, in their order, with ``split`` set.
@@ -37,13 +37,11 @@ def split_items(
     """
     _check(fractions, by)
     rows = list(items)
-    groups: dict[str, list[int]] = {}
-    for index, item in enumerate(rows):
-        groups.setdefault(_group_of(item, by), []).append(index)
+    groups = _groups([_shown(item) if by == "evidence" else [f"item {item.id}"] for item in rows])
     chosen = _assign(groups, rows, fractions, seed)
     splits = {name: Items() for name in fractions}
     for item, name in zip(rows, chosen, strict=True):
-        splits[name].append(replace(item, split=name))
+        splits[name].append(item.replace(split=name))
     empty = [name for name, members in splits.items() if not members]
     if empty:
         raise UsageError(
@@ -54,8 +52,8 @@ def split_items(
 
 
 def _check(fractions: Mapping[str, float], by: str) -> None:
-    if by not in ("image", "item"):
-        raise UsageError(f"by of split_items must be 'image' or 'item'; it is '{by}'.")
+    if by not in ("evidence", "item"):
+        raise UsageError(f"by of split_items must be 'evidence' or 'item'; it is '{by}'.")
     total = sum(fractions.values())
     if not all(share > 0 for share in fractions.values()) or not math.isclose(total, 1):
         raise UsageError(
@@ -64,10 +62,22 @@ def _check(fractions: Mapping[str, float], by: str) -> None:
         )
 
 
-def _group_of(item: Item, by: str) -> str:
-    if by == "image" and item.image is not None:
-        return f"image {item.image.fingerprint}"
-    return f"item {item.id}"
+def _groups(keys: Sequence[Sequence[str]]) -> dict[str, list[int]]:
+    """The places of items that must stay together, since they share a key or are joined by others that do."""
+    group_of: dict[str, set[str]] = {}
+    for own in keys:
+        joined = set().union(*(group_of.get(key, {key}) for key in own))
+        group_of.update(dict.fromkeys(joined, joined))
+    groups: dict[str, list[int]] = {}
+    for place, own in enumerate(keys):
+        groups.setdefault(" ".join(sorted(group_of[own[0]])), []).append(place)
+    return groups
+
+
+def _shown(item: Item) -> list[str]:
+    """What an item shows that another may show as well; its own id if that is nothing."""
+    sources = {name: item.content_of(name) for name in SHOWN}
+    return [f"{name} {one.fingerprint}" for name, one in sources.items() if one is not None] or [f"item {item.id}"]
 
 
 def _assign(

@@ -10,17 +10,20 @@ from typing import Any
 from trimtab.errors import DataError, UsageError
 from trimtab.files import check_writable, write_whole
 from trimtab.items.item import Item
+from trimtab.items.relevance import relevant_name
 from trimtab.items.sources import MediaSource
+from trimtab.modalities import FACTS, PAIR, Modality, in_order
 
 _TEXTS = ("id", "task", "question", "context", "answer_image", "answer_text", "split", "relevant")
 _LISTS = ("aliases_image", "aliases_text", "choices", "tags")
 OWNER = "`path` of write_items"
-# Pictures held in memory at a time while a Parquet file is written.
+_FOLDERS = {"image": "images"}
+# Items whose media are held in memory at a time while a Parquet file is written.
 _ROWS_PER_GROUP = 128
 
 
 def write_items(items: Iterable[Item], path: str | Path) -> Path:
-    """Write items to a ``.jsonl`` file with a folder of images beside it, or to one ``.parquet`` file.
+    """Write items to a ``.jsonl`` file with a folder for each kind of media beside it, or to one ``.parquet`` file.
 
     Pictures keep their encoded bytes; scenes become PNG. The file appears whole or not at all.
 
@@ -40,46 +43,64 @@ def write_items(items: Iterable[Item], path: str | Path) -> Path:
     if not rows:
         raise UsageError("items of write_items must not be empty; there is nothing to write.")
     check_writable(path, OWNER, DataError)
-    folder = path.with_name(f"{path.stem}-images")
-    return write_whole(path, lambda part: write(rows, part, folder), owner=OWNER, error=DataError)
+    return write_whole(path, lambda part: write(rows, part, path), owner=OWNER, error=DataError)
 
 
-def _write_jsonl(items: Sequence[Item], part: Path, folder: Path) -> None:
+def _write_jsonl(items: Sequence[Item], part: Path, path: Path) -> None:
     with part.open("w", encoding="utf-8") as file:
         for item in items:
-            image = None if item.image is None else _save_image(item.image, item.id, folder)
-            file.write(json.dumps({**_fields(item), "image": image}, ensure_ascii=False) + "\n")
+            kinds = _further([item])
+            media = {name: source and _save(source, item.id, path) for name, source in _media(item, kinds).items()}
+            file.write(json.dumps({**_fields(item, kinds), **media}, ensure_ascii=False) + "\n")
 
 
-def _save_image(image: MediaSource, item_id: str, folder: Path) -> str:
-    """Save a picture, once however many items share it; the path is relative to the items' file."""
+def _save(source: MediaSource, item_id: str, path: Path) -> str:
+    """Save a medium, once however many items share it; what is returned is relative to the items' file."""
     from trimtab.media import suffix_of
 
-    data = image.encoded()
-    path = folder / f"{image.fingerprint[:32]}{suffix_of(data, f'of item {item_id}')}"
-    if not path.exists():
-        write_whole(path, data, owner=OWNER, error=DataError)
-    return f"{folder.name}/{path.name}"
+    data, folder = source.encoded(), path.with_name(f"{path.stem}-{_FOLDERS.get(source.kind, source.kind)}")
+    saved = folder / f"{source.fingerprint[:32]}{suffix_of(data, f'of item {item_id}')}"
+    if not saved.exists():
+        write_whole(saved, data, owner=OWNER, error=DataError)
+    return f"{folder.name}/{saved.name}"
 
 
-def _write_parquet(items: Sequence[Item], part: Path, folder: Path) -> None:
+def _write_parquet(items: Sequence[Item], part: Path, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema(
-        [
-            *((name, pa.string()) for name in _TEXTS),
-            *((name, pa.list_(pa.string())) for name in _LISTS),
-            ("closed", pa.bool_()),
-            ("image", pa.binary()),
-        ]
-    )
+    kinds = _further(items)
+    kind_of = {str: pa.string(), tuple: pa.list_(pa.string()), bool: pa.bool_(), bytes: pa.binary()}
+    texts, lists = _columns(kinds)
+    names = {**dict.fromkeys(texts, str), **dict.fromkeys(lists, tuple), "closed": bool}
+    names |= dict.fromkeys(_media(items[0], kinds), bytes)
+    schema = pa.schema([(name, kind_of[kind]) for name, kind in names.items()])
     with pq.ParquetWriter(part, schema) as writer:
         for start in range(0, len(items), _ROWS_PER_GROUP):
-            group = items[start : start + _ROWS_PER_GROUP]
-            rows = [{**_fields(item), "image": item.image and item.image.encoded()} for item in group]
+            rows = [
+                {**_fields(item, kinds), **{name: one and one.encoded() for name, one in _media(item, kinds).items()}}
+                for item in items[start : start + _ROWS_PER_GROUP]
+            ]
             writer.write_table(pa.Table.from_pylist(rows, schema))
 
 
-def _fields(item: Item) -> dict[str, Any]:
-    return {name: getattr(item, name) for name in (*_TEXTS, *_LISTS, "closed")}
+def _further(items: Iterable[Item]) -> tuple[Modality, ...]:
+    """The modalities beside image and text that items have evidence of; files get columns for them only then."""
+    return in_order(name for item in items for name in item.modalities if name not in PAIR)
+
+
+def _columns(kinds: tuple[Modality, ...]) -> tuple[list[str], list[str]]:
+    """The columns that hold a text, and those that hold a list of texts."""
+    texts = [*_TEXTS, *(f"answer_{kind}" for kind in kinds)]
+    return texts, [*_LISTS, *(f"aliases_{kind}" for kind in kinds)]
+
+
+def _fields(item: Item, kinds: tuple[Modality, ...]) -> dict[str, Any]:
+    texts, lists = _columns(kinds)
+    found = {name: getattr(item, name) for name in (*texts, *lists, "closed")}
+    return {**found, "relevant": relevant_name(item.relevant)}
+
+
+def _media(item: Item, kinds: tuple[Modality, ...]) -> dict[str, MediaSource | None]:
+    """What an item shows by its column."""
+    return {FACTS[kind].column: item.content_of(kind) for kind in ("image", *kinds)}

@@ -22,7 +22,7 @@ from trimtab.interference.diagnosis.ways import WAYS
 from trimtab.interference.options import letter_tokens, option_log_probabilities, picked_option
 from trimtab.interference.perturbations import Donors, perturb
 from trimtab.interference.views import CLEAN, Pictures, View
-from trimtab.items import Item, Skipped
+from trimtab.items import Item, Skipped, relevant_name
 from trimtab.items.admission import admit_each, check_items, say_left_out
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
@@ -178,7 +178,7 @@ def _judged(model: Model, ask: _Asked, reply: _Reply, scoring: Scoring) -> dict[
     return {
         "id": item.id,
         "task": item.task,
-        "relevant": item.relevant,
+        "relevant": relevant_name(item.relevant),
         "tags": list(item.tags),
         "model": model.name,
         "way": ask.way,

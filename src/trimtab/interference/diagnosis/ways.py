@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from trimtab.engine import Contrast, Prompt, Row
 from trimtab.items import Item
-from trimtab.modalities import Modality
+from trimtab.modalities import PAIR, Modality
 
 Way = Callable[[Prompt, Item], Row | Contrast]
 """Makes of a prompt and its item what the model is run on."""
@@ -33,9 +33,8 @@ def plain(prompt: Prompt, _item: Item) -> Row:
 
 def ignore(prompt: Prompt, item: Item) -> Row:
     """Ask under an instruction to ignore what does not matter; an item that needs both is asked as it is."""
-    if item.relevant not in IGNORE:
-        return Row(prompt)
-    return Row(prompt.with_instruction(IGNORE[item.relevant]))
+    alone, *more = item.relevant or PAIR
+    return Row(prompt) if more else Row(prompt.with_instruction(IGNORE[alone]))
 
 
 def step_by_step(prompt: Prompt, _item: Item) -> Row:

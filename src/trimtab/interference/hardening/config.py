@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from trimtab.errors import MissingDependencyError, UsageError
 from trimtab.fields import AtLeast, Count, CountFrom0, Positive, Share, check_fields
 from trimtab.interference.perturbations import PERTURBATIONS
-from trimtab.items import RELEVANT, Relevant
+from trimtab.items import RELEVANT
 
 Consistency = Literal["none", "kl", "js"]
 Method = Literal["lora", "full"]
@@ -96,7 +96,7 @@ class HardenConfig:
     attack: AttackConfig | None = None
     consistency: Consistency = "kl"
     weight: Positive = 1.0
-    mixture: dict[Relevant, Count] | None = None
+    mixture: dict[str, Count] | None = None
     method: Method = "lora"
     lora: LoraConfig = field(default_factory=LoraConfig)
     steps: Count = 200

@@ -13,7 +13,7 @@ from trimtab.errors import DataError, UsageError
 from trimtab.interference.hardening.config import HardenConfig
 from trimtab.interference.perturbations import Donors, perturb
 from trimtab.interference.views import Pictures, clean_view, irrelevant_modality
-from trimtab.items import RELEVANT, Item, Relevant
+from trimtab.items import RELEVANT, Item, relevant_name
 from trimtab.items.admission import check_items
 from trimtab.modalities import Modality
 
@@ -77,8 +77,8 @@ class Schedule(Dataset[Group]):
                 "for all with with_relevant."
             )
         self.donors = Donors(self.items, config.seed)
-        self.families: dict[Relevant, list[Item]] = {
-            family: [i for i in self.items if i.relevant == family] for family in RELEVANT
+        self.families: dict[str, list[Item]] = {
+            family: [i for i in self.items if relevant_name(i.relevant) == family] for family in RELEVANT
         }
         mixture = config.mixture or {family: 1 for family, found in self.families.items() if found}
         missing = [family for family in mixture if not self.families[family]]
@@ -107,7 +107,7 @@ class Schedule(Dataset[Group]):
         reason = next(iter(skipped.values()))
         raise DataError(f"`items` of harden must hold usable ones whose relevant is {family}; none is: {reason}")
 
-    def _member(self, family: Relevant, turn: int) -> Item:
+    def _member(self, family: str, turn: int) -> Item:
         members = self.families[family]
         order = list(range(len(members)))
         random.Random(f"{self.config.seed}:{family}:{turn // len(members)}").shuffle(order)
@@ -123,10 +123,10 @@ class Schedule(Dataset[Group]):
         return Group(place, prompts, item.choices.index(item.answer), irrelevant_modality(item), skipped)
 
 
-def _spread(mixture: dict[Relevant, int]) -> list[Relevant]:
+def _spread(mixture: dict[str, int]) -> list[str]:
     """Lay the families' turns out evenly: 2:2:4 becomes both image both text, twice."""
     total = sum(mixture.values())
-    places: list[tuple[float, Relevant]] = [
+    places: list[tuple[float, str]] = [
         ((k + 0.5) * total / share, family) for family, share in mixture.items() for k in range(share)
     ]
     return [family for _, family in sorted(places)]

@@ -110,6 +110,6 @@ def fitting(names: Iterable[str], items: Iterable[Item]) -> tuple[str, ...]:
 
 def names_answer(text: str, item: Item) -> bool:
     """Return whether a text names an item's right answer, in any of its wordings, singular or plural."""
-    aliases = item.aliases_image if item.relevant == "image" else item.aliases_text
+    aliases = [alias for modality in item.relevant or () for alias in item.aliases_of(modality)]
     right = {phrase_of(answer, singular).key for answer in (item.answer, *aliases)}
     return bool(find_mentions(words(text), right, singular))

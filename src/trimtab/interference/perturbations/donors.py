@@ -9,7 +9,8 @@ from functools import cached_property
 
 from trimtab.errors import DataError, UsageError
 from trimtab.interference.views import shown_context
-from trimtab.items import Item, Relevant
+from trimtab.items import Item
+from trimtab.modalities import Modality
 
 
 class Donors:
@@ -47,7 +48,7 @@ class Donors:
         A kind is a family with or without a context to show. It lends and borrows among itself: what each item shows
         is what is exchanged, and a family keeps its own texts.
         """
-        kinds: dict[tuple[Relevant | None, bool], list[Item]] = {}
+        kinds: dict[tuple[tuple[Modality, ...] | None, bool], list[Item]] = {}
         for item in self.items:
             kinds.setdefault((item.relevant, shown_context(item) is not None), []).append(item)
         found: dict[str, Item | UsageError] = {}

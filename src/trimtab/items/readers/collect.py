@@ -10,13 +10,15 @@ from typing import Any, NamedTuple, TextIO
 
 from trimtab.errors import DataError, MissingImageError, UsageError
 from trimtab.items.item import Item, Items, Skipped
+from trimtab.items.sources import MediaFile
+from trimtab.modalities import Modality
 
 _SHOWN = 5
 _log = logging.getLogger(__name__)
 
 
-class ImageNotFound(Exception):
-    """Internal: a row is fine, but its image is not there; carries the path that was looked for."""
+class MediumNotFound(Exception):
+    """Internal: a row is fine, but what it shows is not there; says which file was looked for."""
 
 
 class Row(NamedTuple):
@@ -46,8 +48,8 @@ def collect_items(rows: Iterable[Row], parse: Callable[[Row], Item], source: Pat
             _check_unique(item, row, row_of_id)
         except (DataError, UsageError) as error:  # of the reader, or of the item, which knows rules of its own
             items.skipped.append(Skipped(row.number, printable(str(error))))
-        except ImageNotFound as error:
-            missing.append(Skipped(row.number, printable(f"image {error} is missing.")))
+        except MediumNotFound as error:
+            missing.append(Skipped(row.number, printable(f"{error} is missing.")))
         else:
             items.append(item)
     if missing and (not skip_missing or not items):
@@ -57,12 +59,12 @@ def collect_items(rows: Iterable[Row], parse: Callable[[Row], Item], source: Pat
     return items
 
 
-def image_in(folder: Path, name: str) -> Path:
-    """The path of an image file. Raises ImageNotFound if there is none."""
+def file_in(folder: Path, name: str, kind: Modality) -> MediaFile:
+    """The file of a medium. Raises MediumNotFound if there is none."""
     path = folder / name
     if not is_there(path):
-        raise ImageNotFound(f"{path!s:.200}")
-    return path
+        raise MediumNotFound(f"{kind} {path!s:.200}")
+    return MediaFile(path, kind)
 
 
 def is_there(path: Path) -> bool:
@@ -103,8 +105,8 @@ def _check_unique(item: Item, row: Row, row_of_id: dict[str, int]) -> None:
 def _missing_images(missing: list[Skipped], total: int, source: Path) -> MissingImageError:
     shown = "; ".join(f"row {row}: {reason.rstrip('.')}" for row, reason in missing[:_SHOWN])
     return MissingImageError(
-        f"images of read_items must hold a picture for every row of {source}; {len(missing)} of {total} rows "
-        f"have none ({shown}{'; ...' if len(missing) > _SHOWN else ''}); "
+        f"images of read_items must hold the files that rows of {source} name; {len(missing)} of {total} rows "
+        f"lack one ({shown}{'; ...' if len(missing) > _SHOWN else ''}); "
         "correct images=, or leave these rows out with skip_missing=True."
     )
 

@@ -1,4 +1,4 @@
-"""JSON Lines: one item a line, images as paths relative to a folder."""
+"""JSON Lines: one item a line, what they show as paths relative to a folder."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TextIO
 
 from trimtab.errors import DataError
 from trimtab.items.item import Item, Items
-from trimtab.items.readers.collect import Row, collect_items, image_in, open_text
+from trimtab.items.readers.collect import Row, collect_items, file_in, open_text
 from trimtab.items.readers.json_text import as_object, parse_json
 from trimtab.items.readers.rows import item_from_row, path_field
-from trimtab.items.sources import MediaFile
+from trimtab.items.sources import MediaSource
+from trimtab.modalities import FACTS, SHOWN, Modality
 
 LONGEST_LINE = 2**26
 """Characters of a line; a file without line breaks must not be taken into memory as one row."""
@@ -26,9 +27,11 @@ def read_jsonl(source: Path, images: Path, *, skip_missing: bool) -> Items:
         except DataError as error:
             raise DataError(f"the line is not valid JSON ({error}).") from error
         content = as_object(content, "the line")
-        has_image = content.get("image") is not None
-        path = image_in(images, path_field(content, "image")) if has_image else None
-        return item_from_row(content, MediaFile(path) if path else None)
+        media: dict[Modality, MediaSource] = {}
+        for kind in SHOWN:
+            if content.get(FACTS[kind].column) is not None:
+                media[kind] = file_in(images, path_field(content, FACTS[kind].column), kind)
+        return item_from_row(content, media)
 
     with open_text(source) as file:
         return collect_items(_rows(file), parse, source, skip_missing=skip_missing)

@@ -11,7 +11,7 @@ from typing import Any
 
 from trimtab.errors import DataError
 from trimtab.items.item import Item, Items
-from trimtab.items.readers.collect import ImageNotFound, Row, collect_items, is_there, open_text
+from trimtab.items.readers.collect import MediumNotFound, Row, collect_items, is_there, open_text
 from trimtab.items.readers.json_text import as_object, parse_json
 from trimtab.items.readers.rows import check_conflict, check_fields, text_field
 from trimtab.items.sources import MediaFile, MediaSource, MediaUnlocated
@@ -110,7 +110,7 @@ def _image(image_id: str, images: Path | None) -> MediaSource:
     names = _file_names(image_id)
     found = next((images / name for name in names if is_there(images / name)), None)
     if found is None:
-        raise ImageNotFound(" or ".join(names))
+        raise MediumNotFound(f"image {' or '.join(names)}")
     return MediaFile(found)
 
 

@@ -1,4 +1,4 @@
-"""Parquet: one item a row, images as paths, as bytes, or as the ``datasets`` library stores them."""
+"""Parquet: one item a row, what they show as paths, as bytes, or as the ``datasets`` library stores them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.errors import DataError
 from trimtab.items.item import Item, Items
-from trimtab.items.readers.collect import Row, collect_items, image_in
-from trimtab.items.readers.rows import OPTIONAL, REQUIRED, item_from_row, path_field
-from trimtab.items.sources import MediaBytes, MediaFile, MediaSource
+from trimtab.items.readers.collect import Row, collect_items, file_in
+from trimtab.items.readers.rows import KNOWN, item_from_row, path_field
+from trimtab.items.sources import MediaBytes, MediaSource
+from trimtab.modalities import FACTS, SHOWN, Modality
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
 BATCH = 256
-"""Rows decoded at a time, so that the pictures of a large file are not held twice."""
+"""Rows decoded at a time, so that the media of a large file are not held twice."""
 
 
 class _Unread:
@@ -29,7 +30,11 @@ def read_parquet(source: Path, images: Path, *, skip_missing: bool) -> Items:
 
     def parse(row: Row) -> Item:
         name = f"in row {row.number} of {source}"
-        return item_from_row(row.content, _image(row.content, images, name))
+        media: dict[Modality, MediaSource] = {}
+        for kind in SHOWN:
+            if found := _medium(row.content, kind, images, name):
+                media[kind] = found
+        return item_from_row(row.content, media)
 
     return collect_items(_rows(source), parse, source, skip_missing=skip_missing)
 
@@ -58,7 +63,7 @@ def _rows(source: Path) -> Iterator[Row]:
 
 def _known(names: Sequence[str], source: Path) -> list[str]:
     """The columns that items have. Raises DataError if one stands there twice."""
-    known = [name for name in names if name in (*REQUIRED, *OPTIONAL)]
+    known = [name for name in names if name in KNOWN]
     twice = next((name for name in known if known.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"source {source} of read_items must have each column once; it has '{twice}' twice.")
@@ -100,14 +105,15 @@ def _row(batch: pa.RecordBatch) -> dict[str, Any] | DataError:
     return found
 
 
-def _image(row: dict[str, Any], images: Path, name: str) -> MediaSource | None:
-    value = row.get("image")
+def _medium(row: dict[str, Any], kind: Modality, images: Path, name: str) -> MediaSource | None:
+    column = FACTS[kind].column
+    value = row.get(column)
     if isinstance(value, dict) and {"bytes", "path"} & value.keys():
         value = value.get("bytes") or value.get("path")
     if value is None:
         return None
     if isinstance(value, bytes):
-        return MediaBytes(value, name)
+        return MediaBytes(value, name, kind)
     if isinstance(value, str) and value.strip():
-        return MediaFile(image_in(images, path_field({"image": value}, "image")))
-    raise DataError(f"field 'image' must be a path, bytes, or a pair of both; it is {value!r:.60}.")
+        return file_in(images, path_field({column: value}, column), kind)
+    raise DataError(f"field '{column}' must be a path, bytes, or a pair of both; it is {value!r:.60}.")

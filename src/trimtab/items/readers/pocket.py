@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from trimtab.errors import UsageError
-from trimtab.items.item import Item, Items, Relevant
+from trimtab.items.item import Item, Items
 from trimtab.items.sources import ImageScene
 
 if TYPE_CHECKING:
@@ -45,6 +45,6 @@ def item_from_pocket(record: PocketItem) -> Item:
         aliases_text=tuple(record.aliases_text),
         choices=tuple(record.choices),
         split=record.split,
-        relevant=None if record.relevant == "conflict" else cast(Relevant, record.relevant),
+        relevant=None if record.relevant == "conflict" else record.relevant,
         closed=True,
     )

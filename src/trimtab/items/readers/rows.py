@@ -7,15 +7,19 @@ from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from trimtab.errors import DataError
-from trimtab.items.item import RELEVANT, Item, Relevant
+from trimtab.errors import DataError, UsageError
+from trimtab.items.evidence import COLUMNS
+from trimtab.items.item import Item
+from trimtab.items.relevance import relevant_name, relevant_of
 from trimtab.items.sources import MediaSource
 from trimtab.items.words import normalise
+from trimtab.modalities import FACTS, MODALITIES, PAIR, Modality, in_order
 
-REQUIRED = ("id", "task", "question", "context", "answer_image", "answer_text")
-OPTIONAL = ("image", "split", "aliases_image", "aliases_text", "choices", "tags", "relevant", "answer", "closed")
-_MAY_BE_EMPTY = frozenset({"context"})
-_IRRELEVANT = {"image": frozenset({"answer_text"}), "text": frozenset({"answer_image"})}
+_OWN = ("id", "task", "question")
+_PAIR_TEXTS = ("context", "answer_image", "answer_text")
+_OPTIONAL = ("split", "choices", "tags", "relevant", "answer", "closed")
+KNOWN = (*_OWN, *_OPTIONAL, *COLUMNS)
+"""Every field that a row may have."""
 # A typing slip keeps at least this share of the letters: "answer_txt" does, "image_id" for "image" does not.
 _SLIP_SIMILARITY = 0.8
 _ADDRESS = re.compile(r"(https?|ftp|s3|gs|file)://|data:\S*,", re.IGNORECASE)
@@ -23,44 +27,54 @@ LONGEST_TEXT = 1_000_000
 """Characters of a field: more than any model has positions for, and enough to hold a tokenizer up for minutes."""
 
 
-def item_from_row(row: Mapping[str, Any], image: MediaSource | None) -> Item:
-    """An item from a row with the fields of ``Item``; fields that it does not know are ignored.
+def item_from_row(row: Mapping[str, Any], media: Mapping[Modality, MediaSource]) -> Item:
+    """An item from a row with the columns of ``Item``; fields that it does not know are ignored.
 
-    A row with ``relevant`` needs no context and may give its one right answer as ``answer``.
+    A row with ``relevant`` needs no context and may give its one right answer as ``answer``. A row that speaks of
+    image and text alone needs both answers; another one needs those of what it shows.
 
     Raises:
         DataError: A field is missing, of the wrong type or probably misspelt, or the answers are the same.
     """
     present = {name: value for name, value in row.items() if value is not None}
     relevant = _relevant(present)
+    spoken_of = _spoken_of(present, relevant)
     if relevant is not None:
         _fill_answers(present, relevant)
-    check_fields(present, {name: (name,) for name in REQUIRED}, OPTIONAL)
+    pair_alone = set(spoken_of) <= set(PAIR)
+    optional = [name for name, column in COLUMNS.items() if column.modality in (*PAIR, *spoken_of)]
+    required = (*_OWN, *_PAIR_TEXTS) if pair_alone else _OWN
+    check_fields(present, {name: (name,) for name in required}, (*_OPTIONAL, *optional))
     present["id"] = _id(present["id"])
-    may_be_empty = _MAY_BE_EMPTY | (frozenset() if relevant is None else _IRRELEVANT.get(relevant, frozenset()))
-    texts = {name: text_field(present, name, may_be_empty=name in may_be_empty) for name in REQUIRED}
+    needed = relevant or (PAIR if pair_alone else ())
+    filled = {*_OWN, *(f"answer_{name}" for name in needed)}
+    texts: dict[str, Any] = {
+        name: text_field(present, name, may_be_empty=name not in filled)
+        for name in (*_OWN, "context", *(f"answer_{side}" for side in MODALITIES))
+        if name in present
+    }
     choices = _text_list(present, "choices")
-    if relevant is None:
+    if relevant is not None:
+        _check_relevant(relevant, texts, choices, media)
+    elif pair_alone:
         check_conflict(texts["answer_image"], texts["answer_text"])
-    else:
-        _check_relevant(relevant, texts, choices, image)
-    split = text_field(present, "split") if "split" in present else None
+    evidence: dict[str, Any] = {FACTS[kind].column: source for kind, source in media.items()}
+    evidence |= {name: _text_list(present, name) for name in COLUMNS if name.startswith("aliases_")}
     return Item(
-        id=texts["id"],
-        task=texts["task"],
-        question=texts["question"],
-        context=texts["context"],
-        answer_image=texts["answer_image"],
-        answer_text=texts["answer_text"],
-        image=image,
-        split=split,
-        aliases_image=_text_list(present, "aliases_image"),
-        aliases_text=_text_list(present, "aliases_text"),
+        **texts,
+        **evidence,
+        split=text_field(present, "split") if "split" in present else None,
         choices=choices,
         tags=_text_list(present, "tags"),
         relevant=relevant,
         closed=_true_or_false(present, "closed"),
     )
+
+
+def _spoken_of(present: Mapping[str, Any], relevant: tuple[Modality, ...] | None) -> tuple[Modality, ...]:
+    """The modalities that a row says something of."""
+    said = (column.modality for name, column in COLUMNS.items() if present.get(name) not in (None, "", []))
+    return in_order((*said, *(relevant or ())))
 
 
 def check_fields(
@@ -98,7 +112,7 @@ def path_field(row: Mapping[str, Any], name: str) -> str:
     """A field's text as the path of a file. Raises DataError if it is an address on the web, or data in itself."""
     path = text_field(row, name)
     if _ADDRESS.match(path):
-        raise DataError(f"field '{name}' must be the path of a file; it is {path!r:.60}; save the picture as a file.")
+        raise DataError(f"field '{name}' must be the path of a file; it is {path!r:.60}; save what is there as a file.")
     return path
 
 
@@ -135,18 +149,18 @@ def check_conflict(answer_image: str, answer_text: str) -> None:
         )
 
 
-def _relevant(present: Mapping[str, Any]) -> Relevant | None:
-    value = present.get("relevant")
-    if value is not None and value not in RELEVANT:
-        raise DataError(f"field 'relevant' must be one of {', '.join(RELEVANT)}; it is {value!r:.60}.")
-    return value
+def _relevant(present: Mapping[str, Any]) -> tuple[Modality, ...] | None:
+    try:
+        return relevant_of(present.get("relevant"), "field 'relevant'")
+    except UsageError as error:
+        raise DataError(str(error)) from error
 
 
-def _fill_answers(present: dict[str, Any], relevant: Relevant) -> None:
-    """Put ``answer`` where it belongs; what the row leaves out of the irrelevant modality is empty."""
+def _fill_answers(present: dict[str, Any], relevant: tuple[Modality, ...]) -> None:
+    """Put ``answer`` where it belongs; what the row leaves out of an irrelevant modality of the pair is empty."""
     present.setdefault("context", "")
-    for side in ("image", "text"):
-        if relevant in (side, "both"):
+    for side in in_order((*PAIR, *relevant)):
+        if side in relevant:
             if "answer" in present and present.setdefault(f"answer_{side}", present["answer"]) != present["answer"]:
                 text_field(present, "answer")
                 raise DataError(
@@ -158,16 +172,24 @@ def _fill_answers(present: dict[str, Any], relevant: Relevant) -> None:
 
 
 def _check_relevant(
-    relevant: Relevant, texts: Mapping[str, str], choices: tuple[str, ...], image: MediaSource | None
+    relevant: tuple[Modality, ...],
+    texts: Mapping[str, str],
+    choices: tuple[str, ...],
+    media: Mapping[Modality, MediaSource],
 ) -> None:
-    side = "image" if relevant == "image" else "text"
-    answer = texts[f"answer_{side}"]
+    named, first = relevant_name(relevant), f"answer_{relevant[0]}"
+    for side in relevant:
+        if f"answer_{side}" not in texts:
+            raise DataError(f"field 'answer_{side}' must be there where '{named}' is relevant; it is missing.")
+    answer = texts[first]
     if not normalise(answer):
-        raise DataError(f"field 'answer_{side}' must contain a word; it is {answer!r}.")
-    if relevant == "both" and texts["answer_image"] != texts["answer_text"]:
-        raise DataError("answer_image and answer_text must be the same where both modalities are relevant.")
-    if relevant != "text" and image is None:
-        raise DataError(f"field 'image' must be there where '{relevant}' is relevant; it is missing.")
+        raise DataError(f"field '{first}' must contain a word; it is {answer!r}.")
+    for side in relevant:
+        if texts[f"answer_{side}"] != answer:
+            raise DataError(f"{first} and answer_{side} must be the same where both modalities are relevant.")
+    for side in relevant:
+        if side != "text" and side not in media:
+            raise DataError(f"field '{side}' must be there where '{named}' is relevant; it is missing.")
     if choices and (answer not in choices or len(set(choices)) != len(choices)):
         raise DataError(f"field 'choices' must hold the answer {answer!r} and no option twice; it is {list(choices)}.")
 

@@ -55,7 +55,7 @@ class InterferenceStudy:
 
         steps = [Step("diagnosis", diagnosis, (), model, f"{model}: diagnosis", n)]
         if self.plan.spectrum:
-            seen = [item for item in self._items(bench) if item.relevant in ("image", "both")]
+            seen = [item for item in self._items(bench) if "image" in (item.relevant or ())]
 
             def spectrum(_done: Results, advance: Advance) -> StepResult:
                 return self._spectrum(bench, Items(seen), advance)

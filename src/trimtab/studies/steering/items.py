@@ -9,6 +9,7 @@ from typing import Any
 
 from trimtab.items import Items, items_fingerprint, read_items, valid_answers
 from trimtab.items.readers.pocket import POCKET, POCKET_INTERFERENCE
+from trimtab.modalities import PAIR
 from trimtab.studies.kit.admission import without
 from trimtab.studies.kit.bench import Bench
 from trimtab.studies.kit.choosing import choose_items
@@ -48,7 +49,7 @@ class StudyItems:
     def _joint(self) -> Items:
         if self.plan.data != POCKET or not self.plan.control_items:
             return Items()
-        every = [item for item in read_items(f"{POCKET_INTERFERENCE}:test") if item.relevant == "both"]
+        every = [item for item in read_items(f"{POCKET_INTERFERENCE}:test") if item.relevant == PAIR]
         return choose_items(every, self.plan.control_items, self.plan.seed)
 
     @cached_property
