@@ -119,11 +119,12 @@ def test_what_is_relevant_is_a_set_of_modalities():
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
-def test_sounds_come_back_beside_pictures(tmp_path, suffix):
-    joined = TRIO.replace(id="2", relevant=("image", "audio"), answer_image="cow", choices=("cow", "dog"))
-    heard = Item("3", "animal", "What?", audio=b"other", answer_audio="cow", video=b"clip", answer_video="dog")
+def test_sounds_come_back_beside_pictures(tmp_path, suffix, jpeg):
+    trio = TRIO.replace(image=jpeg())
+    joined = trio.replace(id="2", relevant=("image", "audio"), answer_image="cow", choices=("cow", "dog"))
+    heard = Item("3", "animal", "What?", audio=b"other", answer_audio="cow", video=jpeg("blue"), answer_video="dog")
     told = Item("4", "animal", "What?", context="A dog.", answer_image="cat", answer_text="dog")
-    items = [TRIO, joined, heard, told]
+    items = [trio, joined, heard, told]
     path = write_items(items, tmp_path / f"items{suffix}")
     back = read_items(path)
     assert items_fingerprint(back) == items_fingerprint(items)

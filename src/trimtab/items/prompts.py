@@ -8,7 +8,7 @@ from trimtab.engine import Placement, Prompt
 from trimtab.errors import UsageError
 from trimtab.fields import shown
 from trimtab.items.item import Item
-from trimtab.modalities import FACTS, PAIR, Modality, in_order, others
+from trimtab.modalities import FACTS, PAIR, SHOWN, Modality, in_order, others
 
 
 def instruction_for(target: Modality, among: Iterable[Modality] = PAIR) -> str:
@@ -59,7 +59,7 @@ def prompt_for(
     given = {name: one.content for name, one in item.evidence.items() if one.content and name not in without}
     return Prompt(
         question=item.question,
-        images=(given["image"],) if "image" in given else (),
+        media={kind: (given[kind],) for kind in SHOWN if kind in given},
         context=given.get("text"),
         instruction=instruction,
         placement=placement,

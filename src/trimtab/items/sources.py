@@ -144,7 +144,7 @@ class MediaHeld(MediaSource):
         return _as_png(self._medium)
 
     def _identity(self) -> bytes:
-        return _pixels(self._medium)
+        return _pixels(self._medium) if self.kind == "image" else self._medium.fingerprint.encode()
 
 
 @dataclass(frozen=True)
@@ -220,9 +220,9 @@ def as_source(given: MediaSource | Given | None, kind: Modality) -> MediaSource 
 
 
 def _open(kind: Modality, source: Any, name: str | None = None) -> Any:
-    from trimtab.media import open_picture
+    from trimtab.media import open_medium
 
-    return open_picture(source, name)
+    return open_medium(kind, source, name)
 
 
 def _as_png(picture: Image) -> bytes:

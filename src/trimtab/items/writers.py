@@ -59,7 +59,8 @@ def _save(source: MediaSource, item_id: str, path: Path) -> str:
     from trimtab.media import suffix_of
 
     data, folder = source.encoded(), path.with_name(f"{path.stem}-{_FOLDERS.get(source.kind, source.kind)}")
-    saved = folder / f"{source.fingerprint[:32]}{suffix_of(data, f'of item {item_id}')}"
+    suffix = ".wav" if source.kind == "audio" else suffix_of(data, f"of item {item_id}")
+    saved = folder / f"{source.fingerprint[:32]}{suffix}"
     if not saved.exists():
         write_whole(saved, data, owner=OWNER, error=DataError)
     return f"{folder.name}/{saved.name}"
