@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedMethodError
 from trimtab.modalities import Modality
+from trimtab.models.masks import MaskRule, windows_of
+from trimtab.models.norms import NormKind
 from trimtab.models.offload import home
 from trimtab.registry import Registry
 
@@ -60,6 +62,16 @@ class Family:
     """A block's attention, which takes ``attention_mask`` by name."""
     heads_path: str = "self_attn.o_proj"
     """In a block, the linear map whose input is the outputs of the attention's heads, head after head."""
+    norm: NormKind = "rms"
+    """What the final norm computes."""
+    mask: MaskRule = "causal"
+    """Which tokens see each other whatever the order; prompts are never cut inside such a block."""
+    streams: int = 0
+    """Features that a medium has for each position beside its embedding, which enter the decoder further up."""
+    wants_ids: bool = False
+    """Whether the decoder is given token ids beside the embeddings."""
+    refuses: Mapping[str, str] = {}
+    """Jobs that must not be tried with this family, and why, in a few words."""
 
     def decoder(self, hf: nn.Module) -> nn.Module:
         """The text decoder: embeddings in, normalised hidden states out."""
@@ -118,8 +130,21 @@ class Family:
         """What encodes media of a modality."""
         raise NotImplementedError
 
+    def expand(self, medium: MediaInput, placeholder: str) -> str:
+        """The text that takes the placeholder's place in the rendered template, such as rows of tiles.
+
+        Args:
+            medium: What is shown; ``n_tokens`` placeholders must be in the text.
+            placeholder: The text of its kind's token.
+        """
+        return placeholder * medium.n_tokens
+
     def embed_media(self, hf: nn.Module, media: Sequence[MediaInput]) -> list[Tensor]:
-        """Encode media of one modality, all at once, to decoder embeddings, each ``(n_tokens, hidden)``."""
+        """Encode media of one modality, all at once, to decoder embeddings.
+
+        Returns:
+            For each ``(n_tokens, hidden)``; with ``streams`` ``(n_tokens, 1 + streams, hidden)``, the embedding first.
+        """
         kind = media[0].kind
         tower = self.tower(hf, kind)
         device, dtype = home(tower), _floats(tower)
@@ -151,6 +176,27 @@ class Family:
     def positions(self, hf: nn.Module, ids: Tensor, media: Sequence[MediaInput]) -> Tensor:
         """Rotary positions of an unpadded prompt ``ids`` of shape ``(length,)``, as ``(axes, length)``."""
         return torch.arange(len(ids), device=ids.device)[None]
+
+    def windows(self, hf: nn.Module) -> tuple[int | None, ...]:
+        """How many tokens each layer sees, the token itself among them; None for all."""
+        return windows_of(cast(Any, hf).config.get_text_config(), len(self.layers(hf)))
+
+    def cache(self, hf: nn.Module) -> Any:
+        """An empty cache for the decoder."""
+        from transformers import DynamicCache
+
+        return DynamicCache()
+
+    def decoder_inputs(self, hf: nn.Module, extras: Mapping[str, Tensor]) -> dict[str, Any]:
+        """What the decoder is given beside embeddings, mask and positions.
+
+        Args:
+            hf: The model.
+            extras: Of a batch of pieces of prompts, padded on the left: ``ids``, ``(rows, length)``, if wanted;
+                and, where a medium is shown, ``streams``, ``(rows, length, streams, hidden)``, with ``shown``,
+                ``(rows, length)``, which is True at its positions.
+        """
+        return {}
 
     def native_inputs(self, hf: nn.Module, ids: Tensor, media: Sequence[MediaInput]) -> dict[str, Tensor]:
         """Keyword inputs for the model's own ``forward`` and ``generate``, batch of one."""
