@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from trimtab.engine.encoded import Encoded
 from trimtab.engine.prompt import PARTS_OF
-from trimtab.models.masks import cut_before
+from trimtab.models import cut_before
 
 EVIDENCE = tuple(span for spans in PARTS_OF.values() for span in spans)
 """The spans that rows must have in common to share a prefix."""
