@@ -36,8 +36,8 @@ def load_artifact(folder: str | Path, model: Model, kind: type | None = None) ->
         ``model`` and on its device.
 
     Raises:
-        ArtifactError: A file is missing or broken, the kind, schema or method is unknown or another than ``kind``, or it
-            was made for another model; the message says what differs.
+        ArtifactError: A file is missing or broken, the kind, schema or method is unknown or another than ``kind``, or
+            it was made for another model; the message says what differs.
     """
     folder = Path(folder)
     for known in KINDS.values():
