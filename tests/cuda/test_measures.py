@@ -6,7 +6,7 @@ import trimtab as tt
 from tests.contribution.items import conflict_items
 from tests.cuda.conftest import TINY, model_on
 from trimtab.contribution import MCS, METHODS, noise
-from trimtab.testing import TINY_FAMILIES, planted_model
+from trimtab.testing import PLANTED_FAMILIES, planted_model
 
 SAMPLED = MCS.paper(draws=64)
 
@@ -45,7 +45,7 @@ def test_the_gpus_own_noise_repeats(name: str):
     assert (again.image, again.text) == pytest.approx((first.image, first.text), rel=1e-3)
 
 
-@pytest.mark.parametrize("family", TINY_FAMILIES)
+@pytest.mark.parametrize("family", PLANTED_FAMILIES)
 @pytest.mark.parametrize("method", [MCS(), MCS.paper(), MCS(estimator="sampled", divergence="kl")])
 def test_a_modality_that_cannot_reach_the_answer_scores_exactly_zero(family: str, method: MCS):
     for weight, absent in ((0.0, "image"), (1.0, "text")):

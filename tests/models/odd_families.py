@@ -74,7 +74,8 @@ class DeepModel(TrioModel):
 
 
 class DeepFamily(TinyTrio):
-    streams = STREAMS
+    def streams(self, hf: nn.Module) -> int:
+        return STREAMS
 
     def embed_media(self, hf: nn.Module, media: Sequence[MediaInput]) -> list[Tensor]:
         plain = super().embed_media(hf, media)

@@ -63,7 +63,7 @@ def test_the_fast_path_does_what_the_model_itself_does(name):
     ("name", "lie", "message"),
     [
         ("deepstack", {"decoder_inputs": lambda *_: {}}, "media, masks and rotary positions"),
-        ("deepstack", {"streams": 3}, "must have features"),
+        ("deepstack", {"streams": lambda _s, _h: 3}, "must have features"),
         ("per_layer_ids", {"decoder_inputs": lambda _s, _h, e: {"token_ids": e["ids"] * 0}}, "media, masks"),
         ("media_see_media", {"mask": "causal"}, "media, masks"),
         ("prompt_sees_prompt", {"mask": "media"}, "media, masks"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor, nn
@@ -54,10 +55,15 @@ class Decoder(Anatomy):
                 f"`{job}` must suit family {family.name}; {self.name} is refused: {reason}; use another one."
             )
 
+    @cached_property
+    def n_streams(self) -> int:
+        """Features that media have for each position beside their embedding."""
+        return self.family.streams(self.hf)
+
     @property
     def needs_extras(self) -> bool:
         """Whether ``decode`` must be given ``extras``."""
-        return bool(self.family.streams) or self.family.wants_ids or self.family.mask != "causal"
+        return bool(self.n_streams) or self.family.wants_ids or self.family.mask != "causal"
 
     @property
     def can_begin_late(self) -> bool:

@@ -66,8 +66,6 @@ class Family:
     """What the final norm computes."""
     mask: MaskRule = "causal"
     """Which tokens see each other whatever the order; prompts are never cut inside such a block."""
-    streams: int = 0
-    """Features that a medium has for each position beside its embedding, which enter the decoder further up."""
     wants_ids: bool = False
     """Whether the decoder is given token ids beside the embeddings."""
     refuses: Mapping[str, str] = {}
@@ -139,6 +137,10 @@ class Family:
         """
         return placeholder * medium.n_tokens
 
+    def streams(self, hf: nn.Module) -> int:
+        """How many features a medium has for each position beside its embedding, which enter the decoder further up."""
+        return 0
+
     def embed_media(self, hf: nn.Module, media: Sequence[MediaInput]) -> list[Tensor]:
         """Encode media of one modality, all at once, to decoder embeddings.
 
@@ -151,14 +153,21 @@ class Family:
         given = {name: torch.cat([medium.tensors[name] for medium in media]) for name in media[0].tensors}
         given = {n: t.to(device, dtype) if t.is_floating_point() else t.to(device) for n, t in given.items()}
         features = getattr(cast(Any, hf).model, f"get_{kind}_features")
-        return list(features(**given, return_dict=True).pooler_output)
+        return self.features(features(**given, return_dict=True))
+
+    def features(self, output: Any) -> list[Tensor]:
+        """What the model's own ``get_image_features`` (``get_audio_features`` ...) returned, for each medium."""
+        return list(output.pooler_output)
 
     def projector(self, hf: nn.Module) -> nn.Module:
         """What maps the patches' features to decoder embeddings, behind any norm that would undo a factor of theirs.
 
         Its input, reshaped to ``(patches, width)``, is a row for each patch, picture after picture.
         """
-        raise NotImplementedError
+        raise UnsupportedMethodError(
+            f"`image_counterfactual` must act where patches are projected; family {self.name} says no such place; use "
+            "a method that leaves the picture as it is."
+        )
 
     def patch_attention(self, hf: nn.Module, media: MediaInput) -> Tensor:
         """The attention that a picture's patches get where the projector's features come from, ``(heads, patches)``.

@@ -188,8 +188,8 @@ class Model(Decoder):
         found, family = {}, self.family
         if family.wants_ids:
             found["ids"] = ids
-        if family.streams and media:
-            streams = torch.zeros(len(ids), family.streams, self.hidden_size, device=ids.device, dtype=self.dtype)
+        if self.n_streams and media:
+            streams = torch.zeros(len(ids), self.n_streams, self.hidden_size, device=ids.device, dtype=self.dtype)
             for places, features in self._filled(ids, media, encoded):
                 streams[places] = features[:, 1:].to(streams)
             found |= {"streams": streams, "shown": self.media_positions(ids)}

@@ -74,7 +74,7 @@ def _padded(values: Tensor, fill: int = 0) -> Tensor:
 def check_media(model: Model, media: Sequence[MediaInput]) -> None:
     """Media that a tower encodes together must have the features that each has alone, since batches do that."""
     for medium in media:
-        noun, streams = medium_kind(medium.kind).noun, model.family.streams
+        noun, streams = medium_kind(medium.kind).noun, model.n_streams
         [alone] = model.family.embed_media(model.hf, [medium])
         shape = (medium.n_tokens, model.hidden_size)
         shape = (medium.n_tokens, 1 + streams, model.hidden_size) if streams else shape

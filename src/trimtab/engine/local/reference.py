@@ -151,7 +151,7 @@ def _edited(model: Model, row: Work, receipt: Receipt) -> Iterator[Passes]:
     own = row.edits[sum(len(scope.edits) for scope in ambient) :]
     with ExitStack() as stack:
         stack.enter_context(engine_drives(model))
-        stack.enter_context(weighted_patches(model.family.projector(model.hf), row.prompt.media))
+        stack.enter_context(weighted_patches(model.family, model.hf, row.prompt.media))
         surrounding = [(scope.edits, scope.receipt) for scope in ambient]
         for edits, filled in [*surrounding, (own, receipt)]:
             stack.enter_context(Follower(model, edits, filled, row.prompt).attached())
