@@ -21,9 +21,11 @@ def quick(name: str, **options) -> Method:
     if METHODS[name] is AMPS:
         options["contribution"] = ONE_SIGMA
     if METHODS[name] is VAR:
-        options |= {"threshold": 16.0, "least": 0.0, "most_sink": 1.0}  # tiny models have no massive activations
+        # tiny models have no massive activations
+        options |= {"threshold": 16.0, "min_attention": 0.0, "max_sink_share": 1.0}
     if METHODS[name] is Autotrim:
-        options.setdefault("sure", 0.0)  # a random model is sure of nothing, and Autotrim would leave all prompts alone
+        # a random model is sure of nothing, and Autotrim would leave all prompts alone
+        options.setdefault("min_confidence", 0.0)
     return METHODS[name](**options)
 
 

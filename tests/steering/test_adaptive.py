@@ -37,11 +37,11 @@ def test_autotrim_sees_a_conflict_only_where_each_modality_alone_is_sure():
 
 
 def test_the_mahalanobis_root_ends_on_the_sphere_or_at_its_nearest_point():
-    chooser = MahalanobisChooser(torch.eye(2), torch.zeros(2), radius=2.0, most=100.0)
+    chooser = MahalanobisChooser(torch.eye(2), torch.zeros(2), radius=2.0, max_strength=100.0)
     states = torch.tensor([[0.0, 0.0], [-1.0, 0.0], [-5.0, 3.0]])
     vectors = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
     assert chooser.roots(states, vectors).tolist() == pytest.approx([2.0, 3.0, 5.0])
-    capped = MahalanobisChooser(torch.eye(2), torch.zeros(2), radius=2.0, most=1.5)
+    capped = MahalanobisChooser(torch.eye(2), torch.zeros(2), radius=2.0, max_strength=1.5)
     assert capped.roots(states, vectors).tolist() == pytest.approx([1.5] * 3)
 
 
@@ -82,7 +82,7 @@ def test_kl_clip_gives_no_more_than_its_trial(model: Model, train: TrainingSet):
 
 
 def test_autotrim_comes_nearer_to_the_target_alone_than_no_steering(model: Model, train: TrainingSet):
-    artifact = quick("autotrim", base="l2s", layers=(1, 2), sure=0.0).fit(model, train)
+    artifact = quick("autotrim", base="l2s", layers=(1, 2), min_confidence=0.0).fit(model, train)
     prompts = [prompt_for(item) for item in held_out_items()]
     wanted = first_scores(model, [Row(p.without("text")) for p in prompts])
 
@@ -94,7 +94,7 @@ def test_autotrim_comes_nearer_to_the_target_alone_than_no_steering(model: Model
 
 
 def test_autotrims_own_vector_at_the_last_layer_is_the_target_alone(model: Model):
-    artifact = quick("autotrim", base="own", layers=(-1,), strengths=(0.5, 1.0), sure=0.0).fit(model, ())
+    artifact = quick("autotrim", base="own", layers=(-1,), strengths=(0.5, 1.0), min_confidence=0.0).fit(model, ())
     prompts = [prompt_for(item) for item in held_out_items()]
     wanted = first_scores(model, [Row(p.without("text")) for p in prompts])
     asks = artifact.asks(model, prompts)
@@ -103,7 +103,7 @@ def test_autotrims_own_vector_at_the_last_layer_is_the_target_alone(model: Model
 
 
 def test_autotrim_leaves_prompts_of_one_modality_alone(model: Model):
-    artifact = quick("autotrim", sure=0.0).fit(model, ())
+    artifact = quick("autotrim", min_confidence=0.0).fit(model, ())
     item = held_out_items()[0]
     for ask in artifact.asks(model, [prompt_for(item, without=("text",)), prompt_for(item, without=("image",))]):
         assert isinstance(ask, Row)
@@ -127,7 +127,7 @@ def test_autotrims_own_vectors_need_no_training_and_can_be_saved(model: Model, t
         ("mahalanobis", {"variance": 0.0}),
         ("autotrim", {"strengths": ()}),
         ("autotrim", {"strengths": (math.inf,)}),
-        ("autotrim", {"sure": 2.0}),
+        ("autotrim", {"min_confidence": 2.0}),
         ("autotrim", {"base": "magic"}),
         ("autotrim", {"positions": "first"}),
         ("few_shot", {"shots": 0}),

@@ -79,8 +79,8 @@ def test_negated_weights_are_refused_by_their_digest(fitted: Path, one: Model, t
         ("l2s", {"digests": None}, "`digests`"),
         ("l2s", {"digests": {}}, "by its digest"),
         ("mahalanobis", {"chooser": None}, "tensors of a chooser"),
-        ("mahalanobis", {"chooser": {"kind": "mahalanobis", "radius": True, "most": 1.0}}, "'radius' must be of type"),
-        ("mahalanobis", {"chooser": {"kind": "mahalanobis", "radius": 1.0}}, "the field 'most'"),
+        ("mahalanobis", {"chooser": {"kind": "mahalanobis", "radius": True, "max_strength": 1.0}}, "'radius' must be"),
+        ("mahalanobis", {"chooser": {"kind": "mahalanobis", "radius": 1.0}}, "the field 'max_strength'"),
         ("mahalanobis", {"chooser": {"kind": ["mahalanobis"]}}, "`chooser`"),
         ("vdd", {"contrast": {"kind": "contrast", "modality": "sound"}}, "'modality' must be of type"),
         ("vdd", {"contrast": {"kind": "boost", "modality": "image", "first_layer": 99, "layers": 2}}, "'first_layer'"),
@@ -178,6 +178,24 @@ def test_artifacts_of_the_first_schema_load(fitted, one, tmp_path):
     del config["digests"], config["fitted_items"]
     (saved / "config.json").write_text(json.dumps(config | {"schema_version": 1}))
     assert load_steering(saved, one).method == "l2s"
+
+
+def test_artifacts_saved_under_earlier_names_of_fields_load(fitted, one, tmp_path):
+    saved, earlier = copied(fitted, "mahalanobis", tmp_path), {"max_strength": "most"}
+    kept = json.loads((saved / "config.json").read_text())["chooser"]
+    change(saved, chooser={earlier.get(name, name): value for name, value in kept.items()}, without=None)
+    first, again = (load_steering(folder, one).chooser for folder in (fitted / "mahalanobis", saved))
+    assert first is not None
+    assert again is not None
+    assert again.config() == first.config()
+    saved = copied(fitted, "mean", tmp_path)
+    for kept, found in ((None, ()), ("text", ("text",)), (["text", "audio"], ("text", "audio"))):
+        change(saved, without=kept)
+        assert load_steering(saved, one).without == found
+    for wrong in ("smell", ["smell"], [["text"]]):
+        change(saved, without=wrong)
+        with pytest.raises(ArtifactError, match="`without` of artifact .* must be some of image, text"):
+            load_steering(saved, one)
 
 
 def test_a_readers_own_readme_is_not_overwritten(fitted, one, tmp_path):

@@ -65,6 +65,10 @@ RATIOS = torch.tensor([0.2, 0.4, 0.5, 0.7], dtype=torch.float64)
 TASKS = ["color", "color", "counting", "counting"]  # mean ratios 0.3 and 0.6
 
 
+def of_pair(ratios: torch.Tensor) -> dict[Modality, torch.Tensor]:
+    return {"image": ratios, "text": 1 - ratios}
+
+
 @pytest.mark.parametrize(
     ("target", "reading", "expected"),
     [
@@ -80,11 +84,11 @@ TASKS = ["color", "color", "counting", "counting"]  # mean ratios 0.3 and 0.6
     ],
 )
 def test_scalings_follow_the_formula(target: Modality, reading: Reading, expected: list[float]):
-    assert scaling(RATIOS, TASKS, target, reading, 1.0).tolist() == pytest.approx(expected)
+    assert scaling(of_pair(RATIOS), TASKS, target, reading, 1.0).tolist() == pytest.approx(expected)
 
 
 def test_an_anchor_over_all_items_sets_each_against_all():
-    found = scaling(RATIOS, TASKS, "text", "prose", 1.0, "all").tolist()
+    found = scaling(of_pair(RATIOS), TASKS, "text", "prose", 1.0, "all").tolist()
     assert found == pytest.approx([1 + (r - 0.45) / 0.45 for r in RATIOS.tolist()])
 
 
@@ -128,17 +132,16 @@ def test_methods_are_made_of_plain_data():
 
 
 def test_scalings_at_their_edges():
-    assert scaling(RATIOS, TASKS, "text", "prose", 0.0).tolist() == [1] * 4
-    assert scaling(RATIOS, TASKS, "text", "prose", 6.0).tolist() == pytest.approx([0, 3, 0, 2])
+    assert scaling(of_pair(RATIOS), TASKS, "text", "prose", 0.0).tolist() == [1] * 4
+    assert scaling(of_pair(RATIOS), TASKS, "text", "prose", 6.0).tolist() == pytest.approx([0, 3, 0, 2])
     ratios = torch.tensor([0.2, math.nan, math.nan, 0.0], dtype=torch.float64)
     tasks = ["color", "color", "counting", "sport"]
-    assert scaling(ratios, tasks, "text", "prose", 1.0).tolist() == [1] * 4
+    assert scaling(of_pair(ratios), tasks, "text", "prose", 1.0).tolist() == [1] * 4
 
 
 def test_amps_trains_on_scaled_vectors_and_says_how(model: Model, train: TrainingSet):
     artifact = quick("amps", reading="literal").fit(model, train)
-    ratios = train.ratios(ONE_SIGMA)
-    factors = scaling(ratios, [i.task for i in train.items], "image", "literal", 1.0)
+    factors = scaling(train.shares(ONE_SIGMA), [i.task for i in train.items], "image", "literal", 1.0)
     said = artifact.metrics["train"]["scaling"]
     assert said["mean"] == pytest.approx(float(factors.mean()))
     assert said["max"] > said["mean"] > said["min"] > 0

@@ -27,8 +27,8 @@ class Ablation:
     The text is the context alone, as for ``Shapley``.
 
     Attributes:
-        kind: ``"blank"``: a grey picture of the same size; no context. ``"shuffle"``: the picture's tiles and the
-            context's words in another order. ``"noise"``: a picture of random pixels; a context of random letters.
+        kind: ``"blank"``: a grey picture, silence, no context. ``"shuffle"``: the picture's tiles, the sound's pieces,
+            the context's words in another order. ``"noise"``: random pixels, samples, letters. Sizes stay.
         draws: How many random versions to average over; a blank has one.
         seed: Seed of the random versions.
     """

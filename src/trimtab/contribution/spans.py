@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from trimtab.engine import Encoded
+from trimtab.engine import PARTS_OF, Encoded
 from trimtab.modalities import SHOWN, Modality
 
 TextSpan = Literal["user_text", "context", "prompt"]
-PARTS: dict[TextSpan, tuple[str, ...]] = {"user_text": ("context", "question"), "context": ("context",)}
+PARTS: dict[TextSpan, tuple[str, ...]] = {"user_text": (*PARTS_OF["text"], "question"), "context": PARTS_OF["text"]}
 
 
 def segment(prompt: Encoded, modality: Modality, text: TextSpan = "user_text") -> Tensor:
@@ -21,15 +22,15 @@ def segment(prompt: Encoded, modality: Modality, text: TextSpan = "user_text") -
     part of it, so that scores with and without one cover the same tokens; nor are the template's own tokens.
     """
     if modality != "text":
-        return _tokens(prompt, (modality,))
+        return _tokens(prompt, PARTS_OF[modality])
     if text != "prompt":
         return _tokens(prompt, PARTS[text])
     is_text = torch.ones(len(prompt) - 1, dtype=torch.bool, device=prompt.ids.device)
-    is_text[_tokens(prompt, SHOWN)] = False
+    is_text[_tokens(prompt, [part for shown in SHOWN for part in PARTS_OF[shown]])] = False
     return is_text.nonzero()[:, 0]
 
 
-def _tokens(prompt: Encoded, parts: tuple[str, ...]) -> Tensor:
+def _tokens(prompt: Encoded, parts: Sequence[str]) -> Tensor:
     """Return the token indices of some parts before the query, part by part."""
     places = [prompt.spans[name] for name in parts if name in prompt.spans]
     found = torch.cat(places) if places else prompt.ids[:0]

@@ -7,12 +7,13 @@ import re
 import string
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
 from trimtab.engine import Prompt
+from trimtab.media import Clip, Sound
 from trimtab.modalities import Modality
 
 Spoilt = Literal["blank", "shuffle", "noise"]
@@ -41,8 +42,8 @@ def spoilt(prompt: Prompt, modality: Modality, kind: Spoilt, key: str = "") -> P
     if modality == "text":
         words = SPOIL_TEXT.get(kind)
         return replace(prompt, context=words(prompt.context or "", chance) if words else None)
-    spoil = SPOIL_PICTURE[kind]
-    return replace(prompt, images=tuple(spoil(image, chance) for image in prompt.images))
+    spoil = SPOIL[modality][kind]
+    return prompt.with_media(modality, tuple(spoil(medium, chance) for medium in prompt.media.get(modality, ())))
 
 
 def blank_picture(picture: Image.Image, _chance: random.Random) -> Image.Image:
@@ -81,10 +82,41 @@ def random_letters(text: str, chance: random.Random) -> str:
     return re.sub(r"[^\W\d_]", lambda _: chance.choice(string.ascii_lowercase), text)
 
 
-SPOIL_PICTURE: dict[Spoilt, Callable[[Image.Image, random.Random], Image.Image]] = {
-    "blank": blank_picture,
-    "shuffle": shuffled_picture,
-    "noise": noise_picture,
+def silence(sound: Sound, _chance: random.Random) -> Sound:
+    """Return silence, as long as a sound."""
+    return Sound(np.zeros(len(sound.samples)), sound.rate)
+
+
+def shuffled_sound(sound: Sound, chance: random.Random) -> Sound:
+    """Return a sound cut into pieces, in another order."""
+    pieces = np.array_split(sound.samples, TILES**2)
+    chance.shuffle(pieces)
+    return Sound(np.concatenate(pieces), sound.rate)
+
+
+def noise_sound(sound: Sound, chance: random.Random) -> Sound:
+    """Return random samples, as many as a sound has."""
+    return Sound(np.random.default_rng(chance.getrandbits(64)).uniform(-1, 1, len(sound.samples)), sound.rate)
+
+
+def by_frame(spoil: Callable[[Image.Image, random.Random], Image.Image]) -> Callable[[Clip, random.Random], Clip]:
+    """Return what spoils each picture of a clip."""
+    return lambda clip, chance: Clip([spoil(frame, chance) for frame in clip.frames], clip.seconds)
+
+
+def shuffled_clip(clip: Clip, chance: random.Random) -> Clip:
+    """Return a clip with its pictures in another order, and each one's tiles."""
+    frames = [shuffled_picture(frame, chance) for frame in clip.frames]
+    chance.shuffle(frames)
+    return Clip(frames, clip.seconds)
+
+
+SPOIL: dict[Modality, dict[Spoilt, Callable[[Any, random.Random], Any]]] = {
+    "image": {"blank": blank_picture, "shuffle": shuffled_picture, "noise": noise_picture},
+    "audio": {"blank": silence, "shuffle": shuffled_sound, "noise": noise_sound},
+    "video": {"blank": by_frame(blank_picture), "shuffle": shuffled_clip, "noise": by_frame(noise_picture)},
 }
+"""How each modality that is shown is spoilt: a medium and what is random make another one of the same size."""
+
 SPOIL_TEXT: dict[Spoilt, Callable[[str, random.Random], str]] = {"shuffle": shuffled_words, "noise": random_letters}
 """A blank text is none."""

@@ -12,8 +12,6 @@ from trimtab.contribution.method import Case
 from trimtab.contribution.options import MCS
 from trimtab.engine import Encoded
 from trimtab.errors import DataError, UsageError
-from trimtab.items import Item
-from trimtab.modalities import Modality
 from trimtab.models import Model
 
 
@@ -42,7 +40,7 @@ def answer_tokens(model: Model, case: Case) -> tuple[int, ...]:
         UsageError: The item lacks an answer.
         DataError: Two answers begin with the same token, so nothing is chosen between them.
     """
-    answers = {modality: _answer(case.item, modality) for modality in case.modalities}
+    answers = {modality: case.item.answer_of(modality) for modality in case.modalities}
     for modality, answer in answers.items():
         if not answer.strip():
             raise UsageError(
@@ -57,10 +55,6 @@ def answer_tokens(model: Model, case: Case) -> tuple[int, ...]:
                 f"{answers[one]!r} and {answers[other]!r} do not"
             )
     return tuple(tokens.values())
-
-
-def _answer(item: Item, modality: Modality) -> str:
-    return getattr(item, f"answer_{modality}", "")
 
 
 def first_token(model: Model, prompt: Encoded, answer: str) -> int:

@@ -27,7 +27,7 @@ from trimtab.engine.edits import (
 from trimtab.engine.encoded import Encoded, describe
 from trimtab.engine.local.serving import ModelOrEngine, engine_of, require
 from trimtab.engine.needs import needs
-from trimtab.engine.prompt import SPANS, Placement, Prompt
+from trimtab.engine.prompt import PARTS_OF, SPANS, Placement, Prompt
 from trimtab.engine.read import Read, Readings
 from trimtab.engine.reason import reason_of
 from trimtab.engine.receipt import Receipt
@@ -37,6 +37,7 @@ from trimtab.engine.rows import Question, Rows
 __all__ = [
     "GREEDY",
     "MAX_NEW_TOKENS",
+    "PARTS_OF",
     "PLACES",
     "POSITIONS",
     "SPANS",

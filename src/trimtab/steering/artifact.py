@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor
 
@@ -22,7 +22,7 @@ from trimtab.steering.chooser import Chooser
 from trimtab.steering.contrasting import Rule
 from trimtab.steering.saving import save_artifact
 
-PLACEMENTS: tuple[Placement, ...] = ("before_question", "after_question")
+PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,7 +40,7 @@ class Artifact:
         direction: The vector, ``(hidden,)``, or the network that predicts it; None if the method edits nothing.
         instruction: Put into the prompt; None for methods that edit instead.
         placement: Where the instruction stands.
-        without: The modality left out of the prompt; None for methods that keep both.
+        without: The modalities left out of the prompt; none for methods that keep all.
         contrast: What the prompt is decoded against; None for methods that decode it alone.
         chooser: What decides each item's edits; None for methods that give all items the same strength.
         label: Name in tables, where one method stands there in several forms; empty for the method's own.
@@ -60,7 +60,7 @@ class Artifact:
     direction: Tensor | Predictor | None = None
     instruction: str | None = None
     placement: Placement = "before_question"
-    without: Modality | None = None
+    without: tuple[Modality, ...] = ()
     contrast: Rule | None = None
     chooser: Chooser | None = None
     label: str = ""
@@ -162,8 +162,9 @@ class Artifact:
 
     def asked(self, prompt: Prompt) -> Prompt:
         """Return the prompt as the method puts it; the same object if it leaves prompts as they are."""
-        if self.without is not None:
-            prompt = prompt.without(self.without)
+        for modality in self.without:
+            if modality in prompt.modalities:
+                prompt = prompt.without(modality)
         if self.instruction is not None:
             prompt = prompt.with_instruction(self.instruction, self.placement)
         return prompt

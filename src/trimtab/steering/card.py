@@ -15,7 +15,7 @@ tags: [steering, multimodal, modality-preference]
 # {method}: follow the {target}
 
 A trimtab steering artifact for **{model}**. It makes the model answer from the
-{target} where image and text support different answers. It fits no other model.
+{target} where another modality supports another answer. It fits no other model.
 
 | | |
 |---|---|
@@ -72,6 +72,6 @@ def _measured(artifact: Artifact) -> str:
         return "Nothing yet: layer and strength were not tuned on validation items."
     return (
         f"On {found['items']} validation items, which also chose layer and strength: follows the {artifact.target} in "
-        f"{found['following']:.1%}, the other modality in {found['opposite']:.1%}, neither in {found['other']:.1%}; "
+        f"{found['following']:.1%}, another modality in {found['opposite']:.1%}, none in {found['other']:.1%}; "
         f"{found['collapse']:.1%} of the answers are collapsed."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from trimtab.engine import AddVector, Edit, Predictor, Prompt
+from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.registry import Registry
 
@@ -31,6 +32,8 @@ class Chooser(ABC):
     kind: ClassVar[str]
     has_strength: ClassVar[bool] = False
     """Whether the strength is a setting of the choice itself, and so to be tuned."""
+    earlier: ClassVar[Mapping[str, str]] = {}
+    """What fields were called in artifacts that were saved earlier, with their names of today."""
 
     @abstractmethod
     def edits(
@@ -55,6 +58,11 @@ class Chooser(ABC):
         """
         return cls(**config, **tensors)
 
+    @classmethod
+    def renamed(cls, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a configuration under the fields' names of today."""
+        return {cls.earlier.get(name, name): value for name, value in config.items()}
+
 
 @dataclass(frozen=True, eq=False)
 class StrengthChooser(Chooser):
@@ -74,6 +82,11 @@ class StrengthChooser(Chooser):
             (AddVector(artifact.layer, artifact.direction, strength * factor, artifact.positions),) if factor else ()
             for factor in self.factors(model, prompts, artifact).tolist()
         ]
+
+
+def has_evidence(prompt: Prompt, modality: Modality) -> bool:
+    """Whether a prompt has something of a modality that tokens can stand for."""
+    return modality in prompt.modalities and (modality != "text" or bool(prompt.context))
 
 
 def vectors_of(direction: Tensor | Predictor, states: Tensor) -> Tensor:

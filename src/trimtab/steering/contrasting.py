@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from trimtab.engine import BoostAttention, Contrast, FlattenAttention, Prompt, Row
+from trimtab.engine import PARTS_OF, BoostAttention, Contrast, FlattenAttention, Prompt, Row
 from trimtab.errors import UsageError
 from trimtab.media import Made
 from trimtab.modalities import Modality
@@ -68,7 +68,7 @@ class BoostRule:
     """Raise the attention on one modality, and decode against the prompt without it (PAI, arXiv 2407.21771).
 
     Attributes:
-        modality: The modality to look at: the image's tokens, or the context's.
+        modality: The modality whose tokens to look at; of the text, the context's.
         first_layer: Where raising begins; it goes on to the last layer.
         layers: The model's number of layers.
         guidance: Weight of the raised prompt's log-probabilities; 1 leaves the contrast out.
@@ -84,13 +84,11 @@ class BoostRule:
     def ask(self, prompt: Prompt, strength: float) -> Contrast:
         """Return the contrast of a prompt; ``strength`` is the paper's alpha."""
         layers = tuple(range(self.first_layer, self.layers))
-        span = "image" if self.modality == "image" else "context"
-        edits = (BoostAttention((span,), ("last", "generated"), layers, strength),) if self._has(prompt) else ()
+        places = ("last", "generated")
+        boost = BoostAttention(PARTS_OF[self.modality], places, layers, strength)
+        edits = (boost,) if self.modality in prompt.modalities else ()
         rows = (Row(prompt, edits), Row(prompt.without(self.modality)))
         return Contrast(rows, (self.guidance, 1 - self.guidance), self.plausibility)
-
-    def _has(self, prompt: Prompt) -> bool:
-        return bool(prompt.images) if self.modality == "image" else prompt.context is not None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from trimtab.artifact_folder import WEIGHTS, method_of, read_artifact
 from trimtab.artifact_kinds import KINDS, ArtifactKind
 from trimtab.engine import POSITIONS, Predictor
 from trimtab.errors import ArtifactError, UsageError
-from trimtab.modalities import PAIR
+from trimtab.modalities import MODALITIES, Modality
 from trimtab.models import Model
 from trimtab.steering.artifact import PLACEMENTS, Artifact
 from trimtab.steering.chooser import CHOOSERS, Chooser
@@ -33,7 +33,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "positions": (str,),
     "instruction": (str, type(None)),
     "placement": (str,),
-    "without": (str, type(None)),
+    "without": (str, list, type(None)),
     "label": (str,),
     "contrast": (dict, type(None)),
     "chooser": (dict, type(None)),
@@ -45,10 +45,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "metrics": (dict,),
 }
 _CHOICES = {
-    "target": PAIR,
+    "target": MODALITIES,
     "positions": POSITIONS,
     "placement": PLACEMENTS,
-    "without": (*PAIR, None),
 }
 
 
@@ -85,10 +84,12 @@ def load_steering(folder: str | Path, model: Model) -> Artifact:
         return kind(**fields)
 
     def chooser(found: dict[str, Any]) -> Chooser:
-        kind, fields = CHOOSERS[found["kind"]], _without_kind(found)
+        kind = CHOOSERS[found["kind"]]
+        fields = kind.renamed(_without_kind(found))
         check_kept(kind, fields, kept, model)
         return kind.restored(fields, kept)
 
+    config["without"] = _without(folder, config["without"])
     try:
         artifact = Artifact(**{name: config[name] for name in FIELDS})
     except UsageError as error:
@@ -99,6 +100,17 @@ def load_steering(folder: str | Path, model: Model) -> Artifact:
         contrast=_made(folder, "contrast", config, rule),
         chooser=_made(folder, "chooser", config, chooser),
     )
+
+
+def _without(folder: Path, kept: Any) -> tuple[Modality, ...]:
+    """Return the modalities left out of the prompt, which earlier artifacts keep as one name or none."""
+    found = tuple(kept) if isinstance(kept, list) else () if kept is None else (kept,)
+    if not all(name in MODALITIES for name in found):
+        raise ArtifactError(
+            f"`without` of artifact {folder} must be some of {', '.join(MODALITIES)}; got {kept!r:.100}; save the "
+            "artifact again."
+        )
+    return found
 
 
 def _without_kind(config: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, replace
+from itertools import chain
 from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor
@@ -14,12 +15,13 @@ from trimtab.engine import Positions, Predictor, check_layer
 from trimtab.errors import UsageError
 from trimtab.fields import check_fields
 from trimtab.items import Item, remembered
-from trimtab.modalities import PAIR, Modality
+from trimtab.modalities import MODALITIES, PAIR, Modality
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.registry import Registry
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import Chooser
+from trimtab.steering.states import in_conflict
 from trimtab.steering.training_set import TrainingSet
 
 METHODS: Registry[type[Method]] = Registry("`method`")
@@ -84,15 +86,13 @@ class Method(ABC):
     """Whether a strength can be tuned."""
     changes_prompt: ClassVar[bool] = False
     """Whether the model is asked another prompt, or several, instead of being edited."""
-    targets: ClassVar[tuple[Modality, ...]] = PAIR
+    targets: ClassVar[tuple[Modality, ...]] = MODALITIES
     """The modalities it can make a model follow; some decoding methods know only the image."""
 
     target: Modality = "image"
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.target not in PAIR:
-            raise UsageError(f"`target` of {type(self).__name__} must be 'image' or 'text'; got {self.target!r}.")
         if self.target not in self.targets:
             raise UsageError(
                 f"`target` of {type(self).__name__} must be {self.targets[0]!r}, the only one the method knows; got "
@@ -115,6 +115,10 @@ class Method(ABC):
             UsageError: The items or the layer do not suit the method.
         """
 
+    def artifact(self, model: Model, **parts: Any) -> Artifact:
+        """Return an artifact of the method for a model, with what it has learned."""
+        return Artifact(self.name, self.target, model.name, model.fingerprint, options=self.options(), **parts)
+
     def variants(self) -> Mapping[str, Method]:
         """Return the methods among which tuning chooses, by name; most have one."""
         return {self.name: self}
@@ -123,6 +127,21 @@ class Method(ABC):
         """Return what was chosen about the method beside target, layer and positions, ready for JSON."""
         chosen = {k: v for k, v in asdict(self).items() if k not in ("target", "layer", "positions")}
         return json.loads(json.dumps(chosen))
+
+
+@dataclass(frozen=True)
+class UntrainedMethod(Method):
+    """A method that learns nothing."""
+
+    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
+        """Learn nothing: items only say which modalities there are, image and text if none are given."""
+        given = items.given if isinstance(items, TrainingSet) else items
+        shown = chain.from_iterable(item.modalities for item in given) if given else PAIR
+        return self.artifact(model, **self.parts(model, in_conflict((*shown, self.target))))
+
+    @abstractmethod
+    def parts(self, model: Model, among: tuple[Modality, ...]) -> dict[str, Any]:
+        """Return what the artifact holds, to follow the target among some modalities."""
 
 
 @dataclass(frozen=True)
@@ -161,20 +180,17 @@ class VectorMethod(Method):
                 f"`layer` of {type(self).__name__} must be one of the layers whose states the TrainingSet collects "
                 f"({', '.join(map(str, train.layers))}); got {layer}; make the TrainingSet with it."
             )
+        train.check_target(self.target, type(self).__name__)
         direction, metrics = replace(self, layer=layer).learn(train, layer)
         chooser, found = self.choose(train, layer, direction)
-        return Artifact(
-            method=self.name,
-            target=self.target,
+        return self.artifact(
+            model,
             layer=layer,
             positions=self.positions,
             direction=direction,
             chooser=chooser,
-            model_name=model.name,
-            model_fingerprint=model.fingerprint,
             data_fingerprint=train.fingerprint,
             fitted_items=remembered(train.items),
-            options=self.options(),
             metrics={"train": {"items": len(train.items), "skipped": len(train.states.skipped), **metrics, **found}},
         )
 

@@ -1,8 +1,8 @@
-"""Hidden states that steering is learned from: each item asked plainly and under either instruction."""
+"""Hidden states that steering is learned from: each item asked plainly and under the instruction to each modality."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +12,8 @@ from trimtab.engine import Prompt, Read, Row, run
 from trimtab.errors import UsageError
 from trimtab.items import Item, Skipped
 from trimtab.items.admission import admit_items, say_left_out
-from trimtab.items.prompts import INSTRUCTIONS, prompt_for
-from trimtab.modalities import PAIR, Modality, others
+from trimtab.items.prompts import instruction_for, prompt_for
+from trimtab.modalities import PAIR, Modality, in_order, others
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress, Within
 
@@ -37,9 +37,14 @@ class States:
     def steering_vectors(self, target: Modality, layer: int) -> Tensor:
         """Return each item's steering vector ``h_[I,T,P+] - h_[I,T,P-]``, ``(items, hidden)``.
 
-        P+ names the target and P- the other modality (AMPS eq. 11 without its scaling).
+        P+ names the target and P- the other modality (AMPS eq. 11 without its scaling); of several others, the mean of
+        their states is taken.
         """
-        return self.instructed[target][layer] - self.instructed[others(target, PAIR)[0]][layer]
+        return self.instructed[target][layer] - torch.stack(self.opposed(target, layer)).mean(0)
+
+    def opposed(self, target: Modality, layer: int) -> list[Tensor]:
+        """Return the states under the instruction to follow each other modality, ``(items, hidden)`` each."""
+        return [self.instructed[other][layer] for other in others(target, self.instructed)]
 
     def at(self, kept: Sequence[int]) -> States:
         """Return the states of some of the items, by their places."""
@@ -60,14 +65,14 @@ def collect_states(
     *,
     what: str = "`items` of collect_states",
 ) -> States:
-    """Read the states of all items at all layers in one run: three prompts an item.
+    """Read the states of all items at all layers in one run: a prompt of its own, and one for each modality.
 
     Args:
         model: The model.
         items: Items; those that the model cannot take (see ``trimtab.engine.admit``), whose image is missing or corrupt
             or whose states are not finite are left out, logged and listed.
         layers: Decoder blocks, 0-based, whose outputs to read.
-        progress: Told of prompts as they finish, three for each item.
+        progress: Told of prompts as they finish; an item of image and text has three.
         what: What errors call the items.
 
     Returns:
@@ -76,11 +81,16 @@ def collect_states(
     Raises:
         UsageError: No item can be asked, two have the same id, a layer does not exist, or no states are finite.
     """
-    admitted = admit_items(model, items, lambda item: [prompt_for(item)], what, also=instructed).require(what)
+    among = in_conflict(modality for item in items for modality in item.modalities)
+
+    def told(prompt: Prompt) -> list[Prompt]:
+        return instructed(prompt, among)
+
+    admitted = admit_items(model, items, lambda item: [prompt_for(item)], what, also=told).require(what)
     prompts, usable, skipped = [own[0] for own in admitted.prompts], admitted.items, admitted.skipped
-    asked = [prompt for plain in prompts for prompt in (plain, *instructed(plain))]
-    with progress.task("read states", 3 * len(items)) as advance:
-        advance(3 * len(skipped))
+    asked, each = [prompt for plain in prompts for prompt in (plain, *told(plain))], 1 + len(among)
+    with progress.task("read states", each * len(items)) as advance:
+        advance(each * len(skipped))
         rows, wanted = [Row(p) for p in asked], Read(logits=False, hidden=tuple(layers))
         read = run(model, rows, wanted, progress=Within(advance))
     kept = _finite(model, read.hidden, usable, layers)
@@ -89,14 +99,21 @@ def collect_states(
         lost = [item for k, item in enumerate(usable) if k not in kept]
         skipped += [Skipped(places[i.id], f"item {i.id}: its states are not finite in {model.dtype}.") for i in lost]
         say_left_out(skipped, len(places))
-    plain, *told = ({layer: read.hidden[layer][k::3] for layer in layers} for k in range(3))
-    states = States(tuple(usable), plain, dict(zip(PAIR, told, strict=True)), tuple(sorted(skipped)))
+    plain, *by_target = ({layer: read.hidden[layer][k::each] for layer in layers} for k in range(each))
+    states = States(tuple(usable), plain, dict(zip(among, by_target, strict=True)), tuple(sorted(skipped)))
     return states if len(kept) == len(usable) else states.at(kept)
 
 
-def instructed(prompt: Prompt) -> list[Prompt]:
-    """Return a prompt under each instruction."""
-    return [prompt.with_instruction(INSTRUCTIONS[modality]) for modality in PAIR]
+def instructed(prompt: Prompt, among: Sequence[Modality] | None = None) -> list[Prompt]:
+    """Return a prompt under the instruction to follow each of some modalities; left out, those that it may follow."""
+    known = in_conflict(prompt.modalities) if among is None else among
+    return [prompt.with_instruction(instruction_for(modality, known)) for modality in known]
+
+
+def in_conflict(modalities: Iterable[Modality]) -> tuple[Modality, ...]:
+    """Return the modalities that an answer may follow: image and text, or all that are named if there are others."""
+    named = in_order(modalities)
+    return PAIR if set(named) <= set(PAIR) else named
 
 
 def _finite(model: Model, hidden: Mapping[int, Tensor], items: Sequence[Item], layers: Sequence[int]) -> list[int]:
@@ -105,7 +122,7 @@ def _finite(model: Model, hidden: Mapping[int, Tensor], items: Sequence[Item], l
     Raises:
         UsageError: None are.
     """
-    fine = torch.stack([torch.isfinite(hidden[layer]).all(-1).view(len(items), 3).all(-1) for layer in layers])
+    fine = torch.stack([torch.isfinite(hidden[layer]).all(-1).view(len(items), -1).all(-1) for layer in layers])
     kept = fine.all(0).nonzero().flatten().tolist()
     if not kept:
         bad = next(layer for layer, own in zip(layers, fine, strict=True) if not own.all())

@@ -15,6 +15,7 @@ from trimtab.errors import UsageError
 from trimtab.items import Item, Label, items_fingerprint, judge
 from trimtab.items.admission import check_items
 from trimtab.items.prompts import prompt_for
+from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.steering.states import States, collect_states
@@ -23,7 +24,7 @@ ITEMS = "`items` of fit"
 
 
 class TrainingSet:
-    """Training items with their states and visual ratios, each computed when first asked for.
+    """Training items with their states and contributions, each computed when first asked for.
 
     Give one to several ``fit`` and ``tune`` calls, and the model runs over the items once.
 
@@ -46,7 +47,7 @@ class TrainingSet:
         self.layers = tuple(sorted({check_layer(model, layer, "TrainingSet") for layer in wanted}))
         self.progress = progress
         self.given = tuple(check_items(items, ITEMS))
-        self._ratios: dict[MCS, Tensor] = {}
+        self._shares: dict[MCS, dict[Modality, Tensor]] = {}
 
     @cached_property
     def states(self) -> States:
@@ -89,14 +90,31 @@ class TrainingSet:
             )
         return _Part(self, kept)
 
-    def ratios(self, config: MCS) -> Tensor:
-        """Return each item's visual ratio without an instruction, ``(items,)``, NaN where it has none."""
-        if config not in self._ratios:
+    def check_target(self, target: Modality, owner: str) -> None:
+        """Refuse to follow what the items do not have.
+
+        Raises:
+            UsageError: They have no such modality.
+        """
+        known = self.states.instructed
+        if target not in known:
+            raise UsageError(
+                f"`target` of {owner} must be a modality of the training items ({', '.join(known)}); got {target!r}; "
+                "give items that have it."
+            )
+
+    def shares(self, config: MCS) -> dict[Modality, Tensor]:
+        """Return each modality's share in each item without an instruction, ``(items,)``, NaN where it has none."""
+        if config not in self._shares:
             found = measure(self.model, self.items, method=config, progress=self.progress)
-            by_id = {c.item_id: c.ratio for c in found}
-            ratios = [by_id.get(item.id, math.nan) for item in self.items]
-            self._ratios[config] = torch.tensor(ratios, dtype=torch.float64)
-        return self._ratios[config]
+            by_id = {c.item_id: c.shares for c in found}
+            self._shares[config] = {
+                modality: torch.tensor(
+                    [by_id.get(item.id, {}).get(modality, math.nan) for item in self.items], dtype=torch.float64
+                )
+                for modality in self.states.instructed
+            }
+        return self._shares[config]
 
 
 class _Part(TrainingSet):
@@ -116,6 +134,6 @@ class _Part(TrainingSet):
         """The labels of the items kept."""
         return tuple(self._whole.labels[i] for i in self._kept)
 
-    def ratios(self, config: MCS) -> Tensor:
-        """Return the ratios of the items kept."""
-        return self._whole.ratios(config)[self._kept]
+    def shares(self, config: MCS) -> dict[Modality, Tensor]:
+        """Return the shares in the items kept."""
+        return {modality: shares[self._kept] for modality, shares in self._whole.shares(config).items()}

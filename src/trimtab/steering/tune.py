@@ -13,7 +13,7 @@ from trimtab.errors import UsageError
 from trimtab.items import Item, Judgement, items_fingerprint, judge, remembered, valid_answers
 from trimtab.items.admission import admit_items
 from trimtab.items.prompts import prompt_for
-from trimtab.modalities import PAIR, Modality, others
+from trimtab.modalities import MODALITIES, Modality, others
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
@@ -133,7 +133,7 @@ def _rates(judged: Sequence[Judgement], target: Modality) -> dict[str, Any]:
     return {
         "items": n,
         "following": labels[target] / n,
-        "opposite": labels[others(target, PAIR)[0]] / n,
+        "opposite": sum(labels[other] for other in others(target, MODALITIES)) / n,
         "other": labels["other"] / n,
         "collapse": sum(j.collapsed for j in judged) / n,
     }

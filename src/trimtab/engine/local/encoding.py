@@ -58,8 +58,7 @@ def encode(model: Model, prompt: Prompt) -> Encoded:
     for kind in SHOWN:
         spans[kind] = _places_of(model, ids, media, kind)
     spans["last"] = torch.tensor([len(ids) - 1], device=ids.device)
-    positions = model.family.positions(model.hf, ids, media)
-    encoded = Encoded(ids, positions, spans, media, model.blocks(ids))
+    encoded = Encoded(ids, model.family.positions(model.hf, ids, media), spans, media)
     check_length(model, encoded)
     return encoded
 

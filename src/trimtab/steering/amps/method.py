@@ -26,10 +26,10 @@ class AMPS(VectorMethod):
     Attributes:
         reading: How to read the paper's scaling; see ``scaling``. ``"auto"``: ``tune`` tries ``literal`` and
             ``prose`` and keeps the better one on validation items; ``fit``, which has none, takes ``"prose"``.
-        beta: How much the ratio matters (eq. 9).
-        anchor: Whether an item's ratio is set against its task's mean or against that of all items.
+        beta: How much the share matters (eq. 9).
+        anchor: Whether an item's share is set against its task's mean or against that of all items.
         shuffled: Give the scalings to items at random instead: the control for whether their assignment matters.
-        contribution: How visual ratios are measured; left out, by the paper's cross entropy.
+        contribution: How shares are measured; left out, by the paper's cross entropy.
         network: Size and training of the network.
     """
 
@@ -54,9 +54,9 @@ class AMPS(VectorMethod):
     def learn(self, train: TrainingSet, layer: int) -> tuple[Predictor, dict[str, Any]]:
         """Train the network on the items' scaled steering vectors."""
         reading: Reading = "prose" if self.reading == "auto" else self.reading
-        ratios = train.ratios(replace(self.contribution, seed=self.seed))
+        shares = train.shares(replace(self.contribution, seed=self.seed))
         tasks = [item.task for item in train.items]
-        factors = scaling(ratios, tasks, self.target, reading, self.beta, self.anchor)
+        factors = scaling(shares, tasks, self.target, reading, self.beta, self.anchor)
         if self.shuffled:
             factors = factors[torch.randperm(len(factors), generator=torch.Generator().manual_seed(self.seed))]
         vectors = train.states.steering_vectors(self.target, layer) * factors[:, None].float()
@@ -70,6 +70,6 @@ class AMPS(VectorMethod):
                 "min": float(factors.min()),
                 "max": float(factors.max()),
                 "at_zero": int((factors == 0).sum()),
-                "items_without_ratio": int(ratios.isnan().sum()),
+                "items_without_ratio": int(shares[self.target].isnan().sum()),
             },
         }

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from trimtab.modalities import Modality
+from trimtab.modalities import PAIR, Modality, in_order, others
 
 Reading = Literal["literal", "prose", "gamma", "doubled_prose", "normalised", "standardised"]
-READINGS: tuple[Reading, ...] = ("literal", "prose", "gamma", "doubled_prose", "normalised", "standardised")
 Anchor = Literal["task", "all"]
 
 _OPPOSITE: tuple[Reading, ...] = ("prose", "doubled_prose", "standardised")
@@ -19,14 +18,14 @@ _DOUBLED: tuple[Reading, ...] = ("literal", "doubled_prose", "normalised")
 
 
 def scaling(
-    ratios: Tensor,
+    shares: Mapping[Modality, Tensor],
     tasks: Sequence[str],
     target: Modality,
     reading: Reading,
     beta: float,
     anchor: Anchor = "task",
 ) -> Tensor:
-    """Compute each item's scaling from its visual ratio r and the mean ratio mu of its task.
+    """Compute each item's scaling from its modalities' shares and their means over its task.
 
     The paper's formula and its words disagree (arXiv 2602.12533, eq. 9 and 11). With r the item's visual ratio, mu its
     mean, and r_opp, mu_opp those of the modality opposite the target:
@@ -40,20 +39,21 @@ def scaling(
     - ``doubled_prose``: that and 1 more, as eq. 11 would have it.
     - ``standardised``: ``1 + beta (r_opp - mu_opp) / std``, the same in units of the ratio's own spread.
 
-    A scaling below 0 would turn the vector round, and becomes 0. An item without a ratio counts as average.
+    The paper knows image and text alone. Among other modalities r is the target's share, and r_opp that of all others
+    together. A scaling below 0 would turn the vector round, and becomes 0. An item without shares counts as average.
 
     Args:
-        ratios: Visual ratio of each item, ``(items,)``; NaN where there is none.
+        shares: Share of each modality in each item, ``(items,)`` each; NaN where there is none.
         tasks: Task of each item.
         target: The modality to follow.
         reading: The formula.
-        beta: How much the ratio matters; 0 scales all items alike.
+        beta: How much the share matters; 0 scales all items alike.
         anchor: Whether mean and spread are those of the item's task, as in the paper, or of all items.
 
     Returns:
         The scaling of each item, ``(items,)``.
     """
-    own = 1 - ratios if reading in _OPPOSITE and target == "image" else ratios
+    own = _that_counts(shares, target, reading)
     factors = torch.full_like(own, 2.0 if reading in _DOUBLED else 1.0)
     for group in set(tasks) if anchor == "task" else ("all",):
         members = torch.tensor([anchor == "all" or task == group for task in tasks])
@@ -63,3 +63,10 @@ def scaling(
             factors[members] += (beta * (own[members] - mean) / unit).nan_to_num(nan=0.0)
     factors = factors.clamp_min(0)
     return factors / factors.mean() if reading == "normalised" else factors
+
+
+def _that_counts(shares: Mapping[Modality, Tensor], target: Modality, reading: Reading) -> Tensor:
+    """Return the share that a reading goes by, ``(items,)``."""
+    if reading in _OPPOSITE:
+        return torch.stack([shares[other] for other in others(target, shares)]).sum(0)
+    return shares["image"] if in_order(shares) == PAIR else shares[target]

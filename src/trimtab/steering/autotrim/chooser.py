@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, ClassVar
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from trimtab.engine import AddVector, Edit, Positions, Predictor, Prompt, Read, Row, run
-from trimtab.modalities import PAIR, Modality, others
+from trimtab.modalities import Modality, others
 from trimtab.models import Model
-from trimtab.steering.chooser import Chooser, answer_divergence, register_chooser
+from trimtab.steering.chooser import Chooser, answer_divergence, has_evidence, register_chooser
 
 if TYPE_CHECKING:
     from trimtab.steering.artifact import Artifact
@@ -35,7 +35,7 @@ class AutotrimChooser(Chooser):
         layers: Candidate layers, 0-based.
         strengths: Candidate strengths.
         positions: Where vectors are added.
-        sure: See ``sees_conflict``.
+        min_confidence: See ``sees_conflict``.
         w_in: Of each layer's predictor, ``(layers, width, hidden)``. Without predictors, each prompt's vector is its
             own: its state when given the target alone, less its plain state.
         b_in: ``(layers, width)``.
@@ -44,12 +44,13 @@ class AutotrimChooser(Chooser):
     """
 
     kind: ClassVar[str] = "autotrim"
+    earlier: ClassVar[Mapping[str, str]] = {"sure": "min_confidence"}
 
     target: Modality
     layers: Sequence[int]
     strengths: Sequence[float]
     positions: Positions
-    sure: float
+    min_confidence: float
     w_in: Tensor | None = None
     b_in: Tensor | None = None
     w_out: Tensor | None = None
@@ -58,22 +59,32 @@ class AutotrimChooser(Chooser):
     def edits(self, model: Model, prompts: Sequence[Prompt], artifact: Artifact, strength: float) -> list[Edits]:
         """Try every candidate on every prompt that is a conflict, as rows of one run, and keep each prompt's best.
 
-        A prompt without picture or without context cannot be one. ``strength`` multiplies the candidates' own.
+        A prompt without the target, or with it alone, cannot be one. ``strength`` multiplies the candidates' own.
         """
         found: list[Edits] = [()] * len(prompts)
-        whole = [k for k, prompt in enumerate(prompts) if prompt.images and prompt.context]
+        whole = [k for k, prompt in enumerate(prompts) if self._may_conflict(prompt)]
         for start in range(0, len(whole), PROMPTS_AT_ONCE):
             places = whole[start : start + PROMPTS_AT_ONCE]
             part = [prompts[k] for k in places]
-            alone = [Row(p.without(left_out)) for left_out in (others(self.target, PAIR)[0], self.target) for p in part]
+            alone = [*map(self._alone, part), *(Row(p.without(self.target)) for p in part)]
             wanted, other = run(model, alone).logits.log_softmax(-1).split(len(part))
-            steers = sees_conflict(wanted, other, self.sure)
+            steers = sees_conflict(wanted, other, self.min_confidence)
             conflicts = [k for k, on in zip(places, steers.tolist(), strict=True) if on]
             if conflicts:
                 best = self._best(model, [prompts[k] for k in conflicts], wanted[steers], strength)
                 for k, edits in zip(conflicts, best, strict=True):
                     found[k] = edits
         return found
+
+    def _may_conflict(self, prompt: Prompt) -> bool:
+        with_evidence = [modality for modality in prompt.modalities if has_evidence(prompt, modality)]
+        return self.target in with_evidence and len(with_evidence) > 1
+
+    def _alone(self, prompt: Prompt) -> Row:
+        """Return a prompt with the target alone."""
+        for other in others(self.target, prompt.modalities):
+            prompt = prompt.without(other)
+        return Row(prompt)
 
     def _best(self, model: Model, prompts: Sequence[Prompt], wanted: Tensor, strength: float) -> list[Edits]:
         """Return each prompt's best candidate, given what its target alone answers."""
@@ -87,7 +98,7 @@ class AutotrimChooser(Chooser):
         tensors = [t for t in (self.w_in, self.b_in, self.w_out, self.b_out) if t is not None]
         if tensors:
             return [[Predictor(*parts) for parts in zip(*tensors, strict=True)]] * len(prompts)
-        rows = [Row(p.without(others(self.target, PAIR)[0])) for p in prompts] + [Row(p) for p in prompts]
+        rows = [*map(self._alone, prompts), *map(Row, prompts)]
         states = run(model, rows, Read(logits=False, hidden=tuple(self.layers))).hidden
         moves = [torch.sub(*states[layer].split(len(prompts))) for layer in self.layers]
         return [[move[k] for move in moves] for k in range(len(prompts))]
@@ -112,18 +123,18 @@ def nearest(wanted: Tensor, steered: Tensor) -> Tensor:
     return torch.stack([answer_divergence(wanted, part) for part in steered.unbind(1)], dim=1).argmin(-1)
 
 
-def sees_conflict(wanted: Tensor, other: Tensor, sure: float) -> Tensor:
-    """Say which items are conflicts in the model's own eyes: those that each modality alone could answer.
+def sees_conflict(wanted: Tensor, other: Tensor, min_confidence: float) -> Tensor:
+    """Say which items are conflicts in the model's own eyes: those that target and others could each answer alone.
 
-    Where both give the same answer, steering toward it does no harm. An item that needs both modalities is one that
-    neither alone is sure of.
+    Where both give the same answer, steering toward it does no harm. An item that needs both is one that neither alone
+    is sure of.
 
     Args:
         wanted: Log-probabilities of the first answer token given the target alone, ``(items, vocabulary)``.
-        other: Those given the other modality alone.
-        sure: The least probability of the best answer that counts as sure.
+        other: Those given all but the target.
+        min_confidence: The least probability of the best answer that counts as sure.
 
     Returns:
         True where to steer, ``(items,)``.
     """
-    return torch.minimum(wanted.max(-1).values, other.max(-1).values).exp() >= sure
+    return torch.minimum(wanted.max(-1).values, other.max(-1).values).exp() >= min_confidence

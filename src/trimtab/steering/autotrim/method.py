@@ -29,10 +29,11 @@ Base = Literal["own", "l2s", "amps", "mean"]
 class Autotrim(Method):
     """Choose each item's strength in a closed loop, by what the model itself shows.
 
-    Asked without the other modality, a model says what the target alone supports. Autotrim tries a grid of strengths
+    Asked without the other modalities, a model says what the target alone supports. Autotrim tries a grid of strengths
     and layers on the full prompt, all as rows on one shared prefix, and keeps for each item the candidate whose answer
-    distribution is nearest to that. It steers only where it sees a conflict: where each modality alone is sure of an
-    answer. An item that needs both is left as it is, since neither alone is sure there. No labels are used in choosing.
+    distribution is nearest to that. It steers only where it sees a conflict: where the target alone is sure of an
+    answer, and so are the others without it. An item that needs both is left as it is, since neither is sure there. No
+    labels are used in choosing.
 
     Attributes:
         target: The modality to follow.
@@ -40,7 +41,7 @@ class Autotrim(Method):
             for learned vectors those that a ``TrainingSet`` has.
         strengths: Candidate strengths, beside 0.
         positions: Where vectors are added; see ``AddVector``.
-        sure: Each modality alone must give its best answer at least this probability; 0 steers every item.
+        min_confidence: Each side alone must give its best answer at least this probability; 0 steers every item.
         base: Whose vectors: ``own``: each item's own way from its plain state to its state when given the target
             alone, which takes no training and no instruction; or Learn-to-Steer's, AMPS's, or the mean difference.
         network: Size and training of the networks.
@@ -55,7 +56,7 @@ class Autotrim(Method):
     layers: tuple[int, ...] = ()
     strengths: Annotated[tuple[Positive, ...], Some()] = (0.5, 1.0, 2.0, 4.0, 8.0)
     positions: Positions = "last_prompt"
-    sure: Share = 0.7
+    min_confidence: Share = 0.7
     base: Base = "own"
     network: NetworkConfig = field(default_factory=NetworkConfig)
     seed: int = 0
@@ -66,23 +67,22 @@ class Autotrim(Method):
         if self.base != "own" and isinstance(items, TrainingSet):
             spread = dict.fromkeys(items.layers)  # where its states were read
         layers = [check_layer(model, layer, "Autotrim") for layer in self.layers or spread]
-        rule = (self.target, layers, sorted(self.strengths), self.positions, self.sure)
-        identity = (self.name, self.target, model.name, model.fingerprint)
+        rule = (self.target, layers, sorted(self.strengths), self.positions, self.min_confidence)
         if self.base == "own":
-            return Artifact(*identity, chooser=AutotrimChooser(*rule), options=self.options())
+            return self.artifact(model, chooser=AutotrimChooser(*rule))
         train = items if isinstance(items, TrainingSet) else TrainingSet(model, items, layers, progress)
+        train.check_target(self.target, type(self).__name__)
         learned = [self._predictor(train, layer) for layer in layers]
         tensors = {
             name: torch.stack([getattr(predictor, name) for predictor, _ in learned])
             for name in ("w_in", "b_in", "w_out", "b_out")
         }
         about = {str(layer): metrics for layer, (_, metrics) in zip(layers, learned, strict=True)}
-        return Artifact(
-            *identity,
+        return self.artifact(
+            model,
             chooser=AutotrimChooser(*rule, **tensors),
             data_fingerprint=train.fingerprint,
             fitted_items=remembered(train.items),
-            options=self.options(),
             metrics={"train": {"items": len(train.items), "skipped": len(train.states.skipped), "layers": about}},
         )
 

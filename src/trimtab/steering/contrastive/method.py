@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from trimtab.fields import Between, Portion
-from trimtab.items import Item
 from trimtab.modalities import Modality
 from trimtab.models import Counterfactual, Model
-from trimtab.progress import SILENT, Progress
-from trimtab.steering.artifact import Artifact
 from trimtab.steering.contrasting import STEPS, CausalRule, ContrastRule, Form, Halves, Rule
-from trimtab.steering.method import Method, register
-from trimtab.steering.training_set import TrainingSet
+from trimtab.steering.method import UntrainedMethod, register
 
 
 @dataclass(frozen=True)
-class ContrastiveMethod(Method):
+class ContrastiveMethod(UntrainedMethod):
     """A method that needs no training; its strength is the papers' alpha.
 
     Attributes:
@@ -36,11 +31,9 @@ class ContrastiveMethod(Method):
     def rule(self, model: Model) -> Rule:
         """Return the contrast."""
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
-        """Learn nothing; the items are not looked at."""
-        return Artifact(
-            self.name, self.target, model.name, model.fingerprint, contrast=self.rule(model), options=self.options()
-        )
+    def parts(self, model: Model, among: tuple[Modality, ...]) -> dict[str, Any]:
+        """Return the contrast."""
+        return {"contrast": self.rule(model)}
 
 
 @register
@@ -69,7 +62,7 @@ class VCD(ContrastiveMethod):
 class VDD(ContrastiveMethod):
     """Visual debias decoding (arXiv 2403.05262): against the prompt without the picture.
 
-    Published toward the image only; the text-ward mirror here contrasts with the prompt without its context.
+    Published toward the image only; its mirrors here contrast with the prompt without its context, sound or clip.
 
     Attributes:
         form: ``difference``: VDD; ``ratio``: the paper's post-hoc debiasing, for questions with options.

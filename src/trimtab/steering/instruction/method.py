@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from trimtab.engine import Placement
-from trimtab.items import Item
-from trimtab.items.prompts import INSTRUCTIONS
+from trimtab.items.prompts import instruction_for
+from trimtab.modalities import Modality
 from trimtab.models import Model
-from trimtab.progress import SILENT, Progress
-from trimtab.steering.artifact import Artifact
-from trimtab.steering.method import Method, register
-from trimtab.steering.training_set import TrainingSet
+from trimtab.steering.method import UntrainedMethod, register
 
 
 @register
 @dataclass(frozen=True)
-class Instruction(Method):
+class Instruction(UntrainedMethod):
     """MC2's instruction to follow the target (arXiv 2505.20977), in the prompt; no edit.
 
     Attributes:
@@ -34,14 +30,6 @@ class Instruction(Method):
 
     placement: Placement = "before_question"
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
-        """Learn nothing; the items are not looked at."""
-        return Artifact(
-            self.name,
-            self.target,
-            model.name,
-            model.fingerprint,
-            instruction=INSTRUCTIONS[self.target],
-            placement=self.placement,
-            options=self.options(),
-        )
+    def parts(self, model: Model, among: tuple[Modality, ...]) -> dict[str, Any]:
+        """Return the instruction."""
+        return {"instruction": instruction_for(self.target, among), "placement": self.placement}

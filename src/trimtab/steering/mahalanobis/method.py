@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from trimtab.engine import Predictor, Prompt
 from trimtab.fields import Portion, Positive
-from trimtab.modalities import PAIR, others
 from trimtab.models import Model
 from trimtab.steering.adaptive import AdaptiveMethod, plain_states, principal_axes
 from trimtab.steering.artifact import Artifact
@@ -29,15 +28,16 @@ class MahalanobisChooser(StrengthChooser):
         whiten: W: principal axes, then division by the cloud's own spread, ``(axes, hidden)``.
         center: mu, ``(hidden,)``.
         radius: eps.
-        most: Cap on the strength.
+        max_strength: Cap on the strength.
     """
 
     kind: ClassVar[str] = "mahalanobis"
+    earlier: ClassVar[Mapping[str, str]] = {"most": "max_strength"}
 
     whiten: Tensor
     center: Tensor
     radius: float
-    most: float
+    max_strength: float
 
     def factors(self, model: Model, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
         """Read every prompt's plain state and solve for its strength."""
@@ -47,12 +47,12 @@ class MahalanobisChooser(StrengthChooser):
         return self.roots(states, vectors_of(artifact.direction, states))
 
     def roots(self, states: Tensor, vectors: Tensor) -> Tensor:
-        """Return each state's largest strength along its vector, ``(rows,)``, between 0 and ``most``."""
+        """Return each state's largest strength along its vector, ``(rows,)``, between 0 and ``max_strength``."""
         moved, offset = vectors @ self.whiten.T, (states - self.center) @ self.whiten.T
         a = moved.square().sum(-1).clamp_min(1e-12)
         half_b = (moved * offset).sum(-1)
         inside = half_b.square() - a * (offset.square().sum(-1) - self.radius**2)
-        return ((inside.clamp_min(0).sqrt() - half_b) / a).clamp(0, self.most)
+        return ((inside.clamp_min(0).sqrt() - half_b) / a).clamp(0, self.max_strength)
 
 
 @register
@@ -61,12 +61,12 @@ class Mahalanobis(AdaptiveMethod):
     """The largest strength that keeps the state in the target's distribution (IDS, arXiv 2510.13285).
 
     The cloud is that of the training items' states under the instruction to follow the target, on the principal axes
-    of both clouds; its radius is the 95th percentile of its own members' distances. See ``AdaptiveMethod`` for the
+    of all clouds; its radius is the 95th percentile of its own members' distances. See ``AdaptiveMethod`` for the
     other attributes.
 
     Attributes:
         variance: Share of the variance that the axes hold; the paper's 0.4.
-        most: Cap on the strength, where the vector hardly leaves the cloud.
+        max_strength: Cap on the strength, where the vector hardly leaves the cloud.
     """
 
     name: ClassVar[str] = "mahalanobis"
@@ -74,15 +74,15 @@ class Mahalanobis(AdaptiveMethod):
     colour: ClassVar[str] = "#AA4499"
 
     variance: Portion = 0.4
-    most: Positive = 8.0
+    max_strength: Positive = 8.0
 
     def choose(
         self, train: TrainingSet, layer: int, direction: Tensor | Predictor
     ) -> tuple[Chooser | None, dict[str, Any]]:
         """Estimate the target's cloud."""
         states = train.states
-        ours, theirs = states.instructed[self.target][layer], states.instructed[others(self.target, PAIR)[0]][layer]
-        axes = principal_axes(torch.cat([ours, theirs]), self.variance)
+        ours, theirs = states.instructed[self.target][layer], states.opposed(self.target, layer)
+        axes = principal_axes(torch.cat([ours, *theirs]), self.variance)
         center = ours.mean(0)
         projected = (ours - center) @ axes
         # A ridge of a thousandth of the mean variance, so that a few items give a cloud that can be inverted.
@@ -92,4 +92,4 @@ class Mahalanobis(AdaptiveMethod):
         whiten = torch.linalg.solve_triangular(factor, axes.T, upper=False)
         distances = ((ours - center) @ whiten.T).norm(dim=-1)
         radius = float(distances.quantile(0.95))
-        return MahalanobisChooser(whiten, center, radius, self.most), {"axes": axes.shape[1], "radius": radius}
+        return MahalanobisChooser(whiten, center, radius, self.max_strength), {"axes": axes.shape[1], "radius": radius}

@@ -16,7 +16,7 @@ Norm = Literal["raw", "items", "states"]
 @register
 @dataclass(frozen=True)
 class MeanDifference(VectorMethod):
-    """The mean difference of states under the two instructions (MC2, arXiv 2505.20977; L2S's Mean-S).
+    """The mean difference of states under the target's instruction and the others' (MC2, arXiv 2505.20977).
 
     See ``VectorMethod`` for the other attributes; the seed has no effect.
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from trimtab.fields import AtLeast, Between, Portion
-from trimtab.items import Item
+from trimtab.modalities import Modality
 from trimtab.models import Model
-from trimtab.progress import SILENT, Progress
-from trimtab.steering.artifact import Artifact
 from trimtab.steering.contrasting import BoostRule
-from trimtab.steering.method import Method, register
-from trimtab.steering.training_set import TrainingSet
+from trimtab.steering.method import UntrainedMethod, register
 
 
 @register
 @dataclass(frozen=True)
-class PAI(Method):
+class PAI(UntrainedMethod):
     """Raise the attention on the target's tokens (PAI, arXiv 2407.21771); its strength is the paper's alpha.
 
-    Published toward the image only; the text-ward mirror here raises the attention on the context.
+    Published toward the image only; its mirrors here raise the attention on the context, the sound or the clip.
 
     Attributes:
         target: The modality to follow.
@@ -40,8 +36,7 @@ class PAI(Method):
     first_share: Annotated[float, Between(0, 1, without="most")] = 2 / 32
     plausibility: Portion = 0.1
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
-        """Learn nothing; the items are not looked at."""
+    def parts(self, model: Model, among: tuple[Modality, ...]) -> dict[str, Any]:
+        """Return the contrast, with attention raised from a share of the depth on."""
         first = int(self.first_share * model.n_layers)
-        rule = BoostRule(self.target, first, model.n_layers, self.guidance, self.plausibility)
-        return Artifact(self.name, self.target, model.name, model.fingerprint, contrast=rule, options=self.options())
+        return {"contrast": BoostRule(self.target, first, model.n_layers, self.guidance, self.plausibility)}

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from trimtab.errors import UsageError
 from trimtab.fields import Count
 from trimtab.items import Item
-from trimtab.items.prompts import INSTRUCTIONS
-from trimtab.modalities import PAIR, others
+from trimtab.items.prompts import instruction_for
+from trimtab.modalities import MODALITIES, SHOWN, Modality, others
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
-from trimtab.steering.method import Method, register
+from trimtab.steering.method import Method, UntrainedMethod, register
+from trimtab.steering.states import in_conflict
 from trimtab.steering.training_set import TrainingSet
 
 THINK = (
@@ -24,10 +25,17 @@ THINK = (
 )
 """MC2's request for a chain of thought (arXiv 2505.20977, released prompts)."""
 
+SHOWS: dict[Modality, str] = {
+    "image": "The picture shows: {}.",
+    "audio": "The sound says: {}.",
+    "video": "The clip shows: {}.",
+}
+"""How an example says in words what it does not show."""
+
 
 @register
 @dataclass(frozen=True)
-class ChainOfThought(Method):
+class ChainOfThought(UntrainedMethod):
     """The instruction to follow the target, and MC2's request to reason before answering, after the question.
 
     It needs a model that can reason and room for it: raise ``max_new_tokens``.
@@ -37,16 +45,15 @@ class ChainOfThought(Method):
     title: ClassVar[str] = "chain of thought"
     changes_prompt: ClassVar[bool] = True
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
-        """Learn nothing; the items are not looked at."""
-        return Artifact(
-            self.name,
-            self.target,
-            model.name,
-            model.fingerprint,
-            instruction=f"{INSTRUCTIONS[self.target]} {THINK}",
-            placement="after_question",
-        )
+    def parts(self, model: Model, among: tuple[Modality, ...]) -> dict[str, Any]:
+        """Return the instruction and the request."""
+        return {"instruction": f"{instruction_for(self.target, among)} {_think(among)}", "placement": "after_question"}
+
+
+def _think(among: Sequence[Modality]) -> str:
+    """Return MC2's request, about some modalities."""
+    *first, last = among
+    return THINK.replace("image and text", f"{', '.join(first)} and {last}")
 
 
 @register
@@ -82,26 +89,25 @@ class FewShot(Method):
             turns.append(seen[item.task])
             seen[item.task] += 1
         chosen = [item for _, item in sorted(zip(turns, train, strict=True), key=lambda pair: pair[0])][: self.shots]
-        return Artifact(
-            self.name,
-            self.target,
-            model.name,
-            model.fingerprint,
-            instruction=" ".join([INSTRUCTIONS[self.target], *map(self._example, chosen)]),
-            options=self.options(),
-        )
+        told = instruction_for(self.target, in_conflict([*(m for item in train for m in item.modalities), self.target]))
+        return self.artifact(model, instruction=" ".join([told, *map(self._example, chosen)]))
 
     def _example(self, item: Item) -> str:
-        answer = item.answer_image if self.target == "image" else item.answer_text
-        return f"Example: {item.context.strip()} The picture shows: {item.answer_image}. {item.question} {answer}."
+        shown = [SHOWS[modality].format(item.answer_of(modality)) for modality in _shown(item)]
+        return " ".join(["Example:", item.context.strip(), *shown, item.question, f"{item.answer_of(self.target)}."])
+
+
+def _shown(item: Item) -> tuple[Modality, ...]:
+    """Return what an example says of its item: what it shows, or its picture, even if it has none."""
+    return tuple(modality for modality in SHOWN if modality in item.modalities) or ("image",)
 
 
 @register
 @dataclass(frozen=True)
-class DropModality(Method):
-    """Leave the other modality out of the prompt: the trivial bound.
+class DropModality(UntrainedMethod):
+    """Leave the other modalities out of the prompt: the trivial bound.
 
-    It follows the target as well as the model can, and loses every item that needs both.
+    It follows the target as well as the model can, and loses every item that needs another.
     """
 
     name: ClassVar[str] = "drop"
@@ -109,6 +115,6 @@ class DropModality(Method):
     colour: ClassVar[str] = "#000000"
     changes_prompt: ClassVar[bool] = True
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
-        """Learn nothing; the items are not looked at."""
-        return Artifact(self.name, self.target, model.name, model.fingerprint, without=others(self.target, PAIR)[0])
+    def parts(self, model: Model, among: tuple[Modality, ...]) -> dict[str, Any]:
+        """Return what is left out, whatever a prompt has of it."""
+        return {"without": others(self.target, MODALITIES)}

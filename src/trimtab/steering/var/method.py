@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
-from trimtab.engine import Edit, Prompt, Read, RedistributeAttention, run
+from trimtab.engine import PARTS_OF, Edit, Prompt, Read, RedistributeAttention, run
 from trimtab.errors import UnsupportedMethodError
 from trimtab.fields import Positive, Share
 from trimtab.items import Item
@@ -17,7 +17,7 @@ from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
-from trimtab.steering.chooser import Chooser, register_chooser
+from trimtab.steering.chooser import Chooser, has_evidence, register_chooser
 from trimtab.steering.method import Method, register
 from trimtab.steering.training_set import TrainingSet
 
@@ -35,35 +35,32 @@ class SinkChooser(Chooser):
     Attributes:
         target: The modality that gets the attention.
         threshold: A state's coordinate is massive above this, once the state has been brought to unit mean square.
-        least: See ``RedistributeAttention``.
-        most_sink: See there.
+        min_attention: ``least`` of ``RedistributeAttention``.
+        max_sink_share: ``most_sink`` of it.
     """
 
     kind: ClassVar[str] = "sinks"
     has_strength: ClassVar[bool] = True
+    earlier: ClassVar[Mapping[str, str]] = {"least": "min_attention", "most_sink": "max_sink_share"}
 
     target: Modality
     threshold: float
-    least: float
-    most_sink: float
+    min_attention: float
+    max_sink_share: float
 
     def edits(
         self, model: Model, prompts: Sequence[Prompt], artifact: Artifact, strength: float
     ) -> list[tuple[Edit, ...]]:
         """Return a redistribution for each layer that has sinks; ``strength`` is the share moved, above 1 all of it."""
-        moved = min(strength, 1.0)
-        span = "image" if self.target == "image" else "context"
-        return [
-            tuple(
-                RedistributeAttention(
-                    (span,), ("last", "generated"), (layer,), moved, sinks, self.least, self.most_sink
-                )
-                for layer, sinks in found.items()
-            )
-            if (prompt.images if self.target == "image" else prompt.context)
-            else ()
-            for prompt, found in zip(prompts, self.sinks(model, prompts), strict=True)
-        ]
+        found = self.sinks(model, prompts)
+        return [self._moves(prompt, own, min(strength, 1.0)) for prompt, own in zip(prompts, found, strict=True)]
+
+    def _moves(self, prompt: Prompt, sinks: Mapping[int, tuple[int, ...]], moved: float) -> tuple[Edit, ...]:
+        if not has_evidence(prompt, self.target):
+            return ()
+        spans, places = PARTS_OF[self.target], ("last", "generated")
+        rules = (self.min_attention, self.max_sink_share)
+        return tuple(RedistributeAttention(spans, places, (layer,), moved, own, *rules) for layer, own in sinks.items())
 
     def sinks(self, model: Model, prompts: Sequence[Prompt]) -> list[dict[int, tuple[int, ...]]]:
         """Return each prompt's sinks, by layer; layers without any are left out."""
@@ -95,7 +92,8 @@ def massive(states: Tensor, threshold: float) -> tuple[int, ...]:
 class VAR(Method):
     """Move attention from sinks to the target's tokens (VAR, arXiv 2503.03321); its strength is the share moved.
 
-    Published toward the image only; the text-ward mirror here moves it to the context. It acts at the last prompt token
+    Published toward the image only; its mirrors here move it to the context, the sound or
+    the clip. It acts at the last prompt token
     and at generated ones, where the released code acts on all queries after the image. A model without sinks is
     refused, since nothing would be moved.
 
@@ -103,8 +101,8 @@ class VAR(Method):
         target: The modality to follow.
         threshold: What makes an activation massive, at a width of 4,096; it scales with the root of the width, as the
             largest possible value does. The paper's 20.
-        least: See ``RedistributeAttention``.
-        most_sink: See there.
+        min_attention: ``least`` of ``RedistributeAttention``.
+        max_sink_share: ``most_sink`` of it.
     """
 
     name: ClassVar[str] = "var"
@@ -112,8 +110,8 @@ class VAR(Method):
     has_strength: ClassVar[bool] = True
 
     threshold: Positive = 20.0
-    least: Share = 0.2
-    most_sink: Share = 0.5
+    min_attention: Share = 0.2
+    max_sink_share: Share = 0.5
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
         """Learn nothing; the first items only show whether the model has sinks at all.
@@ -122,7 +120,7 @@ class VAR(Method):
             UsageError: It has none above the threshold.
         """
         threshold = self.threshold * (model.hidden_size / 4096) ** 0.5
-        chooser = SinkChooser(self.target, threshold, self.least, self.most_sink)
+        chooser = SinkChooser(self.target, threshold, self.min_attention, self.max_sink_share)
         shown = list(items.items if isinstance(items, TrainingSet) else items)[:LOOKED_AT]
         found = chooser.sinks(model, [prompt_for(item) for item in shown])
         if shown and not any(found):
@@ -131,4 +129,4 @@ class VAR(Method):
                 f"{len(shown)} prompts at {self.threshold:g} (scaled to {threshold:.2f} for a width of "
                 f"{model.hidden_size}); lower it, or leave VAR out for this model."
             )
-        return Artifact(self.name, self.target, model.name, model.fingerprint, chooser=chooser, options=self.options())
+        return self.artifact(model, chooser=chooser)
