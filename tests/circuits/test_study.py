@@ -153,7 +153,7 @@ def test_another_study_is_refused(tmp_path):
     ("options", "message"),
     [
         ({"window": 0}, "`window`"),
-        ({"share": 0.0}, "`shares`"),
+        ({"share": 0.0}, "`share`"),
         ({"scope": "first"}, "`scope`"),
         ({"factors": (1.0,)}, "`factors`"),
         ({"answer_tokens": "any"}, "`answer_tokens`"),
