@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trimtab.circuits.readouts import LABELS, Variant, intact, read_out, two_way_effect
-from trimtab.circuits.task import Case
-from trimtab.engine import BlockAttention, Encoded, Places, resolve
+from trimtab.circuits.task import Case, answered
+from trimtab.engine import PARTS_OF, BlockAttention, Encoded, Places, resolve
 from trimtab.errors import UsageError
-from trimtab.modalities import Modality
+from trimtab.modalities import PAIR, SHOWN, Modality, in_order
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 
@@ -57,20 +57,29 @@ class Edge:
         return None if drawn is None else (drawn, target)
 
 
-EDGES = (
-    Edge("image to instruction", ("image",), ANCHOR),
-    Edge("context to instruction", ("context",), ANCHOR),
-    Edge("image to context", ("image",), ("context",)),
-    Edge("image to last", ("image",), ("last",)),
-    Edge("context to last", ("context",), ("last",)),
-    Edge("image to ending", ("image",), (ENDING,)),
-    Edge("context to ending", ("context",), (ENDING,)),
-    Edge("instruction to last", ANCHOR, (ENDING, "last")),
-    Edge("naming sentence to question", ("instruction",), ("question",)),
-    Edge("random for image to instruction", ("image",), ANCHOR, control="image"),
-    Edge("random for context to instruction", ("context",), ANCHOR, control="text"),
-)
-"""The paper's edges, those through the template's ending, which it does not name, and controls of both cues' edges."""
+def edges_among(modalities: Iterable[Modality]) -> tuple[Edge, ...]:
+    """Return the paper's edges among modalities, with controls of every cue's edge.
+
+    From each cue to the instruction, the last token and the template's ending, which the paper does not name; from what
+    is shown to the context; and from the instruction on.
+    """
+    among = in_order(modalities)
+    cues = {modality: PARTS_OF[modality] for modality in among}
+    names = {modality: " and ".join(parts) for modality, parts in cues.items()}
+    to_context = [m for m in among if m != "text"] if "text" in among else []
+    return (
+        *(Edge(f"{names[m]} to instruction", cues[m], ANCHOR) for m in among),
+        *(Edge(f"{names[m]} to context", cues[m], cues["text"]) for m in to_context),
+        *(Edge(f"{names[m]} to last", cues[m], ("last",)) for m in among),
+        *(Edge(f"{names[m]} to ending", cues[m], (ENDING,)) for m in among),
+        Edge("instruction to last", ANCHOR, (ENDING, "last")),
+        Edge("naming sentence to question", ("instruction",), ("question",)),
+        *(Edge(f"random for {names[m]} to instruction", cues[m], ANCHOR, control=m) for m in among),
+    )
+
+
+EDGES = edges_among(PAIR)
+"""The edges of the pair."""
 
 
 def tokens(prompt: Encoded, places: Places) -> Indices:
@@ -90,14 +99,15 @@ def _ending(prompt: Encoded) -> range:
 def _random_source(case: Case, size: int, target: Indices, seed: int) -> Indices | None:
     """Draw as many tokens as the named cue has from those before the target; None where there are too few.
 
-    The template's own tokens hold no cue. Where they are too few and the text is named, the picture's are drawn from
-    too, though that cuts a part of what competes. The context's never are: its few words are the competing
+    The template's own tokens hold no cue. Where they are too few and the text is named, those of what is shown are
+    drawn from too, though that cuts a part of what competes. The context's never are: its few words are the competing
     cue, and cutting that whole changes following by itself.
     """
-    image, context = (set(tokens(case.prompt, (name,))) for name in ("image", "context"))
+    shown = {token for kind in SHOWN for token in tokens(case.prompt, PARTS_OF[kind])}
+    context = set(tokens(case.prompt, PARTS_OF["text"]))
     # Not the first token, on which heads that have nothing to read rest their attention.
     before = [i for i in range(1, target[0]) if i not in context]
-    pools = [[i for i in before if i not in image], *([before] if case.target == "text" else [])]
+    pools = [[i for i in before if i not in shown], *([before] if case.target == "text" else [])]
     pool = next((pool for pool in pools if len(pool) >= size), None)
     if pool is None:
         return None
@@ -114,7 +124,7 @@ def window(center: int, size: int, n_layers: int) -> tuple[int, ...]:
 def knockout(
     model: Model,
     cases: Sequence[Case],
-    edges: Sequence[Edge] = EDGES,
+    edges: Sequence[Edge] | None = None,
     *,
     size: int = 3,
     seed: int = 0,
@@ -125,7 +135,7 @@ def knockout(
     Args:
         model: The model.
         cases: The cases.
-        edges: The edges.
+        edges: The edges; left out, ``edges_among`` the modalities of the items.
         size: Layers of a window; the paper does not give its own. An even window reaches one layer further up.
         seed: Draws the random controls.
         progress: Told of rows as they finish.
@@ -143,7 +153,7 @@ def knockout(
     from pandas import DataFrame
 
     rows = []
-    for edge in edges:
+    for edge in edges_among(m for case in cases for m in answered(case.item)) if edges is None else edges:
         ends = {case: found for case in cases if (found := edge.ends(case, seed)) is not None}
         optional = edge.control is not None or edge.target == (ENDING,)  # templates may be too short
         if not ends and not optional:

@@ -17,8 +17,8 @@ from trimtab.circuits.heads import Head
 from trimtab.engine import Edit, Placement, Places, Prompt, Receipt, ReplaceHeads, Row, ScaleHeads, applied
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.items import Item, is_remembered
-from trimtab.items.prompts import INSTRUCTIONS, prompt_for
-from trimtab.modalities import PAIR, Modality
+from trimtab.items.prompts import instruction_for, prompt_for
+from trimtab.modalities import MODALITIES, PAIR, Modality
 from trimtab.models import Model
 
 METHOD = "heads"
@@ -96,8 +96,8 @@ class HeadSet:
 
     def __post_init__(self) -> None:
         check_strength(self.strength, "HeadSet")
-        if self.target not in PAIR:
-            raise UsageError(f"`target` of HeadSet must be 'image' or 'text'; got {self.target!r}.")
+        if self.target not in MODALITIES:
+            raise UsageError(f"`target` of HeadSet must be one of {', '.join(MODALITIES)}; got {self.target!r}.")
         if not self.heads or len(set(self.heads)) != len(self.heads):
             raise UsageError(f"`heads` of HeadSet must be one or more different heads; got {self.heads}.")
         if self.scope not in SCOPES:
@@ -121,7 +121,7 @@ class HeadSet:
     @classmethod
     def of(cls, model: Model, target: Modality, heads: Sequence[Head], **options: Any) -> HeadSet:
         """Make a set for a model; the instruction is MC2's for the target unless another one is given."""
-        options.setdefault("instruction", INSTRUCTIONS[target])
+        options.setdefault("instruction", instruction_for(target, PAIR))
         return cls(target, tuple(heads), model.name, model.fingerprint, **options)
 
     @property
@@ -241,7 +241,7 @@ def load_heads(folder: str | Path, model: Model) -> HeadSet:
         config,
         {
             "method": (METHOD,),
-            "target": PAIR,
+            "target": MODALITIES,
             "scope": tuple(SCOPES),
             "reference": REFERENCES,
             "placement": PLACEMENTS,

@@ -7,7 +7,7 @@ al. (arXiv 2507.01790); the others are the causal checks of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -20,7 +20,7 @@ from trimtab.circuits.readouts import intact, read_out
 from trimtab.circuits.task import Case
 from trimtab.engine import Edit, Places, Read, ReplaceHeads, ScaleHeads, run
 from trimtab.errors import UsageError
-from trimtab.modalities import PAIR, Modality
+from trimtab.modalities import PAIR, Modality, in_order
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress, Within
 
@@ -53,31 +53,36 @@ class HeadScores:
         """Whether the score changes its sign with the label of the instruction."""
         return self.name != "patching"
 
-    def mean(self, target: Modality | None = None) -> Tensor:
-        """Return the mean ``(layers, heads)`` over the cases of one instruction; None: the mean of both means.
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that the instructions name; the usual two where they name fewer."""
+        named = in_order(self.targets)
+        return named if len(named) > 1 else PAIR
 
-        Averaging both instructions leaves what follows the instruction: what a head does for one modality whatever was
-        asked has opposite signs in the two and cancels. Patching holds nothing of that kind.
+    def mean(self, target: Modality | None = None) -> Tensor:
+        """Return the mean ``(layers, heads)`` over the cases of one instruction; None: the mean of all such means.
+
+        Averaging the instructions leaves what follows the instruction: what a head does for one modality whatever was
+        asked has opposite signs under it and under the others and cancels. Patching holds nothing of that kind.
         """
         if target is None:
-            return (self.mean("image") + self.mean("text")) / 2
+            means = [self.mean(modality) for modality in self.modalities]
+            return sum(means[1:], means[0]) / len(means)
         return self.values[self._under(target)].mean(0)
 
     def role(self, head: Head) -> str:
         """Return what a head does.
 
-        ``router`` works for the named modality under both instructions; ``image`` and ``text`` work for that modality
-        whatever is named; ``against`` works against the named one under both. A score without a sign tells no role:
-        the name is empty.
+        ``router`` works for the named modality under every instruction, ``against`` against it under every one. A
+        modality's name says that the head works for it alone, whatever is named; several are joined by ``+``. A score
+        without a sign tells no role: the name is empty.
         """
         if not self.signed:
             return ""
-        under_image, under_text = (float(self.mean(target)[head]) for target in PAIR)
-        if under_image > 0 and under_text > 0:
+        helped = [target for target in self.modalities if float(self.mean(target)[head]) > 0]
+        if len(helped) == len(self.modalities):
             return "router"
-        if under_image <= 0 and under_text <= 0:
-            return "against"
-        return "image" if under_image > 0 else "text"
+        return "+".join(helped) or "against"
 
     def of_items(self, ids: set[str]) -> HeadScores:
         """Return the scores on the cases of some items."""
@@ -114,8 +119,9 @@ def head_scores(
     - ``causal``: the margin of the intact model less that with the head silenced at ``at``.
     - ``patching``: how much of the way to the other instruction's margin the head's output at the last token takes,
       put from one instruction's prompt into the other's: the case's shift as a share of the mean way of all cases, so
-      that a mean of it is a ratio of means, 0 none and 1 all. Needs both cases of each item, and is meant for items
-      that follow both instructions, which alone have such a way.
+      that a mean of it is a ratio of means, 0 none and 1 all. Needs all cases of each item, and is meant for items
+      that follow all instructions, which alone have such a way. Of three modalities the next one's in the order of
+      tables is the other.
 
     Args:
         model: The model.
@@ -150,11 +156,10 @@ def _causal(model: Model, cases: Sequence[Case], at: Places, progress: Progress)
 
 
 def _patching(model: Model, cases: Sequence[Case], progress: Progress) -> Tensor:
-    """Patch each head from the other case of the same item; ``(m_patched - m_own) / mean(m_other - m_own)``.
+    """Patch each head from another case of the same item; ``(m_patched - m_own) / mean(m_other - m_own)``.
 
-    Margins are those of the named modality, so the partner's has the opposite sign on this case's scale, and the way
-    from either case is minus the sum of both margins. It is averaged over cases, since a share of a way that happens
-    to be short would outweigh all others.
+    Margins are those of the named modality. The way is averaged over cases, since a share of a way that happens to be
+    short would outweigh all others.
     """
     partner = _partners(cases)
     every = tuple(range(model.n_layers))
@@ -165,23 +170,39 @@ def _patching(model: Model, cases: Sequence[Case], progress: Progress) -> Tensor
 
     found = read_out(model, cases, [intact, *(patched(*head) for head in every_head(model))], progress).margins
     own, moved = found[:, 0], found[:, 1:]
-    way = -2 * own.mean()  # the partners of all cases are all cases
+    way = _way(model, cases, own, partner, progress)
     if way >= 0:
         raise UsageError(
-            "`cases` of the patching score must be of items that follow both instructions; got a mean margin of "
+            "`cases` of the patching score must be of items that follow all instructions; got a mean margin of "
             f"{float(own.mean()):.3g} for the named modality; leave out the items that do not follow."
         )
     return ((moved - own[:, None]) / way).unflatten(1, (model.n_layers, model.n_heads))
 
 
+def _way(model: Model, cases: Sequence[Case], own: Tensor, partner: dict[Case, int], progress: Progress) -> Tensor:
+    """Return the mean way from each case's margin to that of the same two answers under the partner's instruction.
+
+    Of two modalities the partner's own margin has the opposite sign on this case's scale, and the partners of all cases
+    are all cases.
+    """
+    if len({case.target for case in cases}) == 2:
+        return -2 * own.mean()
+    elsewhere = [replace(case, prompt=cases[partner[case]].prompt) for case in cases]
+    return (read_out(model, elsewhere, progress=progress).margins[:, 0] - own).mean()
+
+
 def _partners(cases: Sequence[Case]) -> dict[Case, int]:
+    """Return for each case the number of the same item's case under the next instruction, the first after the last."""
     numbers = {(case.item.id, case.target): number for number, case in enumerate(cases)}
-    found = {case: numbers.get((case.item.id, "text" if case.target == "image" else "image")) for case in cases}
+    named = in_order(case.target for case in cases)
+    named = named if len(named) > 1 else PAIR
+    following = dict(zip(named, (*named[1:], named[0]), strict=True))
+    found = {case: numbers.get((case.item.id, following[case.target])) for case in cases}
     paired = {case: number for case, number in found.items() if number is not None}
     if len(paired) < len(cases):
         raise UsageError(
-            f"`cases` of the patching score must hold both instructions of each item; {len(cases) - len(paired)} of "
-            f"{len(cases)} cases lack the other one; give them as build_cases made them."
+            f"`cases` of the patching score must hold all instructions of each item; {len(cases) - len(paired)} of "
+            f"{len(cases)} cases lack another one; give them as build_cases made them."
         )
     return paired
 

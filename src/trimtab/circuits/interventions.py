@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from trimtab.circuits.head_set import HeadSet
-from trimtab.circuits.task import TaskConfig
+from trimtab.circuits.task import TaskConfig, answered
 from trimtab.engine import MAX_NEW_TOKENS, Edit, Encoded, Prompt, Read, Row, encode, generate, run
 from trimtab.items import Item, judge
 from trimtab.items.admission import admit_items
 from trimtab.items.prompts import prompt_for
-from trimtab.modalities import PAIR
+from trimtab.modalities import MODALITIES, PAIR, SHOWN, others
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress, Within
 
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MEASURES = ("image", "text", "image only", "text only", "agreeing")
-"""Instructed conflicts by the named modality; then plain abilities: the picture without a context, the context without
-a picture, and a context that agrees with the picture."""
+"""What is asked of items with image and text: instructed conflicts by the named modality; then plain abilities: the
+picture without a context, the context without a picture, and a context that agrees with the picture. Items with other
+modalities are asked likewise, but for the last."""
 
 INTACT = "intact"
 
@@ -59,17 +60,18 @@ def questions(items: Sequence[Item], config: TaskConfig) -> list[Question]:
     """Ask every measure of every item; items that lack what a measure needs are left out of it."""
     found = []
     for item in items:
-        for target in PAIR:
-            prompt = prompt_for(item, instruction=config.instructions[target], placement=config.placement)
+        among = answered(item)
+        for target in among:
+            instruction = config.instruction(target, among)
+            prompt = prompt_for(item, instruction=instruction, placement=config.placement)
             found.append(Question(target, item, prompt, target))
-        plain = prompt_for(item)
-        if item.image is not None:
-            found.append(Question("image only", item, plain.without("text"), "image"))
-        if item.context:
-            found.append(Question("text only", item, plain.without("image"), "text"))
-        agreeing = agreeing_context(item)
+        for alone in among:
+            if item.content_of(alone):
+                prompt = prompt_for(item, without=others(alone, MODALITIES))
+                found.append(Question(f"{alone} only", item, prompt, alone))
+        agreeing = agreeing_context(item) if among == PAIR else None
         if agreeing is not None and item.image is not None:
-            found.append(Question("agreeing", item, replace(plain, context=agreeing), "image"))
+            found.append(Question("agreeing", item, replace(prompt_for(item), context=agreeing), "image"))
     return found
 
 
@@ -88,7 +90,7 @@ def try_conditions(
     config: TaskConfig | None = None,
     *,
     valid: Mapping[str, frozenset[str]] | None = None,
-    measures: Sequence[str] = MEASURES,
+    measures: Sequence[str] | None = None,
     max_new_tokens: int = MAX_NEW_TOKENS,
     progress: Progress = SILENT,
 ) -> DataFrame:
@@ -100,7 +102,7 @@ def try_conditions(
         conditions: What to do to the heads.
         config: The instructions.
         valid: Valid answers of each task, by which collapsed answers are told from wrong ones.
-        measures: Which of ``MEASURES`` to ask.
+        measures: What to ask, of ``MEASURES``; left out, everything that fits an item.
         max_new_tokens: Longest answer in tokens.
         progress: Told of rows as they finish.
 
@@ -113,7 +115,7 @@ def try_conditions(
     made: dict[str, list[tuple[Question, Encoded]]] = {}
 
     def ask(item: Item) -> list[Encoded]:
-        own = [q for q in questions([item], config or TaskConfig()) if q.measure in measures]
+        own = [q for q in questions([item], config or TaskConfig()) if measures is None or q.measure in measures]
         made[item.id] = [(question, encode(model, question.prompt)) for question in own]
         return [prompt for _, prompt in made[item.id]]
 
@@ -158,7 +160,7 @@ def perplexity(
     table = []
     told = [item for item in items if item.context]
     found = admit_items(
-        model, told, lambda item: [encode(model, prompt_for(item, without=("image",)))], "`items` of perplexity"
+        model, told, lambda item: [encode(model, prompt_for(item, without=SHOWN))], "`items` of perplexity"
     )
     with progress.task("perplexity", len(found.items) * len(conditions)) as advance:
         for item, (prompt,) in zip(found.items, found.prompts, strict=True):
@@ -187,7 +189,7 @@ def choose_strength(rows: Sequence[Mapping[str, Any]], strengths: Mapping[str, f
     """
 
     def merit(name: str) -> float:
-        own = [row for row in rows if row["condition"] == name and row["measure"] in PAIR]
+        own = [row for row in rows if row["condition"] == name and row["measure"] in MODALITIES]
         return round(sum(row["correct"] - row["collapsed"] for row in own) / len(own), 9)
 
     return max(strengths, key=lambda name: (merit(name), -abs(strengths[name])))

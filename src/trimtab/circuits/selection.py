@@ -113,7 +113,15 @@ def shuffled(scores: HeadScores, seed: int) -> HeadScores:
 
     A case that gets the other label has its scores mirrored, since they count for the named modality. A score that does
     not (patching) stays as it is: shuffling labels is no control of it.
+
+    Raises:
+        UsageError: The instructions name more than two modalities, between which nothing is the mirror.
     """
+    if len(set(scores.targets)) > 2:
+        raise UsageError(
+            f"`scores` of shuffled must be of two modalities; got {', '.join(scores.modalities)}; compare with random "
+            "heads instead."
+        )
     targets = list(scores.targets)
     random.Random(seed).shuffle(targets)
     mirrored = [scores.signed and new != old for new, old in zip(targets, scores.targets, strict=True)]

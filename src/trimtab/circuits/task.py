@@ -1,25 +1,25 @@
 """Modality following: conflict items under an instruction that names one modality, with readable first tokens.
 
-The task of Instruction Anchor (arXiv 2602.03677): each item is asked under both instructions, so what a model
-prefers by itself, or by the sound of a word, cancels between the two.
+The task of Instruction Anchor (arXiv 2602.03677): each item is asked under the instruction for each of its modalities,
+so what a model prefers by itself, or by the sound of a word, cancels between them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from trimtab.engine import Encoded, Placement, encode
 from trimtab.errors import DataError, UsageError
 from trimtab.fields import check_fields
 from trimtab.items import Item, Skipped
 from trimtab.items.admission import admit_items
-from trimtab.items.prompts import INSTRUCTIONS, prompt_for
+from trimtab.items.prompts import instruction_for, prompt_for
 from trimtab.modalities import PAIR, Modality, others
 from trimtab.models import Model
 
-AnswerTokens = Literal["distinct", "single"]
+AnswerRule = Literal["distinct", "single"]
 ITEMS = "`items` of build_cases"
 
 
@@ -28,24 +28,39 @@ class TaskConfig:
     """How items become cases.
 
     Attributes:
-        instructions: The sentence that names each modality; MC2's where left out.
+        instructions: The sentence that names each modality; left out, MC2's, worded for the item's modalities.
         placement: Where it stands.
         answer_tokens: Which items the first answer token can decide. ``distinct``: the two answers begin with
             different tokens. ``single``: the released data's own rule, both answers are one token without a leading
             space (found by rebuilding it; the paper does not say).
     """
 
-    instructions: Mapping[Modality, str] = field(default_factory=lambda: dict(INSTRUCTIONS))
+    instructions: Mapping[Modality, str] = field(default_factory=dict)
     placement: Placement = "before_question"
-    answer_tokens: AnswerTokens = "distinct"
+    answer_tokens: AnswerRule = "distinct"
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if set(self.instructions) != set(PAIR):
+        if len(self.instructions) == 1:
             raise UsageError(
-                f"`instructions` of TaskConfig must hold a sentence for 'image' and one for 'text'; got "
-                f"{sorted(self.instructions)}."
+                "`instructions` of TaskConfig must hold a sentence for each modality of the items; got one for "
+                f"{next(iter(self.instructions))} alone; leave them out for MC2's."
             )
+
+    def instruction(self, target: Modality, among: Sequence[Modality]) -> str:
+        """Return the sentence that names one of an item's modalities.
+
+        Raises:
+            UsageError: Sentences are given, and none for this modality.
+        """
+        if not self.instructions:
+            return instruction_for(target, among)
+        if target not in self.instructions:
+            raise UsageError(
+                f"`instructions` of TaskConfig must hold a sentence for each of {', '.join(among)}; got none for "
+                f"{target}; leave them out for MC2's."
+            )
+        return self.instructions[target]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +72,7 @@ class Case:
         target: The modality that the instruction names.
         prompt: What is asked, encoded.
         following: Tokens that begin the target's answer.
-        competing: Tokens that begin the other modality's answer.
+        competing: Tokens that begin the answer of any other modality.
     """
 
     item: Item
@@ -68,7 +83,7 @@ class Case:
 
 
 class Cases(list[Case]):
-    """Cases, both of an item side by side, with the items left out on the way."""
+    """Cases, those of an item side by side, with the items left out on the way."""
 
     def __init__(self, cases: Sequence[Case] = (), skipped: Sequence[Skipped] = ()) -> None:
         super().__init__(cases)
@@ -80,7 +95,7 @@ class Cases(list[Case]):
 
 
 def build_cases(model: Model, items: Sequence[Item], config: TaskConfig | None = None) -> Cases:
-    """Ask each item under both instructions.
+    """Ask each item under the instruction for each of its modalities.
 
     Items that the model cannot take (see ``trimtab.engine.admit``), or whose answers the first token does not tell
     apart, are left out, logged and listed with their number, counted from 1.
@@ -104,43 +119,57 @@ def build_cases(model: Model, items: Sequence[Item], config: TaskConfig | None =
 
 
 def _cases_of(model: Model, item: Item, config: TaskConfig) -> list[Case]:
-    tokens = answer_tokens(model, item, config.answer_tokens)
-    return [
-        Case(
-            item,
-            target,
-            encode(model, prompt_for(item, instruction=config.instructions[target], placement=config.placement)),
-            tokens[target],
-            tokens[others(target, PAIR)[0]],
-        )
-        for target in PAIR
-    ]
+    tokens, among = answer_tokens(model, item, config.answer_tokens), answered(item)
+    found = []
+    for target in among:
+        instruction = config.instruction(target, among)
+        prompt = encode(model, prompt_for(item, instruction=instruction, placement=config.placement))
+        found.append(Case(item, target, prompt, *tokens[target]))
+    return found
 
 
-def answer_tokens(model: Model, item: Item, rule: AnswerTokens = "distinct") -> dict[Modality, tuple[int, ...]]:
+def answered(item: Item) -> tuple[Modality, ...]:
+    """Return the modalities that an item has answers of; the usual two where it has fewer."""
+    found = tuple(modality for modality in item.modalities if item.answer_of(modality))
+    return found if len(found) > 1 else PAIR
+
+
+class AnswerTokens(NamedTuple):
+    """What the first token of an answer says.
+
+    Attributes:
+        following: Tokens that begin one modality's answer and no other's.
+        competing: Tokens that begin another modality's answer and not this one's.
+    """
+
+    following: tuple[int, ...]
+    competing: tuple[int, ...]
+
+
+def answer_tokens(model: Model, item: Item, rule: AnswerRule = "distinct") -> dict[Modality, AnswerTokens]:
     """Return the tokens that each modality's answer can begin with: plain, after a space, and capitalised.
 
-    Tokens that begin both answers decide nothing and are left out.
+    Tokens that begin the answers of several modalities decide nothing between them and are left out.
 
     Raises:
         DataError: The first token cannot tell the item's answers apart.
     """
-    answers = {
-        "image": (item.answer_image, *item.aliases_image),
-        "text": (item.answer_text, *item.aliases_text),
-    }
+    among = answered(item)
     if rule == "single":
-        for answer in (item.answer_image, item.answer_text):
+        for answer in map(item.answer_of, among):
             if len(_ids(model, answer)) != 1:
                 raise DataError(f"`answer` must be one token of {model.name} without a leading space; got {answer!r}")
-    first = {modality: _first_tokens(model, own) for modality, own in answers.items()}
-    both = first["image"] & first["text"]
-    if not first["image"] - both or not first["text"] - both:
+    first = {m: _first_tokens(model, (item.answer_of(m), *item.aliases_of(m))) for m in among}
+    found = {}
+    for target, own in first.items():
+        rest = set().union(*(first[other] for other in others(target, among)))
+        found[target] = AnswerTokens(tuple(sorted(own - rest)), tuple(sorted(rest - own)))
+    if not all(tokens.following for tokens in found.values()):
         raise DataError(
-            f"`answers` must begin with different tokens of {model.name}; {item.answer_image!r} and "
-            f"{item.answer_text!r} do not"
+            f"`answers` must begin with different tokens of {model.name}; "
+            f"{' and '.join(repr(item.answer_of(m)) for m in among)} do not"
         )
-    return {"image": tuple(sorted(first["image"] - both)), "text": tuple(sorted(first["text"] - both))}
+    return found
 
 
 def _first_tokens(model: Model, answers: Sequence[str]) -> set[int]:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
 from trimtab.circuits import SCOPES
-from trimtab.circuits.task import AnswerTokens
+from trimtab.circuits.task import AnswerRule
 from trimtab.fields import Above, Count, OneOf, Portion, Some, check_fields
 from trimtab.studies.kit.length import BUNDLED_TOKENS, answer_length
 from trimtab.studies.kit.loading import check_loading, loading_identity
@@ -57,7 +57,7 @@ class CircuitsPlan(FromFile):
     scope: Annotated[str, OneOf(SCOPES)] = "instruction+last"
     factors: Annotated[tuple[Annotated[float, Above(1)], ...], Some()] = (1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0)
     random_sets: Count = 3
-    answer_tokens: AnswerTokens = "distinct"
+    answer_tokens: AnswerRule = "distinct"
     chunk: Count = 40
     batch_size: Count = 64
     max_new_tokens: Count | None = None
