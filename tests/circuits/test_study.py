@@ -13,7 +13,6 @@ from tests.contribution.items import conflict_items, image
 from trimtab.circuits import load_heads
 from trimtab.errors import RunFolderError, UsageError
 from trimtab.items import Items
-from trimtab.items.prompts import INSTRUCTIONS
 from trimtab.models import Model
 from trimtab.report import write_report
 from trimtab.studies import read_summary, run_study
@@ -37,6 +36,9 @@ PLAN = CircuitsPlan(
     max_new_tokens=2,
 )
 
+TOLD = {"image": "trust the picture .", "text": "trust the passage ."}
+"""MC2's instructions in the words that the planted circuit knows."""
+
 
 def items():
     pairs = [(a, b) for step in (1, 3) for a, b in zip(COLOURS, COLOURS[step:] + COLOURS[:step], strict=True)]
@@ -59,8 +61,7 @@ def model() -> Model:
 @pytest.fixture(scope="module")
 def run(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(INSTRUCTIONS, "image", "trust the picture .")
-        patch.setitem(INSTRUCTIONS, "text", "trust the passage .")
+        patch.setattr("trimtab.circuits.task.instruction_for", lambda target, _among: TOLD[target])
         folder = explain(PLAN, tmp_path_factory.mktemp("study") / "run", model, items())
         before = (folder / "summary.json").read_bytes()
         assert explain(PLAN, folder, model, items()) == folder
@@ -108,8 +109,7 @@ def test_the_flow_is_read_on_the_first_items_that_follow(run):
 
 
 def test_a_model_that_follows_one_instruction_only_gets_no_flow(tmp_path, monkeypatch):
-    monkeypatch.setitem(INSTRUCTIONS, "image", "trust the picture .")
-    monkeypatch.setitem(INSTRUCTIONS, "text", "trust the passage .")
+    monkeypatch.setattr("trimtab.circuits.task.instruction_for", lambda target, _among: TOLD[target])
     folder = explain(PLAN, tmp_path / "run", planted_circuit(routing=0.3), items())
     summary = read_summary(folder)
     assert summary["flow"] == []
@@ -177,8 +177,7 @@ def test_the_command_line_writes_everything(model, tmp_path, monkeypatch):
     from trimtab.cli import app
     from trimtab.items import Items, write_items
 
-    monkeypatch.setitem(INSTRUCTIONS, "image", "trust the picture .")
-    monkeypatch.setitem(INSTRUCTIONS, "text", "trust the passage .")
+    monkeypatch.setattr("trimtab.circuits.task.instruction_for", lambda target, _among: TOLD[target])
     monkeypatch.setattr(trimtab, "load", lambda _name, **_options: model)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "planted").mkdir()  # what is checked before work begins is that such a folder is there

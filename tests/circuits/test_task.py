@@ -51,8 +51,9 @@ def test_first_tokens_hold_every_form_and_no_token_of_both(model):
     item = replace(tiny_items()[0], aliases_image=("red",), answer_text="dog", aliases_text=("one",))
     tokens = answer_tokens(model, item)
     red, one = ({model.tokenizer(lead + word)["input_ids"][0] for lead in ("", " ")} for word in ("red", "one"))
-    assert red <= set(tokens["image"]) | {model.tokenizer(" ")["input_ids"][0]}
-    assert not one & (set(tokens["image"]) | set(tokens["text"]))
+    assert red <= set(tokens["image"].following) | {model.tokenizer(" ")["input_ids"][0]}
+    assert not one & (set(tokens["image"].following) | set(tokens["text"].following))
+    assert tokens["image"].following == tokens["text"].competing
 
 
 def test_items_that_the_first_token_cannot_tell_apart_are_counted(model):

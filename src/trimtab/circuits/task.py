@@ -130,8 +130,8 @@ def _cases_of(model: Model, item: Item, config: TaskConfig) -> list[Case]:
 
 def answered(item: Item) -> tuple[Modality, ...]:
     """Return the modalities that an item has answers of; the usual two where it has fewer."""
-    found = tuple(modality for modality in item.modalities if item.answer_of(modality))
-    return found if len(found) > 1 else PAIR
+    found: list[Modality] = [modality for modality in item.modalities if item.answer_of(modality)]
+    return tuple(found) if len(found) > 1 else PAIR
 
 
 class AnswerTokens(NamedTuple):
