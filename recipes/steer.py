@@ -8,7 +8,7 @@ Copy it and put in your own model and data: any folder or Hub id of a supported 
 
 import trimtab as tt
 from trimtab.items.prompts import prompt_for
-from trimtab.steering import answer, tune
+from trimtab.steering import Artifact, tune
 from trimtab.studies import choose_items
 
 MODEL, DATA, TARGET = "pocket-qwen", "pocket-mc2", "image"
@@ -24,7 +24,7 @@ print(f"layer {l2s.layer}, strength {l2s.strength:g}, on validation: {l2s.metric
 
 # An artifact is a folder without pickle; it knows which model it was fitted on.
 l2s.save("runs/l2s-image")
-l2s = tt.load_artifact("runs/l2s-image", model)
+l2s = tt.load_artifact("runs/l2s-image", model, Artifact)
 
 # Rates with intervals, collapse beside them, on items that nothing was fitted or chosen on.
 methods = [tt.NoSteering(TARGET).fit(model), tt.Instruction(TARGET).fit(model), l2s]
@@ -35,4 +35,4 @@ print(result.receipt)
 # One question; strength 0 is exactly the unsteered model.
 prompt = prompt_for(test[0])
 for strength in (0.0, l2s.strength):
-    print(strength, answer(model, l2s.asks(model, [prompt], strength)).texts)
+    print(strength, tt.generate(model, l2s.asks(model, [prompt], strength)).texts)

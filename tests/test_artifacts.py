@@ -26,6 +26,9 @@ def test_a_steering_artifact_and_a_head_set_load_by_one_name(model: Model, tmp_p
     assert isinstance(heads, HeadSet)
     assert heads.heads == made.heads
     assert heads.strength == 0.5
+    assert trimtab.load_artifact(tmp_path / "told", model, Artifact).name == "instruction"
+    with pytest.raises(ArtifactError, match="must hold an? Artifact; .* holds a HeadSet"):
+        trimtab.load_artifact(tmp_path / "heads", model, Artifact)
 
 
 def test_adapters_load_by_the_same_name_as_the_model_with_them(tmp_path: Path):

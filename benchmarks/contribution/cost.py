@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import DynamicCache
 
 from trimtab import Model, Prompt, load
 from trimtab.contribution import MCS
@@ -101,16 +102,16 @@ def _naive_one(model: Model, prompt: Encoded, modality: Any, sigma: float, draw:
     mask = torch.ones(1, len(prompt), dtype=torch.long, device=model.device)
     with torch.no_grad():
         clean = model.lm_head(model.decode(embeds, mask, prompt.positions[:, None, -1:], prefix.cache()))[0, -1]
-    cache, leaves = prefix.cache(), []
+    cache, leaves = DynamicCache(), []
     heads, width = prefix.keys[0].shape[1], prefix.keys[0].shape[3]
     noise = standard_normal(len(places), width, (0, modality, draw), (model.n_layers, 2, heads), model.device)
-    for number, layer in enumerate(cache.layers):
-        for kind, name in enumerate(("keys", "values")):
-            entries = getattr(layer, name).clone()
-            own = entries[0][:, places]
-            entries[0][:, places] = own + sigma * own.std() * noise[number, kind]
-            setattr(layer, name, entries.requires_grad_())
-            leaves.append(entries)
+    for number, layer in enumerate(zip(prefix.keys, prefix.values, strict=True)):
+        for kind, entries in enumerate(layer):
+            copy = entries.clone()
+            own = copy[0][:, places]
+            copy[0][:, places] = own + sigma * own.std() * noise[number, kind]
+            leaves.append(copy.requires_grad_())
+        cache.update(*leaves[-2:], number)
     with torch.enable_grad():
         noisy = model.lm_head(model.decode(embeds, mask, prompt.positions[:, None, -1:], cache))[0, -1]
         loss = -(clean.softmax(-1) * noisy.log_softmax(-1)).sum()

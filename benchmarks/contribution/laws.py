@@ -18,7 +18,7 @@ from trimtab.engine import encode
 from trimtab.items import Item, MediaBytes
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
-from trimtab.testing import TINY_FAMILIES, picture, planted_model, tiny_model
+from trimtab.testing import PLANTED_FAMILIES, picture, planted_model, tiny_model
 
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 SIGMAS = (0.003, 0.01, 0.03, 0.1, 0.2, 0.4, 0.8)
@@ -59,7 +59,7 @@ def items(count: int = 3, side: int = 56) -> list[Item]:
 def planted() -> dict[str, Any]:
     """Measure planted models of every weight by every method, beside the ratio that follows from the weight."""
     found: dict[str, Any] = {}
-    for family in TINY_FAMILIES:
+    for family in PLANTED_FAMILIES:
         models = {w: planted_model(w, family) for w in WEIGHTS}
         curves = {name: [_mean_ratio(models[w], method) for w in WEIGHTS] for name, method in PLANTED.items()}
         expected = [_expected(models[w], w) for w in WEIGHTS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar, overload
 
 from trimtab.artifact_checks import check_model
 from trimtab.artifact_folder import read_config
@@ -15,26 +16,39 @@ from trimtab.steering import Artifact
 
 ADAPTERS = "adapter_config.json"
 
+Kind = TypeVar("Kind", Artifact, HeadSet, Model)
 
-def load_artifact(folder: str | Path, model: Model) -> Artifact | HeadSet | Model:
+
+@overload
+def load_artifact(folder: str | Path, model: Model) -> Artifact | HeadSet | Model: ...
+@overload
+def load_artifact(folder: str | Path, model: Model, kind: type[Kind]) -> Kind: ...
+def load_artifact(folder: str | Path, model: Model, kind: type | None = None) -> Artifact | HeadSet | Model:
     """Load what was fitted for a model: a steering artifact, a head set, or adapters.
 
     Args:
         folder: The folder that ``save`` or ``harden`` wrote.
         model: The model that it was made for; it is left as it is.
+        kind: ``Artifact``, ``HeadSet`` or ``Model``, where only that is wanted; left out, whatever the folder holds.
 
     Returns:
         An ``Artifact`` or a ``HeadSet``, as they were saved; of adapters, the model with them merged, in the type of
         ``model`` and on its device.
 
     Raises:
-        ArtifactError: A file is missing or broken, the kind, schema or method is unknown, or it was made for another
-            model; the message says what differs.
+        ArtifactError: A file is missing or broken, the kind, schema or method is unknown or another than ``kind``, or
+            it was made for another model; the message says what differs.
     """
     folder = Path(folder)
-    for kind in KINDS.values():
-        if kind.holds(folder):
-            return kind.load(folder, model)
+    for known in KINDS.values():
+        if known.holds(folder):
+            found = known.load(folder, model)
+            if kind is not None and not isinstance(found, kind):
+                raise ArtifactError(
+                    f"`folder` must hold {_a(kind)}; {folder} holds {_a(type(found))}; leave `kind` out to "
+                    "take what is there."
+                )
+            return found
     method = read_config(folder).get("method")
     raise ArtifactError(
         f"`method` of artifact {folder} must be of a known kind ({', '.join(KINDS)}); got {method!r:.100}; use a "
@@ -48,6 +62,10 @@ def _merged(folder: Path, model: Model) -> Model:
     if isinstance(record, dict) and "model" in record:
         check_model(folder.name, (str(record.get("name")), record["model"]), model)
     return load(folder, dtype=str(model.dtype).removeprefix("torch."), device=str(model.device))
+
+
+def _a(kind: type) -> str:
+    return f"an {kind.__name__}" if kind is Artifact else f"a {kind.__name__}"
 
 
 KINDS.register(ArtifactKind("adapters", lambda folder: (folder / ADAPTERS).is_file(), _merged))

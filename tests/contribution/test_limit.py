@@ -11,12 +11,12 @@ from trimtab.contribution import MCS, measure
 from trimtab.contribution.limit import expected_ratio
 from trimtab.errors import UsageError
 from trimtab.models import Model
-from trimtab.testing import TINY_FAMILIES, tiny_model
+from trimtab.testing import PLANTED_FAMILIES, tiny_model
 
 ALL_TOKENS = MCS(estimator="limit", divergence="kl", top_tokens=400)
 
 
-@pytest.fixture(scope="module", params=TINY_FAMILIES)
+@pytest.fixture(scope="module", params=PLANTED_FAMILIES)
 def exact(request: pytest.FixtureRequest) -> Model:
     """A tiny model in float64, whose rounding does not limit how small the noise can be."""
     model = tiny_model(request.param, layers=2, check=False)

@@ -18,7 +18,7 @@ from trimtab.engine import encode
 from trimtab.errors import UsageError
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
-from trimtab.testing import TINY_FAMILIES, planted_model
+from trimtab.testing import PLANTED_FAMILIES, planted_model
 
 VALUES = MCS(estimator="limit", divergence="kl", entries="values", top_tokens=400)
 METHODS = [
@@ -32,7 +32,7 @@ METHODS = [
 ]
 
 
-@pytest.fixture(scope="module", params=TINY_FAMILIES)
+@pytest.fixture(scope="module", params=PLANTED_FAMILIES)
 def planted(request: pytest.FixtureRequest) -> dict[float, Model]:
     return {w: planted_model(w, request.param) for w in (0.0, 0.3, 0.6, 1.0)}
 

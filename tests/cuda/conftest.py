@@ -9,11 +9,11 @@ import torch
 
 import trimtab as tt
 from trimtab.engine.local.session import Session
-from trimtab.testing import TINY_FAMILIES, tiny_model
+from trimtab.testing import PLANTED_FAMILIES, tiny_model
 
 HERE = Path(__file__).parent
 POCKET = ("pocket-qwen", "pocket-llava")
-TINY = tuple(f"tiny-{family}" for family in TINY_FAMILIES)
+TINY = tuple(f"tiny-{family}" for family in PLANTED_FAMILIES)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

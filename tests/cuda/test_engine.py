@@ -10,6 +10,7 @@ import trimtab as tt
 from tests.cuda.conftest import POCKET, TINY, model_on
 from tests.engine.prompts import varied_prompts
 from trimtab.engine import BoostAttention, FlattenAttention, Predictor, RedistributeAttention
+from trimtab.engine.local.whitebox import attention
 
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
 """Largest difference between two ways of computing the same, as a share of the largest number compared.
@@ -146,7 +147,7 @@ def test_an_edit_without_a_strength_acts(tiny: tt.Model, edit: str):
 def test_eager_attention_equals_sdpa(tiny: tt.Model):
     rows = asked(tiny)
     expected = tt.run(tiny, rows).logits
-    with tiny.attention("eager"):
+    with attention(tiny, "eager"):
         assert_close(tt.run(tiny, rows).logits, expected, 1e-4)
         assert_close(tt.run(tiny, rows, reuse=False).logits, expected, 1e-4)
 

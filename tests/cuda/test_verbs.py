@@ -20,6 +20,7 @@ from trimtab.circuits import EDGES, build_cases, head_scores, knockout, lens
 from trimtab.cli import app
 from trimtab.interference import AttackConfig
 from trimtab.items import Items, write_items
+from trimtab.steering import Artifact
 from trimtab.testing import tiny_model
 
 
@@ -74,12 +75,12 @@ def test_knockouts_and_lenses_equal_the_cpus(tiny: tt.Model):
 @pytest.mark.parametrize("method", [tt.MeanDifference, tt.L2S, tt.AMPS, tt.Autotrim])
 def test_fitting_saving_loading_and_evaluating(tiny: tt.Model, method, tmp_path: Path):
     fitted = method("image").fit(tiny, conflict_items(6))
-    loaded = tt.load_artifact(fitted.save(tmp_path / "artifact"), tiny)
+    loaded = tt.load_artifact(fitted.save(tmp_path / "artifact"), tiny, Artifact)
     items = conflict_items(4)
     found, again = (tt.evaluate(tiny, items, [a], strengths=[0.5, 2.0]).answers for a in (fitted, loaded))
     assert len(found) >= len(items)
     assert found["prediction"].tolist() == again["prediction"].tolist()
-    elsewhere = tt.load_artifact(tmp_path / "artifact", model_on(tiny.name, "cpu"))
+    elsewhere = tt.load_artifact(tmp_path / "artifact", model_on(tiny.name, "cpu"), Artifact)
     there = tt.evaluate(model_on(tiny.name, "cpu"), items, [elsewhere], strengths=[0.5, 2.0]).answers
     same = [a == b for a, b in zip(found["prediction"], there["prediction"], strict=True)]
     assert sum(same) >= 0.9 * len(same)

@@ -128,9 +128,10 @@ def test_equal_pictures_get_equal_counterfactuals_and_their_own_place(model: Mod
 
 def test_a_projector_that_is_never_called_is_refused(model: Model):
     pixels = [model.show("image", picture(1), "shuffle")]
-    with pytest.raises(UnsupportedModelError, match="`projector`"), weighted_patches(torch.nn.Linear(2, 2), pixels):
+    refused = pytest.raises(UnsupportedModelError, match="`projector`")
+    with refused, weighted_patches(model.family, model.hf, pixels):
         pass
     projector = model.family.projector(model.hf)
-    with pytest.raises(ZeroDivisionError), weighted_patches(projector, pixels):
+    with pytest.raises(ZeroDivisionError), weighted_patches(model.family, model.hf, pixels):
         raise ZeroDivisionError
     assert not projector._forward_pre_hooks

@@ -4,13 +4,16 @@ import json
 from typing import Any
 
 import pytest
+import torch
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
 
 from tests.models.folders import edit, save
-from trimtab.engine import Prompt, run
+from trimtab.contribution import measure
+from trimtab.engine import AddVector, BlockAttention, Prompt, Read, Row, generate, run
 from trimtab.errors import UnsupportedMethodError, UnsupportedModelError
-from trimtab.models import from_parts, load
+from trimtab.items import read_items
+from trimtab.models import FAMILIES, Model, from_parts, load
 from trimtab.testing import picture, tiny_model
 
 TEXT = ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "num_hidden_layers")
@@ -33,25 +36,48 @@ def mistral(window: int | None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-@pytest.mark.parametrize("window", [16, 4095])
-def test_a_window_is_found_however_long_and_whatever_names_it(window, attention):
-    message = rf"layer 0 sees {window} of 4096 tokens \(a sliding window\).* set `sliding_window` to null"
-    with pytest.raises(UnsupportedModelError, match=message):
-        llava(attention, text_config=mistral(window))
+def test_a_window_is_kept_to_whatever_is_shared_and_padded(attention):
+    model = llava(attention, text_config=mistral(16))
+    assert model.windows == (16,) * 4
+    same(model)
+    with pytest.raises(UnsupportedMethodError, match=r"`contribution` .* layer 0 sees 16 tokens \(a sliding window\)"):
+        measure(model, read_items("pocket-mc2:test")[:1])
+
+
+def test_a_family_that_does_not_know_of_a_window_is_refused(monkeypatch):
+    monkeypatch.setattr(type(FAMILIES["llava"]), "windows", lambda _self, _hf: (None,) * 4)
+    with pytest.raises(UnsupportedModelError, match="attend in layer 0 to 4096 of 4096 tokens.* it sees 16;"):
+        llava(text_config=mistral(16))
 
 
 @pytest.mark.parametrize("window", [None, 4096])
 def test_a_window_that_cuts_nothing_is_none(window):
-    assert llava(text_config=mistral(window)).n_layers == 4
+    assert llava(text_config=mistral(window)).windows == (None,) * 4
 
 
-def test_windows_of_qwen_are_found(tmp_path):
+def test_windows_of_some_layers_are_kept_to(tmp_path):
     folder = save(tiny_model("qwen2_5_vl", check=False), tmp_path / "model")
     text = json.loads((folder / "config.json").read_text())["text_config"]
     text = {**text, "use_sliding_window": True, "sliding_window": 16, "max_window_layers": 2, "layer_types": None}
     edit(folder, "config.json", text_config=text)
-    with pytest.raises(UnsupportedModelError, match="its layers are of types full_attention, sliding_attention"):
-        load(folder)
+    model = load(folder)
+    assert model.windows == (None, None, 16, 16)
+    same(model)
+
+
+def same(model: Model) -> None:
+    """The fast path does what the model itself does, on prompts several times as long as its windows."""
+    vector = torch.randn(model.hidden_size, generator=torch.Generator().manual_seed(0))
+    context = "Two cats play with a ball in the garden, and a dog sleeps."
+    prompts = [Prompt(question, picture(1), context) for question in ("What is it?", "Who is happy?", "Who sleeps?")]
+    asked = [Row(p) for p in prompts] + [Row(prompts[0], (AddVector(layer, vector),)) for layer in range(4)]
+    asked += [Row(prompts[1], (BlockAttention(("question",), ("last", "generated"), layers=(2, 3)),))]
+    fast, plain = run(model, asked, Read(hidden=(2, 3))), run(model, asked, Read(hidden=(2, 3)), reuse=False)
+    assert fast.cost.tokens < plain.cost.tokens
+    torch.testing.assert_close(fast.logits, plain.logits, atol=2e-5, rtol=1e-5)
+    torch.testing.assert_close(fast.hidden[3], plain.hidden[3], atol=2e-5, rtol=1e-5)
+    answers = [generate(model, asked, max_new_tokens=24, reuse=reuse).tokens for reuse in (True, False)]
+    assert answers[0] == answers[1]
 
 
 def test_a_tower_that_mixes_pictures_encoded_together_is_refused():

@@ -71,7 +71,7 @@ def decompose(model: Model, cases: Sequence[Case], norm: Norm = "final", progres
 def _decompose(model: Model, cases: Sequence[Case], read: Readings, norm: Norm) -> tuple[Tensor, ...]:
     directions = torch.stack([direction(model, logits, case) for logits, case in zip(read.logits, cases, strict=True)])
     if norm == "final":
-        directions = directions * model.norm_scale(read.hidden[model.n_layers - 1].to(model.device)).cpu().double()
+        directions = model.before_norm(directions, read.hidden[model.n_layers - 1].to(model.device))
     last = torch.stack([case.prompt.ids[-1] for case in cases])
     before = model.embedding(last).double().cpu()
     embedding = (directions * before).sum(-1)

@@ -85,5 +85,5 @@ def _logits(model: Model, states: Tensor, tokens: Sequence[int], norm: Norm) -> 
     """Unembed states ``(positions, hidden)`` for some tokens."""
     weight = cast(Any, model.lm_head).weight[list(tokens)].float().cpu()
     if norm == "final":
-        states = states * model.norm_scale(states.to(model.device)).cpu()
+        states = model.normed(states.to(model.device)).cpu()
     return states @ weight.T

@@ -67,7 +67,11 @@ def step_scores(
     Returns:
         For each case ``(modalities, draws, sigmas, steps)``, as many steps as its answer has tokens;
         the limit has one draw.
+
+    Raises:
+        UnsupportedMethodError: The model's layers do not all attend to the whole prompt.
     """
+    model.require("contribution", full_attention=True)
     for layer in config.layers or ():
         check_layer(model, layer, "MCS")
     order = sorted(range(len(asked)), key=lambda i: -len(asked[i].prompt))

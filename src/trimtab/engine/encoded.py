@@ -22,12 +22,15 @@ class Encoded:
         positions: Rotary positions, ``(axes, length)``.
         spans: Token indices of each named part; a part the prompt lacks has none.
         media: What the prompt shows, in order within each modality.
+        blocks: For families whose tokens see each other whatever the order, the block of each token, ``(length,)``, -1
+            for none; a prompt is not cut inside one.
     """
 
     ids: Tensor
     positions: Tensor
     spans: Mapping[str, Tensor]
     media: tuple[MediaInput, ...]
+    blocks: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

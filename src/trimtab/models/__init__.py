@@ -2,7 +2,9 @@
 
 from trimtab.models.family import FAMILIES, Family, MediaInput, register
 from trimtab.models.loading import DTYPES, from_parts, load
+from trimtab.models.masks import MaskRule, cut_before
 from trimtab.models.model import Model
+from trimtab.models.norms import NormKind
 from trimtab.models.patches import COUNTERFACTUALS, Counterfactual, weighted_patches
 from trimtab.models.report import LoadReport
 from trimtab.models.self_check import self_check
@@ -18,8 +20,11 @@ __all__ = [
     "Counterfactual",
     "Family",
     "LoadReport",
+    "MaskRule",
     "MediaInput",
     "Model",
+    "NormKind",
+    "cut_before",
     "devices_of",
     "find",
     "free_bytes",

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.models.family import Family
-from trimtab.models.offload import home, present
+from trimtab.models.norms import before_norm, normed
+from trimtab.models.offload import home
+from trimtab.models.positions import position_limit
 
 
 class Anatomy:
@@ -79,17 +81,33 @@ class Anatomy:
         for name in [n for n in vars(self) if isinstance(getattr(type(self), n, None), cached_property)]:
             delattr(self, name)
 
-    def norm_scale(self, states: Tensor) -> Tensor:
-        """Return what the final norm multiplies each component of the last layer's states by, in their shape.
+    def normed(self, states: Tensor) -> Tensor:
+        """Return what the final norm makes of the last layer's states ``(..., hidden)``, in float32."""
+        return normed(self.family.final_norm(self.hf), self.family.norm, states)
 
-        With these factors frozen the logits are linear in the residual stream, so the contributions of its parts add
-        up to them exactly.
+    def before_norm(self, directions: Tensor, states: Tensor) -> Tensor:
+        """Return directions behind the final norm as directions before it, where it is frozen at some states.
+
+        So frozen, the logits are linear in the residual stream, and the contributions of its parts add up to them, but
+        for the bias of a layer norm.
+
+        Args:
+            directions: Such as rows of the unembedding, ``(..., hidden)``.
+            states: The last layer's, ``(..., hidden)``.
         """
-        norm = cast(Any, self.family.final_norm(self.hf))
-        states = states.float()
-        with present(norm):
-            weight = norm.weight.float()
-        return weight * torch.rsqrt(states.square().mean(-1, keepdim=True) + norm.variance_epsilon)
+        return before_norm(self.family.final_norm(self.hf), self.family.norm, directions, states)
+
+    @cached_property
+    def max_positions(self) -> int | None:
+        """Tokens that a prompt and its answer may have together; None if the configuration sets no limit."""
+        return position_limit(self.text_config)
+
+    @cached_property
+    def windows(self) -> tuple[int | None, ...]:
+        """How many tokens each layer sees, the token itself among them; None for all that a prompt can have."""
+        most = self.max_positions
+        found = self.family.windows(self.hf)
+        return tuple(None if w is None or (most is not None and w >= most) else w for w in found)
 
     @property
     def n_layers(self) -> int:

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedMethodError
 from trimtab.modalities import Modality
+from trimtab.models.masks import MaskRule, windows_of
+from trimtab.models.norms import NormKind
 from trimtab.models.offload import home
 from trimtab.registry import Registry
 
@@ -60,6 +62,14 @@ class Family:
     """A block's attention, which takes ``attention_mask`` by name."""
     heads_path: str = "self_attn.o_proj"
     """In a block, the linear map whose input is the outputs of the attention's heads, head after head."""
+    norm: NormKind = "rms"
+    """What the final norm computes."""
+    mask: MaskRule = "causal"
+    """Which tokens see each other whatever the order; prompts are never cut inside such a block."""
+    wants_ids: bool = False
+    """Whether the decoder is given token ids beside the embeddings."""
+    refuses: Mapping[str, str] = {}
+    """Jobs that must not be tried with this family, and why, in a few words."""
 
     def decoder(self, hf: nn.Module) -> nn.Module:
         """The text decoder: embeddings in, normalised hidden states out."""
@@ -118,22 +128,46 @@ class Family:
         """What encodes media of a modality."""
         raise NotImplementedError
 
+    def expand(self, medium: MediaInput, placeholder: str) -> str:
+        """The text that takes the placeholder's place in the rendered template, such as rows of tiles.
+
+        Args:
+            medium: What is shown; ``n_tokens`` placeholders must be in the text.
+            placeholder: The text of its kind's token.
+        """
+        return placeholder * medium.n_tokens
+
+    def streams(self, hf: nn.Module) -> int:
+        """How many features a medium has for each position beside its embedding, which enter the decoder further up."""
+        return 0
+
     def embed_media(self, hf: nn.Module, media: Sequence[MediaInput]) -> list[Tensor]:
-        """Encode media of one modality, all at once, to decoder embeddings, each ``(n_tokens, hidden)``."""
+        """Encode media of one modality, all at once, to decoder embeddings.
+
+        Returns:
+            For each ``(n_tokens, hidden)``; with ``streams`` ``(n_tokens, 1 + streams, hidden)``, the embedding first.
+        """
         kind = media[0].kind
         tower = self.tower(hf, kind)
         device, dtype = home(tower), _floats(tower)
         given = {name: torch.cat([medium.tensors[name] for medium in media]) for name in media[0].tensors}
         given = {n: t.to(device, dtype) if t.is_floating_point() else t.to(device) for n, t in given.items()}
         features = getattr(cast(Any, hf).model, f"get_{kind}_features")
-        return list(features(**given, return_dict=True).pooler_output)
+        return self.features(features(**given, return_dict=True))
+
+    def features(self, output: Any) -> list[Tensor]:
+        """What the model's own ``get_image_features`` (``get_audio_features`` ...) returned, for each medium."""
+        return list(output.pooler_output)
 
     def projector(self, hf: nn.Module) -> nn.Module:
         """What maps the patches' features to decoder embeddings, behind any norm that would undo a factor of theirs.
 
         Its input, reshaped to ``(patches, width)``, is a row for each patch, picture after picture.
         """
-        raise NotImplementedError
+        raise UnsupportedMethodError(
+            f"`image_counterfactual` must act where patches are projected; family {self.name} says no such place; use "
+            "a method that leaves the picture as it is."
+        )
 
     def patch_attention(self, hf: nn.Module, media: MediaInput) -> Tensor:
         """The attention that a picture's patches get where the projector's features come from, ``(heads, patches)``.
@@ -151,6 +185,27 @@ class Family:
     def positions(self, hf: nn.Module, ids: Tensor, media: Sequence[MediaInput]) -> Tensor:
         """Rotary positions of an unpadded prompt ``ids`` of shape ``(length,)``, as ``(axes, length)``."""
         return torch.arange(len(ids), device=ids.device)[None]
+
+    def windows(self, hf: nn.Module) -> tuple[int | None, ...]:
+        """How many tokens each layer sees, the token itself among them; None for all."""
+        return windows_of(cast(Any, hf).config.get_text_config(), len(self.layers(hf)))
+
+    def cache(self, hf: nn.Module) -> Any:
+        """An empty cache for the decoder."""
+        from transformers import DynamicCache
+
+        return DynamicCache()
+
+    def decoder_inputs(self, hf: nn.Module, extras: Mapping[str, Tensor]) -> dict[str, Any]:
+        """What the decoder is given beside embeddings, mask and positions.
+
+        Args:
+            hf: The model.
+            extras: Of a batch of pieces of prompts, padded on the left: ``ids``, ``(rows, length)``, if wanted;
+                and, where a medium is shown, ``streams``, ``(rows, length, streams, hidden)``, with ``shown``,
+                ``(rows, length)``, which is True at its positions.
+        """
+        return {}
 
     def native_inputs(self, hf: nn.Module, ids: Tensor, media: Sequence[MediaInput]) -> dict[str, Tensor]:
         """Keyword inputs for the model's own ``forward`` and ``generate``, batch of one."""

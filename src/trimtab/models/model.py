@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,20 +12,17 @@ from torch import Tensor, nn
 from trimtab.errors import UnsupportedModelError
 from trimtab.media import open_medium
 from trimtab.modalities import Modality, in_order
-from trimtab.models.anatomy import Anatomy
+from trimtab.models.decoder import Decoder
 from trimtab.models.family import Family, MediaInput
 from trimtab.models.fingerprint import weights_fingerprint
+from trimtab.models.masks import blocks_of
 from trimtab.models.patches import Counterfactual
 from trimtab.models.plain_text import PlainText
-from trimtab.models.positions import position_limit
 from trimtab.models.report import LoadReport
 from trimtab.models.showing import ShownMedia
 
-if TYPE_CHECKING:
-    from transformers import DynamicCache
 
-
-class Model(Anatomy):
+class Model(Decoder):
     """A multimodal model with its tokenizer and the processors of what it is shown.
 
     Attributes:
@@ -49,11 +45,10 @@ class Model(Anatomy):
         name: str,
     ) -> None:
         hf = cast(nn.Module, getattr(hf, "_orig_mod", hf))  # torch.compile's wrapper goes around hooks
-        super().__init__(hf.eval().requires_grad_(False), family)
+        super().__init__(hf.eval().requires_grad_(False), family, name)
         self.tokenizer = tokenizer
         self.processors = dict(processors)
         self.chat_template = chat_template
-        self.name = name
         self.report = LoadReport(str(self.dtype).removeprefix("torch."))
         self._shown = ShownMedia(self)
 
@@ -85,11 +80,6 @@ class Model(Anatomy):
         declared = getattr(config, "eos_token_id", None)
         ids = declared if isinstance(declared, list) else [declared]
         return frozenset(i for i in [*ids, self.tokenizer.eos_token_id] if i is not None)
-
-    @cached_property
-    def max_positions(self) -> int | None:
-        """Tokens that a prompt and its answer may have together; None if the configuration sets no limit."""
-        return position_limit(self.text_config)
 
     @cached_property
     def plain_text(self) -> PlainText:
@@ -172,6 +162,47 @@ class Model(Anatomy):
         embeds = self.embedding(ids)
         if not media and not self.media_positions(ids).any():
             return embeds
+        for places, features in self._filled(ids, media, encoded):
+            own = features if features.ndim == 2 else features[:, 0]
+            embeds = embeds.masked_scatter(places[:, None], own.to(embeds))
+        return embeds
+
+    def extras(
+        self,
+        ids: Tensor,
+        media: Sequence[MediaInput],
+        encoded: Mapping[str, Tensor] | None = None,
+        blocks: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Return what the family's decoder needs of each token beside its embedding; nothing for most families.
+
+        Args:
+            ids: Token ids of a whole prompt, ``(length,)``.
+            media: What is shown, as for ``embed``; none leaves out what media add.
+            encoded: See ``embed``.
+            blocks: The prompt's blocks; left out, those of the ids.
+
+        Returns:
+            ``(length, ...)`` by name; see ``Family.decoder_inputs``. ``decode`` takes them with a first axis of rows.
+        """
+        found, family = {}, self.family
+        if family.wants_ids:
+            found["ids"] = ids
+        if self.n_streams and media:
+            streams = torch.zeros(len(ids), self.n_streams, self.hidden_size, device=ids.device, dtype=self.dtype)
+            for places, features in self._filled(ids, media, encoded):
+                streams[places] = features[:, 1:].to(streams)
+            found |= {"streams": streams, "shown": self.media_positions(ids)}
+        if family.mask != "causal":
+            own = self.blocks(ids) if blocks is None else blocks
+            assert own is not None
+            found["blocks"] = own
+        return found
+
+    def _filled(
+        self, ids: Tensor, media: Sequence[MediaInput], encoded: Mapping[str, Tensor] | None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the places of each modality and the features that fill them."""
         found = dict(zip((m.key for m in media), self.embed_media(media), strict=True)) if encoded is None else encoded
         for kind, token in self.placeholders.items():
             own, places = [found[m.key] for m in media if m.kind == kind], ids == token
@@ -182,52 +213,8 @@ class Model(Anatomy):
                     f"{filled}; check the {kind} processor's sizes against the checkpoint."
                 )
             if own:
-                embeds = embeds.masked_scatter(places[:, None], torch.cat(own).to(embeds))
-        return embeds
+                yield places, torch.cat(own)
 
-    @property
-    def can_begin_late(self) -> bool:
-        """Whether ``decode`` can begin at any layer; not where layers attend differently, told by their number."""
-        return len(set(getattr(self.text_config, "layer_types", None) or ())) <= 1
-
-    def decode(
-        self,
-        embeds: Tensor,
-        mask: Tensor,
-        positions: Tensor,
-        cache: DynamicCache | None = None,
-        first_layer: int = 0,
-    ) -> Tensor:
-        """Run the text decoder with explicit positions, so nothing can be guessed wrongly.
-
-        Args:
-            embeds: Input embeddings, or what enters ``first_layer``, ``(batch, length, hidden)``.
-            mask: 1 at real tokens and 0 at padding, ``(batch, cached + length)``.
-            positions: Rotary positions, ``(axes, batch, length)``.
-            cache: Keys and values of earlier tokens; extended in place.
-            first_layer: Where to begin; see ``can_begin_late``.
-
-        Returns:
-            Normalised hidden states, ``(batch, length, hidden)``; ``lm_head`` maps them to logits.
-        """
-        with self._from_layer(first_layer):
-            return self.decoder(
-                inputs_embeds=embeds,
-                attention_mask=mask,
-                position_ids=positions[0] if len(positions) == 1 else positions,
-                past_key_values=cache,
-                use_cache=cache is not None,
-            ).last_hidden_state
-
-    @contextmanager
-    def _from_layer(self, first: int) -> Iterator[None]:
-        """Leave out the layers below ``first`` inside the block; the others keep their places in the cache."""
-        if first == 0:
-            yield
-            return
-        decoder, every = cast(Any, self.decoder), self.family.layers(self.hf)
-        decoder.layers = every[first:]
-        try:
-            yield
-        finally:
-            decoder.layers = every
+    def blocks(self, ids: Tensor) -> Tensor | None:
+        """Return the blocks of a whole prompt whose tokens see each other, ``(length,)``; None if none do."""
+        return blocks_of(self.family.mask, ids, list(self.placeholders.values()))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedModelError
-from trimtab.models.family import MediaInput
+from trimtab.models.family import Family, MediaInput
 
 Counterfactual = Literal["shuffle", "uniform", "reversed", "random"]
 COUNTERFACTUALS: tuple[Counterfactual, ...] = ("shuffle", "uniform", "reversed", "random")
@@ -50,11 +50,12 @@ def patch_weights(attention: Tensor, counterfactual: Counterfactual, seed: int) 
 
 
 @contextmanager
-def weighted_patches(projector: nn.Module, media: Sequence[MediaInput]) -> Iterator[None]:
+def weighted_patches(family: Family, hf: nn.Module, media: Sequence[MediaInput]) -> Iterator[None]:
     """Multiply what enters the projector by the pictures' weights inside the block.
 
     Args:
-        projector: What ``Family.projector`` returns.
+        family: The model's family.
+        hf: The model.
         media: What the block encodes, in order: pictures that all have weights, or that all have none.
 
     Raises:
@@ -64,7 +65,7 @@ def weighted_patches(projector: nn.Module, media: Sequence[MediaInput]) -> Itera
     if not factors:
         yield
         return
-    weights, calls = torch.cat(factors), 0
+    projector, weights, calls = family.projector(hf), torch.cat(factors), 0
 
     def multiply(_module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         nonlocal calls

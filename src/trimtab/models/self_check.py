@@ -15,16 +15,13 @@ from PIL import Image
 from torch import Tensor
 
 from trimtab.errors import UnsupportedModelError, UsageError
-from trimtab.media import Clip, Sound, medium_kind
+from trimtab.media import Clip, Sound
 from trimtab.modalities import Modality
 from trimtab.models.family import MediaInput
 from trimtab.models.model import Model
 from trimtab.models.offload import tensors
+from trimtab.models.proofs import Given, check_cuts, check_media, refuse, same_logits
 from trimtab.models.windows import check_windows
-
-TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}
-LOW_PRECISION_TOLERANCE = 5e-2
-"""Largest difference allowed, relative to the largest logit; bfloat16 keeps about three digits."""
 
 
 @torch.no_grad()
@@ -35,11 +32,9 @@ def self_check(model: Model) -> None:
         UnsupportedModelError: A claim does not hold, or a weight or a logit is not a finite number.
         UsageError: The model's device has no room for a tiny prompt.
     """
-    _check_attention_is_full(model)
     check_finite(model)
     try:
         _check_claims(model)
-        check_windows(model)
     except (UnsupportedModelError, UsageError):
         raise
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -49,7 +44,7 @@ def self_check(model: Model) -> None:
         ) from error
     except Exception as error:  # whatever the parts do together that none of them expects
         said = (str(error).strip().splitlines() or [""])[0]
-        _refuse(model, "a picture of 84 x 56 pixels and two sentences must run", f"{type(error).__name__}: {said}")
+        refuse(model, "a picture of 84 x 56 pixels and two sentences must run", f"{type(error).__name__}: {said}")
 
 
 def check_finite(model: Model) -> None:
@@ -92,35 +87,23 @@ def _check_claims(model: Model) -> None:
             f"`{model.name}` must answer a tiny prompt with finite logits; in {dtype} "
             f"{int((~torch.isfinite(logits)).sum())} of {logits.numel()} are not; {remedy}."
         )
-    _check_media(model, media)
-    embeds = model.embed(ids, media)[None]
-    positions = model.family.positions(model.hf, ids, media)[:, None]
-    mask = torch.ones(1, len(ids), device=ids.device, dtype=torch.long)
-
-    states, heads = _record(model, lambda: model.decode(embeds, mask, positions))
+    check_media(model, media)
+    given = Given.of(model, ids, media)
+    states, heads = _record(model, given.decode)
     direct = states.pop("output")
-    same_logits(model, "image positions and rotary positions", model.lm_head(direct)[0], logits)
+    same_logits(model, "media, masks and rotary positions are those of its own forward", direct[0], logits)
     _check_layers(model, states, heads, len(ids))
     last = states[model.n_layers - 1][0]
-    scaled = (last.float() * model.norm_scale(last)).to(last.dtype)
-    same_logits(model, "the final norm scales the last layer's output", model.lm_head(scaled), logits)
+    scaled = model.normed(last).to(last.dtype)
+    same_logits(model, f"the final norm is of kind {model.family.norm!r}", model.lm_head(scaled), logits)
 
-    added = _with_added(model, 0.0, lambda: model.decode(embeds, mask, positions))
-    same_logits(model, "adding zero after a layer changes nothing", model.lm_head(added)[0], logits)
-    moved = _with_added(model, 1.0, lambda: model.decode(embeds, mask, positions))
+    added = _with_added(model, 0.0, given.decode)
+    same_logits(model, "adding zero after a layer changes nothing", added[0], logits)
+    moved = _with_added(model, 1.0, given.decode)
     if torch.equal(moved, direct):
-        _refuse(model, "adding to a layer's output must change the model's output", "no change")
-    _check_cache(model, embeds, mask, positions, logits)
-
-
-def _check_attention_is_full(model: Model) -> None:
-    kinds = set(getattr(model.text_config, "layer_types", None) or ["full_attention"])
-    if kinds != {"full_attention"}:
-        raise UnsupportedModelError(
-            f"`{model.name}` must attend to the whole prompt in every layer; its layers are of types "
-            f"{', '.join(sorted(kinds))}; if your prompts are shorter than the window, set `use_sliding_window` false "
-            "and take `layer_types` out of its config.json."
-        )
+        refuse(model, "adding to a layer's output must change the model's output", "no change")
+    check_windows(model)
+    check_cuts(model, given, logits)
 
 
 def _tiny_prompt(model: Model) -> tuple[Tensor, list[MediaInput]]:
@@ -128,7 +111,8 @@ def _tiny_prompt(model: Model) -> tuple[Tensor, list[MediaInput]]:
     media = [model.show(kind, EXAMPLES[kind]()) for kind in model.placeholders]
     before = model.tokenizer("Look at this:", add_special_tokens=True)["input_ids"]
     after = model.tokenizer("What is it?", add_special_tokens=False)["input_ids"]
-    shown = [token for m in media for token in [model.placeholders[m.kind]] * m.n_tokens]
+    texts = [model.family.expand(m, model.tokenizer.convert_ids_to_tokens(model.placeholders[m.kind])) for m in media]
+    shown = model.tokenizer("".join(texts), add_special_tokens=False)["input_ids"]
     return torch.tensor([*before, *shown, *after], device=model.device), media
 
 
@@ -168,35 +152,22 @@ def _record(model: Model, forward: Any) -> tuple[dict[Any, Tensor], dict[int, Te
     return states, heads
 
 
-def _check_media(model: Model, media: list[MediaInput]) -> None:
-    """Media that a tower encodes together must have the features that each has alone, since batches do that."""
-    for medium in media:
-        [alone] = model.family.embed_media(model.hf, [medium])
-        noun = medium_kind(medium.kind).noun
-        together = model.family.embed_media(model.hf, [medium] * 2)
-        shapes = [tuple(features.shape) for features in together]
-        if shapes != [tuple(alone.shape)] * 2:
-            _refuse(model, f"two {noun}s must have features {tuple(alone.shape)} each", f"{shapes}")
-        for features in together:
-            same_logits(model, f"a {noun} encoded beside another has the features that it has alone", features, alone)
-
-
 def _check_layers(model: Model, states: dict[Any, Tensor], heads: dict[int, Tensor], length: int) -> None:
     expected = model.text_config.num_hidden_layers
     read = [i for i in range(model.n_layers) if i in states]
     if len(read) != expected:
-        _refuse(model, f"{expected} decoder layers must run in one forward pass", f"{len(read)}")
+        refuse(model, f"{expected} decoder layers must run in one forward pass", f"{len(read)}")
     for i in read:
         if states[i].shape != (1, length, model.hidden_size):
-            _refuse(
+            refuse(
                 model,
                 f"layer {i} must output {(1, length, model.hidden_size)}",
                 f"{tuple(states[i].shape)}",
             )
         if not torch.equal(states[i], states[i, "again"]):
-            _refuse(model, f"reading layer {i} twice must agree", "two different states")
+            refuse(model, f"reading layer {i} twice must agree", "two different states")
         if heads[i].shape[-1] != model.n_heads * model.head_dim:
-            _refuse(
+            refuse(
                 model,
                 f"layer {i} must hand on {model.n_heads} heads of width {model.head_dim}",
                 f"a width of {heads[i].shape[-1]}",
@@ -212,36 +183,6 @@ def _with_added(model: Model, amount: float, forward: Any) -> Tensor:
         return forward()
     finally:
         hook.remove()
-
-
-def _check_cache(model: Model, embeds: Tensor, mask: Tensor, positions: Tensor, logits: Tensor) -> None:
-    from transformers import DynamicCache
-
-    cache, cut = DynamicCache(), embeds.shape[1] - 1
-    model.decode(embeds[:, :cut], mask[:, :cut], positions[:, :, :cut], cache)
-    last = model.decode(embeds[:, cut:], mask, positions[:, :, cut:], cache)
-    same_logits(model, "a prompt continued from its cache gives the same answer", model.lm_head(last)[0], logits[-1:])
-
-
-def same_logits(model: Model, claim: str, got: Tensor, expected: Tensor) -> None:
-    """Refuse the model where logits differ by more than its type's rounding explains.
-
-    Raises:
-        UnsupportedModelError: They do, or they are not finite.
-    """
-    difference = float((got.float() - expected.float()).abs().max() / expected.float().abs().max())
-    limit = TOLERANCE.get(model.dtype, LOW_PRECISION_TOLERANCE)
-    if not difference <= limit:
-        _refuse(model, f"{claim} (logits within {limit:g} of the largest)", f"a difference of {difference:.2g}")
-
-
-def _refuse(model: Model, claim: str, found: str) -> None:
-    import transformers
-
-    raise UnsupportedModelError(
-        f"`{model.name}` failed the self-check of family {model.family.name}: {claim}; found {found}. This "
-        f"combination with transformers {transformers.__version__} is not supported; please report it."
-    )
 
 
 def _tensor(output: Any) -> Tensor:

@@ -156,11 +156,8 @@ class ShownMedia:
 
     def _encode(self, media: list[MediaInput]) -> list[Tensor]:
         model = self._model
-        with torch.no_grad():
-            if media[0].weights is None:
-                return model.family.embed_media(model.hf, media)
-            with weighted_patches(model.family.projector(model.hf), media):
-                return model.family.embed_media(model.hf, media)
+        with torch.no_grad(), weighted_patches(model.family, model.hf, media):
+            return model.family.embed_media(model.hf, media)
 
     def _fewer_at_once(self, together: list[MediaInput]) -> list[list[MediaInput]]:
         """Make room for media that did not fit; return them in parts that may."""

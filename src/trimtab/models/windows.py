@@ -1,4 +1,4 @@
-"""Prove that every decoder layer sees the whole prompt, however long: no window cuts what a token attends to."""
+"""Prove how much of the longest prompt each decoder layer sees: all of it, or the window that its family says."""
 
 from __future__ import annotations
 
@@ -25,31 +25,34 @@ def check_windows(model: Model) -> None:
     costs less than a token.
 
     Raises:
-        UnsupportedModelError: A layer sees less than all.
+        UnsupportedModelError: A layer sees more or less than the family's ``windows`` say.
     """
     length = model.max_positions or LONG
     masks: list[Any] = []
     first = torch.zeros(1, dtype=torch.long, device=model.device)
     axes = len(model.family.positions(model.hf, first, []))
+    positions = torch.full((axes, 1, 1), length - 1, device=model.device)
     with _attention_recorded(model, masks):
-        model.decode(
-            model.embedding(first)[None],
-            torch.ones(1, length, dtype=torch.long, device=model.device),
-            torch.full((axes, 1, 1), length - 1, device=model.device),
-            _claiming(length - 1, model),
+        model.decoder(
+            inputs_embeds=model.embedding(first)[None],
+            attention_mask=torch.ones(1, length, dtype=torch.long, device=model.device),  # masked by its own rule
+            position_ids=positions[0] if axes == 1 else positions,
+            past_key_values=_claiming(length - 1, model),
+            use_cache=True,
+            **model.family.decoder_inputs(model.hf, {"ids": first[None]}),
         )
     if len(masks) != model.n_layers:
         raise UnsupportedModelError(
             f"`{model.name}` must attend once in each of its {model.n_layers} layers; {len(masks)} did; load a model "
             "of a known family, unchanged."
         )
-    for layer, mask in enumerate(masks):
-        seen = length if mask is None else int(_visible(mask).sum(-1).min())
-        if seen < length:
+    for layer, (mask, window) in enumerate(zip(masks, model.windows, strict=True)):
+        found, said = length if mask is None else int(_visible(mask).sum(-1).min()), window or length
+        if found != said:
             raise UnsupportedModelError(
-                f"`{model.name}` must attend to the whole prompt in every layer; layer {layer} sees {seen} of {length} "
-                "tokens (a sliding window), and what trimtab shares between prompts would be wrong; if your prompts "
-                "are shorter than the window, set `sliding_window` to null in its config.json."
+                f"`{model.name}` must attend in layer {layer} to {said} of {length} tokens, as family "
+                f"{model.family.name} says; it sees {found}; correct `windows` of the family, or `sliding_window` and "
+                "`layer_types` in its config.json."
             )
 
 

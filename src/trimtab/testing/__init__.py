@@ -1,12 +1,13 @@
 """Models of every family for our tests and yours: tiny random ones, and folders as released ones are. No network."""
 
 from trimtab.testing.media import clip, picture, sound
-from trimtab.testing.planted import planted_model
+from trimtab.testing.planted import PLANTED_FAMILIES, planted_model
 from trimtab.testing.realistic import RELEASES, SMALL, realistic_checkpoint
 from trimtab.testing.tiny import TINY_FAMILIES, tiny_model
 from trimtab.testing.trio import planted_trio, planted_trio_circuit, tiny_trio
 
 __all__ = [
+    "PLANTED_FAMILIES",
     "RELEASES",
     "SMALL",
     "TINY_FAMILIES",

@@ -17,6 +17,9 @@ MARK = 300.0
 MARGIN = 100.0
 """Attention score of the tokens a head reads; the others get its negative, so their weight underflows to exactly 0."""
 
+PLANTED_FAMILIES = ("qwen2_5_vl", "llava")
+"""The families whose tiny models this can be planted in; Qwen3-VL normalises queries and keys."""
+
 GAIN = 4.0
 """Size of the logits."""
 
@@ -37,7 +40,7 @@ def planted_model(image_weight: float, family: str = "qwen2_5_vl", *, seed: int 
 
     Args:
         image_weight: Weight of the image, 0 to 1.
-        family: One of ``TINY_FAMILIES``.
+        family: One of ``PLANTED_FAMILIES``.
         seed: Seed of what is random about the weights.
 
     Raises:
@@ -45,6 +48,9 @@ def planted_model(image_weight: float, family: str = "qwen2_5_vl", *, seed: int 
     """
     if not 0 <= image_weight <= 1:
         raise UsageError(f"`image_weight` of planted_model must be in 0..1; got {image_weight}; 1 is the image alone.")
+    if family not in PLANTED_FAMILIES:
+        known = ", ".join(PLANTED_FAMILIES)
+        raise UsageError(f"`family` of planted_model must be one of {known}; got {family!r}.")
     model = tiny_model(family, layers=2, seed=seed, check=False)
     generator = torch.Generator().manual_seed(seed)
     _mark_tokens(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 from trimtab.errors import UsageError
 from trimtab.models import Model, from_parts
 
-TINY_FAMILIES = ("qwen2_5_vl", "llava")
+Parts = tuple[Any, Any, Any, str]
+"""A Hugging Face model, its tokenizer and image processor, and a chat template."""
 
 TEXT = """Text context: a dog sleeps on the red sofa while two cats play with a ball in the garden.
 What is the color of the animal in the picture? In case there is an inconsistency between the text context and
@@ -44,12 +46,11 @@ def tiny_model(family: str = "qwen2_5_vl", *, layers: int = 4, seed: int = 0, ch
     Raises:
         UsageError: The family is unknown.
     """
-    builders = {"qwen2_5_vl": _qwen, "llava": _llava}
-    if family not in builders:
+    if family not in BUILDERS:
         raise UsageError(f"`family` of tiny_model must be one of {', '.join(TINY_FAMILIES)}; got {family!r}.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        hf, tokenizer, image_processor, template = builders[family](layers)
+        hf, tokenizer, image_processor, template = BUILDERS[family](layers)
     return from_parts(hf, tokenizer, image_processor, template, name=f"tiny-{family}", check=check)
 
 
@@ -63,21 +64,39 @@ TEXT_CONFIG = {
 }
 
 
-def _qwen(layers: int) -> tuple[Any, Any, Any, str]:
+QWEN_SPECIAL = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+QWEN_TOWER = {"depth": 2, "num_heads": 2, "initializer_range": 0.12}
+
+
+def _qwen2_vl(layers: int) -> Parts:
+    from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
+
+    tower = {**QWEN_TOWER, "embed_dim": 32, "hidden_size": 64, "mlp_ratio": 2}
+    return _qwen(Qwen2VLConfig, Qwen2VLForConditionalGeneration, layers, tower)
+
+
+def _qwen2_5_vl(layers: int) -> Parts:
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    tower = {**QWEN_TOWER, "hidden_size": 32, "intermediate_size": 64, "out_hidden_size": 64}
+    tower |= {"window_size": 56, "fullatt_block_indexes": [1]}
+    return _qwen(Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, layers, tower)
+
+
+def _qwen3_vl(layers: int) -> Parts:
+    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+    tower = {**QWEN_TOWER, "hidden_size": 32, "intermediate_size": 64, "out_hidden_size": 64, "patch_size": 14}
+    tower |= {"num_position_embeddings": 16, "deepstack_visual_indexes": [0, 1]}
+    return _qwen(Qwen3VLConfig, Qwen3VLForConditionalGeneration, layers, tower, head_dim=16)
+
+
+def _qwen(config_class: Any, model_class: Any, layers: int, tower: dict[str, Any], **text_config: Any) -> Parts:
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-    special = (
-        "<|im_start|>",
-        "<|im_end|>",
-        "<|vision_start|>",
-        "<|vision_end|>",
-        "<|image_pad|>",
-        "<|video_pad|>",
-    )
-    tokenizer = small_tokenizer(special, eos="<|im_end|>", pad="<|endoftext|>")
-    ids = {t: tokenizer.convert_tokens_to_ids(t) for t in special}
-    config = Qwen2_5_VLConfig(
+    tokenizer = small_tokenizer(QWEN_SPECIAL, eos="<|im_end|>", pad="<|endoftext|>")
+    ids = {t: tokenizer.convert_tokens_to_ids(t) for t in QWEN_SPECIAL}
+    config = config_class(
         text_config={
             **TEXT_CONFIG,
             "num_hidden_layers": layers,
@@ -86,27 +105,19 @@ def _qwen(layers: int) -> tuple[Any, Any, Any, str]:
             "eos_token_id": ids["<|im_end|>"],
             "pad_token_id": tokenizer.pad_token_id,
             "bos_token_id": None,
+            **text_config,
         },
-        vision_config={
-            "depth": 2,
-            "hidden_size": 32,
-            "intermediate_size": 64,
-            "num_heads": 2,
-            "out_hidden_size": 64,
-            "window_size": 56,
-            "fullatt_block_indexes": [1],
-            "initializer_range": 0.12,
-        },
+        vision_config=tower,
         image_token_id=ids["<|image_pad|>"],
         video_token_id=ids["<|video_pad|>"],
         vision_start_token_id=ids["<|vision_start|>"],
         vision_end_token_id=ids["<|vision_end|>"],
     )
     processor = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": 112 * 112})
-    return Qwen2_5_VLForConditionalGeneration(config), tokenizer, processor, QWEN_TEMPLATE
+    return model_class(config), tokenizer, processor, QWEN_TEMPLATE
 
 
-def _llava(layers: int) -> tuple[Any, Any, Any, str]:
+def _llava(layers: int) -> Parts:
     from transformers import LlavaConfig, LlavaForConditionalGeneration
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
@@ -136,6 +147,16 @@ def _llava(layers: int) -> tuple[Any, Any, Any, str]:
     size = {"height": 56, "width": 56}
     processor = CLIPImageProcessorPil(size={"shortest_edge": 56}, crop_size=size)
     return LlavaForConditionalGeneration(config), tokenizer, processor, LLAVA_TEMPLATE
+
+
+BUILDERS: dict[str, Callable[[int], Parts]] = {
+    "qwen2_5_vl": _qwen2_5_vl,
+    "llava": _llava,
+    "qwen2_vl": _qwen2_vl,
+    "qwen3_vl": _qwen3_vl,
+}
+TINY_FAMILIES = tuple(BUILDERS)
+"""The families that there is a tiny model of."""
 
 
 @cache

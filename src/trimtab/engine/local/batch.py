@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trimtab.engine.encoded import Encoded
+from trimtab.errors import UnsupportedMethodError
 from trimtab.models import Model
 
 
@@ -30,12 +31,14 @@ class Batch:
         mask: 1 at tokens, 0 at padding, ``(rows, length)``.
         positions: Rotary positions, ``(axes, rows, length)``.
         index: Token index in its own prompt, -1 at padding, ``(rows, length)``.
+        extras: What the family's decoder needs beside these; see ``Model.decode``.
     """
 
     embeds: Tensor
     mask: Tensor
     positions: Tensor
     index: Tensor
+    extras: Mapping[str, Tensor]
 
 
 def collate(model: Model, pieces: Sequence[Piece]) -> Batch:
@@ -53,7 +56,7 @@ def collate(model: Model, pieces: Sequence[Piece]) -> Batch:
         embeds[row, pad:] = _embed(model, piece, encoded)
         positions[:, row, pad:] = piece.prompt.positions[:, piece.start : piece.end]
         index[row, pad:] = torch.arange(piece.start, piece.end, device=device)
-    return Batch(embeds, (index >= 0).long(), positions, index)
+    return Batch(embeds, (index >= 0).long(), positions, index, _extras(model, pieces, encoded, length))
 
 
 def _embed(model: Model, piece: Piece, encoded: Mapping[str, Tensor]) -> Tensor:
@@ -67,3 +70,35 @@ def _embed(model: Model, piece: Piece, encoded: Mapping[str, Tensor]) -> Tensor:
 def _shows(model: Model, piece: Piece) -> bool:
     """Return whether a piece holds positions of a medium."""
     return bool(model.media_positions(piece.prompt.ids[piece.start : piece.end]).any())
+
+
+def _extras(model: Model, pieces: Sequence[Piece], encoded: Mapping[str, Tensor], length: int) -> dict[str, Tensor]:
+    """Return what the family needs of each token beside its embedding, cut and padded as the pieces are.
+
+    Raises:
+        UnsupportedMethodError: A prompt was made without its blocks.
+    """
+    if not model.needs_extras:
+        return {}
+    rows = []
+    for piece in pieces:
+        prompt, media = piece.prompt, piece.prompt.media if _shows(model, piece) else ()
+        if model.family.mask != "causal" and prompt.blocks is None:
+            raise UnsupportedMethodError(
+                f"`blocks` of a prompt must be given for family {model.family.name}, whose tokens see each other; what "
+                f"was asked of {model.name} does not keep them; use trimtab.run or trimtab.generate."
+            )
+        whole = model.extras(prompt.ids, media, encoded, prompt.blocks)
+        rows.append({name: values[piece.start : piece.end] for name, values in whole.items()})
+    names = {name: values for row in rows for name, values in row.items()}
+    fills = {name: -1 if name == "blocks" else 0 for name in names}
+    return {n: _padded([row.get(n) for row in rows], length, like, fills[n]) for n, like in names.items()}
+
+
+def _padded(rows: Sequence[Tensor | None], length: int, like: Tensor, fill: int) -> Tensor:
+    """Pad tensors ``(tokens, ...)`` on the left and stack them; rows without one are all padding."""
+    whole = like.new_full((len(rows), length, *like.shape[1:]), fill)
+    for row, own in enumerate(rows):
+        if own is not None:
+            whole[row, length - len(own) :] = own
+    return whole

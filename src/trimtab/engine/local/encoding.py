@@ -58,7 +58,8 @@ def encode(model: Model, prompt: Prompt) -> Encoded:
     for kind in SHOWN:
         spans[kind] = _places_of(model, ids, media, kind)
     spans["last"] = torch.tensor([len(ids) - 1], device=ids.device)
-    encoded = Encoded(ids, model.family.positions(model.hf, ids, media), spans, media)
+    positions = model.family.positions(model.hf, ids, media)
+    encoded = Encoded(ids, positions, spans, media, model.blocks(ids))
     check_length(model, encoded)
     return encoded
 

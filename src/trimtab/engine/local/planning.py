@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from trimtab.engine.encoded import Encoded
 from trimtab.engine.prompt import PARTS_OF
+from trimtab.models import cut_before
 
 EVIDENCE = tuple(span for spans in PARTS_OF.values() for span in spans)
 """The spans that rows must have in common to share a prefix."""
@@ -24,9 +25,10 @@ class Group:
 def plan(prompts: Sequence[Encoded], limits: Sequence[int]) -> list[Group]:
     """Group rows by the prefix they can share.
 
-    Rows belong together when their media and their tokens up to the end of the context are equal. Of a
-    group, the longest common run of tokens is shared, cut before the first token that any of its rows edits or
-    reads. Rows that edit or read their media or context share what comes before that with their like.
+    Rows belong together when their media and their tokens up to the end of the context are equal. Of a group, the
+    longest common run of tokens is shared, cut before the first token that any of its rows edits or reads, and never
+    inside a block of tokens that see each other. Rows that edit or read their media or context share what comes before
+    that with their like.
 
     Args:
         prompts: The rows' prompts.
@@ -37,7 +39,7 @@ def plan(prompts: Sequence[Encoded], limits: Sequence[int]) -> list[Group]:
     """
     buckets: dict[tuple, list[int]] = {}
     for row, (prompt, limit) in enumerate(zip(prompts, limits, strict=True)):
-        natural = _natural_prefix(prompt)
+        natural, limit = _natural_prefix(prompt), cut_before(prompt.blocks, limit)
         media = tuple(m.key for m in prompt.media)
         key: tuple = (media, _digest(prompt, natural))
         if limit < natural:  # edited or read in its media or context: shares only what comes before
@@ -92,4 +94,4 @@ def _shared(prompts: Sequence[Encoded], limits: Sequence[int], rows: list[int]) 
     for r in rows[1:]:
         differs = (first[:shared] != prompts[r].ids[:shared]).nonzero()
         shared = int(differs[0]) if len(differs) else shared
-    return shared
+    return cut_before(prompts[rows[0]].blocks, shared)

@@ -65,9 +65,9 @@ def prefill(model: Model, pieces: Sequence[Piece]) -> Prefix:
         The prefixes, padded on the left to one length.
     """
     batch = collate(model, pieces)
-    cache = DynamicCache()
+    cache = model.family.cache(model.hf)
     with engine_drives(model):
-        model.decode(batch.embeds, batch.mask, batch.positions, cache)
+        model.decode(batch.embeds, batch.mask, batch.positions, cache, extras=batch.extras)
     layers = cast(list[DynamicLayer], cache.layers)
     keys, values = tuple(layer.keys for layer in layers), tuple(layer.values for layer in layers)
     return Prefix(cast(Any, keys), cast(Any, values), batch.mask, batch.index)

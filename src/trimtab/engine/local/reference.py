@@ -79,7 +79,9 @@ def answer_plainly(
     found: dict[int, list[int]] = {}
     chances = luck([[w.prompt] for w in work], [w.edits for w in work])
     for row, chance in zip(work, chances, strict=True):
-        inputs = model.family.native_inputs(model.hf, row.prompt.ids, row.prompt.media)
+        inputs: dict[str, Any] = model.family.native_inputs(model.hf, row.prompt.ids, row.prompt.media)
+        if any(model.windows):  # the cache of its own would let go of keys that edits name
+            inputs["past_key_values"] = model.family.cache(model.hf)
         rule = _ByRule(model, row.number, Chooser(decoding, [row.prompt], [chance]))
         with _room_for(model, row), _edited(model, row, answers.receipt) as made, _own_settings(model):
             try:
@@ -149,7 +151,7 @@ def _edited(model: Model, row: Work, receipt: Receipt) -> Iterator[Passes]:
     own = row.edits[sum(len(scope.edits) for scope in ambient) :]
     with ExitStack() as stack:
         stack.enter_context(engine_drives(model))
-        stack.enter_context(weighted_patches(model.family.projector(model.hf), row.prompt.media))
+        stack.enter_context(weighted_patches(model.family, model.hf, row.prompt.media))
         surrounding = [(scope.edits, scope.receipt) for scope in ambient]
         for edits, filled in [*surrounding, (own, receipt)]:
             stack.enter_context(Follower(model, edits, filled, row.prompt).attached())

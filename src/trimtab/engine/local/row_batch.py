@@ -68,11 +68,11 @@ class Tails:
 def forward_tails(model: Model, batch: RowBatch, session: EditSession, keep_cache: bool) -> Tails:
     """Run the tails of a batch after their prefixes; the caller has attached the session."""
     tails = collate(model, batch.tails)
-    mask, cache = tails.mask, DynamicCache() if keep_cache else None
+    mask, cache = tails.mask, model.family.cache(model.hf) if keep_cache else None
     if batch.prefix is not None:
         cache = batch.prefix.cache()
         mask = torch.cat([batch.prefix.mask, mask], dim=1)
     session.advance(tails.index, None if batch.prefix is None else batch.prefix.index)
     with engine_drives(model):
-        hidden = model.decode(tails.embeds, mask, tails.positions, cache)
+        hidden = model.decode(tails.embeds, mask, tails.positions, cache, extras=tails.extras)
     return Tails(hidden, mask, cache)

@@ -38,5 +38,5 @@ class Step:
         positions = self.position[None, :, None].expand(self.axes, -1, -1)
         with engine_drives(self.model):
             embeds = self.model.embedding(token)[:, None]
-            hidden = self.model.decode(embeds, self.mask, positions, self.cache)
+            hidden = self.model.decode(embeds, self.mask, positions, self.cache, extras={"ids": token[:, None]})
         return self.model.lm_head(hidden[:, -1])

@@ -99,7 +99,7 @@ def _waiting(model: Model, rendered: str, media: Sequence[MediaInput], around: s
 def _expanded(model: Model, text: str, waiting: dict[str, list[MediaInput]]) -> str:
     """Give each placeholder's medium all of its positions; media are taken off the lists as they come."""
     pattern = "|".join(map(re.escape, sorted(waiting, key=len, reverse=True)))
-    return re.sub(pattern, lambda found: found[0] * waiting[found[0]].pop(0).n_tokens, text)
+    return re.sub(pattern, lambda found: model.family.expand(waiting[found[0]].pop(0), found[0]), text)
 
 
 def _check_text(text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -44,8 +44,8 @@ def unimodal_controls(items: Iterable[Item]) -> list[Control]:
     """Make two controls of each conflict item: asked without its context, and without its image."""
     found = []
     for item in items:
-        seen = replace(item, relevant="image", context="", answer_text="", aliases_text=())
-        read = replace(item, relevant="text", image=None, answer_image="", aliases_image=())
+        seen = item.replace(relevant="image", context="", answer_text="", aliases_text=())
+        read = item.replace(relevant="text", image=None, answer_image="", aliases_image=())
         found += [Control("image_only", seen), Control("text_only", read)]
     return found
 
@@ -53,7 +53,7 @@ def unimodal_controls(items: Iterable[Item]) -> list[Control]:
 def joint_controls(items: Iterable[Item]) -> list[Control]:
     """Make controls of items that need image and text together; both of their answers are the right one."""
     # One answer, in one place; what else the item needs stays in the prompt.
-    return [Control("both", replace(item, relevant="image", answer_text="", aliases_text=())) for item in items]
+    return [Control("both", item.replace(relevant="image", answer_text="", aliases_text=())) for item in items]
 
 
 def evaluate_controls(

@@ -13,7 +13,7 @@ from trimtab.modalities import PAIR
 from trimtab.studies.kit.admission import without
 from trimtab.studies.kit.bench import Bench
 from trimtab.studies.kit.choosing import choose_items
-from trimtab.studies.kit.pictures import with_kept_images
+from trimtab.studies.kit.media import with_kept_media
 from trimtab.studies.kit.records import Record
 from trimtab.studies.steering.plan import Plan
 
@@ -55,7 +55,7 @@ class StudyItems:
     @cached_property
     def opened(self) -> dict[str, Items]:
         """The items by split, each picture opened once and kept; those whose picture cannot be read are left out."""
-        return {split: with_kept_images(items) for split, items in self.chosen.items()}
+        return {split: with_kept_media(items) for split, items in self.chosen.items()}
 
     @cached_property
     def valid(self) -> dict[str, frozenset[str]]:

@@ -69,7 +69,7 @@ class TrioModel(_Base):
     def __init__(self, config: TrioConfig) -> None:
         super().__init__(config)
         hidden, inner = config.text_config.hidden_size, config.projector_size
-        self.language_model = LlamaModel(config.text_config)
+        self.language_model: Any = LlamaModel(config.text_config)
         self.picture_projector = Projector(3 * PATCH**2, inner, hidden)
         self.sound_projector = Projector(FRAME, inner, hidden)
         self.post_init()
@@ -85,6 +85,10 @@ class TrioModel(_Base):
     def get_audio_features(self, sound_frames: Tensor, sound_lengths: Tensor, **_: Any) -> Features:
         """Embed sounds, whose frames ``(frames, samples)`` follow each other; ``sound_lengths`` are frames of each."""
         return Features(list(self.sound_projector(sound_frames).split(sound_lengths.tolist())))
+
+    def decoder_inputs(self, input_ids: Tensor, features: dict[int, Features]) -> dict[str, Any]:
+        """What the decoder is given beside embeddings; for models that are made from this one."""
+        return {}
 
     def forward(
         self,
@@ -110,15 +114,22 @@ class TrioModel(_Base):
                     shown = torch.cat(features.pooler_output).to(embeds)
                     embeds = embeds.masked_scatter(places[..., None], shown)
             inputs_embeds = embeds
+            kwargs |= self.decoder_inputs(input_ids, found)
         return self.language_model(inputs_embeds=inputs_embeds, **kwargs)
 
 
 class TrioForConditionalGeneration(_Base, GenerationMixin):
-    """The model with its unembedding."""
+    """The model with its unembedding.
+
+    Attributes:
+        base: Class of the model inside.
+    """
+
+    base: type[TrioModel] = TrioModel
 
     def __init__(self, config: TrioConfig) -> None:
         super().__init__(config)
-        self.model = TrioModel(config)
+        self.model = self.base(config)
         self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
         self.post_init()
 

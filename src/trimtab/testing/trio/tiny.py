@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from trimtab.models import Model, from_parts
+from trimtab.models import Family, Model, from_parts
 from trimtab.testing.tiny import TEXT_CONFIG, small_tokenizer
 from trimtab.testing.trio.family import FrameProcessor, PatchProcessor
 from trimtab.testing.trio.modeling import TrioConfig, TrioForConditionalGeneration
@@ -34,8 +34,17 @@ def tiny_trio(seed: int = 0, *, layers: int = 4, check: bool = True) -> Model:
     return trio(seed=seed, layers=layers, check=check)
 
 
-def trio(*, seed: int, layers: int, check: bool, name: str = "tiny-trio", **text_config: Any) -> Model:
-    """Build the model with some of its decoder's configuration changed."""
+def trio(
+    *,
+    seed: int,
+    layers: int,
+    check: bool,
+    name: str = "tiny-trio",
+    kind: type[TrioForConditionalGeneration] = TrioForConditionalGeneration,
+    family: Family | None = None,
+    **text_config: Any,
+) -> Model:
+    """Build the model, or one made from it, with some of its decoder's configuration changed."""
     tokenizer = small_tokenizer(("<image>", "<audio>", "<s>"), eos="</s>", pad="<pad>")
     ids = {kind: tokenizer.convert_tokens_to_ids(f"<{kind}>") for kind in ("image", "audio")}
     config = TrioConfig(
@@ -53,6 +62,6 @@ def trio(*, seed: int, layers: int, check: bool, name: str = "tiny-trio", **text
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        hf = TrioForConditionalGeneration(config)
+        hf = kind(config)
     processors = {"image": PatchProcessor(), "audio": FrameProcessor()}
-    return from_parts(hf, tokenizer, processors, TEMPLATE, name=name, check=check)
+    return from_parts(hf, tokenizer, processors, TEMPLATE, name=name, family=family, check=check)

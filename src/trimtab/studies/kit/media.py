@@ -1,16 +1,16 @@
-"""Items whose pictures are opened once and kept, for the length of a study."""
+"""Items whose pictures, sounds and clips are opened once and kept, for the length of a study."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trimtab.errors import DataError, MissingImageError
 from trimtab.items import Items, Skipped
 from trimtab.items.admission import say_left_out
 from trimtab.items.sources import ImageScene, MediaSource
+from trimtab.modalities import FACTS, SHOWN
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
     from trimtab.items import Item
 
 
-class KeptImage(MediaSource):
-    """A picture that is decoded or drawn once: a study asks dozens of questions of each."""
+class KeptMedium(MediaSource):
+    """A medium that is decoded or drawn once: a study asks dozens of questions of each."""
 
     def __init__(self, source: MediaSource) -> None:
         self.source = source
+        self.kind = source.kind
 
     @cached_property
-    def picture(self) -> Image:
-        """The picture in RGB."""
+    def medium(self) -> Any:
+        """The medium."""
         return self.source.open()
 
-    def open(self) -> Image:
-        """The picture in RGB, the same object each time."""
-        return self.picture
+    def open(self) -> Any:
+        """The medium, the same object each time."""
+        return self.medium
 
     def encoded(self) -> bytes:
         """The source's bytes."""
@@ -39,7 +40,7 @@ class KeptImage(MediaSource):
 
     def _identity(self) -> bytes:
         if isinstance(self.source, ImageScene):  # its identity is what it draws; drawing takes time
-            return ImageScene(_Drawn(self.picture))._identity()
+            return ImageScene(_Drawn(self.medium))._identity()
         return self.source._identity()
 
 
@@ -54,8 +55,8 @@ class _Drawn:
         return self.picture
 
 
-def with_kept_images(items: Iterable[Item]) -> Items:
-    """Open every picture and keep it; items whose picture cannot be read are left out.
+def with_kept_media(items: Iterable[Item]) -> Items:
+    """Open every picture, sound and clip and keep it; items of which one cannot be read are left out.
 
     Returns:
         The items; those left out are listed in ``.skipped`` by their place, counted from 1, and the reason.
@@ -63,7 +64,7 @@ def with_kept_images(items: Iterable[Item]) -> Items:
     kept, lost = Items((), getattr(items, "skipped", ())), []
     for place, item in enumerate(items, start=1):
         try:
-            kept.append(_with_kept_image(item))
+            kept.append(_with_kept_media(item))
         except (DataError, MissingImageError) as error:
             lost.append(Skipped(place, f"item {item.id}: {error}"))
     say_left_out(lost, len(kept) + len(lost))
@@ -71,9 +72,11 @@ def with_kept_images(items: Iterable[Item]) -> Items:
     return kept
 
 
-def _with_kept_image(item: Item) -> Item:
-    if item.image is None or isinstance(item.image, KeptImage):
-        return item
-    image = KeptImage(item.image)
-    image.open()
-    return replace(item, image=image)
+def _with_kept_media(item: Item) -> Item:
+    kept: dict[str, KeptMedium] = {}
+    for kind in SHOWN:
+        source = item.content_of(kind)
+        if source is not None and not isinstance(source, KeptMedium):
+            kept[FACTS[kind].column] = KeptMedium(source)
+            kept[FACTS[kind].column].open()
+    return item.replace(**kept) if kept else item

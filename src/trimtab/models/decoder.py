@@ -1,0 +1,139 @@
+"""The decoder of a model, run with all that it could guess given: positions, masks, and what else a family needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+from torch import Tensor, nn
+
+from trimtab.errors import UnsupportedMethodError
+from trimtab.models.anatomy import Anatomy
+from trimtab.models.family import Family
+from trimtab.models.masks import in_form, seen
+
+if TYPE_CHECKING:
+    from transformers import DynamicCache
+
+
+class Decoder(Anatomy):
+    """A model's decoder as something that is run.
+
+    Attributes:
+        name: What errors call the model.
+    """
+
+    def __init__(self, hf: nn.Module, family: Family, name: str) -> None:
+        super().__init__(hf, family)
+        self.name = name
+
+    def require(self, job: str, *, full_attention: bool = False) -> None:
+        """Refuse a job that the model's family does not allow.
+
+        Args:
+            job: What is about to be done, as the family's ``refuses`` names it.
+            full_attention: Whether it needs plain causal attention to the whole prompt in every layer.
+
+        Raises:
+            UnsupportedMethodError: With the reason.
+        """
+        family = self.family
+        reason = family.refuses.get(job)
+        narrow = next((layer for layer, window in enumerate(self.windows) if window is not None), None)
+        if reason is None and full_attention and narrow is not None:
+            reason = f"layer {narrow} sees {self.windows[narrow]} tokens (a sliding window)"
+        if reason is None and full_attention and family.mask != "causal":
+            reason = (
+                f"tokens of a {'prompt' if family.mask == 'prompt' else 'medium'} see each other whatever the order"
+            )
+        if reason is None and full_attention and self.needs_extras:
+            reason = "its decoder is given more than embeddings"
+        if reason is not None:
+            raise UnsupportedMethodError(
+                f"`{job}` must suit family {family.name}; {self.name} is refused: {reason}; use another one."
+            )
+
+    @cached_property
+    def n_streams(self) -> int:
+        """Features that media have for each position beside their embedding."""
+        return self.family.streams(self.hf)
+
+    @property
+    def needs_extras(self) -> bool:
+        """Whether ``decode`` must be given ``extras``."""
+        return bool(self.n_streams) or self.family.wants_ids or self.family.mask != "causal"
+
+    @property
+    def can_begin_late(self) -> bool:
+        """Whether ``decode`` can begin at any layer; not where layers differ, told by their number."""
+        return len(set(self.windows)) <= 1 and not self.needs_extras
+
+    def decode(
+        self,
+        embeds: Tensor,
+        mask: Tensor,
+        positions: Tensor,
+        cache: DynamicCache | None = None,
+        first_layer: int = 0,
+        *,
+        extras: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Run the text decoder with explicit positions, so nothing can be guessed wrongly.
+
+        Args:
+            embeds: Input embeddings, or what enters ``first_layer``, ``(batch, length, hidden)``.
+            mask: 1 at real tokens and 0 at padding, ``(batch, cached + length)``.
+            positions: Rotary positions, ``(axes, batch, length)``.
+            cache: Keys and values of earlier tokens; extended in place.
+            first_layer: Where to begin; see ``can_begin_late``.
+            extras: What some families need of each token beside its embedding, by name, ``(batch, length, ...)``: see
+                ``Family.decoder_inputs``, and ``blocks`` from ``blocks``.
+
+        Returns:
+            Normalised hidden states, ``(batch, length, hidden)``; ``lm_head`` maps them to logits.
+
+        Raises:
+            UnsupportedMethodError: The family needs extras, and none are given.
+        """
+        if extras is None and self.needs_extras:
+            raise UnsupportedMethodError(
+                f"`extras` of a pass must be given for family {self.family.name}, whose decoder takes more than "
+                f"embeddings; what was asked of {self.name} does not hand them on; use trimtab.run or trimtab.generate."
+            )
+        given = extras or {}
+        with self._from_layer(first_layer):
+            return self.decoder(
+                inputs_embeds=embeds,
+                attention_mask=self._masks(mask, embeds.shape[1], given.get("blocks")),
+                position_ids=positions[0] if len(positions) == 1 else positions,
+                past_key_values=cache,
+                use_cache=cache is not None,
+                **self.family.decoder_inputs(self.hf, given),
+            ).last_hidden_state
+
+    def _masks(self, mask: Tensor, length: int, blocks: Tensor | None) -> Tensor | dict[str, Tensor]:
+        """Return the mask as it is for plain causal layers; else what each kind of layer sees."""
+        if blocks is None and not any(self.windows):
+            return mask
+        form = self.text_config._attn_implementation, self.dtype
+        kinds = getattr(self.text_config, "layer_types", None) or [""] * self.n_layers
+        found = {
+            k: in_form(seen(mask, length, w, blocks), *form)
+            for k, w in dict(zip(kinds, self.windows, strict=True)).items()
+        }
+        return found if len(found) > 1 else next(iter(found.values()))
+
+    @contextmanager
+    def _from_layer(self, first: int) -> Iterator[None]:
+        """Leave out the layers below ``first`` inside the block; the others keep their places in the cache."""
+        if first == 0:
+            yield
+            return
+        decoder, every = cast(Any, self.decoder), self.family.layers(self.hf)
+        decoder.layers = every[first:]
+        try:
+            yield
+        finally:
+            decoder.layers = every

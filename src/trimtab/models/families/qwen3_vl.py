@@ -1,0 +1,37 @@
+"""Qwen3-VL: features of several blocks of the vision tower, which enter after the first layers of the decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from trimtab.models.families.qwen_vl import QwenVL
+from trimtab.models.family import register
+
+
+class Qwen3VL(QwenVL):
+    """Parts of ``Qwen3VLForConditionalGeneration``."""
+
+    name = "qwen3_vl"
+
+    def streams(self, hf: nn.Module) -> int:
+        """One for each block of the tower whose features are taken."""
+        return len(cast(Any, hf).config.vision_config.deepstack_visual_indexes)
+
+    def features(self, output: Any) -> list[Tensor]:
+        """A picture's embedding, and then what is added after each of the first layers."""
+        levels = [output.pooler_output, *output.deepstack_features]
+        return [torch.stack(own, dim=1) for own in zip(*levels, strict=True)]
+
+    def decoder_inputs(self, hf: nn.Module, extras: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Where pictures are, and what is added there after each of the first layers."""
+        if "streams" not in extras:
+            return {}
+        shown = extras["shown"]
+        return {"visual_pos_masks": shown, "deepstack_visual_embeds": list(extras["streams"][shown].unbind(1))}
+
+
+register(Qwen3VL())

@@ -1,0 +1,129 @@
+"""What the self-check tries a model on, and how what it finds is compared and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trimtab.errors import UnsupportedModelError
+from trimtab.media import medium_kind
+from trimtab.models.family import MediaInput
+from trimtab.models.masks import cut_before
+from trimtab.models.model import Model
+
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}
+LOW_PRECISION_TOLERANCE = 5e-2
+"""Largest difference allowed, relative to the largest logit; bfloat16 keeps about three digits."""
+PADDING = 3
+"""Slots of padding before each piece of a prompt that is cut."""
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """One prompt as the decoder takes it.
+
+    Attributes:
+        model: The model.
+        embeds: Embeddings, ``(1, length, hidden)``.
+        positions: Rotary positions, ``(axes, 1, length)``.
+        extras: See ``Model.decode``.
+        media: Which positions are of media, ``(length,)``.
+    """
+
+    model: Model
+    embeds: Tensor
+    positions: Tensor
+    extras: dict[str, Tensor]
+    media: Tensor
+
+    @classmethod
+    def of(cls, model: Model, ids: Tensor, media: Sequence[MediaInput]) -> Given:
+        """Make a prompt ready."""
+        extras = {name: values[None] for name, values in model.extras(ids, media).items()}
+        positions = model.family.positions(model.hf, ids, media)[:, None]
+        return cls(model, model.embed(ids, media)[None], positions, extras, model.media_positions(ids))
+
+    def decode(self) -> Tensor:
+        """Return the logits of all positions, ``(1, length, vocabulary)``, in one pass."""
+        mask = torch.ones(self.embeds.shape[:2], device=self.embeds.device, dtype=torch.long)
+        return self.model.lm_head(self.model.decode(self.embeds, mask, self.positions, extras=self.extras))
+
+    def decode_cut(self, cut: int) -> Tensor:
+        """Return the same in two passes, the second onto the first one's cache, each padded on the left."""
+        model, length = self.model, self.embeds.shape[1]
+        cache, mask, logits = model.family.cache(model.hf), self.embeds.new_zeros(1, 0, dtype=torch.long), []
+        for part in (slice(0, cut), slice(cut, length)):
+            own = part.stop - part.start
+            mask = torch.cat([mask, mask.new_zeros(1, PADDING), mask.new_ones(1, own)], dim=1)
+            extras = {name: _padded(v[:, part], -1 if name == "blocks" else 0) for name, v in self.extras.items()}
+            positions = torch.nn.functional.pad(self.positions[:, :, part], (PADDING, 0))
+            hidden = model.decode(_padded(self.embeds[:, part]), mask, positions, cache, extras=extras)
+            logits.append(model.lm_head(hidden[:, PADDING:]))
+        return torch.cat(logits, dim=1)
+
+
+def _padded(values: Tensor, fill: int = 0) -> Tensor:
+    rows, _, *rest = values.shape
+    return torch.cat([values.new_full((rows, PADDING, *rest), fill), values], dim=1)
+
+
+def check_media(model: Model, media: Sequence[MediaInput]) -> None:
+    """Media that a tower encodes together must have the features that each has alone, since batches do that."""
+    for medium in media:
+        noun, streams = medium_kind(medium.kind).noun, model.n_streams
+        [alone] = model.family.embed_media(model.hf, [medium])
+        shape = (medium.n_tokens, model.hidden_size)
+        shape = (medium.n_tokens, 1 + streams, model.hidden_size) if streams else shape
+        if tuple(alone.shape) != shape:
+            refuse(
+                model, f"a {noun} of {medium.n_tokens} positions must have features {shape}", f"{tuple(alone.shape)}"
+            )
+        together = model.family.embed_media(model.hf, [medium] * 2)
+        shapes = [tuple(features.shape) for features in together]
+        if shapes != [shape] * 2:
+            refuse(model, f"two {noun}s must have features {shape} each", f"{shapes}")
+        for features in together:
+            same_logits(model, f"a {noun} encoded beside another has the features that it has alone", features, alone)
+
+
+def check_cuts(model: Model, given: Given, logits: Tensor) -> None:
+    """A prompt cut where the planner may cut, and padded as batches are, must give the same answer from its cache.
+
+    It is cut inside its first medium, or before it where tokens of a medium see each other; and before its last token.
+    """
+    length, shown = given.embeds.shape[1], given.media.nonzero()[:, 0]
+    blocks = given.extras["blocks"][0] if "blocks" in given.extras else None
+    inside = int(shown[len(shown) // 2]) if len(shown) else length // 2
+    for cut in sorted({cut_before(blocks, place) for place in (inside, length - 1)} - {0}):
+        claim = f"a prompt continued from its cache of {cut} tokens gives the same answer"
+        same_logits(model, claim, given.decode_cut(cut)[0], logits)
+
+
+def same_logits(model: Model, claim: str, got: Tensor, expected: Tensor) -> None:
+    """Refuse the model where logits differ by more than its type's rounding explains.
+
+    Raises:
+        UnsupportedModelError: They do, or they are not finite.
+    """
+    difference = float((got.float() - expected.float()).abs().max() / expected.float().abs().max())
+    limit = TOLERANCE.get(model.dtype, LOW_PRECISION_TOLERANCE)
+    if not difference <= limit:
+        refuse(model, f"{claim} (logits within {limit:g} of the largest)", f"a difference of {difference:.2g}")
+
+
+def refuse(model: Model, claim: str, found: Any) -> None:
+    """Refuse a model that is not as its family says.
+
+    Raises:
+        UnsupportedModelError: Always.
+    """
+    import transformers
+
+    raise UnsupportedModelError(
+        f"`{model.name}` failed the self-check of family {model.family.name}: {claim}; found {found}. This "
+        f"combination with transformers {transformers.__version__} is not supported; please report it."
+    )
