@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from trimtab.errors import RunFolderError
-from trimtab.report import amps_against_l2s, following_tables, headline, paired_table, verdicts, write_report
+from trimtab.report import following_tables, headline, pair_verdict, paired_table, verdicts, write_report
 from trimtab.report.curves import pareto_figure
 from trimtab.report.tables import equal_strength_table, p_value, points, receipt_table
 
@@ -59,7 +59,7 @@ def test_the_page_holds_every_row_of_the_tables(page, summary):
         assert len(table.lines) == 2 * 5
         assert table.tasks == ["color", "counting", "object"]
         for line in table.lines:
-            wanted = {line.method, *(c.text for c in line.cells), line.opposite.text, line.collapse.text}
+            wanted = {line.method, *(c.text for c in line.cells), line.others.text, line.collapse.text}
             assert any(wanted <= row for row in cells), line
 
 
@@ -67,11 +67,11 @@ def test_a_table_row_is_what_was_counted(summary):
     image = following_tables(summary)[0]
     amps = next(line for line in image.lines if line.method == "AMPS")
     assert (amps.total.text, amps.total.best, amps.strength) == ("80.0", True, "1")
-    assert (amps.opposite.text, amps.collapse.text) == ("18.3", "1.7")
+    assert (amps.others.text, amps.collapse.text) == ("18.3", "1.7")
 
 
 def test_verdicts_follow_the_paired_test(summary):
-    against = amps_against_l2s(summary)
+    against = pair_verdict(summary)
     assert against == "Against L2S, AMPS is better in 2 and not distinguishable in 2 of 4 comparisons."
     image, text = verdicts(summary)[:2]
     assert "20.0 % of answers follow the image without steering" in image
@@ -130,7 +130,7 @@ def test_no_axis_of_rates_goes_below_zero(summary):
 
 
 def test_a_study_without_amps_says_so(summary):
-    assert "does not compare" in amps_against_l2s({**summary, "paired": []})
+    assert "does not compare" in pair_verdict({**summary, "paired": []})
 
 
 def test_curves_hold_points_of_the_same_items(summary):

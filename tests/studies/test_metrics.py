@@ -37,7 +37,7 @@ def test_following_opposite_and_other_sum_to_one(labels, target):
     ]
     found = rates(DataFrame(rows))
     for row in found.to_dict("records"):
-        assert row["following"] + row["opposite"] + row["other"] == pytest.approx(1)
+        assert row["following"] + row["others"] + row["other"] == pytest.approx(1)
         assert row["collapse"] <= row["other"]
         assert row["following_low"] <= row["following"] <= row["following_high"]
     total = found[found["task"] == ALL_TASKS].iloc[0]
@@ -49,7 +49,7 @@ def test_rates_by_task():
     rows = [answer(0, "image"), answer(1, "text"), answer(2, "image"), answer(3, "other", collapsed=True)]
     found = rates(DataFrame(rows)).set_index("task")
     assert found.loc["color", ["n", "following", "collapse"]].tolist() == [2, 1, 0]
-    assert found.loc["counting", ["opposite", "other", "collapse"]].tolist() == [0.5, 0.5, 0.5]
+    assert found.loc["counting", ["others", "other", "collapse"]].tolist() == [0.5, 0.5, 0.5]
     assert list(found.index) == ["color", "counting", ALL_TASKS]
 
 

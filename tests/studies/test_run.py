@@ -13,7 +13,7 @@ from trimtab.report import write_report
 from trimtab.studies import ALL_TASKS, SCHEMA_VERSION, Plan, choose_items, read_summary, records
 from trimtab.studies.steering.summary import _scaled_pairs
 
-ROW = "model method target protocol task strength n following following_low following_high opposite other collapse"
+ROW = "model method target protocol task strength n following following_low following_high others other collapse"
 CONTRIBUTION = "model task instruction n ratio ratio_low ratio_high"
 
 
@@ -61,7 +61,7 @@ def test_summary_has_every_condition_once(finished, plan):
 def test_no_steering_counts_the_same_answers_for_both_targets(finished):
     rows = [r for r in read_summary(finished)["rows"] if r["method"] == "none" and r["task"] == ALL_TASKS]
     image, text = sorted(rows, key=lambda r: r["target"])
-    assert (image["following"], image["opposite"]) == (text["opposite"], text["following"])
+    assert (image["following"], image["others"]) == (text["others"], text["following"])
 
 
 def test_paired_compares_amps_with_l2s(finished):

@@ -122,14 +122,14 @@ def _print(rates: list[dict[str, Any]]) -> None:
     totals = [r for r in rates if r["task"] == ALL_TASKS]
     print_table(
         f"{totals[0]['model']}: share of {totals[0]['n']} items, in percent",
-        ["target", "method", "strength", "following (95 %)", "opposite", "other", "collapse"],
+        ["target", "method", "strength", "following (95 %)", "others", "other", "collapse"],
         [
             [
                 r["target"],
                 r["method"],
                 f"{r['strength']:g}",
                 f"{100 * r['following']:.1f} ({100 * r['following_low']:.1f} to {100 * r['following_high']:.1f})",
-                *(f"{100 * r[k]:.1f}" for k in ("opposite", "other", "collapse")),
+                *(f"{100 * r[k]:.1f}" for k in ("others", "other", "collapse")),
             ]
             for r in totals
         ],

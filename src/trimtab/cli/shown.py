@@ -18,7 +18,8 @@ def print_summary(summary: dict[str, Any]) -> None:
 
 def print_steering(summary: dict[str, Any]) -> None:
     """Print a steering study's tables and its verdict."""
-    from trimtab.report import amps_against_l2s, following_tables, headline, paired_table
+    from trimtab.report import following_tables, headline, pair_verdict, paired_table
+    from trimtab.report.methods import main_pair, method_name
 
     for table in following_tables(summary):
         rows: list[list[str]] = []
@@ -33,15 +34,16 @@ def print_steering(summary: dict[str, Any]) -> None:
             rows[1:],
             gap=1,
         )
-    lines = paired_table(summary, [("amps", "l2s")])
-    if lines:
+    pair = main_pair(summary)
+    if pair is not None:
+        lines, (method, other) = paired_table(summary, [pair]), map(method_name, pair)
         print_table(
-            "AMPS minus L2S on the same items, in percentage points",
+            f"{method} minus {other} on the same items, in percentage points",
             ["model", "protocol", "target", "difference", "95 % interval", "McNemar p", "Holm"],
             [[r.model, r.protocol, r.target, r.difference, r.interval, r.p, r.p_holm] for r in lines],
             left=3,
         )
-        print_line(amps_against_l2s(summary))
+        print_line(pair_verdict(summary))
     print_line(headline(summary))
     for r in summary["refused"]:
         print_line(f"Left out on {r['model']}: {r['method']} toward the {r['target']}: {r['reason']}")

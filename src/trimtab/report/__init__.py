@@ -1,21 +1,23 @@
 """Figures, tables and one self-contained page out of a run folder."""
 
-from trimtab.report.dispatch import has_report, write_report
-from trimtab.report.measured import ratio_figure, trace_figure, write_measured
+from trimtab.report.measured import ratio_figure, trace_figure
+from trimtab.report.page import write_report
+from trimtab.report.section import Run, has_report, section
 from trimtab.report.sheet import sample_sheet
 from trimtab.report.tables import following_tables, paired_table
-from trimtab.report.words import amps_against_l2s, headline, verdicts
+from trimtab.report.words import headline, pair_verdict, verdicts
 
 __all__ = [
-    "amps_against_l2s",
+    "Run",
     "following_tables",
     "has_report",
     "headline",
+    "pair_verdict",
     "paired_table",
     "ratio_figure",
     "sample_sheet",
+    "section",
     "trace_figure",
     "verdicts",
-    "write_measured",
     "write_report",
 ]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from trimtab.report.paper import TABLE_2
-from trimtab.report.style import method_name
+from trimtab.report.methods import choosers, method_name
+from trimtab.report.paper import COLUMNS, TABLE_2
 from trimtab.report.tables import percent, points
 from trimtab.studies import ALL_TASKS, SWEPT
 
 Summary = dict[str, Any]
-KINDS = {"image_only": "image only", "text_only": "text only", "both": "both needed"}
 
 
 class ControlLine(NamedTuple):
@@ -41,7 +40,13 @@ def control_table(summary: Summary) -> list[ControlLine]:
 def control_kinds(summary: Summary) -> list[str]:
     """Return the kinds of control a study has, in the order of the table."""
     present = {r["kind"] for r in summary["controls"]}
-    return [kind for kind in KINDS if kind in present]
+    order = [*(f"{modality}_only" for modality in summary["modalities"]), "both"]
+    return [kind for kind in order if kind in present]
+
+
+def control_name(kind: str) -> str:
+    """Return what a heading calls a kind of control."""
+    return "both needed" if kind == "both" else kind.replace("_", " ")
 
 
 def _accuracy(row: dict[str, Any] | None) -> str:
@@ -52,7 +57,7 @@ def _accuracy(row: dict[str, Any] | None) -> str:
 
 
 class OracleLine(NamedTuple):
-    """A method's best single strength, the best strength of each item, and Autotrim's choice, on the same items."""
+    """A method's best single strength, the best of each item, and what ``choosers`` reach, on the same items."""
 
     model: str
     target: str
@@ -60,17 +65,17 @@ class OracleLine(NamedTuple):
     items: int
     best_fixed: str
     oracle: str
-    autotrim: str
-    share: str
+    reached: list[str]
 
 
 def oracle_table(summary: Summary) -> list[OracleLine]:
     """Lay out the oracles of the methods that were swept."""
     lines = []
     for r in summary["oracle"]:
-        reached = r["beside"].get("autotrim")
-        share = "" if reached is None or not r["following"] else percent(reached / r["following"])
-        own = "" if reached is None else percent(reached)
+        reached: list[str] = []
+        for rate in (r["beside"].get(method) for method in choosers(summary)):
+            share = "" if rate is None or not r["following"] else percent(rate / r["following"])
+            reached += ["" if rate is None else percent(rate), share]
         lines.append(
             OracleLine(
                 r["model"],
@@ -79,8 +84,7 @@ def oracle_table(summary: Summary) -> list[OracleLine]:
                 r["n"],
                 percent(r["best_fixed"]),
                 percent(r["following"]),
-                own,
-                share,
+                reached,
             )
         )
     return lines
@@ -103,7 +107,7 @@ def cost_table(summary: Summary) -> list[dict[str, str]]:
 
 
 def paper_table(summary: Summary) -> list[list[str]]:
-    """Set the paper's Table 2 over this study's rows of the same shape: ``model, target, none, L2S, AMPS``.
+    """Set the paper's Table 2 over this study's rows of the same shape: ``model, target`` and each of ``COLUMNS``.
 
     The paper's protocol is the ``single`` one; without it the open answers stand here.
     """
@@ -116,7 +120,7 @@ def paper_table(summary: Summary) -> list[list[str]]:
     }
     lines = [[f"{p.model} (paper)", p.target, *(f"{v:.1f}" for v in (p.none, p.l2s, p.amps))] for p in TABLE_2]
     for model, target in dict.fromkeys(key[:2] for key in found):
-        rates = [found.get((model, target, method)) for method in ("none", "l2s", "amps")]
+        rates = [found.get((model, target, method)) for method in COLUMNS]
         if None not in rates:
             lines.append([model, target, *(percent(rate) for rate in rates if rate is not None)])
     return lines

@@ -1,67 +1,21 @@
-"""``write_circuits_report``: a circuits study as figures and one self-contained page."""
+"""Tables of a circuits study, laid out from its summary as plain data."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from trimtab.files import write_whole
 from trimtab.modalities import PAIR
-from trimtab.report.circuits_figures import (
-    flow_figure,
-    heads_figure,
-    interventions_figure,
-    knockout_figure,
-    layers_figure,
-    lens_figure,
-)
-from trimtab.report.page import PAGE, save_figure
-from trimtab.studies import read_provenance, read_summary
-
-FIGURES = {
-    "flow": flow_figure,
-    "knockout": knockout_figure,
-    "lens": lens_figure,
-    "layers": layers_figure,
-    "heads": heads_figure,
-    "interventions": interventions_figure,
-}
 
 
-def write_circuits_report(run: str | Path) -> Path:
-    """Write a circuits study's figures (``figures/*.png``) and its page, which needs no other file.
-
-    Args:
-        run: Folder of a finished circuits study.
-
-    Returns:
-        The page.
-
-    Raises:
-        UsageError: The folder is that of another study.
-        RunFolderError: The study is not finished, or the folder cannot be written to.
-    """
-    run = Path(run)
-    summary, provenance = read_summary(run, "circuits"), read_provenance(run)
-    images = {name: save_figure(run, name, draw(summary)) for name, draw in FIGURES.items()}
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(loader=PackageLoader("trimtab.report"), autoescape=True, undefined=StrictUndefined)
-    page = environment.get_template("circuits.html.j2").render(
-        summary=summary,
-        provenance=provenance,
-        images=images,
-        rates=intervention_table(summary),
-        measures=["following", *PAIR, *summary["abilities"]],
-        heads=chosen_heads(summary),
-    )
-    return write_whole(run / PAGE, page.encode())
+def measures_of(summary: dict[str, Any]) -> list[str]:
+    """Return what is measured under each condition, in the order of the table."""
+    return ["following", *PAIR, *summary["abilities"]]
 
 
 def intervention_table(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """Lay out the rates: a line for each condition, a cell for each measure, in percent with the change in points."""
     found = {(row["condition"], row["measure"]): row for row in summary["rates"]}
-    measures = ["following", *PAIR, *summary["abilities"]]
+    measures = measures_of(summary)
     perplexity = {row["condition"]: row["perplexity"] for row in summary["perplexity"]}
     return [
         {

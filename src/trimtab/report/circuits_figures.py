@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style, legend_entries, percent_axis
+from trimtab.report.style import INK, MODALITY_COLOURS, QUIET, figure_style, legend_entries, percent_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,7 +107,7 @@ def lens_figure(summary: Summary) -> Figure:
                 for outcome, dashed in (("success", False), ("failure", True)):
                     key = ("final", span, target, outcome)
                     rows = [r for r in summary["lens"] if (r["norm"], r["span"], r["target"], r["outcome"]) == key]
-                    name, colour = f"{target} named, {outcome}", INSTRUCTION_COLOURS[target]
+                    name, colour = f"{target} named, {outcome}", MODALITY_COLOURS[target]
                     _band(panels[0, column], rows, "margin", colour, name, dashed)
                     _line(panels[1, column], rows, "agreement", colour, dashed)
             panels[0, column].axhline(0, color=INK, linewidth=0.8)

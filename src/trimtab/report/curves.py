@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trimtab.report.methods import method_colour, method_name
 from trimtab.report.style import (
-    INSTRUCTION_COLOURS,
+    MODALITY_COLOURS,
     figure_style,
     legend_entries,
-    method_colour,
-    method_name,
     percent_axis,
 )
 from trimtab.studies import ALL_TASKS, SWEPT
@@ -101,13 +100,13 @@ def attribute_figure(summary: Summary, attribute: str, option: str, heading: str
     return figure
 
 
-def preference_figure(summary: Summary, method: str = "mean") -> Figure | None:
+def preference_figure(summary: Summary, method: str) -> Figure | None:
     """Draw what a vector does at each strength to items by their unsteered answer (Figure 1 of AMPS).
 
     Returns:
         Following and collapse rates, a row of panels for each model; None if the method was not swept.
     """
-    rows = [r for r in summary["preference"] if r["method"] == method and r["preference"] in ("image", "text")]
+    rows = [r for r in summary["preference"] if r["method"] == method and r["preference"] in summary["modalities"]]
     if len({r["strength"] for r in rows}) < 2:
         return None
     models = list(dict.fromkeys(r["model"] for r in rows))
@@ -127,7 +126,7 @@ def preference_figure(summary: Summary, method: str = "mean") -> Figure | None:
 def _preferences(panel: Axes, rows: list[dict[str, Any]]) -> None:
     for preference in dict.fromkeys(r["preference"] for r in rows):
         points = sorted((r for r in rows if r["preference"] == preference), key=lambda r: r["strength"])
-        x, colour = [p["strength"] for p in points], INSTRUCTION_COLOURS[preference]
+        x, colour = [p["strength"] for p in points], MODALITY_COLOURS[preference]
         for rate, style in (("following", "o-"), ("collapse", "o:")):
             y = [p[rate] for p in points]
             panel.plot(x, y, style, color=colour, markersize=3, label=f"answers {preference} by itself: {rate}")

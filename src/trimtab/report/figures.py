@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from trimtab.report.methods import method_colour, method_name
 from trimtab.report.style import (
     INK,
-    INSTRUCTION_COLOURS,
+    MODALITY_COLOURS,
     QUIET,
     figure_style,
-    method_colour,
-    method_name,
     percent_axis,
     task_name,
 )
@@ -52,7 +51,7 @@ def _contribution_panel(panel: Axes, model: str, rows: Sequence[dict[str, Any]])
             [places[r["task"]] + shift for r in chosen],
             [r["ratio"] for r in chosen],
             width=width * 0.92,
-            color=INSTRUCTION_COLOURS[instruction],
+            color=MODALITY_COLOURS[instruction],
             label="no instruction" if instruction == "none" else f"instruction: {instruction}",
         )
         panel.errorbar(

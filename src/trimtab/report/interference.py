@@ -1,17 +1,13 @@
-"""``write_interference_report``: a diagnosis as figures and one self-contained page; tables of an ablation."""
+"""Sentences, tables and figures of an interference study, from its summary."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trimtab.files import write_whole
 from trimtab.interference import CLEAN
-from trimtab.report.page import PAGE, save_figure
-from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style, percent_axis
+from trimtab.report.style import INK, MODALITY_COLOURS, QUIET, figure_style, percent_axis
 from trimtab.report.tables import p_value, percent, points
-from trimtab.studies import read_provenance, read_summary
 from trimtab.studies.interference import ALL
 from trimtab.studies.kit.statistics import fewest_flips, smallest_shown
 
@@ -19,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Rows = Sequence[dict[str, Any]]
-COLOURS = {"image": INSTRUCTION_COLOURS["image"], "text": INSTRUCTION_COLOURS["text"], "both": "#009E73"}
+COLOURS = {"image": MODALITY_COLOURS["image"], "text": MODALITY_COLOURS["text"], "both": "#009E73"}
 """By what is relevant."""
 EFFECTS = (
     "relevant",
@@ -35,42 +31,6 @@ EFFECTS = (
     "JS",
 )
 """Headings of the table of effects."""
-
-
-def write_interference_report(run: str | Path) -> Path:
-    """Write a diagnosis's figures (``figures/*.png``) and its page, which needs no other file.
-
-    Args:
-        run: Folder of a finished diagnosis.
-
-    Returns:
-        The page.
-
-    Raises:
-        UsageError: The folder is that of another study.
-        RunFolderError: The study is not finished, or the folder cannot be written to.
-    """
-    run = Path(run)
-    summary, provenance = read_summary(run, "interference"), read_provenance(run)
-    images = {"accuracy": save_figure(run, "accuracy", accuracy_figure(summary["effects"]))}
-    if summary["spectrum"]:
-        images["spectrum"] = save_figure(run, "spectrum", accuracy_figure(summary["spectrum"]))
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(loader=PackageLoader("trimtab.report"), autoescape=True, undefined=StrictUndefined)
-    page = environment.get_template("interference.html.j2").render(
-        summary=summary,
-        provenance=provenance,
-        images=images,
-        headings=EFFECTS,
-        verdicts=interference_verdicts(summary),
-        effects=effect_cells(summary["effects"]),
-        worst=worst_cells(summary["worst"]),
-        spectrum=effect_cells(summary["spectrum"]),
-        slices=[[row["slice"], *cells] for row, cells in _sliced(summary["effects"])],
-        tests=paired_cells(summary["effects"]),
-    )
-    return write_whole(run / PAGE, page.encode())
 
 
 def interference_verdicts(summary: dict[str, Any]) -> list[str]:
@@ -164,8 +124,9 @@ def paired_cells(effects: Rows) -> list[list[str]]:
     )
 
 
-def _sliced(effects: Rows) -> list[tuple[dict[str, Any], list[str]]]:
-    return [(row, _effect_line(row)) for row in effects if row["slice"] != ALL]
+def slice_cells(effects: Rows) -> list[list[str]]:
+    """Lay out the effects of each slice as text."""
+    return [[row["slice"], *_effect_line(row)] for row in effects if row["slice"] != ALL]
 
 
 def _effect_line(row: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The report of one measurement: visual ratios by task, their spread, and traces along an answer."""
+"""Figures of one measurement: visual ratios by task, their spread, and traces along an answer."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trimtab.errors import RunFolderError
-from trimtab.files import write_whole
-from trimtab.items import Skipped
-from trimtab.report.page import PAGE, save_figure
-from trimtab.report.style import INK, INSTRUCTION_COLOURS, QUIET, figure_style, task_name
-from trimtab.studies import ALL_TASKS, read_summary
+from trimtab.report.style import INK, MODALITY_COLOURS, QUIET, figure_style, task_name
+from trimtab.studies import ALL_TASKS
 from trimtab.studies.kit.run_folder import ITEMS
 
 if TYPE_CHECKING:
@@ -22,33 +19,6 @@ if TYPE_CHECKING:
 
 WIDTH = 9.6
 """Inches."""
-
-
-def write_measured(run: str | Path) -> Path:
-    """Write a measurement's figure (``figures/ratio.png``) and its page, which needs no other file.
-
-    Args:
-        run: Folder of a finished measurement.
-
-    Returns:
-        The page.
-
-    Raises:
-        UsageError: The folder is that of another study.
-        RunFolderError: The study is not finished, or the folder cannot be written to.
-    """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    run = Path(run)
-    summary = read_summary(run, "measurement")
-    environment = Environment(loader=PackageLoader("trimtab.report"), autoescape=True, undefined=StrictUndefined)
-    page = environment.get_template("measured.html.j2").render(
-        settings=summary,
-        rows=[{**r, "task": task_name(r["task"])} for r in summary["ratios"]],
-        skipped=[Skipped(row, reason) for row, reason in summary["skipped_items"]],
-        figure=save_figure(run, "ratio", ratio_figure(read_contributions(run))),
-    )
-    return write_whole(run / PAGE, page)
 
 
 def read_contributions(run: Path) -> Contributions:
@@ -81,7 +51,7 @@ def ratio_figure(found: Contributions) -> Figure:
             ratios = [c.ratio for c in found if task in (c.task, ALL_TASKS) and not np.isnan(c.ratio)]
             if ratios:
                 height = place + chance.uniform(-0.22, 0.22, len(ratios))
-                panel.plot(ratios, height, "o", color=INSTRUCTION_COLOURS["image"], alpha=0.35, markersize=3)
+                panel.plot(ratios, height, "o", color=MODALITY_COLOURS["image"], alpha=0.35, markersize=3)
                 panel.plot(np.mean(ratios), place, "D", color=INK, markersize=6)
         panel.set_yticks(range(len(tasks)), [task_name(t) for t in reversed(tasks)])
         panel.set_xlim(0, 1)
@@ -99,7 +69,7 @@ def trace_figure(found: AnswerTrace) -> Figure:
         bottom = np.zeros(len(found.tokens))
         for modality in found.modalities:
             shares = found.shares(modality)
-            panel.bar(places, shares, bottom=bottom, width=0.7, color=INSTRUCTION_COLOURS.get(modality), label=modality)
+            panel.bar(places, shares, bottom=bottom, width=0.7, color=MODALITY_COLOURS.get(modality), label=modality)
             bottom += shares
         panel.set_xticks(places, [_label(token) for token in found.tokens])
         panel.set_ylim(0, 1)

@@ -9,6 +9,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+ORDER = ("instruction", "mean", "l2s", "amps")
+"""The order of following rates in AMPS's Table 1, lowest first."""
+
+COLUMNS = ("none", "l2s", "amps")
+"""Methods of its Table 2."""
+
 
 class PaperRow(NamedTuple):
     """One model of AMPS's Table 2: percent that follow the target under no steering, L2S and AMPS."""

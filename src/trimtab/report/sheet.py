@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trimtab.errors import UsageError
-from trimtab.report.style import INSTRUCTION_COLOURS, QUIET, figure_style, task_name
+from trimtab.report.style import MODALITY_COLOURS, QUIET, figure_style, task_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,6 +52,6 @@ def _words(panel: Axes, item: Item) -> None:
     question = textwrap.fill(item.question, 42, max_lines=2, placeholder=" …")
     drop = 0.12 * question.count("\n")
     panel.text(0, 1.0, question, va="top", fontsize=9, fontweight="bold")
-    panel.text(0, 0.85 - drop, f"image: {item.answer_image}", va="top", color=INSTRUCTION_COLOURS["image"])
+    panel.text(0, 0.85 - drop, f"image: {item.answer_image}", va="top", color=MODALITY_COLOURS["image"])
     panel.text(0, 0.73 - drop, f"text: {item.answer_text}", va="top", color="#A86F00")
     panel.text(0, 0.59 - drop, "\n".join(lines), va="top", fontsize=7.5, color=QUIET)

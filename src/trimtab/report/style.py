@@ -9,50 +9,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
-# Okabe and Ito's palette, which people with any common colour blindness can tell apart.
-METHOD_COLOURS = {
-    "none": "#767676",
-    "instruction": "#009E73",
-    "mean": "#56B4E9",
-    "l2s": "#0072B2",
-    "amps": "#D55E00",
-    "autotrim": "#882255",
-    "drop": "#000000",
-    "random": "#BBBBBB",
-    "vdd": "#E69F00",
-    "vcd": "#F0E442",
-    "pai": "#117733",
-    "causalmm": "#661100",
-    "kl_clip": "#44AA99",
-    "mahalanobis": "#AA4499",
-    "probe_gate": "#999933",
-    "minimal_shift": "#DDCC77",
+MODALITY_COLOURS = {
+    "none": "#9A9A9A",
+    "image": "#0072B2",
+    "text": "#E69F00",
+    "audio": "#009E73",
+    "video": "#CC79A7",
+    "both": "#009E73",
 }
-OTHER_METHOD_COLOUR = "#CC79A7"
-INSTRUCTION_COLOURS = {"none": "#9A9A9A", "image": "#0072B2", "text": "#E69F00"}
+"""By modality, and by none and both of a pair; Okabe and Ito's palette, which people with any common colour blindness
+can tell apart."""
 INK, QUIET, RULE = "#1C2430", "#5B6675", "#D9DEE5"
-
-METHOD_NAMES = {
-    "l2s": "L2S",
-    "amps": "AMPS",
-    "vcd": "VCD",
-    "vdd": "VDD",
-    "pai": "PAI",
-    "causalmm": "CausalMM",
-    "kl_clip": "KL-clipped",
-    "mahalanobis": "Mahalanobis-capped",
-}
-"""Methods that readers know by another name than their key; the others are written with blanks for underscores."""
-
-
-def method_name(method: str) -> str:
-    """Return a method's name as readers know it."""
-    return METHOD_NAMES.get(method, method.replace("_", " "))
-
-
-def method_colour(method: str) -> str:
-    """Return a method's colour."""
-    return METHOD_COLOURS.get(method, OTHER_METHOD_COLOUR)
 
 
 def task_name(task: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from trimtab.report.style import method_name, task_name
+from trimtab.report.methods import method_name
+from trimtab.report.style import task_name
 from trimtab.studies import ALL_TASKS
 
 Summary = dict[str, Any]
@@ -28,7 +29,7 @@ class Line(NamedTuple):
     strength: str
     cells: list[Cell]
     total: Cell
-    opposite: Cell
+    others: Cell
     collapse: Cell
     first: bool
     size: int
@@ -102,7 +103,7 @@ def _line(
             total["following"] == best[ALL_TASKS],
             f"{100 * total['following_low']:.0f}–{100 * total['following_high']:.0f}",
         ),
-        Cell(percent(total["opposite"])),
+        Cell(percent(total["others"])),
         Cell(percent(total["collapse"])),
         first,
         size,

@@ -6,14 +6,13 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any
 
-from trimtab.report.style import method_name
+from trimtab.report.methods import choosers, main_pair, method_name, method_phrase, reference_of
+from trimtab.report.paper import ORDER
 from trimtab.report.tables import SIGNIFICANCE, p_value, percent, points, signed
 from trimtab.studies import ALL_TASKS, SWEPT
 from trimtab.studies.kit.statistics import smallest_shown
 
 Summary = dict[str, Any]
-PAIR = ("amps", "l2s")
-"""The comparison a study is asked to decide."""
 
 
 def headline(summary: Summary) -> str:
@@ -60,15 +59,16 @@ def _beats_no_steering(summary: Summary, row: dict[str, Any]) -> bool:
     )
 
 
-def amps_against_l2s(summary: Summary) -> str:
-    """Say in one sentence how AMPS and L2S compare, over all models and targets."""
-    rows = [r for r in summary["paired"] if (r["method"], r["baseline"]) == PAIR]
-    if not rows:
-        return "This study does not compare AMPS with L2S at their defaults; variants are under the paired tests."
+def pair_verdict(summary: Summary) -> str:
+    """Say in one sentence how the pair that a study is asked to decide compares, over all models and targets."""
+    pair = main_pair(summary)
+    rows = [r for r in summary["paired"] if (r["method"], r["baseline"]) == pair]
+    if pair is None:
+        return "This study does not compare a method with the one that decides its worth."
     better = sum(r["p_holm"] < SIGNIFICANCE and r["difference"] > 0 for r in rows)
     worse = sum(r["p_holm"] < SIGNIFICANCE and r["difference"] < 0 for r in rows)
     level = len(rows) - better - worse
-    name, baseline = (method_name(m) for m in PAIR)
+    name, baseline = (method_name(m) for m in pair)
     if level == len(rows):
         return f"{name} and {baseline} cannot be told apart in any of {len(rows)} comparisons."
     parts = [
@@ -80,22 +80,23 @@ def amps_against_l2s(summary: Summary) -> str:
         )
         if count
     ]
-    return f"Against {baseline}, {name} is {_listed(parts)} of {len(rows)} comparisons."
+    return f"Against {baseline}, {name} is {listed(parts)} of {len(rows)} comparisons."
 
 
 def verdicts(summary: Summary) -> list[str]:
-    """Say, for each model and target, what each method did, and whether AMPS and L2S differ."""
+    """Say, for each model and target, what each method did, and whether the pair to decide differs."""
     totals = [r for r in summary["rows"] if r["chosen"] and r["task"] == ALL_TASKS]
-    pairs = [r for r in summary["paired"] if (r["method"], r["baseline"]) == PAIR]
+    decided = main_pair(summary) or ("", "")
+    pairs = [r for r in summary["paired"] if (r["method"], r["baseline"]) == decided]
     sentences = []
     for protocol, model, target in dict.fromkeys((r["protocol"], r["model"], r["target"]) for r in totals):
         where = {"protocol": protocol, "model": model, "target": target}
         rows = {r["method"]: r for r in totals if where.items() <= r.items()}
-        pair = {**where, "method": PAIR[0], "baseline": PAIR[1]}
+        pair = {**where, "method": decided[0], "baseline": decided[1]}
         parts = [
             _moved(model, target, protocol, rows),
             *_ordered(rows),
-            *_closed_loop(summary["oracle"], where),
+            *_closed_loop(summary, where),
             *_broken(summary["controls"], model, target),
             _paired(next((r for r in pairs if pair.items() <= r.items()), None), len(pairs)),
         ]
@@ -103,34 +104,35 @@ def verdicts(summary: Summary) -> list[str]:
     return sentences
 
 
-PAPER_ORDER = ("instruction", "mean", "l2s", "amps")
-"""The order of following rates in AMPS's Table 1, lowest first."""
-
-
 def _ordered(rows: dict[str, dict[str, Any]]) -> list[str]:
     """Say whether the paper's order of methods holds."""
-    if not set(PAPER_ORDER) <= set(rows):
+    if not set(ORDER) <= set(rows):
         return []
-    rates = [rows[m]["following"] for m in PAPER_ORDER]
-    names = " < ".join(method_name(m) for m in PAPER_ORDER)
+    rates = [rows[m]["following"] for m in ORDER]
+    names = " < ".join(method_name(m) for m in ORDER)
     if all(a < b for a, b in pairwise(rates)):
         return [f"The rates are in the paper's order, {names}."]
-    found = sorted(PAPER_ORDER, key=lambda m: rows[m]["following"])
+    found = sorted(ORDER, key=lambda m: rows[m]["following"])
     rising = ", ".join(f"{method_name(m)} {percent(rows[m]['following'])}" for m in found)
     if all(a <= b for a, b in pairwise(rates)):
         return [f"The rates are in the paper's order, {names}, but for ties: {rising}."]
     return [f"The rates are not in the paper's order, {names}: from the lowest, {rising}."]
 
 
-def _closed_loop(oracles: list[dict[str, Any]], where: dict[str, str]) -> list[str]:
-    """Say how near Autotrim comes to the best strength of each item."""
-    found = [r for r in oracles if where.items() <= r.items() and r["method"] == "l2s" and "autotrim" in r["beside"]]
-    return [
-        f"On the {r['n']} items tried at every strength, L2S reaches {percent(r['best_fixed'])} % with its best single "
-        f"strength and {percent(r['following'])} % with the best of {r['strengths']} for each item; autotrim, which "
-        f"chooses without labels, reaches {percent(r['beside']['autotrim'])} %."
-        for r in found
-    ]
+def _closed_loop(summary: Summary, where: dict[str, str]) -> list[str]:
+    """Say how near a method that chooses each item's strength comes to the best one of each, without labels."""
+    found = []
+    for chooser in choosers(summary):
+        rows = {r["method"]: r for r in summary["oracle"] if where.items() <= r.items() and chooser in r["beside"]}
+        beside = next((rows[method] for method in reference_of(summary, chooser) if method in rows), None)
+        if beside is not None:
+            found.append(
+                f"On the {beside['n']} items tried at every strength, {method_name(beside['method'])} reaches "
+                f"{percent(beside['best_fixed'])} % with its best single strength and {percent(beside['following'])} % "
+                f"with the best of {beside['strengths']} for each item; {method_phrase(chooser)}, which chooses "
+                f"without labels, reaches {percent(beside['beside'][chooser])} %."
+            )
+    return found
 
 
 def _broken(controls: list[dict[str, Any]], model: str, target: str) -> list[str]:
@@ -141,11 +143,15 @@ def _broken(controls: list[dict[str, Any]], model: str, target: str) -> list[str
     worst = max(rows, key=lambda r: r["loss"])
     if worst["loss"] <= 0:
         return ["Without a conflict, no method loses accuracy."]
-    kind = {"image_only": "image-only items", "text_only": "text-only items", "both": "items that need both"}
     return [
         f"Without a conflict, {method_name(worst['method'])} loses most: {points(worst['loss'])[1:]} points of "
-        f"accuracy on {kind[worst['kind']]}."
+        f"accuracy on {_items_of(worst['kind'])}."
     ]
+
+
+def _items_of(kind: str) -> str:
+    """Say which items a kind of control has."""
+    return "items that need both" if kind == "both" else f"{kind.removesuffix('_only')}-only items"
 
 
 def cautions(summary: Summary) -> list[str]:
@@ -154,7 +160,7 @@ def cautions(summary: Summary) -> list[str]:
         "A following rate counts only if it is read beside its collapse rate: a model that answers nonsense follows "
         "nothing. Collapse here is the share of replies that are empty, unreadable or looping, and, on the bundled "
         "benchmark, whose answers are all known, of those that are none of them; it is part of the other rate.",
-        "Layer, strength and AMPS's reading were chosen on validation items, and every rate above is from test "
+        "Layer, strength and reading were chosen on validation items, and every rate above is from test "
         "items that no method has seen. Intervals cover the choice of items, not the choice of seed or of model.",
     ]
     found += [
@@ -179,7 +185,7 @@ def cautions(summary: Summary) -> list[str]:
 def _moved(model: str, target: str, protocol: str, rows: dict[str, dict[str, Any]]) -> str:
     start = rows.get("none")
     others = {m: r for m, r in rows.items() if m != "none"}
-    reached = _listed([f"{percent(r['following'])} % with {_with_article(m)}" for m, r in others.items()])
+    reached = listed([f"{percent(r['following'])} % with {method_phrase(m)}" for m, r in others.items()])
     text = f"{model}, target {target}{'' if protocol == SWEPT else f', {protocol} protocol'}:"
     if start is not None:
         text += f" {percent(start['following'])} % of answers follow the {target} without steering"
@@ -192,10 +198,6 @@ def _moved(model: str, target: str, protocol: str, rows: dict[str, dict[str, Any
     if not others[worst]["collapse"]:
         return f"{text} No reply collapses."
     return f"{text} At most {percent(others[worst]['collapse'])} % of replies collapse ({method_name(worst)})."
-
-
-def _with_article(method: str) -> str:
-    return {"instruction": "an instruction", "mean": "the mean vector"}.get(method, method_name(method))
 
 
 def _paired(pair: dict[str, Any] | None, comparisons: int) -> str:
@@ -227,7 +229,8 @@ def _equals(p: float) -> str:
     return text if text.startswith("<") else f"= {text}"
 
 
-def _listed(parts: list[str]) -> str:
+def listed(parts: list[str]) -> str:
+    """Write parts as a list in a sentence."""
     if len(parts) < 2:
         return "".join(parts)
     return f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -47,7 +47,7 @@ class CircuitsStudy:
 
     kind: ClassVar[str] = "circuits"
     schema_version: ClassVar[int] = 2
-    sections: ClassVar[tuple[str, ...]] = ()
+    sections: ClassVar[tuple[str, ...]] = ("head", "task", "flow", "lens", "heads", "interventions")
     plan_type: ClassVar[type] = CircuitsPlan
 
     plan: CircuitsPlan

@@ -71,7 +71,7 @@ class HardeningStudy:
 
     kind: ClassVar[str] = "hardening"
     schema_version: ClassVar[int] = 3
-    sections: ClassVar[tuple[str, ...]] = ()
+    sections: ClassVar[tuple[str, ...]] = ("ablation",)
     plan_type: ClassVar[type] = AblationPlan
 
     plan: AblationPlan

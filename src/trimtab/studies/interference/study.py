@@ -27,7 +27,7 @@ class InterferenceStudy:
 
     kind: ClassVar[str] = "interference"
     schema_version: ClassVar[int] = 3
-    sections: ClassVar[tuple[str, ...]] = ()
+    sections: ClassVar[tuple[str, ...]] = ("head", "accuracy", "worst", "tests", "spectrum", "slices", "skipped")
     plan_type: ClassVar[type] = InterferencePlan
 
     plan: InterferencePlan

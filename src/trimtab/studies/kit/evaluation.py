@@ -55,7 +55,7 @@ class Evaluation:
 
     @cached_property
     def rates(self) -> DataFrame:
-        """Following, opposite, other and collapse rate of each condition; see ``trimtab.studies.rates``."""
+        """Following, others, other and collapse rate of each condition; see ``trimtab.studies.rates``."""
         return rates(self.answers)
 
 

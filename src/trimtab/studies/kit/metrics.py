@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trimtab.modalities import PAIR, Modality, others
+from trimtab.modalities import Modality
 from trimtab.studies.kit.protocols import INCONSISTENT
 from trimtab.studies.kit.records import Record, by_task, grouped, records
 from trimtab.studies.kit.statistics import PairedDifference, bootstrap_mean, paired_difference, wilson
@@ -19,9 +19,9 @@ CONDITION = ("model", "method", "target", "protocol", "strength")
 
 
 def rates(answers: DataFrame) -> DataFrame:
-    """Count, for each condition, the answers that follow the target, its opposite, or neither.
+    """Count, for each condition, the answers that follow the target, one of the other modalities, or neither.
 
-    Following, opposite and other rate sum to 1. A collapsed answer is always an ``other`` one, so the collapse
+    Following, others and other rate sum to 1. A collapsed answer is always an ``other`` one, so the collapse
     rate is a part of the other rate.
 
     Args:
@@ -29,7 +29,7 @@ def rates(answers: DataFrame) -> DataFrame:
 
     Returns:
         A row for each condition and task, and one over all tasks (``"all"``): ``n``, ``following`` with its Wilson
-        interval ``following_low`` and ``following_high``, ``opposite``, ``other``, ``collapse`` and ``inconsistent``,
+        interval ``following_low`` and ``following_high``, ``others``, ``other``, ``collapse`` and ``inconsistent``,
         the share of answers that depend on the order of the options.
     """
     from pandas import DataFrame
@@ -169,7 +169,7 @@ def _rates_of(part: list[Record], target: Modality) -> dict[str, Any]:
         "following": following.value,
         "following_low": following.low,
         "following_high": following.high,
-        "opposite": labels.count(others(target, PAIR)[0]) / n,
+        "others": sum(label not in (target, "other") for label in labels) / n,
         "other": labels.count("other") / n,
         "collapse": sum(row["collapsed"] for row in part) / n,
         "inconsistent": sum(row["reason"] == INCONSISTENT for row in part) / n,

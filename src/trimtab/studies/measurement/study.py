@@ -27,7 +27,7 @@ class MeasurementStudy:
 
     kind: ClassVar[str] = "measurement"
     schema_version: ClassVar[int] = 1
-    sections: ClassVar[tuple[str, ...]] = ()
+    sections: ClassVar[tuple[str, ...]] = ("ratios",)
     plan_type: ClassVar[type] = MeasurementPlan
 
     plan: MeasurementPlan

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from trimtab.modalities import PAIR
 from trimtab.models import Model
 from trimtab.steering import METHODS, Instruction
 from trimtab.studies.kit.bench import Bench
@@ -28,7 +29,23 @@ class SteeringStudy:
 
     kind: ClassVar[str] = "steering"
     schema_version: ClassVar[int] = SCHEMA_VERSION
-    sections: ClassVar[tuple[str, ...]] = ()
+    sections: ClassVar[tuple[str, ...]] = (
+        "head",
+        "following",
+        "paired",
+        "equal_strength",
+        "strengths",
+        "pareto",
+        "preference",
+        "oracle",
+        "controls",
+        "attributes",
+        "costs",
+        "paper",
+        "contribution",
+        "cautions",
+        "receipts",
+    )
     plan_type: ClassVar[type] = Plan
 
     plan: Plan
@@ -83,7 +100,9 @@ class SteeringStudy:
     def upgraded(cls, summary: dict[str, Any]) -> dict[str, Any] | None:
         """Return a summary of schema version 3 in today's form."""
         if "paired" in summary and summary.get("schema_version") == 3:
-            return {**summary, "schema_version": SCHEMA_VERSION, "kind": cls.kind}
+            rows = {key: [_with_others(row) for row in summary[key]] for key in ("rows", "sweep") if key in summary}
+            new = {"schema_version": SCHEMA_VERSION, "kind": cls.kind, "modalities": list(PAIR)}
+            return {**summary, **new, **rows}
         return None
 
     def _read(self, bench: Bench) -> StudyItems:
@@ -93,6 +112,10 @@ class SteeringStudy:
 
     def _by_model(self, bench: Bench) -> Iterator[ModelSteps]:
         return (ModelSteps(self.plan, bench, name, self._read(bench)) for name in self.plan.models)
+
+
+def _with_others(row: dict[str, Any]) -> dict[str, Any]:
+    return {("others" if key == "opposite" else key): value for key, value in row.items()}
 
 
 def _of(done: Results, part: str) -> list[StepResult]:

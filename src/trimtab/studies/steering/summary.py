@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from trimtab.modalities import PAIR, Modality
 from trimtab.studies.kit.metrics import compare, contribution_rates, oracle_rates, preference_rates, rates
 from trimtab.studies.kit.records import ALL_TASKS, Record, grouped, records
 from trimtab.studies.kit.statistics import holm
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from trimtab.studies.steering.plan import MethodSpec, Plan
 
 SCHEMA_VERSION = 4
-"""4: a ``kind``."""
+"""4: a ``kind`` and the ``modalities``; ``others`` for ``opposite``."""
 
 DIGITS = 6
 """Decimals kept: far below any interval's width."""
@@ -37,6 +38,7 @@ def summarise(
     controls: DataFrame | None = None,
     costs: DataFrame | None = None,
     skipped: Sequence[Record] = (),
+    modalities: Sequence[Modality] = PAIR,
 ) -> dict[str, Any]:
     """Build the summary of a study. It holds no times, so that equal studies have equal summaries.
 
@@ -50,6 +52,7 @@ def summarise(
         controls: Judged answers to items without a conflict; the rows of ``evaluate_controls``.
         costs: Work of single answers; the rows of ``costs``, whose seconds are left out.
         skipped: ``model, split, row, id, reason`` of items that a model cannot take.
+        modalities: Those that items set against each other.
     """
     judged = records(answers)
     chosen = [row for row in judged if row["chosen"]]
@@ -62,6 +65,7 @@ def summarise(
     return {
         "seed": plan.seed,
         "study": plan.name,
+        "modalities": list(modalities),
         "models": models,
         "artifacts": _plain(artifacts),
         "refused": refused,

@@ -1,17 +1,19 @@
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>trimtab: visual ratio of {{ settings.model }}</title>
-<style>
-{% include "style.css" %}</style>
-</head>
-<body>
+"""The one section of the report of a measurement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trimtab.items import Skipped
+from trimtab.report.measured import ratio_figure, read_contributions
+from trimtab.report.section import Run, section
+from trimtab.report.style import task_name
+
+TEMPLATE = """\
 <h1>How much does the answer depend on the image?</h1>
-<p class="quiet">{{ settings.model }} on {{ settings.data }}, method {{ settings.method }}
-{%- if settings.instruction %}, instructed: &ldquo;{{ settings.instruction }}&rdquo;{% endif %}</p>
-{%- if settings.method == "mcs" %}
+<p class="quiet">{{ summary.model }} on {{ summary.data }}, method {{ summary.method }}
+{%- if summary.instruction %}, instructed: &ldquo;{{ summary.instruction }}&rdquo;{% endif %}</p>
+{%- if summary.method == "mcs" %}
 <p>The score says how strongly the first answer token reacts to a little noise in the cached keys and values of the
 picture, and of the text (AMPS). The visual ratio is the picture's share. It measures sensitivity, <em>not</em> which
 modality the answer comes from: <code>--method shapley</code> measures that. It compares items of one model, not models
@@ -31,6 +33,17 @@ alone, 0 if on the text alone. It compares items of one model, not models with e
 {%- if skipped %}
 <p>{{ skipped|length }} items could not be measured. The first: {{ skipped[0].reason }}.</p>
 {%- endif %}
-<p class="quiet">Options: {% for key, value in settings.options.items() %}{{ key }} {{ value }}{{ ", " if not loop.last }}{% endfor %}</p>
-</body>
-</html>
+<p class="quiet">Options: {% for key, value in summary.options.items() %}{{ key }} {{ value }}{{ ", " if not loop.last }}{% endfor %}</p>
+"""
+
+
+@section("measurement", "ratios", TEMPLATE)
+def ratios(run: Run) -> dict[str, Any]:
+    """Draw the items' ratios and lay out their means."""
+    summary = run.summary
+    return {
+        "title": f"visual ratio of {summary['model']}",
+        "rows": [{**r, "task": task_name(r["task"])} for r in summary["ratios"]],
+        "skipped": [Skipped(row, reason) for row, reason in summary["skipped_items"]],
+        "figure": run.figure("ratio", ratio_figure(read_contributions(run.path))),
+    }

@@ -1,0 +1,59 @@
+"""Tables of an ablation of hardening, laid out from its summary as plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CUTS = ("clean", "worst seen", "mean seen", "worst unseen", "mean unseen")
+
+
+def accuracy_lines(summary: dict[str, Any], family: str) -> list[list[str]]:
+    """Lay out a family's line for each variant: accuracy with its 95 % interval over items."""
+    found = {(r["variant"], r["condition"]): r for r in summary["accuracy"] if r["relevant"] == family}
+    lines = []
+    for name in dict.fromkeys(r["variant"] for r in summary["accuracy"]):
+        cells = [found.get((name, cut)) for cut in CUTS]
+        lines.append([name, *("" if c is None else f"{100 * c['accuracy']:.1f} ({_interval(c)})" for c in cells)])
+    return lines
+
+
+def _interval(cell: dict[str, Any]) -> str:
+    return f"{100 * cell['low']:.0f}-{100 * cell['high']:.0f}"
+
+
+def cost_lines(summary: dict[str, Any]) -> list[list[str]]:
+    """Lay out a line for each run: steps, seconds and counted work, both also relative to plain augmentation."""
+    base = next((c for c in summary["cost"] if c["variant"] == "augmented"), None)
+    return [
+        [
+            c["label"],
+            str(c["steps"]),
+            f"{c['seconds_of_training']:.0f}",
+            f"{c['forward_equivalents'] / 1000:.0f}",
+            _ratio(c, base, "seconds_of_training"),
+            _ratio(c, base, "forward_equivalents"),
+        ]
+        for c in summary["cost"]
+    ]
+
+
+def _ratio(cost: dict[str, Any], base: dict[str, Any] | None, name: str) -> str:
+    """Divide by the base's; nothing where a run was resumed at its very end, and so measured no step."""
+    return f"{cost[name] / base[name]:.2f}" if base is not None and cost[name] and base[name] else ""
+
+
+def preference_columns(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the targets and methods that preferences were measured with, in their order."""
+    return list(dict.fromkeys((r["target"], r["method"]) for r in summary["preference"]))
+
+
+def preference_lines(summary: dict[str, Any]) -> list[list[str]]:
+    """Lay out following rates on conflict items: by itself, told, and steered by a vector fitted anew."""
+    found: dict[tuple[str, str, str], list[float]] = {}
+    for row in summary["preference"]:
+        found.setdefault((row["variant"], row["target"], row["method"]), []).append(row["following"])
+    columns = preference_columns(summary)
+    return [
+        [name, *(f"{100 * sum(found[name, *c]) / len(found[name, *c]):.1f}" for c in columns)]
+        for name in dict.fromkeys(r["variant"] for r in summary["preference"])
+    ]

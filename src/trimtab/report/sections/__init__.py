@@ -1,0 +1,1 @@
+"""Sections of the reports, one file each; ``trimtab.report.section`` finds them here."""

@@ -1,0 +1,28 @@
+"""Which tokens read from which, layer by layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trimtab.report.circuits_figures import flow_figure, knockout_figure
+from trimtab.report.section import Run, section
+
+TEMPLATE = """\
+<section>
+<h2>The flow at a glance</h2>
+<p>An arrow says that the tokens it points at read from the tokens it starts from at that layer: without this attention the
+model follows the instruction less (red) or more (blue).</p>
+<figure><img alt="Information flow: spans as columns, layers as rows" src="{{ images.flow }}"></figure>
+<figure><img alt="Knockout curves by edge and layer" src="{{ images.knockout }}"></figure>
+<p class="quiet">Attention is cut in a window of {{ summary.plan.window }} layers, in items that follow both
+instructions{% if summary.flow %} (cases: {{ summary.flow|map(attribute="n")|max }} at most for each instruction){% endif %}. The effect is the signed divergence of the two-way distribution over both answers, a reconstruction of the paper's measure.
+Dashed: as many random tokens that hold no cue instead of the source, where a prompt has enough of them. Bands are 95&nbsp;% bootstrap intervals over cases.</p>
+</section>
+"""
+
+
+@section("circuits", "flow", TEMPLATE)
+def flow(run: Run) -> dict[str, Any]:
+    """Draw the flow and the knockout curves."""
+    drawn = {"flow": flow_figure, "knockout": knockout_figure}
+    return {"images": {name: run.figure(name, draw(run.summary)) for name, draw in drawn.items()}}

@@ -1,0 +1,29 @@
+"""What was explained, and what the model says to the paper's claims."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trimtab.report.section import Run, section
+
+TEMPLATE = """\
+<header>
+<h1>Where and by which heads is the conflict decided?</h1>
+<p class="quiet">{{ summary.name }} &middot; {{ summary.model.layers }} layers of {{ summary.model.heads }} heads &middot;
+{{ summary.plan.data }} &middot; seed {{ summary.seed }} &middot; trimtab {{ provenance.versions.trimtab }}</p>
+</header>
+<section class="verdict">
+<p><strong>What this model says to the claims of Instruction Anchor (arXiv 2602.03677)</strong></p>
+<ul>
+{%- for claim in summary.claims %}
+<li><strong>{{ claim.verdict }}</strong>: {{ claim.claim }} <span class="quiet">{{ claim.evidence }}. Rule: {{ claim.rule }}.</span></li>
+{%- endfor %}
+</ul>
+</section>
+"""
+
+
+@section("circuits", "head", TEMPLATE)
+def head(run: Run) -> dict[str, Any]:
+    """Name the page after the model."""
+    return {"title": f"circuits: {run.summary['name']}"}

@@ -1,0 +1,23 @@
+"""What the tokens hold, and which part of a layer adds it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trimtab.report.circuits_figures import layers_figure, lens_figure
+from trimtab.report.section import Run, section
+
+TEMPLATE = """\
+<section>
+<h2>What the tokens hold, and which part of a layer adds it</h2>
+<figure><img alt="Logit lens at the instruction tokens and the last token" src="{{ images.lens }}"></figure>
+<figure><img alt="Attention and MLP contributions by layer" src="{{ images.layers }}"></figure>
+</section>
+"""
+
+
+@section("circuits", "lens", TEMPLATE)
+def lens(run: Run) -> dict[str, Any]:
+    """Draw the lens and what attention and MLPs add."""
+    drawn = {"lens": lens_figure, "layers": layers_figure}
+    return {"images": {name: run.figure(name, draw(run.summary)) for name, draw in drawn.items()}}
