@@ -7,8 +7,7 @@ import torch
 
 from tests.steering.conftest import quick
 from tests.steering.items import held_out_items, train_items
-from trimtab.engine import AddVector, Contrast, Predictor, Prompt, Read, Row, encode, generate, run
-from trimtab.engine.contrast import combine
+from trimtab.engine import AddVector, Contrast, Predictor, Prompt, Read, Row, combine, encode, generate, run
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.items.prompts import INSTRUCTIONS, prompt_for
 from trimtab.models import Model

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from trimtab.circuits.task import Case
-from trimtab.engine import Read, Readings, run
+from trimtab.engine import Capability, Read, Readings, run
+from trimtab.engine.local.whitebox import opened
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress, Within
 
@@ -57,6 +58,7 @@ def decompose(model: Model, cases: Sequence[Case], norm: Norm = "final", progres
         norm: See ``Norm``.
         progress: Told of rows as they finish.
     """
+    model = opened(model, Capability.WEIGHTS, owner="decompose")
     every = tuple(range(model.n_layers))
     parts = []
     read = Read(hidden=every, heads=every)

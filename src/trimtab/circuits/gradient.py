@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.circuits.task import Case
-from trimtab.engine import Places, Read, Row, resolve
+from trimtab.engine import Capability, Places, Read, Row, resolve
 from trimtab.engine.local.whitebox import (
     Place,
     RowBatch,
@@ -18,6 +18,7 @@ from trimtab.engine.local.whitebox import (
     batch_size_of,
     exclusive,
     forward_tails,
+    opened,
     over_batches,
     prepare,
     require_finite,
@@ -36,6 +37,7 @@ def gradient_gates(model: Model, cases: Sequence[Case], at: Places = ("last",), 
     A gate multiplies one head's output at the places ``at``. What comes before the first of them is shared and has no
     graph.
     """
+    model = opened(model, Capability.GRADIENTS, owner="gradient_gates")
     work = prepare(model, [Row(case.prompt) for case in cases])
     spans = tuple(str(name) for name in at if name not in ("generated", "all"))
     read = Read(at="all" if "all" in at else spans)

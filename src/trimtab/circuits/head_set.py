@@ -14,7 +14,19 @@ from trimtab.artifact_checks import check_choices, check_model, check_strength
 from trimtab.artifact_folder import method_of, read_artifact, write_artifact
 from trimtab.artifact_kinds import KINDS, ArtifactKind
 from trimtab.circuits.heads import Head
-from trimtab.engine import Edit, Placement, Places, Prompt, Receipt, ReplaceHeads, Row, ScaleHeads, applied
+from trimtab.engine import (
+    Capability,
+    Edit,
+    Placement,
+    Places,
+    Prompt,
+    Receipt,
+    ReplaceHeads,
+    Row,
+    ScaleHeads,
+    applied,
+    require,
+)
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.items import Item, is_remembered
 from trimtab.items.prompts import instruction_for, prompt_for
@@ -199,11 +211,13 @@ class HeadSet:
         return replace(self, strength=strength)
 
     def check(self, model: Model) -> None:
-        """Refuse another model.
+        """Refuse another model, and an engine that cannot edit heads.
 
         Raises:
             ArtifactError: The fingerprints differ.
+            UnsupportedEngineError: The engine lacks the capability.
         """
+        require(model, Capability.EDIT_HEADS, owner=METHOD)
         check_model(METHOD, (self.model_name, self.model_fingerprint), model)
 
     def save(self, folder: str | Path) -> Path:

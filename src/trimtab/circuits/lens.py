@@ -11,7 +11,8 @@ from torch import Tensor
 from trimtab.circuits.decompose import CHUNK, Norm
 from trimtab.circuits.readouts import COMPETING, FOLLOWING, LABELS, label, margin
 from trimtab.circuits.task import Case
-from trimtab.engine import Read, Readings, run
+from trimtab.engine import Capability, Read, Readings, run
+from trimtab.engine.local.whitebox import opened
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress, Within
 
@@ -42,6 +43,7 @@ def lens(model: Model, cases: Sequence[Case], norm: Norm = "final", progress: Pr
     """
     from pandas import DataFrame
 
+    model = opened(model, Capability.WEIGHTS, owner="lens")
     every = tuple(range(model.n_layers))
     rows = []
     read = Read(logits=True, hidden=every, at=LENS_SPANS)

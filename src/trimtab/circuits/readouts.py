@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trimtab.circuits.task import Case
-from trimtab.engine import Edit, Row, run
+from trimtab.engine import Edit, Row, engine_of, run
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress, Within
 
@@ -61,7 +61,7 @@ def read_out(
         variants: The edits to try on each case.
         progress: Told of rows as they finish.
     """
-    step = max(1, MOST_LOGITS // (model.text_config.vocab_size * len(variants)))
+    step = max(1, MOST_LOGITS // (engine_of(model).vocab_size * len(variants)))
     margins, labels = [], []
     with progress.task("read out", len(cases) * len(variants)) as advance:
         for start in range(0, len(cases), step):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from trimtab.engine import Encoded, Placement, encode
+from trimtab.engine import Encoded, Placement, encode, engine_of
 from trimtab.errors import DataError, UsageError
 from trimtab.fields import check_fields
 from trimtab.items import Item, Skipped
@@ -173,11 +173,12 @@ def answer_tokens(model: Model, item: Item, rule: AnswerRule = "distinct") -> di
 
 
 def _first_tokens(model: Model, answers: Sequence[str]) -> set[int]:
+    engine = engine_of(model)
     forms = {form for answer in answers if answer for form in (answer, answer.lower(), answer.capitalize())}
     found = {_ids(model, lead + form)[0] for form in forms for lead in ("", " ")}
     # A token of nothing but space begins any answer.
-    return {token for token in found if model.tokenizer.decode([token]).strip()}
+    return {token for token in found if engine.detokenize([token]).strip()}
 
 
 def _ids(model: Model, text: str) -> list[int]:
-    return model.tokenizer(text, add_special_tokens=False)["input_ids"]
+    return engine_of(model).tokenize(text)

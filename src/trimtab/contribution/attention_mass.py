@@ -13,6 +13,8 @@ from trimtab.contribution.method import Case, in_batches
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.shared_prefix import SharedPrefix
 from trimtab.contribution.spans import TextSpan
+from trimtab.engine import Capability
+from trimtab.engine.local.whitebox import opened
 from trimtab.fields import check_fields
 from trimtab.models import Model
 from trimtab.progress import Advance
@@ -37,6 +39,7 @@ class AttentionMass:
 
     def scores(self, model: Model, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
         """Score cases; see ``trimtab.contribution.method.Method``."""
+        model = opened(model, Capability.CACHE, owner="AttentionMass")
         return in_batches(model, cases, lambda chosen: self._batch(model, chosen), advance)
 
     @torch.no_grad()

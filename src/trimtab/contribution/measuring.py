@@ -10,7 +10,7 @@ from trimtab.contribution.options import MCS
 from trimtab.contribution.scores import Contribution, Contributions, Scores
 from trimtab.contribution.spans import segment
 from trimtab.contribution.vocabulary import answer_tokens
-from trimtab.engine import Encoded, encode
+from trimtab.engine import Encoded, encode, engine_of
 from trimtab.engine.local.whitebox import exclusive, open_blocks
 from trimtab.errors import DataError, UsageError
 from trimtab.items import Item, Skipped
@@ -75,7 +75,9 @@ def measure(
             measured.append(Contribution(item.id, item.task, scores.values, scores.shares))
         else:
             place = next(k for k, given in enumerate(every, start=1) if given is item)
-            measured.skipped.append(Skipped(place, f"item {item.id}: its scores are not finite in {model.dtype}."))
+            measured.skipped.append(
+                Skipped(place, f"item {item.id}: its scores are not finite in {engine_of(model).precision}.")
+            )
     measured.skipped.sort()
     return measured
 

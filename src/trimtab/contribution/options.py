@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from trimtab.contribution.spans import TextSpan
+from trimtab.engine import Capability
+from trimtab.engine.local.whitebox import opened
 from trimtab.errors import UsageError
 from trimtab.fields import Count, Positive, Some, check_fields
 
@@ -155,4 +157,5 @@ class MCS:
         """Score cases; see ``trimtab.contribution.method.Method``."""
         from trimtab.contribution.mcs import score_cases
 
+        model = opened(model, Capability.CACHE, Capability.GRADIENTS, owner="MCS")
         return score_cases(model, cases, self, advance)

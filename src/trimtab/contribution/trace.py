@@ -10,6 +10,8 @@ from trimtab.contribution.mcs import average_scores, step_scores, with_answers
 from trimtab.contribution.measuring import ask
 from trimtab.contribution.options import MCS
 from trimtab.contribution.scores import Scores, columns
+from trimtab.engine import Capability
+from trimtab.engine.local.whitebox import opened
 from trimtab.errors import DataError
 from trimtab.items import Item
 from trimtab.modalities import Modality
@@ -85,6 +87,7 @@ def trace(
         DataError: The item cannot be measured: it has one modality alone, or its image cannot be read.
         UsageError: An option does not fit the model, or edits are applied.
     """
+    model = opened(model, Capability.CACHE, Capability.GRADIENTS, owner="trace")
     config = replace(config or MCS(), steps=max_new_tokens)
     cases, skipped = ask(model, [item], config, instruction, modalities)
     if skipped:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trimtab.contribution.method import Case
 from trimtab.contribution.options import MCS
-from trimtab.engine import Encoded
+from trimtab.engine import Encoded, engine_of
 from trimtab.errors import DataError, UsageError
 from trimtab.models import Model
 
@@ -59,7 +59,7 @@ def answer_tokens(model: Model, case: Case) -> tuple[int, ...]:
 
 def first_token(model: Model, prompt: Encoded, answer: str) -> int:
     """Return the first visible token of an answer after a prompt, with a blank between them if it ends without one."""
-    tokenizer = model.tokenizer
-    ends_open = not tokenizer.decode(prompt.ids[-1:]).endswith(("\n", " "))
-    ids = tokenizer(f" {answer.strip()}" if ends_open else answer.strip(), add_special_tokens=False)["input_ids"]
-    return next(i for i in ids if tokenizer.decode([i]).strip())
+    engine = engine_of(model)
+    ends_open = not engine.detokenize(prompt.ids[-1:].tolist()).endswith(("\n", " "))
+    ids = engine.tokenize(f" {answer.strip()}" if ends_open else answer.strip())
+    return next(i for i in ids if engine.detokenize([i]).strip())

@@ -3,10 +3,10 @@
 from trimtab.engine.answers import MAX_NEW_TOKENS, Answers
 from trimtab.engine.capability import Capability, Sizes
 from trimtab.engine.contract import Engine
-from trimtab.engine.contrast import Contrast
+from trimtab.engine.contrast import Contrast, combine
 from trimtab.engine.cost import Cost
 from trimtab.engine.decoding import GREEDY, Decoding
-from trimtab.engine.dispatch import admit, applied, batches_of, encode, generate, inputs, run
+from trimtab.engine.dispatch import admit, applied, batches_of, encode, forget_media, generate, inputs, run
 from trimtab.engine.edits import (
     PLACES,
     POSITIONS,
@@ -32,7 +32,7 @@ from trimtab.engine.read import Read, Readings
 from trimtab.engine.reason import reason_of
 from trimtab.engine.receipt import Receipt
 from trimtab.engine.row import Row
-from trimtab.engine.rows import Question, Rows
+from trimtab.engine.rows import Question, Rows, as_questions, rows_of
 
 __all__ = [
     "GREEDY",
@@ -71,16 +71,20 @@ __all__ = [
     "Sizes",
     "admit",
     "applied",
+    "as_questions",
     "batches_of",
     "check_layer",
+    "combine",
     "describe",
     "encode",
     "engine_of",
+    "forget_media",
     "generate",
     "inputs",
     "needs",
     "reason_of",
     "require",
     "resolve",
+    "rows_of",
     "run",
 ]

@@ -38,6 +38,26 @@ class Engine(Sizes, Protocol):
         ...
 
     @property
+    def vocab_size(self) -> int:
+        """Tokens that logits are over."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """The number type that it computes in, such as ``bfloat16``."""
+        ...
+
+    @property
+    def n_parameters(self) -> int | None:
+        """How many numbers the model has; None where that is not known."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it computes, such as ``cpu`` or ``cuda:0``."""
+        ...
+
+    @property
     def modalities(self) -> tuple[Modality, ...]:
         """What prompts may show or say, in the table's order."""
         ...
@@ -73,6 +93,14 @@ class Engine(Sizes, Protocol):
 
     def encode(self, prompt: Prompt) -> Encoded:
         """Return a prompt as tokens with the places of its parts."""
+        ...
+
+    def tokenize(self, text: str) -> list[int]:
+        """Return the tokens of a text by itself, without any that the tokenizer would add."""
+        ...
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """Return the text of tokens."""
         ...
 
     def map(self, function: Callable[[Engine, Item], Result], items: Iterable[Item]) -> list[Result]:

@@ -216,6 +216,16 @@ def applied(model: ModelOrEngine, edits: Sequence[Edit]) -> Iterator[Receipt]:
         yield receipt
 
 
+def forget_media(model: ModelOrEngine) -> None:
+    """Drop what a model in this process remembers of pictures, sounds and clips; other engines look after their own.
+
+    So what is computed next does not depend on what came before.
+    """
+    engine = engine_of(model, "forget_media")
+    if isinstance(engine, LocalEngine):
+        engine.model.forget_media()
+
+
 @contextmanager
 def batches_of(model: ModelOrEngine, size: int | None) -> Iterator[None]:
     """Run a model in this process in batches of a fixed size inside the block; other engines make their own batches.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from trimtab.engine import engine_of
 from trimtab.errors import UsageError
 from trimtab.items import judge_choice
 from trimtab.models import Model
@@ -25,7 +26,7 @@ def letter_tokens(model: Model, n: int) -> list[list[int]]:
     """
     found = []
     for letter in letters(n):
-        written = [model.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (letter, f" {letter}")]
+        written = [engine_of(model).tokenize(text) for text in (letter, f" {letter}")]
         found.append(sorted({ids[0] for ids in written if len(ids) == 1}))
         if not found[-1]:
             raise UsageError(

@@ -11,7 +11,19 @@ from typing import Any, get_args
 from torch import Tensor
 
 from trimtab.artifact_checks import check_model, check_strength
-from trimtab.engine import AddVector, Edit, Placement, Positions, Predictor, Prompt, Receipt, Row, applied
+from trimtab.engine import (
+    AddVector,
+    Capability,
+    Edit,
+    Placement,
+    Positions,
+    Predictor,
+    Prompt,
+    Receipt,
+    Row,
+    applied,
+    require,
+)
 from trimtab.errors import UsageError
 from trimtab.items import Item, is_remembered
 from trimtab.items.prompts import prompt_for
@@ -198,12 +210,20 @@ class Artifact:
         """Return the artifact with another strength of its own."""
         return replace(self, strength=strength)
 
+    @property
+    def needs(self) -> frozenset[Capability]:
+        """What an engine must be able to do to be steered, beside answering prompts."""
+        parts = [part.needs for part in (self.chooser, self.contrast) if part is not None]
+        return frozenset({Capability.ADD_VECTOR} if self.direction is not None else ()).union(*parts)
+
     def check(self, model: Model) -> None:
-        """Refuse another model.
+        """Refuse another model, and an engine that cannot be steered so.
 
         Raises:
             ArtifactError: The fingerprints differ.
+            UnsupportedEngineError: The engine lacks a capability.
         """
+        require(model, *self.needs, owner=f"artifact {self.name!r}")
         check_model(self.method, (self.model_name, self.model_fingerprint), model)
 
     def save(self, folder: str | Path) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from trimtab.engine import AddVector, Edit, Predictor, Prompt
+from trimtab.engine import AddVector, Capability, Edit, Predictor, Prompt
 from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.registry import Registry
@@ -30,6 +30,8 @@ class Chooser(ABC):
     """What decides an item's edits when it is asked. Fields are tensors, or plain data that JSON can hold."""
 
     kind: ClassVar[str]
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.HIDDEN, Capability.ADD_VECTOR})
+    """What an engine must be able to do for the choice and for what is chosen."""
     has_strength: ClassVar[bool] = False
     """Whether the strength is a setting of the choice itself, and so to be tuned."""
     earlier: ClassVar[Mapping[str, str]] = {}

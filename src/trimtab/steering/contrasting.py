@@ -5,12 +5,12 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from PIL import Image
 
-from trimtab.engine import PARTS_OF, BoostAttention, Contrast, FlattenAttention, Prompt, Row
+from trimtab.engine import PARTS_OF, BoostAttention, Capability, Contrast, FlattenAttention, Prompt, Row
 from trimtab.errors import UsageError
 from trimtab.media import Made
 from trimtab.modalities import Modality
@@ -36,6 +36,8 @@ class ContrastRule:
         plausibility: See ``Contrast``.
         noise_step: Diffusion step of the noise, of 1,000.
     """
+
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.LOGITS})
 
     modality: Modality
     against: Against = "dropped"
@@ -75,6 +77,8 @@ class BoostRule:
         plausibility: See ``Contrast``.
     """
 
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.LOGITS, Capability.EDIT_SCORES})
+
     modality: Modality
     first_layer: int
     layers: int
@@ -102,6 +106,8 @@ class CausalRule:
         image_counterfactual: How the vision tower's map is changed.
         plausibility: See ``Contrast``.
     """
+
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.LOGITS, Capability.EDIT_SCORES})
 
     layers: int
     halves: Halves = "both"

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor
 
-from trimtab.engine import Positions, Predictor, check_layer
+from trimtab.engine import Capability, Positions, Predictor, check_layer, require
 from trimtab.errors import UsageError
 from trimtab.fields import check_fields
 from trimtab.items import Item, remembered
@@ -86,6 +86,8 @@ class Method(ABC):
     """Whether a strength can be tuned."""
     changes_prompt: ClassVar[bool] = False
     """Whether the model is asked another prompt, or several, instead of being edited."""
+    needs: ClassVar[frozenset[Capability]] = frozenset()
+    """What an engine must be able to do for it to be fitted and used, beside answering prompts."""
     targets: ClassVar[tuple[Modality, ...]] = MODALITIES
     """The modalities it can make a model follow; some decoding methods know only the image."""
 
@@ -158,6 +160,7 @@ class VectorMethod(Method):
 
     adds_vector: ClassVar[bool] = True
     has_strength: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.HIDDEN, Capability.ADD_VECTOR})
     forms: ClassVar[tuple[str, ...]] = ("vector", "predictor")
     """What it may learn: one vector, or the network that predicts each item's."""
 
@@ -167,6 +170,7 @@ class VectorMethod(Method):
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet, progress: Progress = SILENT) -> Artifact:
         """Learn the vector, or what predicts it, from training items; see ``Method.fit``."""
+        require(model, *self.needs, owner=f"{type(self).__name__}.fit")
         layer = default_layer(model) if self.layer is None else self.layer
         layer = check_layer(model, layer, type(self).__name__)
         train = items if isinstance(items, TrainingSet) else TrainingSet(model, items, [layer], progress)

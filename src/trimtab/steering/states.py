@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trimtab.engine import Prompt, Read, Row, run
+from trimtab.engine import Prompt, Read, Row, engine_of, run
 from trimtab.errors import UsageError
 from trimtab.items import Item, Skipped
 from trimtab.items.admission import admit_items, say_left_out
@@ -97,7 +97,10 @@ def collect_states(
     if len(kept) < len(usable):
         places = {item.id: place for place, item in enumerate(items, start=1)}
         lost = [item for k, item in enumerate(usable) if k not in kept]
-        skipped += [Skipped(places[i.id], f"item {i.id}: its states are not finite in {model.dtype}.") for i in lost]
+        skipped += [
+            Skipped(places[i.id], f"item {i.id}: its states are not finite in {engine_of(model).precision}.")
+            for i in lost
+        ]
         say_left_out(skipped, len(places))
     plain, *by_target = ({layer: read.hidden[layer][k::each] for layer in layers} for k in range(each))
     states = States(tuple(usable), plain, dict(zip(among, by_target, strict=True)), tuple(sorted(skipped)))
@@ -127,7 +130,7 @@ def _finite(model: Model, hidden: Mapping[int, Tensor], items: Sequence[Item], l
     if not kept:
         bad = next(layer for layer, own in zip(layers, fine, strict=True) if not own.all())
         raise UsageError(
-            f"`model` of collect_states must have finite states; layer {bad} of {model.name} in {model.dtype} gives "
-            "NaN or infinity; load it with dtype='bfloat16' or 'float32'."
+            f"`model` of collect_states must have finite states; layer {bad} of {model.name} in "
+            f"{engine_of(model).precision} gives NaN or infinity; load it with dtype='bfloat16' or 'float32'."
         )
     return kept

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trimtab.engine import MAX_NEW_TOKENS, generate
+from trimtab.engine import MAX_NEW_TOKENS, generate, require
 from trimtab.errors import UsageError
 from trimtab.items import Item, Judgement, items_fingerprint, judge, remembered, valid_answers
 from trimtab.items.admission import admit_items
@@ -70,6 +70,7 @@ def tune(
             f"`strengths` of tune must be one or more finite numbers; got {list(strengths)}; leave them "
             f"out for {STRENGTHS}."
         )
+    require(model, *method.needs, owner="tune")
     what = "`validation` of tune"
     asked = admit_items(
         model, validation, lambda item: [prompt_for(item)], what, also=instructed, new_tokens=max_new_tokens

@@ -1,5 +1,6 @@
 """Models of every family for our tests and yours: tiny random ones, and folders as released ones are. No network."""
 
+from trimtab.testing.fake_engine import FakeEngine
 from trimtab.testing.media import clip, picture, sound
 from trimtab.testing.planted import PLANTED_FAMILIES, planted_model
 from trimtab.testing.realistic import RELEASES, SMALL, realistic_checkpoint
@@ -11,6 +12,7 @@ __all__ = [
     "RELEASES",
     "SMALL",
     "TINY_FAMILIES",
+    "FakeEngine",
     "clip",
     "picture",
     "planted_model",

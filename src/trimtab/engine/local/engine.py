@@ -73,6 +73,26 @@ class LocalEngine:
         return self.model.hidden_size
 
     @property
+    def vocab_size(self) -> int:
+        """Tokens that logits are over."""
+        return self.model.text_config.vocab_size
+
+    @property
+    def precision(self) -> str:
+        """The number type of the token embeddings."""
+        return str(self.model.dtype).removeprefix("torch.")
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers the model has."""
+        return sum(p.numel() for p in self.model.hf.parameters())
+
+    @property
+    def device(self) -> str:
+        """Where the token embeddings are looked up."""
+        return str(self.model.device)
+
+    @property
     def modalities(self) -> tuple[Modality, ...]:
         """What prompts may show or say."""
         return self.model.modalities
@@ -104,6 +124,14 @@ class LocalEngine:
     def encode(self, prompt: Prompt) -> Encoded:
         """Render a prompt by the model's chat template, and tokenize it."""
         return encoding.encode(self.model, prompt)
+
+    def tokenize(self, text: str) -> list[int]:
+        """Return the tokens of a text by itself."""
+        return self.model.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """Return the text of tokens."""
+        return self.model.tokenizer.decode(list(tokens))
 
     def map(self, function: Callable[[Engine, Item], Result], items: Iterable[Item]) -> list[Result]:
         """Call a function with this engine and each item, one after the other."""

@@ -85,6 +85,6 @@ def batch_size_of(model: Model) -> int | None:
     return Session.of(model).batch_size
 
 
-def open_blocks(model: Model) -> int:
-    """Return how many ``with applied(...)`` blocks are open."""
-    return len(Session.of(model).ambient)
+def open_blocks(model: object) -> int:
+    """Return how many ``with applied(...)`` blocks are open; other engines than this have none."""
+    return len(Session.of(model).ambient) if isinstance(model, Model) else 0

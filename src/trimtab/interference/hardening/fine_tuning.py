@@ -12,8 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from trimtab.engine import admit
-from trimtab.engine.local.whitebox import exclusive
+from trimtab.engine import Capability, admit
+from trimtab.engine.local.whitebox import exclusive, opened
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.files import check_writable, is_temporary
 from trimtab.interference.hardening.card import model_card
@@ -88,6 +88,7 @@ def harden(
         RunFolderError: Another process trains into it, or it cannot be written to.
         MissingDependencyError: LoRA is asked for and peft is not installed.
     """
+    model = opened(model, Capability.GRADIENTS, Capability.WEIGHTS, owner="harden")
     out, items, held_out = Path(out), check_items(train, "`train` of harden"), list(validation)
     config = config or HardenConfig(perturbations=fitting(SEEN, items) or SEEN)
     _refuse_several_processes()

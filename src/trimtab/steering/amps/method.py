@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from trimtab.contribution import MCS
-from trimtab.engine import Predictor
+from trimtab.engine import Capability, Predictor
 from trimtab.steering.amps.scaling import Anchor, Reading, scaling
 from trimtab.steering.l2s import NetworkConfig, fit_network
 from trimtab.steering.method import Method, VectorMethod, register
@@ -38,6 +38,7 @@ class AMPS(VectorMethod):
     colour: ClassVar[str] = "#D55E00"
     compared_with: ClassVar[tuple[str, ...]] = ("l2s", "instruction", "none")
     forms: ClassVar[tuple[str, ...]] = ("predictor",)
+    needs: ClassVar[frozenset[Capability]] = VectorMethod.needs | {Capability.CACHE, Capability.GRADIENTS}
 
     reading: Reading | Literal["auto"] = "auto"
     beta: float = 1.0

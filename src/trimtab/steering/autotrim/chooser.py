@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from trimtab.engine import AddVector, Edit, Positions, Predictor, Prompt, Read, Row, run
+from trimtab.engine import AddVector, Capability, Edit, Positions, Predictor, Prompt, Read, Row, run
 from trimtab.modalities import Modality, others
 from trimtab.models import Model
 from trimtab.steering.chooser import Chooser, answer_divergence, has_evidence, register_chooser
@@ -45,6 +45,7 @@ class AutotrimChooser(Chooser):
 
     kind: ClassVar[str] = "autotrim"
     earlier: ClassVar[Mapping[str, str]] = {"sure": "min_confidence"}
+    needs: ClassVar[frozenset[Capability]] = Chooser.needs | {Capability.LOGITS}
 
     target: Modality
     layers: Sequence[int]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 
-from trimtab.engine import Positions, Predictor, check_layer
+from trimtab.engine import Capability, Positions, Predictor, check_layer, require
 from trimtab.fields import Positive, Share, Some
 from trimtab.items import Item, remembered
 from trimtab.models import Model
@@ -49,6 +49,7 @@ class Autotrim(Method):
     """
 
     name: ClassVar[str] = "autotrim"
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.HIDDEN, Capability.LOGITS, Capability.ADD_VECTOR})
     title: ClassVar[str] = "autotrim"
     colour: ClassVar[str] = "#882255"
     compared_with: ClassVar[tuple[str, ...]] = ("none", "instruction", "drop", "l2s", "amps")
@@ -63,6 +64,7 @@ class Autotrim(Method):
 
     def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
         """Learn a vector's predictor at every candidate layer, or nothing for ``base="own"``; see ``Method.fit``."""
+        require(model, *self.needs, owner="Autotrim.fit")
         spread = dict.fromkeys((default_layer(model), 3 * model.n_layers // 4, model.n_layers - 1))
         if self.base != "own" and isinstance(items, TrainingSet):
             spread = dict.fromkeys(items.layers)  # where its states were read

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from trimtab.engine import Predictor, Prompt, Row, run
+from trimtab.engine import Capability, Predictor, Prompt, Row, run
 from trimtab.fields import Portion, Positive
 from trimtab.models import Model
 from trimtab.steering.adaptive import AdaptiveMethod
@@ -30,6 +30,7 @@ class KLClipChooser(StrengthChooser):
     """
 
     kind: ClassVar[str] = "kl_clip"
+    needs: ClassVar[frozenset[Capability]] = StrengthChooser.needs | {Capability.LOGITS}
 
     trial: float
     top_p: float
@@ -68,6 +69,7 @@ class KLClip(AdaptiveMethod):
     """
 
     name: ClassVar[str] = "kl_clip"
+    needs: ClassVar[frozenset[Capability]] = AdaptiveMethod.needs | {Capability.LOGITS}
     title: ClassVar[str] = "KL-clipped"
     colour: ClassVar[str] = "#44AA99"
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from trimtab.engine import PARTS_OF, Edit, Prompt, Read, RedistributeAttention, run
+from trimtab.engine import PARTS_OF, Capability, Edit, Prompt, Read, RedistributeAttention, require, run
 from trimtab.errors import UnsupportedMethodError
 from trimtab.fields import Positive, Share
 from trimtab.items import Item
@@ -40,6 +40,7 @@ class SinkChooser(Chooser):
     """
 
     kind: ClassVar[str] = "sinks"
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.HIDDEN, Capability.EDIT_SCORES})
     has_strength: ClassVar[bool] = True
     earlier: ClassVar[Mapping[str, str]] = {"least": "min_attention", "most_sink": "max_sink_share"}
 
@@ -106,6 +107,7 @@ class VAR(Method):
     """
 
     name: ClassVar[str] = "var"
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.HIDDEN, Capability.EDIT_SCORES})
     title: ClassVar[str] = "var"
     has_strength: ClassVar[bool] = True
 
@@ -119,6 +121,7 @@ class VAR(Method):
         Raises:
             UsageError: It has none above the threshold.
         """
+        require(model, *self.needs, owner="VAR.fit")
         threshold = self.threshold * (model.hidden_size / 4096) ** 0.5
         chooser = SinkChooser(self.target, threshold, self.min_attention, self.max_sink_share)
         shown = list(items.items if isinstance(items, TrainingSet) else items)[:LOOKED_AT]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trimtab.engine import generate
+from trimtab.engine import forget_media, generate
 from trimtab.engine.local.whitebox import Passes as Work
 from trimtab.engine.local.whitebox import counted
 from trimtab.items import Item
@@ -31,7 +31,7 @@ def costs(model: Model, items: Sequence[Item], artifacts: Sequence[Artifact], ma
 
     rows = []
     for artifact in artifacts:
-        model.forget_media()
+        forget_media(model)
         started = time.perf_counter()
         with counted(model) as work:
             for item in items:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from trimtab.engine import engine_of
 from trimtab.made_with import source_digest
 from trimtab.models import Model
 
@@ -41,7 +42,7 @@ def hardware(models: Iterable[Model] = ()) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "devices": sorted({str(model.device) for model in models}) or [default],
+        "devices": sorted({engine_of(model).device for model in models}) or [default],
     }
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()
@@ -50,20 +51,22 @@ def hardware(models: Iterable[Model] = ()) -> dict[str, Any]:
 
 def describe(model: Model) -> dict[str, Any]:
     """Return what identifies a model and its sizes."""
+    engine = engine_of(model)
     return {
         "fingerprint": model.fingerprint,
-        "family": model.family.name,
+        "family": engine.family_name,
         "layers": model.n_layers,
         "heads": model.n_heads,
         "hidden_size": model.hidden_size,
-        "parameters": sum(p.numel() for p in model.hf.parameters()),
-        "dtype": str(model.dtype).removeprefix("torch."),
+        "parameters": engine.n_parameters,
+        "dtype": engine.precision,
     }
 
 
 def computed_in(models: Iterable[Model]) -> dict[str, str]:
     """Return the number type and the kind of device of each model: other ones give other last digits."""
-    return {model.name: f"{str(model.dtype).removeprefix('torch.')} on {model.device.type}" for model in models}
+    engines = (engine_of(model) for model in models)
+    return {engine.name: f"{engine.precision} on {engine.device.split(':')[0]}" for engine in engines}
 
 
 def git_commit() -> str | None:

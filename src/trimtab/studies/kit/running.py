@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from trimtab.engine import forget_media
 from trimtab.errors import RunFolderError, UsageError
 from trimtab.file_names import check_names
 from trimtab.progress import SILENT, Advance, Progress
@@ -166,7 +167,7 @@ def _done(step: Step, inputs: Results, folder: RunFolder, bench: Bench, advance:
     def from_fresh() -> StepResult:
         if step.model is not None:
             # What earlier steps left in memory must not show in the last bit of a later one.
-            bench.model(step.model).forget_media()
+            forget_media(bench.model(step.model))
         return step.run(inputs, told)
 
     result = folder.step(step.name, from_fresh, step.model)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.artifact_folder import artifact_digest
 from trimtab.contribution import MCS, measure
+from trimtab.engine import forget_media
 from trimtab.errors import RunFolderError, UnsupportedMethodError
 from trimtab.file_names import file_name
 from trimtab.items import Items
@@ -192,7 +193,7 @@ class ModelSteps:
             items = self._admitted(done)["train"]
             self._train = TrainingSet(self.model, items, layers_needed(self.plan, self.model.n_layers))
             _ = self._train.states
-            self.model.forget_media()
+            forget_media(self.model)
         return self._train
 
     def _artifacts(self, done: Results) -> list[Artifact]:
