@@ -5,7 +5,7 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from trimtab.testing.tiny import TEXT
+from trimtab.testing.tiny.parts import TEXT
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>", "<image>", "<|im_start|>", "<|im_end|>"]
 KINDS = ("byte-level", "llama", "metaspace", "unigram", "word-piece")

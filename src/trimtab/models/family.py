@@ -31,6 +31,7 @@ class MediaInput:
             when they are asked for.
         n_tokens: Number of positions that it takes in the prompt.
         key: Digest of its content; equal media share one encoding.
+        grid: Rows and columns of its tiles or positions, where the text around them depends on that.
         weights: Factors of a picture's patches' features, ``(patches,)``, in the order in which the projector takes
             them; None leaves the features as they are. A weighted picture has a key of its own.
     """
@@ -40,6 +41,7 @@ class MediaInput:
     n_tokens: int
     key: str
     weights: Tensor | None = None
+    grid: tuple[int, ...] = ()
 
 
 class Family:
@@ -150,13 +152,22 @@ class Family:
         kind = media[0].kind
         tower = self.tower(hf, kind)
         device, dtype = home(tower), _floats(tower)
-        given = {name: torch.cat([medium.tensors[name] for medium in media]) for name in media[0].tensors}
+        given = self.joined(media)
         given = {n: t.to(device, dtype) if t.is_floating_point() else t.to(device) for n, t in given.items()}
         features = getattr(cast(Any, hf).model, f"get_{kind}_features")
-        return self.features(features(**given, return_dict=True))
+        rows = torch.cat(self.features(features(**given, return_dict=True)))
+        return list(rows.split([medium.n_tokens for medium in media]))
+
+    def joined(self, media: Sequence[MediaInput]) -> dict[str, Tensor]:
+        """The tensors of media of one modality in one, as the model's own ``forward`` takes them."""
+        names = dict.fromkeys(name for medium in media for name in medium.tensors)
+        return {name: torch.cat([m.tensors[name] for m in media if name in m.tensors]) for name in names}
 
     def features(self, output: Any) -> list[Tensor]:
-        """What the model's own ``get_image_features`` (``get_audio_features`` ...) returned, for each medium."""
+        """What the model's own ``get_image_features`` (``get_audio_features`` ...) returned, in parts, in order.
+
+        A part is what is said of some positions that follow each other, such as those of a tile.
+        """
         return list(output.pooler_output)
 
     def projector(self, hf: nn.Module) -> nn.Module:
@@ -210,8 +221,9 @@ class Family:
     def native_inputs(self, hf: nn.Module, ids: Tensor, media: Sequence[MediaInput]) -> dict[str, Tensor]:
         """Keyword inputs for the model's own ``forward`` and ``generate``, batch of one."""
         given = {"input_ids": ids[None], "attention_mask": torch.ones_like(ids[None])}
-        for name in dict.fromkeys(name for medium in media for name in medium.tensors):
-            given[name] = torch.cat([m.tensors[name] for m in media if name in m.tensors]).to(ids.device)
+        for kind in dict.fromkeys(medium.kind for medium in media):
+            own = self.joined([medium for medium in media if medium.kind == kind])
+            given |= {name: tensor.to(ids.device) for name, tensor in own.items()}
         return given
 
     def guard(self, hf: nn.Module) -> None:

@@ -2,25 +2,60 @@
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import Any
 
 from PIL.Image import Image
 
-from trimtab.errors import DataError
+from trimtab.errors import DataError, UsageError
 from trimtab.media import MAX_PIXELS
 
 
-def processed(image_processor: Any, image: Image) -> Any:
+def processed(image_processor: Any, image: Image, **options: Any) -> Any:
     """Return what an image processor makes of one RGB picture.
+
+    Args:
+        image_processor: The image processor.
+        image: The picture.
+        options: What else its call is given.
 
     Raises:
         DataError: The processor refuses its shape, or would scale it to a size that fits in no memory.
     """
     _ask(image_processor, *image.size)
     try:
-        return image_processor(images=[image], return_tensors="pt")
+        return image_processor(images=[image], return_tensors="pt", **options)
     except ValueError as error:
         raise _refused(*image.size, error) from error
+
+
+def limit_edge(image_processor: Any, most: int | None, at_most_own: bool, unit: int, family: str) -> int:
+    """Have a processor that scales a picture's long side down to ``longest_edge`` keep to a number of pixels.
+
+    Args:
+        image_processor: The image processor, changed in place.
+        most: The limit; None leaves its own.
+        at_most_own: Keep the processor's own limit where that is lower.
+        unit: What the long side is a multiple of.
+        family: The name of the model's family.
+
+    Returns:
+        The limit in force, that of a square.
+
+    Raises:
+        UsageError: The limit is below one unit.
+    """
+    own = int(image_processor.size["longest_edge"])
+    if most is None or (at_most_own and own**2 <= most):
+        return own**2
+    edge = isqrt(most) // unit * unit
+    if not edge:
+        raise UsageError(
+            f"`max_pixels` of load must be at least {unit**2} for {family}, the size of its smallest picture; got "
+            f"{most}."
+        )
+    image_processor.size = {"longest_edge": edge}
+    return edge**2
 
 
 def _ask(image_processor: Any, width: int, height: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from trimtab.models import Family, Model, from_parts
-from trimtab.testing.tiny import TEXT_CONFIG, small_tokenizer
+from trimtab.testing.tiny.parts import TEXT_CONFIG, small_tokenizer
 from trimtab.testing.trio.family import FrameProcessor, PatchProcessor
 from trimtab.testing.trio.modeling import TrioConfig, TrioForConditionalGeneration
 

@@ -1,0 +1,73 @@
+"""What tiny models of all families are made with: sizes, a template, and a tokenizer that can write any text."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+Parts = tuple[Any, Any, Any, str]
+"""A Hugging Face model, its tokenizer and image processor, and a chat template."""
+
+TEXT = """Text context: a dog sleeps on the red sofa while two cats play with a ball in the garden.
+What is the color of the animal in the picture? In case there is an inconsistency between the text context and
+the image content, you should follow the image content rather than the text context. Please directly answer the
+question. Answer the question by selecting the correct answer A or B. one two three happy sad USER ASSISTANT"""
+
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}USER: {% for part in message.content %}{% if part.type == 'image' %}<image>\n"
+    "{% else %}{{ part.text }}{% endif %}{% endfor %}{% endfor %}{% if add_generation_prompt %} ASSISTANT:{% endif %}"
+)
+
+TEXT_CONFIG = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 4096,
+    "initializer_range": 0.12,
+}
+
+
+def text_config(tokenizer: Any, layers: int, **changes: Any) -> dict[str, Any]:
+    """What is said of a decoder, but for its family's own."""
+    return {
+        **TEXT_CONFIG,
+        "num_hidden_layers": layers,
+        "vocab_size": len(tokenizer),
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": None,
+        **changes,
+    }
+
+
+def tower_config(**changes: Any) -> dict[str, Any]:
+    """What is said of a vision tower, but for its family's own."""
+    return {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "initializer_range": 0.12,
+        **changes,
+    }
+
+
+@cache
+def small_tokenizer(special: tuple[str, ...], eos: str, pad: str) -> Any:
+    """Train a byte-level BPE on a few sentences: every text can be written, common words are one token."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    names = list(dict.fromkeys([*special, eos, pad]))
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=names,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([TEXT], trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=eos, pad_token=pad, padding_side="left")

@@ -1,0 +1,64 @@
+"""Tiny models of Qwen's families."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trimtab.testing.tiny.parts import Parts, small_tokenizer, text_config
+
+QWEN_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n"
+    "{% for part in message.content %}{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% else %}{{ part.text }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+QWEN_SPECIAL = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+QWEN_TOWER = {"depth": 2, "num_heads": 2, "initializer_range": 0.12}
+
+
+def qwen2_vl(layers: int) -> Parts:
+    """A Qwen2-VL."""
+    from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
+
+    tower = {**QWEN_TOWER, "embed_dim": 32, "hidden_size": 64, "mlp_ratio": 2}
+    return _qwen(Qwen2VLConfig, Qwen2VLForConditionalGeneration, layers, tower)
+
+
+def qwen2_5_vl(layers: int) -> Parts:
+    """A Qwen2.5-VL."""
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    tower = {**QWEN_TOWER, "hidden_size": 32, "intermediate_size": 64, "out_hidden_size": 64}
+    tower |= {"window_size": 56, "fullatt_block_indexes": [1]}
+    return _qwen(Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, layers, tower)
+
+
+def qwen3_vl(layers: int) -> Parts:
+    """A Qwen3-VL."""
+    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+    tower = {**QWEN_TOWER, "hidden_size": 32, "intermediate_size": 64, "out_hidden_size": 64, "patch_size": 14}
+    tower |= {"num_position_embeddings": 16, "deepstack_visual_indexes": [0, 1]}
+    return _qwen(Qwen3VLConfig, Qwen3VLForConditionalGeneration, layers, tower, head_dim=16)
+
+
+def _qwen(config_class: Any, model_class: Any, layers: int, tower: dict[str, Any], **changes: Any) -> Parts:
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    tokenizer = small_tokenizer(QWEN_SPECIAL, eos="<|im_end|>", pad="<|endoftext|>")
+    ids = {t: tokenizer.convert_tokens_to_ids(t) for t in QWEN_SPECIAL}
+    config = config_class(
+        text_config=text_config(
+            tokenizer,
+            layers,
+            rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]},
+            **changes,
+        ),
+        vision_config=tower,
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+    )
+    processor = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": 112 * 112})
+    return model_class(config), tokenizer, processor, QWEN_TEMPLATE

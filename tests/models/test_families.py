@@ -1,0 +1,102 @@
+"""Each further family on the contract: spans, the fast path, edits, batches, folders, and its own processor's text."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+from PIL.Image import Image
+
+from tests.engine import test_contract, test_encode
+from tests.models.folders import save
+from tests.models.own_processors import OWN, own_texts
+from trimtab import load
+from trimtab.engine import BlockAttention, Prompt, Row, ScaleHeads, encode, generate, run
+from trimtab.models import Model
+from trimtab.testing import picture, tiny_model
+
+FAMILIES = tuple(OWN)
+SIZES = [(56, 56), (84, 56), (56, 112), (30, 30), (200, 90)]
+
+
+@cache
+def made(family: str) -> Model:
+    return tiny_model(family)
+
+
+@pytest.fixture(scope="session", params=FAMILIES)
+def model(request: pytest.FixtureRequest) -> Model:
+    return made(request.param)
+
+
+def pictures() -> list[Image]:
+    return [picture(i, size) for i, size in enumerate(SIZES)]
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        test_contract.test_fast_path_equals_plain_reference,
+        test_contract.test_receipts_of_both_paths_agree,
+        test_contract.test_eager_equals_sdpa,
+        test_contract.test_from_last_prompt_touches_exactly_the_last_prompt_token,
+        test_contract.test_applied_reaches_the_engine_and_the_models_own_generate,
+        test_contract.test_applied_on_a_left_padded_native_batch,
+        test_encode.test_positions_equal_the_models_own,
+        test_encode.test_spans_do_not_overlap,
+    ],
+)
+def test_contract_of_every_family(model, claim):
+    claim(model)
+
+
+def test_strength_zero_changes_nothing(model):
+    test_contract.test_strength_zero_is_exactly_the_unedited_model(model, "all")
+
+
+def test_edits_of_heads_and_masks_equal_the_reference(model):
+    prompt = Prompt("What is it?", pictures()[:3], "Two cats play.")
+    inside = int(encode(model, prompt).spans["image"][1])
+    rows = [
+        Row(prompt, (ScaleHeads(1, (0, 2), factor=0.0),)),
+        Row(prompt, (BlockAttention(("image",), ("question",), layers=(0, 2)),)),
+        Row(prompt, (BlockAttention((0,), (inside,), layers=(1,)),)),
+    ]
+    found = run(model, rows).logits
+    test_contract.assert_same(found, run(model, rows, reuse=False).logits)
+    assert (found - run(model, [Row(prompt)]).logits).abs().amax(-1).min() > 1e-4
+
+
+def test_spans_are_exact_with_several_pictures_of_mixed_sizes(model):
+    test_encode.test_each_span_decodes_to_its_own_text(model, "before_question", 2)
+    encoded = encode(model, Prompt("What is it?", pictures()))
+    counts = [model.family.count_positions(model.hf, model.image_processor, *size) for size in SIZES]
+    assert [m.n_tokens for m in encoded.media] == counts
+    assert len(encoded.spans["image"]) == sum(counts)
+
+
+def test_several_pictures_of_mixed_sizes_in_one_batch(model):
+    prompts = [Prompt("What is it?", pictures()[i : i + n]) for i, n in ((0, 1), (1, 3), (0, 5), (3, 2))]
+    together, own = run(model, prompts).logits, run(model, prompts, reuse=False).logits
+    test_contract.assert_same(together, own)
+    test_contract.assert_same(torch.cat([run(model, [p]).logits for p in prompts]), own)
+    answers, plain = generate(model, prompts, max_new_tokens=6), generate(model, prompts, max_new_tokens=6, reuse=False)
+    assert answers.tokens == plain.tokens
+    assert answers.tokens == [generate(model, [p], max_new_tokens=6).tokens[0] for p in prompts]
+
+
+def test_tokens_are_those_of_its_own_processor(model):
+    """One text for each picture, in a prompt of several: the same ids as the processor's class would give."""
+    shown = [model.show("image", p) for p in pictures()]
+    placeholder = model.tokenizer.convert_ids_to_tokens(model.placeholders["image"])
+    texts = own_texts(model, pictures())
+    assert [model.family.expand(m, placeholder) for m in shown] == texts
+    assert [t.count(placeholder) for t in texts] == [m.n_tokens for m in shown]
+
+
+def test_a_saved_folder_gives_the_same_model(model, tmp_path):
+    again = load(save(model, tmp_path / "saved"), dtype="float32")
+    prompts = [Prompt("What is it?", pictures()[:2], "Two cats play.")]
+    assert torch.equal(encode(again, prompts[0]).ids, encode(model, prompts[0]).ids)
+    test_contract.assert_same(run(again, prompts).logits, run(model, prompts).logits)
