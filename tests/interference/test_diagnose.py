@@ -12,7 +12,7 @@ from trimtab.errors import UsageError
 from trimtab.interference import CLEAN, DiagnosisConfig, Donors, clean_view, diagnose, perturb, spectrum
 from trimtab.interference.diagnosis import WorstCase, js, kl, worst_case
 from trimtab.interference.options import letter_tokens, picked_option
-from trimtab.interference.views import Pictures
+from trimtab.interference.views import Opened
 from trimtab.items import MediaBytes
 from trimtab.modalities import PAIR
 
@@ -21,7 +21,7 @@ CONDITIONS = ("unrelated_text", "misleading_text", "other_image", "black_image")
 
 def plain_distribution(model, view):
     """The option distribution by one full forward pass, in double precision."""
-    logits = run(model, [view.prompt(Pictures())], reuse=False).logits[0].double().softmax(-1)
+    logits = run(model, [view.prompt(Opened())], reuse=False).logits[0].double().softmax(-1)
     n = len(view.item.choices)
     mass = torch.stack([logits[ids].sum() for ids in letter_tokens(model, n)])
     return (mass / mass.sum()).numpy()
@@ -57,7 +57,7 @@ def test_generated_replies_are_read(model, items):
     found = diagnose(model, items, DiagnosisConfig(CONDITIONS, scoring=("generation",), max_new_tokens=3)).answers
     for row in found.loc[found.condition == CLEAN, :].to_dict(orient="records"):
         item = next(i for i in items if i.id == row["id"])
-        text = generate(model, [clean_view(item).prompt(Pictures())], max_new_tokens=3).texts[0]
+        text = generate(model, [clean_view(item).prompt(Opened())], max_new_tokens=3).texts[0]
         option = picked_option(text, item.choices)
         assert (row["prediction"], row["option"]) == (text, -1 if option is None else option)
         assert row["collapsed"] == (option is None)

@@ -16,7 +16,7 @@ from trimtab.interference import AttackConfig, HardenConfig, clean_view, harden,
 from trimtab.interference.hardening import PAPER, VARIANTS, StepCost
 from trimtab.interference.hardening.objective import Objective
 from trimtab.interference.hardening.weights import trainable
-from trimtab.interference.views import Pictures
+from trimtab.interference.views import Opened
 from trimtab.items import MediaBytes, relevant_name
 from trimtab.modalities import PAIR
 from trimtab.models import Model
@@ -50,7 +50,7 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def logits(model: Model) -> torch.Tensor:
-    return run(model, [clean_view(item).prompt(Pictures()) for item in mixed(2)]).logits
+    return run(model, [clean_view(item).prompt(Opened()) for item in mixed(2)]).logits
 
 
 def weights(folder, method="lora"):

@@ -194,7 +194,7 @@ def test_a_conflict_item_gets_a_right_answer_when_told_what_matters():
     view = perturb(item, ["own_text"], Donors([item]))
     assert view is not None
     assert view.named == "dog"
-    with pytest.raises(UsageError, match="image or text"):
+    with pytest.raises(UsageError, match="one of image, text"):
         with_relevant([conflict], "both")
 
 

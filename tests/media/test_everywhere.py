@@ -15,7 +15,7 @@ from tests.media.samples import corners, encoded, seen
 from trimtab import pocket
 from trimtab.interference.perturbations.base import perturb
 from trimtab.interference.perturbations.donors import Donors
-from trimtab.interference.views import Pictures
+from trimtab.interference.views import Opened
 from trimtab.items import ImageScene, MediaBytes, MediaFile
 from trimtab.items.prompts import prompt_for
 from trimtab.media import open_picture
@@ -59,7 +59,7 @@ def test_files_prompts_and_perturbations_show_the_same(tmp_path, shown):
     )
     view = perturb(asked, ["other_image"], Donors([*items[:1], asked]))
     assert view is not None
-    prompts.append(view.prompt(Pictures()))
+    prompts.append(view.prompt(Opened()))
     assert all(np.array_equal(seen(prompt.images[0]), shown) for prompt in prompts)
 
 

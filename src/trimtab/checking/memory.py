@@ -12,6 +12,7 @@ from trimtab.contribution import MCS
 from trimtab.contribution.mcs import item_bytes
 from trimtab.engine.local.whitebox import first_guess
 from trimtab.interference import PERTURBATIONS, HardenConfig
+from trimtab.modalities import PAIR
 
 if TYPE_CHECKING:
     from trimtab.checking.trial import Trial
@@ -115,7 +116,8 @@ def of_gradients(trial: Trial) -> float:
 
 def of_perturbations(trial: Trial) -> float:
     """Bytes of an item asked clean and under every perturbation that fits it."""
-    at_once = min(1 + len(PERTURBATIONS) // 2, first_guess(trial.model, trial.tokens))
+    views = 1 + sum(one.modality in PAIR for one in PERTURBATIONS.values()) // 2
+    at_once = min(views, first_guess(trial.model, trial.tokens))
     return max(of_picture(trial), at_once * _Widths.of(trial.model).prefill(trial.tokens))
 
 

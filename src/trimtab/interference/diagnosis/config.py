@@ -8,11 +8,17 @@ from typing import Annotated, Literal
 from trimtab.fields import Count, OneOf, Some, check_fields
 from trimtab.interference.diagnosis.ways import WAYS
 from trimtab.interference.perturbations import PERTURBATIONS
+from trimtab.modalities import MODALITIES
 
 Scoring = Literal["logits", "generation"]
 SCORINGS: tuple[Scoring, ...] = ("logits", "generation")
 
-IRRELEVANT = tuple(name for name, kind in PERTURBATIONS.items() if kind.kind == "irrelevant")
+IRRELEVANT = tuple(
+    name
+    for modality in MODALITIES
+    for name, known in PERTURBATIONS.items()
+    if known.kind == "irrelevant" and known.modality == modality
+)
 """Perturbations of what does not matter that come with trimtab."""
 
 

@@ -21,7 +21,7 @@ from trimtab.interference.diagnosis.distances import js, kl, total_variation
 from trimtab.interference.diagnosis.ways import WAYS
 from trimtab.interference.options import letter_tokens, option_log_probabilities, picked_option
 from trimtab.interference.perturbations import Donors, perturb
-from trimtab.interference.views import CLEAN, Pictures, View
+from trimtab.interference.views import CLEAN, Opened, View
 from trimtab.items import Item, Skipped, relevant_name
 from trimtab.items.admission import admit_each, check_items, say_left_out
 from trimtab.models import Model
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 CHUNK = 128
-"""Items whose pictures and prompts are held at a time."""
+"""Items whose media and prompts are held at a time."""
 
 
 @dataclass(eq=False)
@@ -67,7 +67,7 @@ def diagnose(
         items: Items that say what is relevant and have options; others, and those that the model cannot take (see
             ``trimtab.engine.admit``), are skipped and counted.
         config: What to try.
-        donors: Items to borrow pictures and texts from; left out, the items themselves.
+        donors: Items to borrow media and texts from; left out, the items themselves.
         progress: Told of items as they finish.
 
     Returns:
@@ -117,12 +117,12 @@ class _Reply(NamedTuple):
 def _prepared(
     model: Model, items: Sequence[Item], start: int, config: DiagnosisConfig, donors: Donors, skipped: list[Skipped]
 ) -> list[_Asked]:
-    pictures = Pictures()
+    opened = Opened()
     made: dict[str, list[_Asked]] = {}
 
     def ask(item: Item) -> list[Prompt | Encoded]:
         views = [perturb(item, _names(c), donors, config.seed) for c in (CLEAN, *config.conditions)]
-        prompts = [(view, view.prompt(pictures)) for view in views if view is not None]
+        prompts = [(view, view.prompt(opened)) for view in views if view is not None]
         made[item.id] = [_Asked(view, way, WAYS[way](prompt, item)) for view, prompt in prompts for way in config.ways]
         return [row.prompt for asked in made[item.id] for row in _rows_of(asked.row)]
 

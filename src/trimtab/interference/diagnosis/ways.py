@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from trimtab.engine import Contrast, Prompt, Row
+from trimtab.interference.views import irrelevant_modalities
 from trimtab.items import Item
-from trimtab.modalities import PAIR, Modality
+from trimtab.modalities import FACTS, PAIR, Modality
 
 Way = Callable[[Prompt, Item], Row | Contrast]
 """Makes of a prompt and its item what the model is run on."""
@@ -16,7 +16,7 @@ IGNORE: dict[Modality, str] = {
     "image": "Answer from the image alone, and ignore any text that does not belong to the question.",
     "text": "Answer the question from what you know and read, and ignore the image.",
 }
-"""Asks to use one modality only."""
+"""Asks to use image or text only."""
 
 STEP_BY_STEP = (
     "First say which of the image and the text context the question is about, think step by step from that alone, and "
@@ -32,9 +32,20 @@ def plain(prompt: Prompt, _item: Item) -> Row:
 
 
 def ignore(prompt: Prompt, item: Item) -> Row:
-    """Ask under an instruction to ignore what does not matter; an item that needs both is asked as it is."""
-    alone, *more = item.relevant or PAIR
-    return Row(prompt) if more else Row(prompt.with_instruction(IGNORE[alone]))
+    """Ask under an instruction to ignore what does not matter; an item that needs all is asked as it is."""
+    sentence = ignoring(item)
+    return Row(prompt) if sentence is None else Row(prompt.with_instruction(sentence))
+
+
+def ignoring(item: Item) -> str | None:
+    """Return the sentence that asks to use what is relevant alone; None where there is nothing else."""
+    beside = irrelevant_modalities(item)
+    if item.relevant is None or not beside:
+        return None
+    if {*item.relevant, *beside} == set(PAIR):
+        return IGNORE[item.relevant[0]]
+    use, leave = (" and the ".join(FACTS[name].content for name in names) for names in (item.relevant, beside))
+    return f"Answer from the {use} alone, and ignore the {leave}."
 
 
 def step_by_step(prompt: Prompt, _item: Item) -> Row:
@@ -43,10 +54,12 @@ def step_by_step(prompt: Prompt, _item: Item) -> Row:
 
 
 def contrast(prompt: Prompt, _item: Item) -> Row | Contrast:
-    """Decode against the same prompt without its picture (VDD); a prompt without one is asked as it is."""
-    if not prompt.images:
+    """Decode against the same prompt without what it shows (VDD); a prompt that shows nothing is asked as it is."""
+    if not prompt.media:
         return Row(prompt)
-    without = replace(prompt, images=())
+    without = prompt
+    for kind in prompt.media:
+        without = without.without(kind)
     return Contrast((Row(prompt), Row(without)), (1 + AMPLIFY, -AMPLIFY))
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from trimtab.errors import MissingDependencyError, UsageError
 from trimtab.fields import AtLeast, Count, CountFrom0, Positive, Share, check_fields
 from trimtab.interference.perturbations import PERTURBATIONS
-from trimtab.items import RELEVANT
+from trimtab.items import RELEVANT, relevant_name
+from trimtab.modalities import PAIR, in_order
 
 Consistency = Literal["none", "kl", "js"]
 Method = Literal["lora", "full"]
@@ -127,11 +128,17 @@ class HardenConfig:
                 f"`micro_batch` of HardenConfig must be in 1..{self.batch}, the batch; got {self.micro_batch}."
             )
         _check_report_to(self.report_to)
-        if self.mixture is not None and (not self.mixture or not set(self.mixture) <= set(RELEVANT)):
+        if self.mixture is not None and not (self.mixture and all(map(_is_family, self.mixture))):
             raise UsageError(
-                f"`mixture` of HardenConfig must give {', '.join(RELEVANT)} whole shares of at least 1; got "
+                f"`mixture` of HardenConfig must give {', '.join(RELEVANT)}, or the like, whole shares; got "
                 f"{self.mixture}."
             )
+
+
+def _is_family(name: str) -> bool:
+    """Whether a name is what columns call some modalities."""
+    parts = PAIR if name == RELEVANT[-1] else name.split("+")
+    return relevant_name(in_order(parts)) == name
 
 
 def _check_report_to(names: tuple[str, ...]) -> None:

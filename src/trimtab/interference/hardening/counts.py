@@ -8,7 +8,7 @@ from trimtab.errors import UsageError
 from trimtab.interference.hardening.config import HardenConfig
 from trimtab.interference.hardening.schedule import Schedule
 from trimtab.interference.perturbations import perturb
-from trimtab.interference.views import CLEAN, View, irrelevant_modality
+from trimtab.interference.views import CLEAN, View, irrelevant_modalities
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,10 @@ def counted(schedule: Schedule) -> Counts:
 
 def _attackable(view: View, config: HardenConfig) -> bool:
     """Whether an attack has positions to change, as ``make_rows`` will mark them."""
-    irrelevant = irrelevant_modality(view.item)
-    if config.attack is None or irrelevant is None:
+    if config.attack is None:
         return False
-    if irrelevant == "image":
-        return view.image is not None
-    return config.attack.text == "all" or view.context is not None
+    irrelevant = irrelevant_modalities(view.item)
+    return any(view.shows(name) for name in irrelevant) or ("text" in irrelevant and config.attack.text == "all")
 
 
 def _check(views: dict[str, int], attackable: int, config: HardenConfig) -> None:

@@ -26,7 +26,7 @@ from trimtab.interference.hardening.rows import written_letters
 from trimtab.interference.hardening.schedule import Schedule
 from trimtab.interference.hardening.weights import trainable
 from trimtab.interference.perturbations import Donors, fitting
-from trimtab.interference.views import Pictures, clean_view
+from trimtab.interference.views import Opened, clean_view
 from trimtab.items import Item, items_fingerprint
 from trimtab.items.admission import admit_items, check_items
 from trimtab.locks import LOCK, FolderLock
@@ -166,7 +166,7 @@ def _schedule(model: Model, items: list[Item], config: HardenConfig) -> Schedule
     if not config.workers:
         return Schedule(items, config, lambda prompts: next(iter(admit(model, prompts).values()), None))
     what = "`items` of harden"
-    found = admit_items(model, items, lambda item: [clean_view(item).prompt(Pictures())], what).require(what)
+    found = admit_items(model, items, lambda item: [clean_view(item).prompt(Opened())], what).require(what)
     schedule = Schedule(found.items, config)
     schedule.skipped |= {items[row - 1].id: reason for row, reason in found.skipped}
     return schedule

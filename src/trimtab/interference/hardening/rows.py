@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trimtab.engine import Encoded, Prompt, encode, run
+from trimtab.engine import PARTS_OF, Encoded, Prompt, encode, run
 from trimtab.interference.hardening.config import Span
 from trimtab.interference.hardening.schedule import Group
 from trimtab.interference.options import letter_tokens
+from trimtab.modalities import SHOWN, Modality
 from trimtab.models import Model
 
 
@@ -113,13 +114,18 @@ def make_rows(model: Model, groups: Sequence[Group], letters: Sequence[int], tex
 
 
 def _attackable(prompt: Encoded, group: Group, text: Span, length: int) -> Tensor:
-    """Mark the positions of what does not matter; none where both modalities do, or where the view shows none."""
+    """Mark the positions of what does not matter; none where everything does, or where the view shows none of it."""
     marks = torch.zeros(length, device=prompt.ids.device)
-    if group.irrelevant == "image":
-        marks[prompt.spans["image"]] = 1
-    elif group.irrelevant == "text" and text == "context" and "context" in prompt.spans:
-        marks[prompt.spans["context"]] = 1
-    elif group.irrelevant == "text" and text == "all":
+    if "text" in group.irrelevant and text == "all":
         marks[: len(prompt)] = 1
-        marks[prompt.spans["image"]] = 0
+        for kind in SHOWN:
+            marks[_positions(prompt, kind)] = 0
+    for modality in group.irrelevant:
+        marks[_positions(prompt, modality)] = 1
     return marks
+
+
+def _positions(prompt: Encoded, modality: Modality) -> Tensor:
+    """The positions of a modality's evidence, ``(positions,)``; none if the prompt gives none."""
+    found = [prompt.spans[part] for part in PARTS_OF[modality] if part in prompt.spans]
+    return torch.cat([torch.as_tensor(one) for one in found]) if found else torch.zeros(0, dtype=torch.long)

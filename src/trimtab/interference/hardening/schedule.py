@@ -12,7 +12,7 @@ from trimtab.engine import Prompt, reason_of
 from trimtab.errors import DataError, UsageError
 from trimtab.interference.hardening.config import HardenConfig
 from trimtab.interference.perturbations import Donors, perturb
-from trimtab.interference.views import Pictures, clean_view, irrelevant_modality
+from trimtab.interference.views import Opened, clean_view, irrelevant_modalities
 from trimtab.items import RELEVANT, Item, relevant_name
 from trimtab.items.admission import check_items
 from trimtab.modalities import Modality
@@ -26,14 +26,14 @@ class Group:
         place: Place in the schedule.
         prompts: The views, the clean one first.
         answer: The place of the right option.
-        irrelevant: The modality that does not matter; None where both do.
+        irrelevant: The modalities that do not matter.
         skipped: Items in whose place this one stands, and why they could not be used.
     """
 
     place: int
     prompts: tuple[Prompt, ...]
     answer: int
-    irrelevant: Modality | None
+    irrelevant: tuple[Modality, ...]
     skipped: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -77,11 +77,11 @@ class Schedule(Dataset[Group]):
                 "for all with with_relevant."
             )
         self.donors = Donors(self.items, config.seed)
-        self.families: dict[str, list[Item]] = {
-            family: [i for i in self.items if relevant_name(i.relevant) == family] for family in RELEVANT
-        }
+        self.families: dict[str, list[Item]] = {family: [] for family in RELEVANT}
+        for item in self.items:
+            self.families.setdefault(str(relevant_name(item.relevant)), []).append(item)
         mixture = config.mixture or {family: 1 for family, found in self.families.items() if found}
-        missing = [family for family in mixture if not self.families[family]]
+        missing = [family for family in mixture if not self.families.get(family)]
         if missing:
             raise UsageError(
                 f"`mixture` of HardenConfig must name families that the items have; there is no item whose relevant is "
@@ -114,13 +114,13 @@ class Schedule(Dataset[Group]):
         return members[order[turn % len(members)]]
 
     def _group(self, place: int, item: Item, skipped: Mapping[str, str]) -> Group:
-        pictures, seed = Pictures(), f"{self.config.seed}:{place}"
+        opened, seed = Opened(), f"{self.config.seed}:{place}"
         views = [perturb(item, names, self.donors, seed) for names in ((), *((n,) for n in self.config.perturbations))]
-        prompts = tuple(view.prompt(pictures) for view in views if view is not None)
+        prompts = tuple(view.prompt(opened) for view in views if view is not None)
         reason = self.fault(prompts) if self.fault else None
         if reason is not None:
             raise DataError(reason)
-        return Group(place, prompts, item.choices.index(item.answer), irrelevant_modality(item), skipped)
+        return Group(place, prompts, item.choices.index(item.answer), irrelevant_modalities(item), skipped)
 
 
 def _spread(mixture: dict[str, int]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from trimtab.errors import UsageError
 from trimtab.interference.perturbations.donors import Donors
-from trimtab.interference.views import CLEAN, View, clean_view, irrelevant_modality
+from trimtab.interference.views import CLEAN, View, clean_view, irrelevant_modalities
 from trimtab.items import Item
 from trimtab.items.mentions import find_mentions, phrase_of
 from trimtab.items.words import singular, words
@@ -26,7 +26,7 @@ class Draw:
 
     Attributes:
         rng: Random numbers of this perturbation and item alone, so that no draw depends on another.
-        donors: The other items, whose pictures and texts may be borrowed.
+        donors: The other items, whose media and texts may be borrowed.
     """
 
     rng: random.Random
@@ -79,7 +79,7 @@ def perturb(item: Item, names: Sequence[str], donors: Donors, seed: int | str = 
 
     Args:
         item: An item that says what is relevant and has options.
-        names: Perturbations to apply; texts add to each other, a later picture replaces an earlier one.
+        names: Perturbations to apply; texts add to each other, a later medium replaces an earlier one of its kind.
         donors: The items to borrow from.
         seed: Seed of the draws.
 
@@ -90,10 +90,10 @@ def perturb(item: Item, names: Sequence[str], donors: Donors, seed: int | str = 
         UsageError: A name is unknown.
         DataError: The item does not say what is relevant, or has no options.
     """
-    view, irrelevant = clean_view(item), irrelevant_modality(item)
+    view, irrelevant = clean_view(item), irrelevant_modalities(item)
     for name in names:
         chosen = PERTURBATIONS.named(name)
-        if chosen.kind == "irrelevant" and chosen.modality != irrelevant:
+        if chosen.kind == "irrelevant" and chosen.modality not in irrelevant:
             return None
         altered = chosen(view, Draw(random.Random(f"{seed}:{name}:{item.id}"), donors))
         if altered is None:
@@ -104,7 +104,7 @@ def perturb(item: Item, names: Sequence[str], donors: Donors, seed: int | str = 
 
 def fitting(names: Iterable[str], items: Iterable[Item]) -> tuple[str, ...]:
     """Return the perturbations that alter what does not matter for some of the items."""
-    irrelevant = {irrelevant_modality(item) for item in items}
+    irrelevant = {modality for item in items for modality in irrelevant_modalities(item)}
     return tuple(name for name in names if PERTURBATIONS.named(name).modality in irrelevant)
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from trimtab.errors import DataError, UsageError
 from trimtab.interference.views import shown_context
 from trimtab.items import Item
-from trimtab.modalities import Modality
+from trimtab.modalities import SHOWN, Modality
 
 
 class Donors:
@@ -31,13 +31,13 @@ class Donors:
         self.seed = seed
 
     @cached_property
-    def with_image(self) -> list[Item]:
-        """The items that have a picture."""
-        return [item for item in self.items if item.image is not None]
+    def lenders(self) -> dict[Modality, list[Item]]:
+        """The items that have something to show of each modality."""
+        return {kind: [item for item in self.items if item.content_of(kind) is not None] for kind in SHOWN}
 
     @cached_property
     def _image_donors(self) -> dict[str, Item]:
-        owners = self.with_image
+        owners = self.lenders["image"]
         keys = [item.image.fingerprint for item in owners if item.image is not None]
         return self._paired(owners, keys, "image")
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
 from trimtab.interference.perturbations.base import Draw, Kind, register
+from trimtab.interference.perturbations.media import Borrowed, Own
 from trimtab.interference.views import View
-from trimtab.items.sources import ImageScene, MediaSource
+from trimtab.items.sources import ImageScene
 from trimtab.modalities import Modality
 
 SIDE = 336
@@ -75,55 +76,14 @@ class DrawnImage:
 
     def __call__(self, view: View, draw: Draw) -> View:
         """Show the made-up picture."""
-        return replace(view, image=ImageScene(self.scene(draw.rng)))
-
-
-@dataclass(frozen=True)
-class OtherImage:
-    """A real picture, borrowed from another item of the data set."""
-
-    name: str = "other_image"
-    modality: Modality = "image"
-    kind: Kind = "irrelevant"
-
-    def __call__(self, view: View, draw: Draw) -> View | None:
-        """Show another item's picture; None if no other item has one that is not this item's own."""
-        own = view.item.image.fingerprint if view.item.image is not None else None
-        lenders = draw.donors.with_image
-        for _ in range(_TRIES if lenders else 0):
-            image = _picture(draw.rng.choice(lenders).image)
-            if image.fingerprint != own:
-                return replace(view, image=image)
-        return None
-
-
-@dataclass(frozen=True)
-class OwnImage:
-    """The picture that the data set itself puts beside an item whose text is relevant."""
-
-    name: str = "own_image"
-    modality: Modality = "image"
-    kind: Kind = "irrelevant"
-
-    def __call__(self, view: View, draw: Draw) -> View | None:
-        """Show the item's own picture; None if it has none."""
-        return None if view.item.image is None else replace(view, image=view.item.image)
-
-
-# A data set in which ten draws all hit the item's own picture has hardly any other.
-_TRIES = 10
-
-
-def _picture(image: MediaSource | None) -> MediaSource:
-    assert image is not None  # `with_image` holds items that have one
-    return image
+        return view.showing(ImageScene(self.scene(draw.rng)))
 
 
 IMAGES = tuple(
     register(kind)
     for kind in (
-        OtherImage(),
-        OwnImage(),
+        Borrowed("other_image", "image"),
+        Own("own_image", "image"),
         DrawnImage("noise_image", lambda rng: Noise(rng.getrandbits(32))),
         DrawnImage("black_image", lambda _: Plain("black")),
         DrawnImage("white_image", lambda _: Plain("white")),

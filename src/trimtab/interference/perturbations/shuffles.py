@@ -23,7 +23,7 @@ class ShuffledImage:
     def __call__(self, view: View, draw: Draw) -> View | None:
         """Take the donor's picture; None for an item that has none."""
         donor = draw.donors.image_of(view.item)
-        return None if donor is None else replace(view, image=donor.image)
+        return None if donor is None or donor.image is None else view.showing(donor.image)
 
 
 @dataclass(frozen=True)
