@@ -119,7 +119,7 @@ def _cache_logits(model, prompt, ids, places, modality, sigma, draw, config):
             chosen.append(torch.tensor(gets_noise))
             deviations.append(sigma * scale if gets_noise else 0.0)
     mask = torch.ones(1, len(ids), dtype=torch.long)
-    hidden = model.decode(model.embedding(ids[-1:])[None], mask, positions[:, None, -1:], cache)
+    hidden = model.decode(model.embedding(ids[-1:])[None], mask, positions[:, None, -1:], cache, extras={})
     return model.lm_head(hidden[0, -1]).double(), leaves, chosen, deviations
 
 
@@ -140,7 +140,8 @@ def _embedding_loss(model, prompt, item, ids, places, modality, sigma, draw, con
 def _embedding_logits(model: Model, prompt: Encoded, ids: Tensor, embeds: Tensor | None) -> Tensor:
     embeds = model.embed(ids, prompt.media) if embeds is None else embeds
     mask = torch.ones(1, len(ids), dtype=torch.long)
-    hidden = model.decode(embeds[None], mask, _positions(prompt, ids)[:, None])
+    extras = {name: values[None] for name, values in model.extras(ids, prompt.media).items()}
+    hidden = model.decode(embeds[None], mask, _positions(prompt, ids)[:, None], extras=extras)
     return model.lm_head(hidden[0, -1]).double()
 
 

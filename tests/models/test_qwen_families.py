@@ -5,12 +5,14 @@ from functools import cache
 import pytest
 import torch
 
+from tests.contribution.items import conflict_items
+from tests.contribution.naive import naive_scores
 from tests.engine.prompts import varied_prompts
 from tests.engine.test_contract import assert_same, rows_with_every_edit
-from trimtab.contribution import measure
+from trimtab.contribution import MCS, measure
 from trimtab.engine import BlockAttention, Read, Row, ScaleHeads, encode, generate, run
 from trimtab.errors import UnsupportedMethodError
-from trimtab.items import read_items
+from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.testing import tiny_model
 
@@ -53,8 +55,15 @@ def test_qwen2_vl_shows_counterfactual_pictures_and_is_measured():
     model = model_of("qwen2_vl")
     prompts = [p.with_image_counterfactual("shuffle") for p in varied_prompts() if p.images]
     assert_same(run(model, prompts).logits, run(model, prompts, reuse=False).logits)
-    [scored] = measure(model, read_items("pocket-mc2:test")[:1])
-    assert min(scored.scores.values()) > 0
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_contributions_equal_those_of_the_plain_way(family):
+    model, item = model_of(family), conflict_items(1)[0]
+    config = MCS(divergence="ce", estimator="sampled", sigmas=(0.1,), draws=2)
+    [scored] = measure(model, [item], method=config)
+    image, text, _ = naive_scores(model, encode(model, prompt_for(item)), item, config)
+    assert (scored.image, scored.text) == pytest.approx((image, text), rel=1e-4)
 
 
 def test_what_qwen3_vl_does_not_take_is_refused_with_a_reason():
@@ -62,8 +71,8 @@ def test_what_qwen3_vl_does_not_take_is_refused_with_a_reason():
     changed = [p.with_image_counterfactual("shuffle") for p in varied_prompts() if p.images]
     with pytest.raises(UnsupportedMethodError, match="family qwen3_vl has none"):
         run(model, changed)
-    with pytest.raises(UnsupportedMethodError, match="`contribution` .* its decoder is given more than embeddings"):
-        measure(model, read_items("pocket-mc2:test")[:1])
+    with pytest.raises(UnsupportedMethodError, match="`extras` of a pass must be given"):
+        measure(model, conflict_items(1), method=MCS(site="embeddings", divergence="ce", estimator="sampled"))
 
 
 def test_features_of_qwen3_vl_enter_after_its_first_layers():

@@ -96,7 +96,8 @@ class SharedPrefix:
         mask = torch.ones(items * rows, 1, dtype=torch.long, device=embeds.device)
         self.traces = []
         with _in_force(model, self), engine_drives(model):
-            hidden = model.decode(flat, mask, positions.reshape(len(positions), items * rows, 1))
+            at = positions.reshape(len(positions), items * rows, 1)
+            hidden = model.decode(flat, mask, at, extras={})  # the queries are text; what media add is in the prefix
         return model.lm_head(hidden[:, 0]).to(self.keys[0].dtype).view(items, rows, -1)
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:

@@ -48,8 +48,8 @@ class Decoder(Anatomy):
             reason = (
                 f"tokens of a {'prompt' if family.mask == 'prompt' else 'medium'} see each other whatever the order"
             )
-        if reason is None and full_attention and self.needs_extras:
-            reason = "its decoder is given more than embeddings"
+        if reason is None and full_attention and family.wants_ids:
+            reason = "its decoder is given token ids"
         if reason is not None:
             raise UnsupportedMethodError(
                 f"`{job}` must suit family {family.name}; {self.name} is refused: {reason}; use another one."

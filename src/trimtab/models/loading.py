@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,14 @@ from torch import nn
 from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.models import adapters, families  # noqa: F401  (importing families registers them)
 from trimtab.models.checkpoint import DTYPES as DTYPES
-from trimtab.models.checkpoint import family_of, load_weights, precision, quantization, read_config, untied
+from trimtab.models.checkpoint import Precision, family_of, load_weights, precision, quantization, read_config, untied
 from trimtab.models.decoding_settings import overridden, read_generation_config
 from trimtab.models.family import Family
 from trimtab.models.model import Model
 from trimtab.models.parts import check_parts, choose_template, open_image_processor, open_tokenizer, understood
 from trimtab.models.report import PHOTO, LoadReport
 from trimtab.models.self_check import self_check
-from trimtab.models.source import find, reading
+from trimtab.models.source import Source, find, reading
 from trimtab.models.stored import weight_files
 
 MAX_PIXELS = 1280 * 28 * 28
@@ -41,7 +41,7 @@ def load(
     token: str | bool | None = None,
     local_files_only: bool = False,
 ) -> Model:
-    """Load a vision-language model.
+    """Load a multimodal model.
 
     Code that a checkpoint brings along is never run. What loading found is in ``model.report``.
 
@@ -73,6 +73,29 @@ def load(
     _check_arguments(device, device_map, attention, max_pixels)
     source = find(name_or_path, revision=revision, token=token, local_files_only=local_files_only)
     base, chain = adapters.resolve(source)
+    weights = _weights(base, dtype, device, device_map, attention)
+    model = _with_parts(base, weights, max_pixels, str(name_or_path), check=check and not chain)
+    model.report = replace(model.report, adapters=tuple(chain))
+    for folder in chain:
+        adapters.merge(model, folder)
+    model.name = str(name_or_path)
+    if check and chain:
+        self_check(model)
+    return model
+
+
+@dataclass(frozen=True, eq=False)
+class _Weights:
+    """A Hugging Face model with its weights, and what reading them found."""
+
+    hf: nn.Module
+    config: Any
+    chosen: Precision
+    notes: tuple[str, ...]
+
+
+def _weights(base: Source, dtype: Any, device: Any, device_map: Any, attention: str) -> _Weights:
+    """Read the configuration and the weights, and put them where they are to compute."""
     config = read_config(base)
     where = _device(device) if device_map is None else None
     chosen = precision(base, config, dtype, _on_cpu(where, device_map))
@@ -89,35 +112,26 @@ def load(
     if where is not None:
         with reading(base):
             hf = nn.Module.to(hf, where)
-    family = family_of(config, base.path)
+    return _Weights(hf, config, chosen, notes + found)
+
+
+def _with_parts(base: Source, weights: _Weights, max_pixels: int | None, name: str, *, check: bool) -> Model:
+    """Open what belongs to the weights, and report what was found."""
+    family = family_of(weights.config, base.path)
     tokenizer, image_processor = open_tokenizer(base), open_image_processor(base, family)
-    own_limit = max_pixels == MAX_PIXELS
     with understood(family, image_processor, base.path):
-        limit = family.limit_pixels(image_processor, max_pixels, at_most_own=own_limit)
-    model = from_parts(
-        hf,
-        tokenizer,
-        image_processor,
-        choose_template(base, tokenizer, family.placeholders(hf)),
-        name=str(name_or_path),
-        family=family,
-        check=check and not chain,
-    )
+        limit = family.limit_pixels(image_processor, max_pixels, at_most_own=max_pixels == MAX_PIXELS)
+    template = choose_template(base, tokenizer, family.placeholders(weights.hf))
+    model = from_parts(weights.hf, tokenizer, image_processor, template, name=name, family=family, check=check)
     model.report = replace(
         model.report,
-        dtype_stored=chosen.stored,
-        why_dtype=chosen.why,
+        dtype_stored=weights.chosen.stored,
+        why_dtype=weights.chosen.why,
         max_pixels=limit,
-        quantization=quantization(config.to_dict()),
+        quantization=quantization(weights.config.to_dict()),
         shards=len(weight_files(base)),
-        adapters=tuple(chain),
-        notes=notes + found,
+        notes=weights.notes,
     )
-    for folder in chain:
-        adapters.merge(model, folder)
-    model.name = str(name_or_path)
-    if check and chain:
-        self_check(model)
     return model
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from trimtab.errors import UsageError
 from trimtab.models import DTYPES
 from trimtab.testing.realistic.configs import config_files, tokenizer_config
-from trimtab.testing.realistic.releases import RELEASES
+from trimtab.testing.realistic.releases import RELEASES, Release
 from trimtab.testing.realistic.templates import TEMPLATES
 from trimtab.testing.realistic.vocabulary import tokenizer_files
 from trimtab.testing.realistic.weights import write_weights
@@ -53,18 +53,8 @@ def realistic_checkpoint(
     """
     import torch
 
-    if release not in RELEASES:
-        raise UsageError(f"`release` of realistic_checkpoint must be one of {', '.join(RELEASES)}; got {release!r}.")
-    chosen = RELEASES[release]
+    chosen = _release(release, dtype, tied, shards)
     dtype = dtype or chosen.dtype
-    if dtype not in DTYPES:
-        raise UsageError(f"`dtype` of realistic_checkpoint must be one of {', '.join(DTYPES)}; got {dtype!r}.")
-    if tied and chosen.family == "llava":
-        raise UsageError(
-            "`tied` of realistic_checkpoint must be False for LLaVA, whose published files hold both tables; got True."
-        )
-    if shards < 1:
-        raise UsageError(f"`shards` of realistic_checkpoint must be at least 1; got {shards}.")
     made = chosen.sizes.changed(sizes or {})
     template = TEMPLATES[chosen.family]
     tied = chosen.tied if tied is None else tied
@@ -79,3 +69,22 @@ def realistic_checkpoint(
         (folder / name).write_text(text, encoding="utf-8")
     write_weights(folder, chosen.family, getattr(torch, dtype), shards, seed)
     return folder
+
+
+def _release(name: str, dtype: str | None, tied: bool | None, shards: int) -> Release:
+    """Return the release of a name, asked for as it can be made.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if name not in RELEASES:
+        raise UsageError(f"`release` of realistic_checkpoint must be one of {', '.join(RELEASES)}; got {name!r}.")
+    if dtype and dtype not in DTYPES:
+        raise UsageError(f"`dtype` of realistic_checkpoint must be one of {', '.join(DTYPES)}; got {dtype!r}.")
+    if tied and RELEASES[name].family == "llava":
+        raise UsageError(
+            "`tied` of realistic_checkpoint must be False for LLaVA, whose published files hold both tables; got True."
+        )
+    if shards < 1:
+        raise UsageError(f"`shards` of realistic_checkpoint must be at least 1; got {shards}.")
+    return RELEASES[name]
