@@ -13,7 +13,7 @@ from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.progress import Within
 from trimtab.steering import TrainingSet, tune
-from trimtab.steering.tune import _merit
+from trimtab.steering.tuning import _merit
 
 
 def test_the_whole_grid_is_recorded_and_the_best_kept(model: Model, train: TrainingSet):

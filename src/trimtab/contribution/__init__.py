@@ -1,7 +1,7 @@
 """How much each modality contributes to a model's answer: the Modality Contribution Score and its relatives."""
 
 from trimtab.contribution.ablation import Ablation
-from trimtab.contribution.agreement import Agreement, agreement
+from trimtab.contribution.agreeing import Agreement, agreement
 from trimtab.contribution.attention_mass import AttentionMass
 from trimtab.contribution.gradient_times_input import GradientTimesInput
 from trimtab.contribution.measuring import measure
@@ -10,7 +10,7 @@ from trimtab.contribution.methods import METHODS
 from trimtab.contribution.options import DIVERGENCES, MCS, Divergence
 from trimtab.contribution.scores import Contribution, Contributions
 from trimtab.contribution.shapley import Shapley
-from trimtab.contribution.trace import AnswerTrace, trace
+from trimtab.contribution.tracing import AnswerTrace, trace
 
 __all__ = [
     "DIVERGENCES",

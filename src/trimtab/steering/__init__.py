@@ -21,7 +21,7 @@ from trimtab.steering.prompting import ChainOfThought, DropModality, FewShot
 from trimtab.steering.random_direction import RandomDirection
 from trimtab.steering.states import States, collect_states
 from trimtab.steering.training_set import TrainingSet
-from trimtab.steering.tune import tune
+from trimtab.steering.tuning import tune
 from trimtab.steering.var import VAR
 
 __all__ = [

@@ -10,7 +10,7 @@ import torch
 
 from trimtab.contribution import MCS
 from trimtab.engine import Capability, Predictor
-from trimtab.steering.amps.scaling import Anchor, Reading, scaling
+from trimtab.steering.amps.factors import Anchor, Reading, scaling
 from trimtab.steering.l2s import NetworkConfig, fit_network
 from trimtab.steering.method import Method, VectorMethod, register
 from trimtab.steering.training_set import TrainingSet
