@@ -80,7 +80,7 @@ def test_what_holds_no_medium_is_refused(tmp_path):
         open_medium("audio", tmp_path / "nothing.wav")
     with pytest.raises(UsageError, match=r"give \(samples, rate\)"):
         open_medium("audio", RAMP)
-    with pytest.raises(UsageError, match="text is no medium"):
+    with pytest.raises(UsageError, match="`kind` of a medium must be one of image, .*; got 'text'"):
         open_medium("text", "a text")
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from trimtab.errors import UsageError
 from trimtab.modalities import Modality
+from trimtab.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class MediumKind:
     shape: Callable[[Any], Hashable]
 
 
-KINDS: dict[Modality, MediumKind] = {}
-"""Known kinds by modality."""
+KINDS: Registry[MediumKind] = Registry("`kind` of a medium", key="kind")
+"""Known kinds by modality; text is none."""
 
 
 def register_kind(kind: MediumKind) -> None:
     """Make a kind known to prompts and models."""
-    KINDS[kind.kind] = kind
+    KINDS.register(kind)
 
 
 def medium_kind(kind: str) -> MediumKind:
@@ -49,10 +49,7 @@ def medium_kind(kind: str) -> MediumKind:
     Raises:
         UsageError: There is none of that name.
     """
-    for known in KINDS.values():
-        if known.kind == kind:
-            return known
-    raise UsageError(f"`kind` of a medium must be one of {', '.join(KINDS)}; got {kind!r}; text is no medium.")
+    return KINDS.named(kind)
 
 
 def open_medium(kind: str, source: Any, name: str | None = None) -> Any:
