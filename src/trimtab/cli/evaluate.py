@@ -25,7 +25,9 @@ from trimtab.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from trimtab.items import Item
     from trimtab.models import Model
+    from trimtab.studies import Evaluation
     from trimtab.studies.kit.artifacts import AnyArtifact
 
 
@@ -59,9 +61,7 @@ def evaluate(
 ) -> None:
     """Evaluate artifacts on conflict items, beside the unsteered model and the plain instruction."""
     from trimtab.fields import check_value
-    from trimtab.files import write_whole
     from trimtab.studies import evaluate as evaluate_methods
-    from trimtab.studies import records
     from trimtab.studies.kit.length import answer_length
     from trimtab.studies.kit.protocols import PROTOCOLS
 
@@ -73,7 +73,7 @@ def evaluate(
     check_model(model, loading)
     items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
     loaded = load_model(model, loading)
-    methods = with_baselines(loaded, artifact or [], label or [])
+    methods = with_baselines(loaded, items, artifact or [], label or [])
     with progress_bars() as bars:
         found = evaluate_methods(
             loaded,
@@ -85,13 +85,19 @@ def evaluate(
             progress=bars,
         )
     say_skipped(len(found.skipped), data)
+    _tell(found, loaded.name, out, json)
+
+
+def _tell(found: Evaluation, model: str, out: Path | None, json: bool) -> None:
+    """Write the answers, if they are wanted, and print the rates."""
+    from trimtab.files import write_whole
+    from trimtab.studies import records
+
     if out is not None:
         write_whole(out, lambda part: found.answers.to_parquet(part, index=False))
     rates = records(found.rates)
     if json:
-        print_json(
-            {"model": loaded.name, "skipped": len(found.skipped), "rates": rates, "receipt": found.receipt.table()}
-        )
+        print_json({"model": model, "skipped": len(found.skipped), "rates": rates, "receipt": found.receipt.table()})
         return
     _print(rates)
     print_line(f"Receipt: {found.receipt}")
@@ -99,20 +105,25 @@ def evaluate(
         print_line(f"Answers: {out}")
 
 
-def with_baselines(model: Model, folders: list[Path], labels: Sequence[str] = ()) -> list[AnyArtifact]:
-    """Load artifacts; put before them, for each of their targets, no steering and the instruction."""
-    from trimtab.modalities import PAIR
+def with_baselines(
+    model: Model, items: Sequence[Item], folders: list[Path], labels: Sequence[str] = ()
+) -> list[AnyArtifact]:
+    """Load artifacts; put before them, for each of their targets, no steering and the instruction.
+
+    Without artifacts the targets are the modalities that the items set against each other.
+    """
+    from trimtab.modalities import in_order
     from trimtab.steering import Instruction, NoSteering
+    from trimtab.steering.states import in_conflict
     from trimtab.studies.kit.artifacts import load_artifacts
 
     loaded = load_artifacts(folders, model, labels)
     methods: list[AnyArtifact] = []
-    for target in PAIR:
+    for target in in_order(a.target for a in loaded) or in_conflict(m for item in items for m in item.modalities):
         own = [a for a in loaded if a.target == target]
-        if own or not loaded:
-            present = {a.method for a in own}
-            plain = [kind(target=target) for kind in (NoSteering, Instruction) if kind.name not in present]
-            methods += [*(method.fit(model) for method in plain), *own]
+        present = {a.method for a in own}
+        plain = [kind(target=target) for kind in (NoSteering, Instruction) if kind.name not in present]
+        methods += [*(method.fit(model, items) for method in plain), *own]
     return methods
 
 

@@ -90,14 +90,19 @@ SENSITIVITY = (
 
 def print_measurement(summary: dict[str, Any]) -> None:
     """Print the mean ratios by task."""
-    print_table(
-        f"Visual ratio of {summary['model']}: the image's share of both contributions ({summary['method']})",
-        ["task", "items", "ratio", "95 % interval"],
-        [
-            [r["task"], str(r["n"]), f"{r['ratio']:.3f}", f"{r['ratio_low']:.3f} to {r['ratio_high']:.3f}"]
-            for r in summary["ratios"]
-        ],
-    )
+    rows = summary["ratios"]
+    shares = [name for name in rows[0] if name == "ratio" or name.startswith("share_") and f"{name}_low" in rows[0]]
+    for name in shares:
+        what = "Visual ratio" if name == "ratio" else f"Share of the {name.removeprefix('share_')}"
+        of = "the image's share of both contributions" if name == "ratio" else "of all contributions"
+        print_table(
+            f"{what} of {summary['model']}: {of} ({summary['method']})",
+            ["task", "items", "ratio" if name == "ratio" else "share", "95 % interval"],
+            [
+                [r["task"], str(r["n"]), f"{r[name]:.3f}", f"{r[f'{name}_low']:.3f} to {r[f'{name}_high']:.3f}"]
+                for r in rows
+            ],
+        )
     if summary["method"] == "mcs":
         print_line(SENSITIVITY)
 

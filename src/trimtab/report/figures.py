@@ -26,20 +26,25 @@ WIDTH = 9.6
 """Inches; the page shows it at its full width."""
 
 
-def contribution_figure(summary: Summary) -> Figure:
-    """Draw the visual ratio by task and instruction, a panel for each model (Figure 4 of AMPS)."""
+def contribution_figure(summary: Summary, name: str = "ratio") -> Figure:
+    """Draw a share by task and instruction, a panel for each model (Figure 4 of AMPS).
+
+    Args:
+        summary: The study's summary.
+        name: Which: ``ratio``, the image's of image and text; or, of other modalities, such as ``share_audio``.
+    """
     models = [m for m in summary["models"] if any(r["model"] == m for r in summary["contribution"])]
     with figure_style() as new_figure:
         figure = new_figure(figsize=(WIDTH, 0.5 + 2.3 * len(models)), layout="constrained")
         panels = figure.subplots(len(models), 1, squeeze=False)[:, 0]
         for panel, model in zip(panels, models, strict=True):
-            _contribution_panel(panel, model, [r for r in summary["contribution"] if r["model"] == model])
+            _contribution_panel(panel, model, [r for r in summary["contribution"] if r["model"] == model], name)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), fontsize=9)
     return figure
 
 
-def _contribution_panel(panel: Axes, model: str, rows: Sequence[dict[str, Any]]) -> None:
+def _contribution_panel(panel: Axes, model: str, rows: Sequence[dict[str, Any]], name: str) -> None:
     tasks = _tasks(rows)
     places = {task: i + (0.4 if task == ALL_TASKS else 0.0) for i, task in enumerate(tasks)}
     instructions = list(dict.fromkeys(r["instruction"] for r in rows))
@@ -49,17 +54,17 @@ def _contribution_panel(panel: Axes, model: str, rows: Sequence[dict[str, Any]])
         shift = (number - (len(instructions) - 1) / 2) * width
         panel.bar(
             [places[r["task"]] + shift for r in chosen],
-            [r["ratio"] for r in chosen],
+            [r[name] for r in chosen],
             width=width * 0.92,
             color=MODALITY_COLOURS[instruction],
             label="no instruction" if instruction == "none" else f"instruction: {instruction}",
         )
         panel.errorbar(
             [places[r["task"]] + shift for r in chosen],
-            [r["ratio"] for r in chosen],
+            [r[name] for r in chosen],
             yerr=[
-                [max(0.0, r["ratio"] - r["ratio_low"]) for r in chosen],
-                [max(0.0, r["ratio_high"] - r["ratio"]) for r in chosen],
+                [max(0.0, r[name] - r[f"{name}_low"]) for r in chosen],
+                [max(0.0, r[f"{name}_high"] - r[name]) for r in chosen],
             ],
             fmt="none",
             ecolor=INK,
@@ -68,7 +73,7 @@ def _contribution_panel(panel: Axes, model: str, rows: Sequence[dict[str, Any]])
     panel.set_xticks(list(places.values()), [task_name(t) for t in places])
     panel.set_ylim(0, 1)
     panel.axhline(0.5, color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)))
-    panel.set_ylabel("visual ratio")
+    panel.set_ylabel("visual ratio" if name == "ratio" else f"share of the {name.removeprefix('share_')}")
     panel.set_title(model)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trimtab.errors import RunFolderError
+from trimtab.modalities import PAIR, Modality
 from trimtab.report.style import INK, MODALITY_COLOURS, QUIET, figure_style, task_name
 from trimtab.studies import ALL_TASKS
 from trimtab.studies.kit.run_folder import ITEMS
@@ -40,23 +41,30 @@ def read_contributions(run: Path) -> Contributions:
     return Contributions.from_rows(rows.to_dict("records"))  # pyright: ignore[reportArgumentType]
 
 
-def ratio_figure(found: Contributions) -> Figure:
-    """Draw the visual ratios of the items, task by task, with their means (Figure 4 of AMPS)."""
+def ratio_figure(found: Contributions, modality: Modality = "image") -> Figure:
+    """Draw a modality's share of each item, task by task, with their means (Figure 4 of AMPS).
+
+    Args:
+        found: The contributions.
+        modality: The modality; of image and text, the image's share is the visual ratio.
+    """
+    name = "visual ratio" if all(c.modalities == PAIR for c in found) else f"share of the {modality}"
     tasks = [*sorted({c.task for c in found}), ALL_TASKS]
     with figure_style() as new_figure:
         figure = new_figure(figsize=(WIDTH, 0.9 + 0.42 * len(tasks)), layout="constrained")
         panel = figure.subplots()
         chance = np.random.default_rng(0)
         for place, task in enumerate(reversed(tasks)):
-            ratios = [c.ratio for c in found if task in (c.task, ALL_TASKS) and not np.isnan(c.ratio)]
+            shares = [c.shares.get(modality, np.nan) for c in found if task in (c.task, ALL_TASKS)]
+            ratios = [share for share in shares if not np.isnan(share)]
             if ratios:
                 height = place + chance.uniform(-0.22, 0.22, len(ratios))
-                panel.plot(ratios, height, "o", color=MODALITY_COLOURS["image"], alpha=0.35, markersize=3)
+                panel.plot(ratios, height, "o", color=MODALITY_COLOURS[modality], alpha=0.35, markersize=3)
                 panel.plot(np.mean(ratios), place, "D", color=INK, markersize=6)
         panel.set_yticks(range(len(tasks)), [task_name(t) for t in reversed(tasks)])
         panel.set_xlim(0, 1)
         panel.axvline(0.5, color=QUIET, linewidth=0.8, linestyle=(0, (4, 3)))
-        panel.set_xlabel("visual ratio: items (dots) and their mean")
+        panel.set_xlabel(f"{name}: items (dots) and their mean")
     return figure
 
 

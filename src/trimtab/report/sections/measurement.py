@@ -5,29 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 from trimtab.items import Skipped
+from trimtab.modalities import PAIR, in_order
 from trimtab.report.measured import ratio_figure, read_contributions
 from trimtab.report.section import Run, section
 from trimtab.report.style import task_name
 
 TEMPLATE = """\
-<h1>How much does the answer depend on the image?</h1>
+<h1>How much does the answer depend on {{ asked }}?</h1>
 <p class="quiet">{{ summary.model }} on {{ summary.data }}, method {{ summary.method }}
 {%- if summary.instruction %}, instructed: &ldquo;{{ summary.instruction }}&rdquo;{% endif %}</p>
 {%- if summary.method == "mcs" %}
-<p>The score says how strongly the first answer token reacts to a little noise in the cached keys and values of the
-picture, and of the text (AMPS). The visual ratio is the picture's share. It measures sensitivity, <em>not</em> which
+<p>The score says how strongly the first answer token reacts to a little noise in the cached keys and values of each
+modality (AMPS). {% if pair %}The visual ratio is the picture's share of picture and text. {% endif %}It measures sensitivity, <em>not</em> which
 modality the answer comes from: <code>--method shapley</code> measures that. It compares items of one model, not models
 with each other.</p>
-{%- else %}
+{%- elif pair %}
 <p>The visual ratio is the image's share of the contributions of image and text: 1 if the answer depends on the image
 alone, 0 if on the text alone. It compares items of one model, not models with each other.</p>
 {%- endif %}
-<figure><img src="{{ figure }}" alt="Visual ratio of each item, by task"></figure>
+{%- for figure in figures %}
+<figure><img src="{{ figure }}" alt="Share of a modality in each item, by task"></figure>
+{%- endfor %}
 <table>
-<tr><th class="left">task</th><th>items</th><th>mean ratio</th><th>95 % interval</th></tr>
+<tr><th class="left">task</th><th>items</th>{% for heading in columns.values() %}<th>{{ heading }}</th><th>95 % interval</th>{% endfor %}</tr>
 {%- for row in rows %}
-<tr><td class="left">{{ row.task }}</td><td>{{ row.n }}</td><td>{{ "%.3f"|format(row.ratio) }}</td>
-<td>{{ "%.3f"|format(row.ratio_low) }} to {{ "%.3f"|format(row.ratio_high) }}</td></tr>
+<tr><td class="left">{{ row.task }}</td><td>{{ row.n }}</td>
+{%- for name in columns %}<td>{{ "%.3f"|format(row[name]) }}</td>
+<td>{{ "%.3f"|format(row[name ~ "_low"]) }} to {{ "%.3f"|format(row[name ~ "_high"]) }}</td>{% endfor %}</tr>
 {%- endfor %}
 </table>
 {%- if skipped %}
@@ -39,11 +43,20 @@ alone, 0 if on the text alone. It compares items of one model, not models with e
 
 @section("measurement", "ratios", TEMPLATE)
 def ratios(run: Run) -> dict[str, Any]:
-    """Draw the items' ratios and lay out their means."""
-    summary = run.summary
+    """Draw the items' shares and lay out their means."""
+    summary, found = run.summary, read_contributions(run.path)
+    measured = in_order(modality for c in found for modality in c.modalities)
+    if measured == PAIR:
+        figures, columns = [run.figure("ratio", ratio_figure(found))], {"ratio": "mean ratio"}
+    else:
+        figures = [run.figure(f"share-{modality}", ratio_figure(found, modality)) for modality in measured]
+        columns = {f"share_{modality}": f"share of the {modality}" for modality in measured}
     return {
-        "title": f"visual ratio of {summary['model']}",
+        "title": f"visual ratio of {summary['model']}" if measured == PAIR else f"contributions in {summary['model']}",
+        "pair": measured == PAIR,
+        "asked": "the image" if measured == PAIR else "each modality",
         "rows": [{**r, "task": task_name(r["task"])} for r in summary["ratios"]],
+        "columns": columns,
         "skipped": [Skipped(row, reason) for row, reason in summary["skipped_items"]],
-        "figure": run.figure("ratio", ratio_figure(read_contributions(run.path))),
+        "figures": figures,
     }

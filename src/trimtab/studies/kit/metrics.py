@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from trimtab.modalities import Modality
+from trimtab.modalities import MODALITIES, Modality
 from trimtab.studies.kit.protocols import INCONSISTENT
 from trimtab.studies.kit.records import Record, by_task, grouped, records
 from trimtab.studies.kit.statistics import PairedDifference, bootstrap_mean, paired_difference, wilson
@@ -42,22 +42,26 @@ def rates(answers: DataFrame) -> DataFrame:
 
 
 def contribution_rates(contributions: list[Record], seed: int = 0) -> list[Record]:
-    """Average visual ratios by task and over all tasks; items without a ratio do not count.
+    """Average visual ratios by task and over all tasks; of other modalities than image and text, each one's share.
 
     Args:
         contributions: Rows of ``Contributions``.
         seed: Seed of the bootstrap.
 
     Returns:
-        ``task, n, ratio, ratio_low, ratio_high``, a row for each task that has a ratio.
+        ``task, n, ratio, ratio_low, ratio_high``, a row for each task that has a ratio, over the items that have one;
+        for other modalities ``share_audio, share_audio_low, share_audio_high`` and so on.
     """
     rows = []
     for task, part in by_task(contributions):
-        ratios = [row["ratio"] for row in part if not math.isnan(row["ratio"])]
-        if ratios:
-            mean = bootstrap_mean(ratios, seed)
-            found = {"n": len(ratios), "ratio": mean.value, "ratio_low": mean.low, "ratio_high": mean.high}
-            rows.append({"task": task, **found})
+        names = [name for name in ("ratio", *map("share_{}".format, MODALITIES)) if name in part[0]]
+        usable = [row for row in part if not any(math.isnan(row[name]) for name in names)]
+        if usable:
+            found: Record = {"task": task, "n": len(usable)}
+            for name in names:
+                mean = bootstrap_mean([row[name] for row in usable], seed)
+                found |= {name: mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
+            rows.append(found)
     return rows
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from string import ascii_uppercase
 from typing import Protocol as TypingProtocol
 
 from trimtab.engine import Prompt
-from trimtab.items import Item, Judgement, Label, judge, judge_choice
+from trimtab.items import Item, Judgement, judge, judge_choice
 from trimtab.items.prompts import prompt_for
+from trimtab.modalities import Modality
 from trimtab.registry import Registry
+from trimtab.steering.states import in_conflict
 
 
 class Protocol(TypingProtocol):
@@ -49,9 +52,9 @@ INCONSISTENT = "picks another answer when the options change places"
 
 
 class Single:
-    """One question with both answers as options, in one order: the near-forced choice of AMPS (arXiv 2602.12533).
+    """One question with all answers as options, in one order: the near-forced choice of AMPS (arXiv 2602.12533).
 
-    Which answer is option A depends on the item's id alone, so that a liking for a letter favours neither modality.
+    Which answer is option A depends on the item's id alone, so that a liking for a letter favours no modality.
     A reply that picks no option is collapsed.
     """
 
@@ -67,36 +70,46 @@ class Single:
 
 
 class Paired:
-    """The same question in both orders of its options (MC2, arXiv 2505.20977): only a consistent answer counts."""
+    """The same question with each answer first in turn (MC2, arXiv 2505.20977): only a consistent answer counts.
+
+    Of image and text these are both orders of the options.
+    """
 
     name = "paired"
 
     def prompts(self, item: Item) -> list[Prompt]:
-        """Return the prompt with the image's answer first, then that with the text's answer first."""
-        return [prompt_for(item, choices=_answers(order, item)) for order in _ORDERS]
+        """Return a prompt for each order; the first begins with the answer of the first modality."""
+        return [prompt_for(item, choices=_answers(order, item)) for order in _orders(item)]
 
     def judge(self, replies: Sequence[str], item: Item, valid: frozenset[str] | None) -> Judgement:
-        """Judge both replies; they are collapsed if either is, and ``other`` if they differ."""
-        first, second = (_judge_choice(r, order, item) for r, order in zip(replies, _ORDERS, strict=True))
-        if first.collapsed or second.collapsed:
-            return first if first.collapsed else second
-        return first if first.label == second.label else Judgement("other", False, INCONSISTENT)
+        """Judge all replies; they are collapsed if one is, and ``other`` if they differ."""
+        found = [_judge_choice(r, order, item) for r, order in zip(replies, _orders(item), strict=True)]
+        if collapsed := next((one for one in found if one.collapsed), None):
+            return collapsed
+        same = all(one.label == found[0].label for one in found)
+        return found[0] if same else Judgement("other", False, INCONSISTENT)
 
 
-_Order = tuple[Label, Label]
-_ORDERS: tuple[_Order, _Order] = (("image", "text"), ("text", "image"))
+_Order = tuple[Modality, ...]
+
+
+def _orders(item: Item) -> list[_Order]:
+    """Return the modalities whose answers are options, each first in turn."""
+    sides = in_conflict(m for m in item.modalities if item.answer_of(m))
+    return [sides[first:] + sides[:first] for first in range(len(sides))]
 
 
 def _order(item: Item) -> _Order:
-    return _ORDERS[zlib.crc32(item.id.encode()) % 2]
+    orders = _orders(item)
+    return orders[zlib.crc32(item.id.encode()) % len(orders)]
 
 
 def _answers(order: _Order, item: Item) -> tuple[str, ...]:
-    return tuple(item.answer_image.strip() if label == "image" else item.answer_text.strip() for label in order)
+    return tuple(item.answer_of(modality).strip() for modality in order)
 
 
 def _judge_choice(reply: str, order: _Order, item: Item) -> Judgement:
-    letters = dict(zip("AB", order, strict=True))
+    letters = dict(zip(ascii_uppercase, order, strict=False))
     picked = judge_choice(reply, list(zip(letters, _answers(order, item), strict=True)))
     if picked is None:
         return Judgement("other", True, "picks none of the options")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from trimtab.engine import MAX_NEW_TOKENS, Prompt, Row, generate
 from trimtab.items import Item, judge
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-Kind = Literal["image_only", "text_only", "both"]
+BOTH = "both"
+"""Kind of the controls that need several modalities together."""
 
 
 @dataclass(frozen=True)
@@ -32,28 +33,33 @@ class Control:
     """An item with one right answer.
 
     Attributes:
-        kind: What the question needs: the image, the text, or both together.
+        kind: What the question needs: one modality, such as ``image_only``, or ``both`` together.
         item: The item; an answer it lacks is empty.
     """
 
-    kind: Kind
+    kind: str
     item: Item
 
 
 def unimodal_controls(items: Iterable[Item]) -> list[Control]:
-    """Make two controls of each conflict item: asked without its context, and without its image."""
-    found = []
-    for item in items:
-        seen = item.replace(relevant="image", context="", answer_text="", aliases_text=())
-        read = item.replace(relevant="text", image=None, answer_image="", aliases_image=())
-        found += [Control("image_only", seen), Control("text_only", read)]
-    return found
+    """Make a control of each modality of each conflict item: asked with the evidence of that one alone."""
+    return [
+        Control(f"{modality}_only", item.replace(relevant=modality, evidence={modality: item.evidence[modality]}))
+        for item in items
+        for modality in item.modalities
+    ]
 
 
 def joint_controls(items: Iterable[Item]) -> list[Control]:
-    """Make controls of items that need image and text together; both of their answers are the right one."""
+    """Make controls of items that need several modalities together; the answers of all are the right one."""
     # One answer, in one place; what else the item needs stays in the prompt.
-    return [Control("both", item.replace(relevant="image", answer_text="", aliases_text=())) for item in items]
+    return [Control(BOTH, _with_one_answer(item)) for item in items]
+
+
+def _with_one_answer(item: Item) -> Item:
+    first, *rest = item.relevant or item.modalities
+    blank = {f"{name}_{modality}": value for modality in rest for name, value in (("answer", ""), ("aliases", ()))}
+    return item.replace(relevant=first, **blank)
 
 
 def evaluate_controls(
@@ -106,8 +112,11 @@ def _admitted(
     model: Model, controls: Sequence[Control], ways: Sequence[Condition], new_tokens: int
 ) -> tuple[list[Control], list[Prompt]]:
     """Return the controls that the model can take, with their prompts; the controls of one item share its id."""
-    by_kind = {kind: [control for control in controls if control.kind == kind] for kind in get_args(Kind)}
-    prompts: dict[tuple[Kind, str], Prompt] = {}
+    by_kind = {
+        kind: [control for control in controls if control.kind == kind]
+        for kind in dict.fromkeys(control.kind for control in controls)
+    }
+    prompts: dict[tuple[str, str], Prompt] = {}
     for kind, own in by_kind.items():
         items = [control.item for control in own]
         found = admit_items(

@@ -9,7 +9,8 @@ from typing import Any
 
 from trimtab.items import Items, items_fingerprint, read_items, valid_answers
 from trimtab.items.readers.pocket import POCKET, POCKET_INTERFERENCE
-from trimtab.modalities import PAIR
+from trimtab.modalities import PAIR, Modality
+from trimtab.steering.states import in_conflict
 from trimtab.studies.kit.admission import without
 from trimtab.studies.kit.bench import Bench
 from trimtab.studies.kit.choosing import choose_items
@@ -51,6 +52,11 @@ class StudyItems:
             return Items()
         every = [item for item in read_items(f"{POCKET_INTERFERENCE}:test") if item.relevant == PAIR]
         return choose_items(every, self.plan.control_items, self.plan.seed)
+
+    @cached_property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that the items set against each other."""
+        return in_conflict(modality for items in self.chosen.values() for item in items for modality in item.modalities)
 
     @cached_property
     def opened(self) -> dict[str, Items]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from trimtab.artifact_folder import artifact_digest
 from trimtab.contribution import MCS, measure
@@ -15,7 +15,7 @@ from trimtab.engine import forget_media
 from trimtab.errors import RunFolderError, UnsupportedMethodError
 from trimtab.file_names import file_name
 from trimtab.items import Items
-from trimtab.items.prompts import INSTRUCTIONS
+from trimtab.items.prompts import instruction_for
 from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.progress import Advance
@@ -81,7 +81,7 @@ class ModelSteps:
                 name = f"evaluate-{number:03d}" if protocol == SWEPT else f"evaluate-{protocol}-{number:03d}"
                 run = partial(self.evaluate, protocol, chunk, swept and protocol == SWEPT)
                 yield self._step(name, run, fitted, "evaluate", _size(chunk))
-        controls = 2 * min(n, self.plan.control_items) + len(chosen[JOINT])
+        controls = len(unimodal_controls(chosen["test"][: self.plan.control_items])) + len(chosen[JOINT])
         for number, chunk in enumerate(chunks_of(controls, self.plan.chunk)):
             yield self._step(f"control-{number:03d}", partial(self.control, chunk), fitted, "controls", _size(chunk))
         if self.plan.cost_items:
@@ -104,7 +104,7 @@ class ModelSteps:
         items = self._admitted(done)["test"][: self.plan.contribution_items][chunk]
         if not items:
             return StepResult.nothing()
-        instruction = None if prompt == NEUTRAL else INSTRUCTIONS[prompt]  # pyright: ignore[reportArgumentType]
+        instruction = None if prompt == NEUTRAL else instruction_for(cast(Modality, prompt), self.items.modalities)
         found = measure(self.model, items, instruction=instruction, method=MCS(seed=self.plan.seed))
         table = found.table()
         table.insert(0, "instruction", prompt)

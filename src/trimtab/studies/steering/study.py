@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from trimtab.modalities import PAIR
+from trimtab.errors import UsageError
+from trimtab.modalities import MODALITIES, PAIR
 from trimtab.models import Model
 from trimtab.steering import METHODS, Instruction
 from trimtab.studies.kit.bench import Bench
@@ -63,7 +64,17 @@ class SteeringStudy:
         return self._read(bench).describe()
 
     def steps(self, bench: Bench) -> list[Step]:
-        """List the steps, model by model."""
+        """List the steps, model by model.
+
+        Raises:
+            UsageError: The items have no evidence of a target.
+        """
+        known = self._read(bench).modalities
+        if missing := [target for target in self.plan.targets if target not in known]:
+            raise UsageError(
+                f"`targets` of Plan must be among the modalities of its items, {', '.join(known)}; got "
+                f"{', '.join(missing)}."
+            )
         return [step for model in self._by_model(bench) for step in model.steps()]
 
     def summarise(self, bench: Bench, done: Results) -> Outcome:
@@ -93,6 +104,7 @@ class SteeringStudy:
             controls,
             costs,
             [row for step in _of(done, "admission") for row in records(step.table)],
+            self._read(bench).modalities,
         )
         return Outcome(summary, tables)
 
@@ -132,7 +144,8 @@ def _with_scores(plan: Plan, answers: DataFrame, contributions: DataFrame) -> Da
     instructed = answers["method"] == Instruction.name
     asked_as = answers["target"].where(instructed, NEUTRAL)
     asked = answers.assign(instruction=asked_as.where((same_prompt | instructed) & (answers["protocol"] == SWEPT)))
-    scores = contributions.rename(columns={"item_id": "id", "image": "contribution_image", "text": "contribution_text"})
+    named = {modality: f"contribution_{modality}" for modality in MODALITIES if modality in contributions}
+    scores = contributions.rename(columns={"item_id": "id", **named})
     return asked.merge(scores.drop(columns="task"), how="left", on=["model", "instruction", "id"])
 
 

@@ -17,7 +17,9 @@ The visual ratio is the picture's share. It measures sensitivity, <em>not</em> w
 on the bundled models it hardly tells that, while <code>trimtab measure --method shapley</code> does (numbers in
 docs/contribution_validity.md). Bars are means with 95&nbsp;% bootstrap intervals, for the plain prompt and under an
 instruction to follow either modality.</p>
-<figure><img alt="Visual ratio by task and instruction" src="{{ figure }}"></figure>
+{%- for figure in figures %}
+<figure><img alt="Share of a modality by task and instruction" src="{{ figure }}"></figure>
+{%- endfor %}
 <p class="quiet">{{ measured }} test items for each instruction.</p>
 </section>
 """
@@ -30,4 +32,7 @@ def contribution(run: Run) -> dict[str, Any] | None:
     if not rows:
         return None
     measured = max((r["n"] for r in rows if r["task"] == ALL_TASKS), default=0)
-    return {"figure": run.figure("contribution", contribution_figure(run.summary)), "measured": measured}
+    shares = ["ratio"] if "ratio" in rows[0] else [f"share_{modality}" for modality in run.summary["modalities"]]
+    files = {name: "contribution" if name == "ratio" else f"contribution-{name}" for name in shares}
+    figures = [run.figure(files[name], contribution_figure(run.summary, name)) for name in shares]
+    return {"figures": figures, "measured": measured}
