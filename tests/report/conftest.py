@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pandas import DataFrame
@@ -81,7 +82,7 @@ def summary() -> dict:
         "parameters": 9e6,
         "dtype": "float32",
     }
-    models = dict.fromkeys(MODELS, model)
+    models: dict[str, Any] = dict.fromkeys(MODELS, model)
     found = summarise(Plan(strengths=STRENGTHS), models, answers(), contributions, artifacts(), [])
     return {"schema_version": SCHEMA_VERSION, "kind": "steering", **found}
 
