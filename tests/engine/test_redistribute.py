@@ -7,7 +7,7 @@ import torch
 
 from tests.steering.items import held_out_items
 from trimtab.engine import RedistributeAttention, Row, encode, generate, run
-from trimtab.engine.local.scores import RedistributeBundle
+from trimtab.engine.local.kernels import KERNELS
 from trimtab.engine.receipt import Receipt
 from trimtab.errors import UsageError
 from trimtab.items.prompts import prompt_for
@@ -28,11 +28,11 @@ def rows(strength: float) -> list[Row]:
 def test_attention_moves_as_the_paper_says(model: Model):
     prompt = encode(model, prompt_for(held_out_items()[0]))
     entry = Receipt().entry("redistribute", 1)
-    bundle = RedistributeBundle([0], [edit(STRENGTH, LEAST, MOST_SINK)], [prompt], entry)
+    kernel = KERNELS["RedistributeAttention"](model, [0], [edit(STRENGTH, LEAST, MOST_SINK)], [prompt], entry)
     length = len(prompt)
     scores = 2 * torch.randn(1, 64, length, length)
     index = torch.arange(length)[None]
-    change, _ = bundle.change(scores, index, index)
+    change, _ = kernel.change(scores, index, index)
     causal = torch.full((length, length), -math.inf).triu(1)
     before, after = ((s + causal).softmax(-1)[0, :, -1].double() for s in (scores, scores + change))
     sink = torch.zeros(length, dtype=torch.bool)

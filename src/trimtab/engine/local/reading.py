@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from trimtab.engine.local.hooks import layer_hooks
+from trimtab.engine.local.sites import layer_hooks
 from trimtab.engine.read import Read, Readings
 from trimtab.models import Model
 

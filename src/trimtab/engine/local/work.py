@@ -10,6 +10,7 @@ from trimtab.engine.contrast import Contrast
 from trimtab.engine.edits import Edit
 from trimtab.engine.encoded import Encoded
 from trimtab.engine.local.encoding import check_length, encode
+from trimtab.engine.local.kernels import KERNELS
 from trimtab.engine.local.session import Session
 from trimtab.engine.prompt import Prompt
 from trimtab.engine.rows import Rows, as_questions, rows_of
@@ -58,6 +59,8 @@ def prepare(model: Model, rows: Rows, new_tokens: int = 0) -> list[Work]:
             if id(prompt) not in encoded:
                 encoded[id(prompt)] = prompt, prompt if isinstance(prompt, Encoded) else encode(model, prompt)
                 check_length(model, encoded[id(prompt)][1], new_tokens)
+            for edit in row.edits:
+                KERNELS.named(type(edit).__name__, "`edits` of Row")
             work.append(Work(encoded[id(prompt)][1], ambient + tuple(row.edits), number, contrast))
     return work
 

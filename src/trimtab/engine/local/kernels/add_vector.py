@@ -1,0 +1,81 @@
+"""``AddVector``."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from trimtab.engine.edits import AddVector, Predictor, covered
+from trimtab.engine.encoded import Encoded
+from trimtab.engine.local.kernels.kernel import KERNELS, Kernel, relative_size
+from trimtab.engine.local.place import Place
+from trimtab.engine.receipt import Entry
+from trimtab.errors import UsageError
+from trimtab.models import Model
+
+
+@KERNELS.register
+class AddVectorKernel(Kernel[AddVector]):
+    """``AddVector`` on the outputs of a layer, ``(rows, length, hidden)``."""
+
+    edit = AddVector.__name__
+
+    @classmethod
+    def apart(cls, edit: AddVector) -> Hashable:
+        """Return what tells networks apart: each predicts its own rows' vectors."""
+        return id(edit.direction) if isinstance(edit.direction, Predictor) else None
+
+    def __init__(
+        self,
+        model: Model,
+        rows: Sequence[int],
+        edits: Sequence[AddVector],
+        prompts: Sequence[Encoded],
+        entry: Entry,
+    ) -> None:
+        super().__init__(model, rows, edits, prompts, entry)
+        device = self.rows.device
+        self.strengths = torch.tensor([e.strength for e in edits], device=device)
+        spans = [covered(e.positions, len(p)) for e, p in zip(edits, prompts, strict=True)]
+        self.first, self.end = torch.tensor(spans, device=device).unbind(-1)
+        direction = edits[0].direction
+        self.predictor = direction.to(device) if isinstance(direction, Predictor) else None
+        self.vectors: Tensor | None = None
+        if self.predictor is None:
+            self.vectors = torch.stack([cast(Tensor, e.direction).to(device, torch.float32) for e in edits])
+
+    def apply(self, states: Tensor, place: Place) -> Tensor:
+        """Return the states with the rows' vectors added where the edits say."""
+        index = place.index[self.rows]
+        touched = (index >= 0) & (index >= self.first[:, None]) & (index < self.end[:, None])
+        own = states[self.rows]
+        if self.predictor is not None:
+            self._predict(own, place.is_last_prompt[self.rows])
+        if not touched.any():
+            return states
+        if self.vectors is None:
+            raise UsageError(
+                "`prompt` must be computed in one pass where a vector that its last token predicts is added to earlier "
+                "ones; the last token has not come yet; leave out prefill_chunk_size, or add the vector at "
+                "'from_last_prompt'."
+            )
+        change = (self.strengths[:, None] * self.vectors)[:, None] * touched[..., None]
+        states = states.clone()
+        states[self.rows] = own + change.to(states.dtype)
+        self.record(touched, place, relative_size(change, own))
+        return states
+
+    def _predict(self, states: Tensor, is_last: Tensor) -> None:
+        """Predict once, when a row's last prompt token passes by, and keep the vector while decoding."""
+        assert self.predictor is not None
+        if is_last.any():
+            self.vectors = self.predictor(states[is_last])
+
+    def keep(self, held: Tensor) -> None:
+        """Keep the vectors of some rows."""
+        self.strengths, self.first, self.end = self.strengths[held], self.first[held], self.end[held]
+        if self.vectors is not None:
+            self.vectors = self.vectors[held]

@@ -1,0 +1,123 @@
+"""Where edits act: for each site of a layer, how what it hands on is passed through the edits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from trimtab.engine.edits import Site
+from trimtab.engine.local.attention import seen_keys, with_mask
+from trimtab.engine.local.place import Place
+from trimtab.engine.local.scores import score_changes
+from trimtab.models import Model
+
+LayerSite = tuple[Site, int]
+"""A site and the layer it is in."""
+
+
+class Editing(Protocol):
+    """What edits at a site: the rows of a forward pass, with which token each position is."""
+
+    place: Place
+
+    def edit(self, site: LayerSite, states: Tensor) -> Tensor:
+        """Return what a site hands on, with the rows' edits made."""
+        ...
+
+
+Now = Callable[[], Editing | None]
+"""Returns what edits the forward pass under way, if anything does."""
+
+
+def _layer(model: Model, layer: int, now: Now) -> AbstractContextManager[None]:
+    """Edit a layer's output."""
+    return layer_hooks(model, [layer], _changing("layer", now))
+
+
+def _scores(model: Model, layer: int, now: Now) -> AbstractContextManager[None]:
+    """Edit a layer's attention scores before the softmax."""
+    return score_changes(model, layer, _changing("scores", now))
+
+
+def _changing(site: Site, now: Now) -> Callable[[int, Tensor], Tensor | None]:
+    def change(layer: int, states: Tensor) -> Tensor | None:
+        editing = now()
+        return None if editing is None else editing.edit((site, layer), states)
+
+    return change
+
+
+def _heads(model: Model, layer: int, now: Now) -> AbstractContextManager[None]:
+    """Edit what goes into the output projection, which is the heads' outputs, head after head."""
+
+    def hook(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> Any:
+        editing = now()
+        if editing is None:
+            return None
+        heads = args[0].unflatten(-1, (model.n_heads, model.head_dim))
+        return (editing.edit(("heads", layer), heads).flatten(-2), *args[1:]), kwargs
+
+    return _before(model.head_outputs[layer], hook)
+
+
+def _attention(model: Model, layer: int, now: Now) -> AbstractContextManager[None]:
+    """Edit which keys are seen, on top of the layer's own mask."""
+
+    def hook(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> Any:
+        editing = now()
+        if editing is None:
+            return None
+        own = kwargs.get("attention_mask")
+        seen = seen_keys(own, editing.place)
+        edited = editing.edit(("attention", layer), seen)
+        if edited is seen:
+            return None
+        return args, {**kwargs, "attention_mask": with_mask(model, own, edited)}
+
+    return _before(model.attentions[layer], hook)
+
+
+@contextmanager
+def _before(module: nn.Module, hook: Any) -> Iterator[None]:
+    handle = module.register_forward_pre_hook(hook, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def layer_hooks(model: Model, layers: Iterable[int], change: Callable[[int, Tensor], Tensor | None]) -> Iterator[None]:
+    """Pass the outputs of some layers through ``change(layer, hidden)``; None leaves them as they are.
+
+    Layers return a tensor or a tuple, depending on the family and the version of transformers; ``change`` sees
+    the tensor.
+    """
+
+    def hook_for(layer: int) -> Any:
+        def hook(_module: nn.Module, _args: tuple, output: Any) -> Any:
+            hidden = change(layer, output[0] if isinstance(output, tuple) else output)
+            if hidden is None:
+                return None
+            return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+
+        return hook
+
+    handles = [model.layers[layer].register_forward_hook(hook_for(layer)) for layer in layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+SITES: Mapping[Site, Callable[[Model, int, Now], AbstractContextManager[None]]] = {
+    "layer": _layer,
+    "heads": _heads,
+    "attention": _attention,
+    "scores": _scores,
+}
+"""What keeps a site of a layer edited inside a block."""
