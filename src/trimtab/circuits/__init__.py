@@ -1,11 +1,11 @@
 """Where and by which heads a conflict between image and text is decided (Instruction Anchor, arXiv 2602.03677)."""
 
-from trimtab.circuits.decompose import Contributions, decompose
+from trimtab.circuits.decomposition import Contributions, decompose
 from trimtab.circuits.flow import EDGES, Edge, edges_among, knockout, window
 from trimtab.circuits.head_set import SCOPES, HeadSet, load_heads, parts_of
 from trimtab.circuits.heads import Head, HeadScores, every_head, head_scores, mean_norms, mean_outputs
 from trimtab.circuits.interventions import MEASURES, Condition, agreeing_context, perplexity, try_conditions
-from trimtab.circuits.lens import lens
+from trimtab.circuits.logit_lens import lens
 from trimtab.circuits.readouts import Readouts, read_out, two_way_effect
 from trimtab.circuits.selection import (
     Stability,

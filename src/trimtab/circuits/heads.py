@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from trimtab.circuits.decompose import decompose
+from trimtab.circuits.decomposition import decompose
 from trimtab.circuits.gradient import gradient_gates
 from trimtab.circuits.readouts import intact, read_out
 from trimtab.circuits.task import Case

@@ -1,5 +1,5 @@
 """The command line: one file for each verb."""
 
-from trimtab.cli.app import app, main
+from trimtab.cli.program import app, main
 
 __all__ = ["app", "main"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from trimtab.contribution.options import Divergence
+if TYPE_CHECKING:
+    from trimtab.contribution.options import Divergence
 
 
 def divergence(kind: Divergence, clean: Tensor, noisy: Tensor) -> Tensor:

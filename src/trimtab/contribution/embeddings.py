@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,13 +12,15 @@ from trimtab.contribution.batch import Continued
 from trimtab.contribution.divergence import divergence
 from trimtab.contribution.method import Case
 from trimtab.contribution.noise import NoisePool
-from trimtab.contribution.options import MCS
 from trimtab.contribution.sampled import SMALLEST_DIVERGENCE
 from trimtab.contribution.spans import segment
 from trimtab.contribution.vocabulary import restrict
 from trimtab.engine.local.whitebox import Batch, Piece, collate, engine_drives
 from trimtab.modalities import Modality
 from trimtab.models import Model
+
+if TYPE_CHECKING:
+    from trimtab.contribution.options import MCS
 
 
 def embedding_scores(

@@ -10,6 +10,7 @@ has the derivation.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,11 +18,13 @@ from torch import Tensor
 from trimtab.contribution.batch import QueryBatch
 from trimtab.contribution.divergence import entropy
 from trimtab.contribution.gradients import LayerGradients, attention_gradients, gram
-from trimtab.contribution.options import MCS, Divergence
 from trimtab.contribution.sampled import SMALLEST_DIVERGENCE, gradient_weights, noise_sizes, seen_slots, summed_over
 from trimtab.contribution.shared_prefix import SharedPrefix, Trace
 from trimtab.modalities import Modality
 from trimtab.models import Model
+
+if TYPE_CHECKING:
+    from trimtab.contribution.options import MCS, Divergence
 
 FACTORS: dict[Divergence, float] = {"kl": 2.0, "kl_reversed": 2.0, "js": 0.5}
 """A divergence of ``c e'Fe`` has the score ``4 c E[e'FFe / e'Fe]``: c is 1/2 for KL either way, 1/8 for JS."""

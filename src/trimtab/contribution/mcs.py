@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,7 +13,6 @@ from trimtab.contribution.embeddings import embedding_scores
 from trimtab.contribution.limit import limit_scores
 from trimtab.contribution.method import Case
 from trimtab.contribution.noise import NoisePool
-from trimtab.contribution.options import MCS
 from trimtab.contribution.sampled import sampled_scores
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import segment
@@ -21,6 +21,9 @@ from trimtab.engine.local.whitebox import batch_size_of, halving, rows_within
 from trimtab.modalities import PAIR, Modality
 from trimtab.models import Model
 from trimtab.progress import Advance
+
+if TYPE_CHECKING:
+    from trimtab.contribution.options import MCS
 
 SCORE_COPIES = 8
 """Numbers kept for each attention score of a row: scores before and after noise, softmax, gradients."""

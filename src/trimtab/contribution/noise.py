@@ -6,14 +6,17 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from trimtab.contribution.options import MCS
 from trimtab.engine.local.whitebox import rows_within
 from trimtab.modalities import Modality
 from trimtab.models import Model
+
+if TYPE_CHECKING:
+    from trimtab.contribution.options import MCS
 
 BLOCK = 64
 """Tokens whose numbers are drawn together."""

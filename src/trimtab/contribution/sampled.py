@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,11 +14,13 @@ from trimtab.contribution.divergence import divergence
 from trimtab.contribution.gradients import LayerGradients, attention_gradients, squared_norms
 from trimtab.contribution.method import Case
 from trimtab.contribution.noise import Draws
-from trimtab.contribution.options import MCS
 from trimtab.contribution.shared_prefix import Noise, SharedPrefix, Trace
 from trimtab.contribution.vocabulary import restrict
 from trimtab.modalities import Modality
 from trimtab.models import Model
+
+if TYPE_CHECKING:
+    from trimtab.contribution.options import MCS
 
 SMALLEST_DIVERGENCE = 1e-12
 """Divisor of an answer so certain that its divergence rounds to 0; its gradient is 0 as well."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from trimtab.contribution.method import Case
-from trimtab.contribution.options import MCS
 from trimtab.engine import Encoded, engine_of
 from trimtab.errors import DataError, UsageError
 from trimtab.models import Model
+
+if TYPE_CHECKING:
+    from trimtab.contribution.options import MCS
 
 
 def restrict(logits: Tensor, model: Model, cases: Sequence[Case], config: MCS) -> Tensor:

@@ -26,7 +26,7 @@ from trimtab.engine.edits import (
 )
 from trimtab.engine.encoded import Encoded, describe
 from trimtab.engine.local.serving import ModelOrEngine, engine_of, require
-from trimtab.engine.needs import needs
+from trimtab.engine.needed import needs
 from trimtab.engine.prompt import PARTS_OF, SPANS, Placement, Prompt
 from trimtab.engine.read import Read, Readings
 from trimtab.engine.reason import reason_of

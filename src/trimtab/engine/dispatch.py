@@ -21,7 +21,7 @@ from trimtab.engine.local import applying, native
 from trimtab.engine.local.engine import LocalEngine
 from trimtab.engine.local.serving import ModelOrEngine, engine_of, opened
 from trimtab.engine.local.session import Session
-from trimtab.engine.needs import needs, refuse_missing
+from trimtab.engine.needed import needs, refuse_missing
 from trimtab.engine.prompt import Prompt
 from trimtab.engine.read import Read, Readings
 from trimtab.engine.receipt import Receipt

@@ -4,9 +4,9 @@ from trimtab.items.answers import Judgement, Label, judge, valid_answers
 from trimtab.items.choices import judge_choice
 from trimtab.items.evidence import Evidence
 from trimtab.items.item import Item, Items, Skipped, items_fingerprint
+from trimtab.items.memory import is_remembered, remembered
 from trimtab.items.readers import item_from_pocket, read_items
 from trimtab.items.relevance import RELEVANT, Relevant, relevant_name, relevant_of
-from trimtab.items.remembered import is_remembered, remembered
 from trimtab.items.sources import ImageScene, MediaBytes, MediaFile, MediaHeld, MediaSource, MediaUnlocated
 from trimtab.items.splits import split_items
 from trimtab.items.words import normalise

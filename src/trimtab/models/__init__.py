@@ -7,7 +7,7 @@ from trimtab.models.model import Model
 from trimtab.models.norms import NormKind
 from trimtab.models.patches import COUNTERFACTUALS, Counterfactual, weighted_patches
 from trimtab.models.report import LoadReport
-from trimtab.models.self_check import self_check
+from trimtab.models.self_checks import self_check
 from trimtab.models.showing import ENCODED_AT_ONCE
 from trimtab.models.source import find
 from trimtab.models.space import devices_of, free_bytes, out_of_memory, release, too_large

@@ -18,7 +18,7 @@ from trimtab.models.checkpoint import check_keys
 from trimtab.models.model import Model
 from trimtab.models.offload import rests_elsewhere
 from trimtab.models.proofs import same_logits
-from trimtab.models.self_check import tiny_logits
+from trimtab.models.self_checks import tiny_logits
 from trimtab.models.source import Source, find, first_line, read_json
 from trimtab.models.stored import check_tensors
 

@@ -19,7 +19,7 @@ from trimtab.models.family import Family
 from trimtab.models.model import Model
 from trimtab.models.parts import check_parts, choose_template, open_image_processor, open_tokenizer, understood
 from trimtab.models.report import PHOTO, LoadReport
-from trimtab.models.self_check import self_check
+from trimtab.models.self_checks import self_check
 from trimtab.models.source import Source, find, reading
 from trimtab.models.stored import weight_files
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from trimtab.errors import UsageError
 
 if TYPE_CHECKING:
-    from trimtab.pocket.benchmark import SPLITS, TASKS, PocketItem, items
+    from trimtab.pocket.benchmark import SPLITS, TASKS, PocketItem
+    from trimtab.pocket.drawing import items
     from trimtab.pocket.instructions import instructions_for
     from trimtab.pocket.scene import Scene
 
@@ -24,7 +25,7 @@ _HOMES = {
     "PocketItem": "benchmark",
     "Scene": "scene",
     "instructions_for": "instructions",
-    "items": "benchmark",
+    "items": "drawing",
 }
 
 __all__ = [

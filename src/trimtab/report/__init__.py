@@ -2,7 +2,7 @@
 
 from trimtab.report.measured import ratio_figure, trace_figure
 from trimtab.report.page import write_report
-from trimtab.report.section import Run, has_report, section
+from trimtab.report.registering import Run, has_report, section
 from trimtab.report.sheet import sample_sheet
 from trimtab.report.tables import following_tables, paired_table
 from trimtab.report.words import headline, pair_verdict, verdicts

@@ -7,7 +7,7 @@ from typing import Any
 
 from trimtab.errors import RunFolderError, TrimtabError, UsageError
 from trimtab.files import write_whole
-from trimtab.report.section import Run, sections_of
+from trimtab.report.registering import Run, sections_of
 from trimtab.studies import kinds, read_provenance, read_summary
 
 PAGE = "report.html"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from trimtab.engine.capability import Capability
 from trimtab.engine.contract import Engine
 from trimtab.engine.local.engine import LocalEngine
-from trimtab.engine.needs import refuse_missing
+from trimtab.engine.needed import refuse_missing
 from trimtab.errors import UsageError
 from trimtab.models import Model
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from trimtab.report.hardening import CUTS, accuracy_lines, cost_lines, preference_columns, preference_lines
 from trimtab.report.methods import method_name
-from trimtab.report.section import Run, section
+from trimtab.report.registering import Run, section
 
 TEMPLATE = """\
 {% from "table.html.j2" import table %}

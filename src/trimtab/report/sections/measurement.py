@@ -7,7 +7,7 @@ from typing import Any
 from trimtab.items import Skipped
 from trimtab.modalities import PAIR, in_order
 from trimtab.report.measured import ratio_figure, read_contributions
-from trimtab.report.section import Run, section
+from trimtab.report.registering import Run, section
 from trimtab.report.style import task_name
 
 TEMPLATE = """\

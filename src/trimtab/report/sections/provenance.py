@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trimtab.report.section import ANY, Run, section
+from trimtab.report.registering import ANY, Run, section
 
 TEMPLATE = """\
 <section>

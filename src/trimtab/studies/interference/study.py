@@ -11,7 +11,7 @@ from trimtab.interference.diagnosis import Diagnosis
 from trimtab.items import Items, items_fingerprint
 from trimtab.models import Model
 from trimtab.progress import Advance, Within
-from trimtab.studies.interference.effects import effects, worst_cases
+from trimtab.studies.interference.effect_tables import effects, worst_cases
 from trimtab.studies.interference.plans import InterferencePlan
 from trimtab.studies.kit.bench import Bench
 from trimtab.studies.kit.choosing import choose_items

@@ -127,7 +127,7 @@ def _equal_strength_rows(plan: Plan, artifacts: list[Record], judged: list[Recor
     """Compare AMPS with L2S, and with its own shuffled scalings, at the same layer and each strength of the sweep.
 
     At the strengths chosen for each, a difference may come of the strength alone. Readings whose scaling is 1 on
-    average (``trimtab.steering.amps.scaling``) have the same mean strength as L2S here; the others have twice that.
+    average (``trimtab.steering.amps.factors``) have the same mean strength as L2S here; the others have twice that.
     """
     layers = {(a["model"], a["target"], a["method"]): a["layer"] for a in artifacts}
     rows = []

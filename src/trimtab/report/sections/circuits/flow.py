@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trimtab.report.circuits_figures import flow_figure, knockout_figure
-from trimtab.report.section import Run, section
+from trimtab.report.registering import Run, section
 
 TEMPLATE = """\
 <section>

@@ -6,7 +6,7 @@ from typing import Any
 
 from trimtab.report.circuits import chosen_heads
 from trimtab.report.circuits_figures import heads_figure
-from trimtab.report.section import Run, section
+from trimtab.report.registering import Run, section
 
 TEMPLATE = """\
 <section>

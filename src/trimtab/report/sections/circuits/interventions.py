@@ -6,7 +6,7 @@ from typing import Any
 
 from trimtab.report.circuits import intervention_table, measures_of
 from trimtab.report.circuits_figures import interventions_figure
-from trimtab.report.section import Run, section
+from trimtab.report.registering import Run, section
 
 TEMPLATE = """\
 <section>

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trimtab.report.interference import paired_cells
-from trimtab.report.section import Run, section
+from trimtab.report.registering import Run, section
 
 TEMPLATE = """\
 {% from "table.html.j2" import table %}

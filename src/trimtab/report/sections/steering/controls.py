@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trimtab.report.checks import control_kinds, control_name, control_table
-from trimtab.report.section import Run, section
+from trimtab.report.registering import Run, section
 
 TEMPLATE = """\
 <section>

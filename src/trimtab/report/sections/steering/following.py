@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trimtab.report.section import Run, section
+from trimtab.report.registering import Run, section
 from trimtab.report.tables import following_tables
 from trimtab.report.words import listed
 

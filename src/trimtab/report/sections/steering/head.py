@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trimtab.report.methods import main_pair
-from trimtab.report.section import Run, section
+from trimtab.report.registering import Run, section
 from trimtab.report.words import headline, pair_verdict, verdicts
 
 TEMPLATE = """\

@@ -6,7 +6,7 @@ from typing import Any
 
 from trimtab.report.checks import oracle_table
 from trimtab.report.methods import choosers, method_name
-from trimtab.report.section import Run, section
+from trimtab.report.registering import Run, section
 
 TEMPLATE = """\
 <section>

@@ -6,7 +6,7 @@ from typing import Any
 
 from trimtab.report.figures import paired_figure
 from trimtab.report.methods import main_pair, method_name, shown_pairs
-from trimtab.report.section import Run, section
+from trimtab.report.registering import Run, section
 from trimtab.report.tables import paired_table
 
 TEMPLATE = """\

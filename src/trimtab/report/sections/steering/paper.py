@@ -7,7 +7,7 @@ from typing import Any
 from trimtab.report.checks import paper_table
 from trimtab.report.methods import method_name
 from trimtab.report.paper import COLUMNS
-from trimtab.report.section import Run, section
+from trimtab.report.registering import Run, section
 
 TEMPLATE = """\
 <section>

@@ -6,7 +6,7 @@ from typing import Any
 
 from trimtab.file_names import file_name
 from trimtab.report.curves import pareto_figure
-from trimtab.report.section import Run, section
+from trimtab.report.registering import Run, section
 
 TEMPLATE = """\
 <section>

@@ -6,7 +6,7 @@ from typing import Any
 
 from trimtab.report.curves import preference_figure
 from trimtab.report.methods import method_phrase, swept_methods
-from trimtab.report.section import Run, section
+from trimtab.report.registering import Run, section
 
 TEMPLATE = """\
 <section>

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
-from trimtab.circuits.decompose import CHUNK, Norm
+from trimtab.circuits.decomposition import CHUNK, Norm
 from trimtab.circuits.readouts import COMPETING, FOLLOWING, LABELS, label, margin
 from trimtab.circuits.task import Case
 from trimtab.engine import Capability, Read, Readings, run
