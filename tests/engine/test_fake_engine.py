@@ -15,6 +15,7 @@ import torch
 
 from tests.contribution.items import conflict_items
 from trimtab import measure
+from trimtab.checking import check_model
 from trimtab.circuits import (
     Condition,
     TaskConfig,
@@ -133,6 +134,7 @@ VERBS: dict[str, Callable[[FakeEngine, Path], Any]] = {
     "diagnose letters": lambda e, _p: diagnose(e, options(), DiagnosisConfig(ways=("plain", "contrast"))),
     "diagnose answers": lambda e, _p: diagnose(e, options(), DiagnosisConfig(scoring=("generation",))),
     "harden": lambda e, p: harden(e, options(), p / "hardened"),
+    "check": lambda e, _p: check_model(e, items()),
     "study": studied,
 }
 

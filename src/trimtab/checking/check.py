@@ -11,7 +11,8 @@ from trimtab.checking.jobs import JOBS
 from trimtab.checking.peak import free_bytes
 from trimtab.checking.prompts import PromptSizes, prompt_sizes
 from trimtab.checking.trial import JobCheck, Trial, try_job
-from trimtab.engine.local.whitebox import first_guess
+from trimtab.engine import Capability
+from trimtab.engine.local.whitebox import first_guess, opened
 from trimtab.errors import DataError
 from trimtab.items import Item
 from trimtab.models import Model
@@ -67,7 +68,9 @@ def check_model(model: Model, items: Sequence[Item], progress: Progress = SILENT
 
     Raises:
         DataError: No item can be asked.
+        UnsupportedEngineError: The model is not in this process.
     """
+    model = opened(model, Capability.WEIGHTS, owner="check")
     sizes = prompt_sizes(model, items)
     if not sizes.usable:
         reason = sizes.refused[0].reason if sizes.refused else "there is none"
