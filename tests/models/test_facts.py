@@ -10,7 +10,7 @@ import torch
 
 from tests.models.odd_families import ODD, odd
 from trimtab.engine import AddVector, BlockAttention, Prompt, Read, Row, encode, generate, run
-from trimtab.errors import UnsupportedMethodError, UnsupportedModelError
+from trimtab.errors import UnsupportedMethodError, UnsupportedModelError, UsageError
 from trimtab.models import Model
 from trimtab.testing import picture, sound
 
@@ -87,6 +87,14 @@ def test_a_prompt_is_never_cut_inside_tokens_that_see_each_other():
     assert {int(b) for b in first.blocks[first.spans["image"]]} == {0}
     assert {int(b) for b in first.blocks[first.spans["audio"]]} == {1}
     assert run(model, asked).cost.tokens < run(model, asked, reuse=False).cost.tokens
+
+
+def test_edges_both_ways_are_not_cut_by_half():
+    model, prompt = model_of("media_see_media"), Prompt("What is it?", picture(1), CONTEXT)
+    with pytest.raises(UsageError, match="`target` of BlockAttention must come after `source`"):
+        run(model, [Row(prompt, (BlockAttention(("image",), ("image",), layers=(1,)),))])
+    same_prompt = Row(prompt, (BlockAttention(("image",), ("context", "last"), layers=(1,)),))
+    assert run(model, [same_prompt]).receipt.entries
 
 
 def test_prompts_that_see_all_of_themselves_share_nothing():

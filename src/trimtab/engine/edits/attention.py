@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from trimtab.engine.capability import Capability, Sizes
 from trimtab.engine.edits.checks import check_heads, check_layers
@@ -72,9 +73,11 @@ class BlockAttention(Edit):
 
         Raises:
             NothingEditedError: No target comes after a source, so there is no edge to cut.
+            UsageError: A target comes before a source, and they see each other nevertheless.
         """
         source = resolve(self.source, prompt, "source", "BlockAttention")
         target = resolve(self.target, prompt, "target", "BlockAttention")
+        _check_blocks(prompt, source.prompt, target.prompt)
         after = torch.arange(len(prompt), device=target.prompt.device) > source.first
         loses = (target.prompt & after).nonzero()
         if len(loses):
@@ -85,3 +88,21 @@ class BlockAttention(Edit):
                 f"earlier ones; got source {self.source} and target {self.target}; swap them?"
             )
         return len(prompt)
+
+
+def _check_blocks(prompt: Encoded, source: Tensor, target: Tensor) -> None:
+    """Refuse edges both ways, of which only those to earlier tokens would be cut.
+
+    Raises:
+        UsageError: A target comes before a source in one block.
+    """
+    if prompt.blocks is None:
+        return
+    for block in prompt.blocks[source & (prompt.blocks >= 0)].unique():
+        own = prompt.blocks == block
+        sources, targets = (source & own).nonzero(), (target & own).nonzero()
+        if len(targets) and sources[-1] > targets[0]:
+            raise UsageError(
+                "`target` of BlockAttention must come after `source` among tokens that see each other whatever their "
+                f"order, as some do here; token {int(targets[0])} comes before {int(sources[-1])}; name others."
+            )

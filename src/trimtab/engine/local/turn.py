@@ -123,8 +123,9 @@ class Turn:
             length = int(own_mask.sum())
             own = own_mask.new_zeros(length, dtype=torch.long) if self._ids is None else self._ids[row, own_mask]
             spans = {kind: (own == token).nonzero()[:, 0] for kind, token in shown.items()}
+            blocks = None if self._ids is None else self._model.blocks(own)
             spans["last"] = torch.tensor([length - 1], device=own.device)
-            self._known.append(Encoded(own, torch.empty(0, length), spans, ()))
+            self._known.append(Encoded(own, torch.empty(0, length), spans, (), blocks))
         return self._known
 
 
