@@ -2,10 +2,12 @@
 
 import copy
 import inspect
+import json
 import pickle
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from trimtab.errors import UsageError
@@ -24,6 +26,8 @@ from trimtab.items import (
 )
 from trimtab.items.evidence import COLUMNS, Columns
 from trimtab.items.prompts import INSTRUCTIONS, instruction_for
+from trimtab.media import Clip
+from trimtab.testing import clip, picture, sound
 
 OLD = Path(__file__).parent / "old"
 TRIO = Item(
@@ -131,6 +135,35 @@ def test_sounds_come_back_beside_pictures(tmp_path, suffix, jpeg):
     assert [item.relevant for item in back] == [None, ("image", "audio"), None, None]
     if suffix == ".jsonl":
         assert sorted(f.name for f in tmp_path.iterdir()) == ["items-audio", "items-images", "items-video", path.name]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_sounds_and_clips_in_memory_are_written_without_loss(tmp_path, suffix):
+    still = np.zeros((3, 6, 8, 3), np.uint8)
+    heard = Item("1", "t", "?", audio=sound(1), video=(Clip(still, 1.0)), answer_audio="cow", answer_video="dog")
+    moving = heard.replace(id="2", audio=(np.full(9, 0.1), 8000), video=clip(2))
+    back = read_items(write_items([heard, moving], tmp_path / f"items{suffix}"))
+    for item, one in zip((heard, moving), back, strict=True):
+        assert one.audio is not None
+        assert item.audio is not None
+        assert one.audio.open().fingerprint == item.audio.open().fingerprint
+        assert one.video is not None
+        assert item.video is not None
+        assert one.video.open().fingerprint == item.video.open().fingerprint
+
+
+def test_a_clip_may_be_a_folder_of_frames(tmp_path):
+    (tmp_path / "frames").mkdir()
+    for number in range(2):
+        picture(number).save(tmp_path / "frames" / f"{number}.png")
+    row = {"id": "1", "task": "t", "question": "?", "video": "frames", "answer_video": "dog", "answer_text": "cat"}
+    (tmp_path / "items.jsonl").write_text(json.dumps({**row, "context": "A cat."}))
+    (item,) = read_items(tmp_path / "items.jsonl")
+    (back,) = read_items(write_items([item], tmp_path / "back.jsonl"))
+    assert item.video is not None
+    assert back.video is not None
+    assert len(back.video.open()) == 2
+    assert back.video.open().fingerprint == item.video.open().fingerprint
 
 
 def test_what_a_third_modality_says_counts():

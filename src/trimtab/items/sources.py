@@ -7,7 +7,6 @@ open through ``trimtab.media``, so a picture looks the same wherever it comes fr
 from __future__ import annotations
 
 import hashlib
-import io
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property
@@ -84,14 +83,16 @@ class MediaFile(MediaSource):
         return _open(self.kind, self.path)
 
     def encoded(self) -> bytes:
-        """The file's bytes. Raises MissingImageError if it is not there."""
+        """The file's bytes; those of a clip made of a folder of frames. Raises MissingImageError if it is not there."""
         from trimtab.media import check_file, unreadable
 
-        check_file(self.path, str(self.path))
+        if self.kind == "video" and self.path.is_dir():
+            return _encoded(self.kind, self.open())
+        check_file(self.path, str(self.path), self.kind)
         try:
             return self.path.read_bytes()
         except OSError as error:
-            raise unreadable(error, str(self.path)) from error
+            raise unreadable(error, str(self.path), self.kind) from error
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class MediaHeld(MediaSource):
 
     def encoded(self) -> bytes:
         """The medium as a file that loses nothing: PNG for a picture."""
-        return _as_png(self._medium)
+        return _encoded(self.kind, self._medium)
 
     def _identity(self) -> bytes:
         return _pixels(self._medium) if self.kind == "image" else self._medium.fingerprint.encode()
@@ -162,7 +163,7 @@ class ImageScene(MediaSource):
 
     def encoded(self) -> bytes:
         """The drawing as PNG, which loses nothing."""
-        return _as_png(self.open())
+        return _encoded(self.kind, self.open())
 
     def _identity(self) -> bytes:
         """A dataclass says all that it draws, so thousands of scenes need no drawing; others need theirs."""
@@ -225,10 +226,10 @@ def _open(kind: Modality, source: Any, name: str | None = None) -> Any:
     return open_medium(kind, source, name)
 
 
-def _as_png(picture: Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return buffer.getvalue()
+def _encoded(kind: Modality, medium: Any) -> bytes:
+    from trimtab.media import medium_kind
+
+    return medium_kind(kind).encode(medium)
 
 
 def _pixels(picture: Image) -> bytes:

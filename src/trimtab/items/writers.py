@@ -56,10 +56,10 @@ def _write_jsonl(items: Sequence[Item], part: Path, path: Path) -> None:
 
 def _save(source: MediaSource, item_id: str, path: Path) -> str:
     """Save a medium, once however many items share it; what is returned is relative to the items' file."""
-    from trimtab.media import suffix_of
+    from trimtab.media import medium_kind
 
     data, folder = source.encoded(), path.with_name(f"{path.stem}-{_FOLDERS.get(source.kind, source.kind)}")
-    suffix = ".wav" if source.kind == "audio" else suffix_of(data, f"of item {item_id}")
+    suffix = medium_kind(source.kind).suffix(data, f"of item {item_id}")
     saved = folder / f"{source.fingerprint[:32]}{suffix}"
     if not saved.exists():
         write_whole(saved, data, owner=OWNER, error=DataError)

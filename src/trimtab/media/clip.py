@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Sequence
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
 
 from trimtab.errors import DataError, UsageError
-from trimtab.media.decode import opened
+from trimtab.media.decode import opened, suffix_of
 from trimtab.media.held import Held
 from trimtab.media.kinds import MediumKind, register_kind
 from trimtab.media.picture import Picture, picture_key
@@ -92,8 +94,8 @@ def open_clip(source: Any, name: str | None = None) -> Clip:
     """Open a clip.
 
     Args:
-        source: A ``Clip``, pictures in order, an array ``(frames, height, width, channels)``, the path of an animated
-            image or of a folder of frames (in the order of their names), or an object with ``open()``.
+        source: A ``Clip``, pictures in order, an array ``(frames, height, width, channels)``, the path or the bytes of
+            an animated image, the path of a folder of frames (in the order of their names), or an object with ``open()``.
         name: What an error calls it; left out, its path or form.
 
     Raises:
@@ -106,6 +108,9 @@ def open_clip(source: Any, name: str | None = None) -> Clip:
     if isinstance(source, str | PathLike):
         path, name = Path(source), name or shown_path(str(source))
         return _of_folder(path, name) if path.is_dir() else _of_file(path, name)
+    if isinstance(source, bytes | bytearray | memoryview):
+        frames, seconds = _frames(io.BytesIO(source), name or "given as bytes")
+        return Clip(frames, seconds, origin=bytes(source))
     if isinstance(source, list | tuple) or (isinstance(source, np.ndarray) and source.ndim == 4):
         return Clip(source)
     if isinstance(source, Source) and not isinstance(source, Image.Image):
@@ -127,7 +132,14 @@ def _of_folder(path: Path, name: str) -> Clip:
 def _of_file(path: Path, name: str) -> Clip:
     check_file(path, name, "video")
     found = path.stat()
-    with path.open("rb") as file, opened(file, name) as image:
+    with path.open("rb") as file:
+        frames, seconds = _frames(file, name)
+    return Clip(frames, seconds, origin=path.absolute(), stamp=(found.st_mtime_ns, found.st_size))
+
+
+def _frames(file: IO[bytes], name: str) -> tuple[list[Picture], float | None]:
+    """The frames of an animated image, and how long it lasts if it says so."""
+    with opened(file, name) as image:
         count, frames, milliseconds = getattr(image, "n_frames", 1), [], 0.0
         if count > MAX_FRAMES:
             raise DataError(
@@ -137,8 +149,24 @@ def _of_file(path: Path, name: str) -> Clip:
             image.seek(number)
             frames.append(to_picture(image, name))
             milliseconds += float(image.info.get("duration", 0))
-    seconds = milliseconds / 1000 or None
-    return Clip(frames, seconds, origin=path.absolute(), stamp=(found.st_mtime_ns, found.st_size))
+    return frames, milliseconds / 1000 or None
+
+
+def encode_clip(clip: Clip) -> bytes:
+    """Return a clip as an animated PNG, whose frames are its own and whose length is true to a thousandth."""
+    ends = [round(1000 * clip.seconds * (number + 1) / len(clip)) for number in range(len(clip))]
+    first, *more = clip.frames
+    buffer = io.BytesIO()
+    first.save(
+        buffer,
+        format="PNG",
+        save_all=True,
+        append_images=more,
+        duration=[end - start for start, end in pairwise([0, *ends])],
+        # Frames that are equal would be joined to one if their way to be put on the last one were equal too.
+        blend=[number % 2 for number in range(len(clip))],
+    )
+    return buffer.getvalue()
 
 
 register_kind(
@@ -149,5 +177,7 @@ register_kind(
         open_clip,
         lambda clip: clip.fingerprint,
         lambda clip: (len(clip), clip.size, clip.seconds),
+        encode_clip,
+        suffix_of,
     )
 )

@@ -24,6 +24,8 @@ class MediumKind:
         open: Opens whatever holds one, given what an error calls it or None; opened ones are returned as they are.
         fingerprint: Digest of all that a model is shown of it: equal media have equal digests.
         shape: What the number of positions depends on, such as a picture's size.
+        encode: Returns one as the bytes of a file that loses nothing and opens as the same medium.
+        suffix: The suffix of a file of such bytes, given them and what an error calls the medium.
     """
 
     kind: Modality
@@ -32,6 +34,8 @@ class MediumKind:
     open: Callable[[Any, str | None], Any]
     fingerprint: Callable[[Any], str]
     shape: Callable[[Any], Hashable]
+    encode: Callable[[Any], bytes]
+    suffix: Callable[[bytes, str], str]
 
 
 KINDS: Registry[MediumKind] = Registry("`kind` of a medium", key="kind")

@@ -14,7 +14,7 @@ import numpy as np
 from trimtab.errors import DataError, UsageError
 from trimtab.media.kinds import MediumKind, register_kind
 from trimtab.media.source import Source, check_file, shown_path, unreadable
-from trimtab.media.waves import read_wave
+from trimtab.media.waves import read_wave, write_wave
 
 MAX_SAMPLES = 100_000_000
 """A sound of more samples is refused: as floats it would take more than 400 MB; at 16 kHz it lasts 100 minutes."""
@@ -141,5 +141,7 @@ register_kind(
         open_sound,
         lambda sound: sound.fingerprint,
         lambda sound: (len(sound.samples), sound.rate),
+        lambda sound: write_wave(sound.samples, sound.rate),
+        lambda _data, _name: ".wav",
     )
 )

@@ -13,7 +13,7 @@ from PIL import Image
 
 from trimtab.errors import DataError, MissingImageError, UsageError
 from trimtab.media.arrays import image_of
-from trimtab.media.decode import decoding, opened
+from trimtab.media.decode import decoding, opened, suffix_of
 from trimtab.media.kinds import MediumKind, register_kind
 from trimtab.media.picture import Picture, picture_key
 from trimtab.media.rgb import to_picture
@@ -124,4 +124,12 @@ def unreadable(error: OSError, name: str, kind: str = "image") -> DataError | Mi
     return DataError(f"{kind} {name} cannot be read ({error.strerror}); check the file.")
 
 
-register_kind(MediumKind("image", "picture", Picture, open_picture, picture_key, lambda picture: picture.size))
+def _as_png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+register_kind(
+    MediumKind("image", "picture", Picture, open_picture, picture_key, lambda picture: picture.size, _as_png, suffix_of)
+)

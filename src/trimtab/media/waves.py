@@ -32,6 +32,14 @@ def read_wave(data: bytes, name: str) -> tuple[np.ndarray, int]:
     return values.reshape(-1, channels).mean(-1, dtype=np.float32), rate
 
 
+def write_wave(samples: np.ndarray, rate: int) -> bytes:
+    """Return samples, ``(samples,)`` float32, as a WAV file of floats, which loses nothing."""
+    data = np.asarray(samples, "<f4").tobytes()
+    described = struct.pack("<4sIHHIIHH", b"fmt ", 16, _FLOAT, 1, rate, 4 * rate, 4, 32)
+    body = b"WAVE" + described + struct.pack("<4sI", b"data", len(data)) + data
+    return struct.pack("<4sI", b"RIFF", len(body)) + body
+
+
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise ValueError("not a WAV file")

@@ -62,7 +62,7 @@ def collect_items(rows: Iterable[Row], parse: Callable[[Row], Item], source: Pat
 def file_in(folder: Path, name: str, kind: Modality) -> MediaFile:
     """The file of a medium. Raises MediumNotFound if there is none."""
     path = folder / name
-    if not is_there(path):
+    if not is_there(path) and not (kind == "video" and path.is_dir()):  # a clip may be a folder of frames
         raise MediumNotFound(f"{kind} {path!s:.200}")
     return MediaFile(path, kind)
 
