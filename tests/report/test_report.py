@@ -170,6 +170,17 @@ def test_receipts_are_added_up_and_name_their_methods(provenance, summary):
     assert "AMPS (image)" in first["methods"]
 
 
+def test_a_summary_of_the_version_before_has_the_same_report(run):
+    today = write_report(run).read_bytes()
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary.pop("kind") == "steering"
+    del summary["modalities"]
+    for row in (*summary["rows"], *summary["sweep"]):
+        row["opposite"] = row.pop("others")
+    (run / "summary.json").write_text(json.dumps({**summary, "schema_version": 3}))
+    assert write_report(run).read_bytes() == today
+
+
 def test_what_is_no_finished_study_is_refused(tmp_path, run):
     with pytest.raises(RunFolderError, match="finished study"):
         write_report(tmp_path / "nowhere")
