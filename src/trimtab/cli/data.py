@@ -13,6 +13,7 @@ from trimtab.cli.early import check_out_file
 from trimtab.cli.inputs import load_items
 from trimtab.cli.options import DataSource, Images, Json, Limit, Seed, SkipMissing, Split
 from trimtab.errors import UsageError
+from trimtab.modalities import PAIR, in_order
 
 if TYPE_CHECKING:
     from trimtab.items import Item, Items
@@ -122,7 +123,7 @@ def split_data(
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Give every item a split, no picture in two of them, and write all of them to a file."""
+    """Give every item a split, no picture, sound or clip in two of them, and write all of them to a file."""
     from trimtab.items import split_items, write_items
 
     if path.suffix.lower() not in (".jsonl", ".parquet"):
@@ -154,6 +155,5 @@ def _words(item: Item) -> dict[str, str]:
         "task": item.task,
         "question": item.question,
         "context": item.context,
-        "answer_image": item.answer_image,
-        "answer_text": item.answer_text,
+        **{f"answer_{name}": item.answer_of(name) for name in in_order((*PAIR, *item.modalities))},
     }

@@ -95,7 +95,8 @@ def open_clip(source: Any, name: str | None = None) -> Clip:
 
     Args:
         source: A ``Clip``, pictures in order, an array ``(frames, height, width, channels)``, the path or the bytes of
-            an animated image, the path of a folder of frames (in the order of their names), or an object with ``open()``.
+            an animated image, the path of a folder of frames (in the order of their names), or an object with
+            ``open()``.
         name: What an error calls it; left out, its path or form.
 
     Raises:
