@@ -1,1 +1,1 @@
-"""Sections of the reports, one file each; ``trimtab.report.section`` finds them here."""
+"""Sections of the reports, one file each; ``trimtab.report.registering`` finds them here."""
