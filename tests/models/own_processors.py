@@ -1,11 +1,16 @@
 """The text that each family's own processor puts in a picture's place, asked of its class in transformers.
 
-The classes want torchvision or a video processor to be made, but not to say this; so they are left unmade.
+The classes want torchvision or a video processor to be made, but not to say this; so they are left unmade, and the one
+whose file cannot be imported without torchvision is read from its file.
 """
 
+import ast
 from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import transformers
 from PIL.Image import Image
 
 from trimtab.models import Model
@@ -13,6 +18,10 @@ from trimtab.models import Model
 OWN: dict[str, tuple[str, str]] = {
     "idefics3": ("idefics3", "Idefics3Processor"),
     "smolvlm": ("smolvlm", "SmolVLMProcessor"),
+    "internvl": ("internvl", "InternVLProcessor"),
+    "mistral3": ("pixtral", "PixtralProcessor"),
+    "glm4v": ("glm4v", "Glm4vProcessor"),
+    "gemma3": ("gemma3", "Gemma3Processor"),
 }
 """For each family, a package of transformers and the class of its processor."""
 
@@ -20,19 +29,44 @@ OWN: dict[str, tuple[str, str]] = {
 def own_texts(model: Model, pictures: list[Image]) -> list[str]:
     """What the processor's class writes for each of several pictures that are processed together."""
     package, name = OWN[model.family.name]
-    kind = getattr(import_module(f"transformers.models.{package}.processing_{package}"), name)
-    processor: Any = kind.__new__(kind)
-    vars(processor).update(tokenizer=model.tokenizer, image_processor=model.image_processor, **_facts(model))
-    inputs = model.image_processor(images=pictures, return_tensors="pt", **getattr(kind, "images_kwargs", {}))
-    return [processor.replace_image_token(inputs, index) for index in range(len(pictures))]
+    said, options = _class(package, name)
+    facts = _facts(model)
+    if package == "pixtral":
+        options = {**options, "patch_size": facts.patch_size * facts.spatial_merge_size}
+    inputs = model.image_processor(images=pictures, **{**options, "return_tensors": "pt"})
+    return [said(facts, inputs, index) for index in range(len(pictures))]
 
 
-def _facts(model: Model) -> dict[str, Any]:
+def _class(package: str, name: str) -> tuple[Any, dict[str, Any]]:
+    """The function that writes a picture's text, and what the class says to the image processor."""
+    try:
+        kind = getattr(import_module(f"transformers.models.{package}.processing_{package}"), name)
+    except ImportError:
+        file = Path(transformers.__file__).parent / "models" / package / f"processing_{package}.py"
+        [body] = [n.body for n in ast.parse(file.read_text()).body if isinstance(n, ast.ClassDef) and n.name == name]
+        [method] = [n for n in body if isinstance(n, ast.FunctionDef) and n.name == "replace_image_token"]
+        found: dict[str, Any] = {}
+        exec(compile(ast.Module([method], []), str(file), "exec"), found)  # noqa: S102
+        return found["replace_image_token"], {}
+    return kind.replace_image_token, getattr(kind, "images_kwargs", {})
+
+
+def _facts(model: Model) -> SimpleNamespace:
     """What a released processor_config.json and tokenizer say."""
-    return {
-        "image_token": model.tokenizer.convert_ids_to_tokens(model.placeholders["image"]),
-        "fake_image_token": "<fake_token_around_image>",
-        "global_image_tag": "<global-img>",
-        "global_image_token": "<global-img>",
-        "image_seq_len": 4,
-    }
+    token = model.tokenizer.convert_ids_to_tokens(model.placeholders["image"])
+    return SimpleNamespace(
+        image_processor=model.image_processor,
+        image_token=token,
+        fake_image_token="<fake_token_around_image>",
+        global_image_tag="<global-img>",
+        global_image_token="<global-img>",
+        image_seq_len=4,
+        image_seq_length=4,
+        start_image_token="<img>",
+        end_image_token="</img>",
+        image_break_token="[IMG_BREAK]",
+        image_end_token="[IMG_END]",
+        patch_size=7,
+        spatial_merge_size=2,
+        full_image_sequence=f"\n\n<start_of_image>{token * 4}<end_of_image>\n\n",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,10 @@ from tests.engine import test_contract, test_encode
 from tests.models.folders import save
 from tests.models.own_processors import OWN, own_texts
 from trimtab import load
+from trimtab.contribution import measure
 from trimtab.engine import BlockAttention, Prompt, Row, ScaleHeads, encode, generate, run
+from trimtab.errors import UnsupportedMethodError
+from trimtab.items import read_items
 from trimtab.models import Model
 from trimtab.testing import picture, tiny_model
 
@@ -60,7 +64,7 @@ def test_edits_of_heads_and_masks_equal_the_reference(model):
     inside = int(encode(model, prompt).spans["image"][1])
     rows = [
         Row(prompt, (ScaleHeads(1, (0, 2), factor=0.0),)),
-        Row(prompt, (BlockAttention(("image",), ("question",), layers=(0, 2)),)),
+        Row(prompt, (BlockAttention(("image",), ("question",), layers=(1, 2)),)),
         Row(prompt, (BlockAttention((0,), (inside,), layers=(1,)),)),
     ]
     found = run(model, rows).logits
@@ -93,6 +97,29 @@ def test_tokens_are_those_of_its_own_processor(model):
     texts = own_texts(model, pictures())
     assert [model.family.expand(m, placeholder) for m in shown] == texts
     assert [t.count(placeholder) for t in texts] == [m.n_tokens for m in shown]
+
+
+def test_contributions_are_measured_or_refused_with_a_reason(model):
+    items = read_items("pocket-mc2:test")[:1]
+    if model.family.mask != "causal":
+        with pytest.raises(UnsupportedMethodError, match="`contribution` must suit family"):
+            measure(model, items)
+        return
+    [scored] = measure(model, items)
+    assert min(scored.scores.values()) > 0
+
+
+def test_gemma3_masks_pictures_even_if_token_types_are_left_out():
+    model = made("gemma3")
+    encoded = encode(model, Prompt("What is it?", pictures()[:2]))
+    given = model.family.native_inputs(model.hf, encoded.ids, encoded.media)
+    bare = {name: tensor for name, tensor in given.items() if name != "token_type_ids"}
+    hf: Any = model.hf
+    assert torch.equal(hf(**bare).logits, hf(**given).logits)
+    options = {"max_new_tokens": 4, "do_sample": False, "output_scores": True, "return_dict_in_generate": True}
+    first, second = hf.generate(**bare, **options).scores[0], hf.generate(**given, **options).scores[0]
+    assert torch.equal(first, second)
+    test_contract.assert_same(second, hf(**given).logits[:, -1])
 
 
 def test_a_saved_folder_gives_the_same_model(model, tmp_path):

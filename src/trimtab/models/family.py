@@ -54,6 +54,8 @@ class Family:
     """The family's ``model_type`` in ``config.json``."""
     processors: Mapping[Modality, str] = {}
     """Class of each medium's processor, where a checkpoint does not name one."""
+    marks: Mapping[Modality, str] = {}
+    """What chat templates write for a medium, where that is not the text of its placeholder."""
     decoder_path: str = "model.language_model"
     """The text decoder in the model: embeddings in, normalised hidden states out."""
     layers_path: str = "layers"
@@ -97,6 +99,11 @@ class Family:
         """Id of the token that stands for one position of each modality that the model can be shown."""
         return {"image": cast(Any, hf).config.image_token_id}
 
+    def written(self, hf: nn.Module, tokenizer: Any) -> dict[Modality, str]:
+        """What a chat template writes for a medium of each modality."""
+        tokens = self.placeholders(hf).items()
+        return {kind: self.marks.get(kind) or tokenizer.convert_ids_to_tokens(token) or "" for kind, token in tokens}
+
     def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:
         """Have the image processor scale down pictures of more pixels than ``most``; None leaves its own limit.
 
@@ -131,7 +138,7 @@ class Family:
         raise NotImplementedError
 
     def expand(self, medium: MediaInput, placeholder: str) -> str:
-        """The text that takes the placeholder's place in the rendered template, such as rows of tiles.
+        """The text that takes the place of what the template writes for a medium, such as rows of tiles.
 
         Args:
             medium: What is shown; ``n_tokens`` placeholders must be in the text.

@@ -121,7 +121,7 @@ def _with_parts(base: Source, weights: _Weights, max_pixels: int | None, name: s
     tokenizer, image_processor = open_tokenizer(base), open_image_processor(base, family)
     with understood(family, image_processor, base.path):
         limit = family.limit_pixels(image_processor, max_pixels, at_most_own=max_pixels == MAX_PIXELS)
-    template = choose_template(base, tokenizer, family.placeholders(weights.hf))
+    template = choose_template(base, tokenizer, family.written(weights.hf, tokenizer))
     model = from_parts(weights.hf, tokenizer, image_processor, template, name=name, family=family, check=check)
     model.report = replace(
         model.report,
@@ -180,7 +180,7 @@ def from_parts(
         )
     model = Model(hf, tokenizer, given, template, family, name)
     if check:
-        check_parts(hf, tokenizer, template, placeholders, name)
+        check_parts(hf, tokenizer, template, family, name)
     model.report = _report(model)
     family.guard(hf)
     if check:

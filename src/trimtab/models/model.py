@@ -63,6 +63,15 @@ class Model(Decoder):
         """Id of the token that stands for one position of each modality that the model can be shown."""
         return self.family.placeholders(self.hf)
 
+    @cached_property
+    def marks(self) -> dict[Modality, str]:
+        """What the chat template writes for a medium of each modality."""
+        return self.family.written(self.hf, self.tokenizer)
+
+    def expand(self, medium: MediaInput) -> str:
+        """Return the text that takes the place of a medium's mark, with a placeholder for each of its positions."""
+        return self.family.expand(medium, self.tokenizer.convert_ids_to_tokens(self.placeholders[medium.kind]))
+
     @property
     def modalities(self) -> tuple[Modality, ...]:
         """The modalities that the model takes, ``text`` among them."""

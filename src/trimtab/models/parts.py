@@ -84,7 +84,7 @@ def understood(family: Family, image_processor: Any, name: str) -> Iterator[None
         ) from error
 
 
-def choose_template(source: Source, tokenizer: Any, placeholders: Mapping[Modality, int]) -> str | None:
+def choose_template(source: Source, tokenizer: Any, marks: Mapping[Modality, str]) -> str | None:
     """Return the first template that takes media: the processor's, or else the tokenizer's.
 
     Fine-tuning tools write a template of text alone into the tokenizer's files, beside the processor's own. Where none
@@ -92,8 +92,7 @@ def choose_template(source: Source, tokenizer: Any, placeholders: Mapping[Modali
     """
     with reading(source):
         found = [t for t in [*_processor_templates(source), _plain(tokenizer.chat_template)] if t]
-    texts: dict[Modality, str] = {k: tokenizer.convert_ids_to_tokens(t) or "" for k, t in placeholders.items()}
-    good = (t for t in found if all(template_fault(tokenizer, t, kind, text) is None for kind, text in texts.items()))
+    good = (t for t in found if all(template_fault(tokenizer, t, kind, text) is None for kind, text in marks.items()))
     return next(good, found[0] if found else None)
 
 
@@ -115,7 +114,7 @@ def _plain(template: Any) -> str | None:
     return template if isinstance(template, str) and template else None
 
 
-def template_fault(tokenizer: Any, template: str, kind: Modality, placeholder: str) -> str | None:
+def template_fault(tokenizer: Any, template: str, kind: Modality, mark: str) -> str | None:
     """Return what is wrong with a template for one medium of a kind and a sentence; None if nothing is."""
     content = [{"type": kind}, {"type": "text", "text": SENTENCE}]
     try:
@@ -127,12 +126,12 @@ def template_fault(tokenizer: Any, template: str, kind: Modality, placeholder: s
         )
     except Exception as error:  # a template is a program, and may fail in any way
         return f"fails with {type(error).__name__} ({str(error).splitlines()[0] if str(error) else ''})"
-    if rendered.count(placeholder) != 1 or SENTENCE not in rendered:
+    if rendered.count(mark) != 1 or SENTENCE not in rendered:
         return f"renders {rendered[:200]!r}"
     return None
 
 
-def check_parts(hf: nn.Module, tokenizer: Any, template: str, placeholders: Mapping[Modality, int], name: str) -> None:
+def check_parts(hf: nn.Module, tokenizer: Any, template: str, family: Family, name: str) -> None:
     """Try the tokenizer and the template on a sentence and a medium of each kind.
 
     Raises:
@@ -140,6 +139,7 @@ def check_parts(hf: nn.Module, tokenizer: Any, template: str, placeholders: Mapp
             a medium's position as one token; or the template gives a medium no place.
     """
     rows = hf.get_input_embeddings().weight.shape[0]  # pyright: ignore
+    placeholders = family.placeholders(hf)
     for kind, token in placeholders.items():
         if not 0 <= token < rows:
             raise _refused(
@@ -154,19 +154,24 @@ def check_parts(hf: nn.Module, tokenizer: Any, template: str, placeholders: Mapp
         rule = f"have no token beyond the model's {rows} embeddings"
         raise _refused(name, "tokenizer", rule, f"token {highest}", "use the tokenizer that the model was trained with")
     for kind, token in placeholders.items():
-        _check_placeholder(tokenizer, template, kind, token, name)
+        _check_placeholder(tokenizer, kind, token, name)
+    for kind, mark in family.written(hf, tokenizer).items():
+        _check_template(tokenizer, template, kind, mark, name)
 
 
-def _check_placeholder(tokenizer: Any, template: str, kind: Modality, token: int, name: str) -> None:
+def _check_placeholder(tokenizer: Any, kind: Modality, token: int, name: str) -> None:
     text, noun = tokenizer.convert_ids_to_tokens(token), medium_kind(kind).noun
     written = _encode(tokenizer, f"{text}{text}", name) if text else []
     if written != [token, token]:
         rule = f"write a {noun}'s position, {text!r}, as its one token {token}"
         raise _refused(name, "tokenizer", rule, written, "complete its files (added_tokens of tokenizer.json)")
-    fault = template_fault(tokenizer, template, kind, text)
+
+
+def _check_template(tokenizer: Any, template: str, kind: Modality, mark: str, name: str) -> None:
+    fault, noun = template_fault(tokenizer, template, kind, mark), medium_kind(kind).noun
     if fault is not None:
         raise UnsupportedModelError(
-            f"`chat_template` of {name} must keep the text as it is and give each {noun} one {text!r}; for one {noun} "
+            f"`chat_template` of {name} must keep the text as it is and give each {noun} one {mark!r}; for one {noun} "
             f"and {SENTENCE!r} it {fault}; give a template that takes {noun}s (chat_template.jinja)."
         )
 

@@ -111,8 +111,7 @@ def _tiny_prompt(model: Model) -> tuple[Tensor, list[MediaInput]]:
     media = [model.show(kind, EXAMPLES[kind]()) for kind in model.placeholders]
     before = model.tokenizer("Look at this:", add_special_tokens=True)["input_ids"]
     after = model.tokenizer("What is it?", add_special_tokens=False)["input_ids"]
-    texts = [model.family.expand(m, model.tokenizer.convert_ids_to_tokens(model.placeholders[m.kind])) for m in media]
-    shown = model.tokenizer("".join(texts), add_special_tokens=False)["input_ids"]
+    shown = model.tokenizer("".join(model.expand(m) for m in media), add_special_tokens=False)["input_ids"]
     return torch.tensor([*before, *shown, *after], device=model.device), media
 
 

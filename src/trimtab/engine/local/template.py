@@ -81,14 +81,14 @@ def _apply(model: Model, text: str, media: Sequence[MediaInput]) -> str:
 
 
 def _waiting(model: Model, rendered: str, media: Sequence[MediaInput], around: str) -> dict[str, list[MediaInput]]:
-    """Return the media that each placeholder stands for, in order, by the placeholder's text.
+    """Return the media that each mark of a template stands for, in order, by the mark.
 
     Raises:
-        UnsupportedModelError: There are more or fewer placeholders than media.
+        UnsupportedModelError: There are more or fewer marks than media.
     """
     waiting = {}
-    for kind, token in model.placeholders.items():
-        text, own = model.tokenizer.convert_ids_to_tokens(token), [m for m in media if m.kind == kind]
+    for kind, text in model.marks.items():
+        own = [m for m in media if m.kind == kind]
         if rendered.count(text) != len(own):
             noun = medium_kind(kind).noun
             raise _refusal(model, f"give each {noun} one {text!r}", f"{len(own)} {noun}s became {around!r}")
@@ -97,9 +97,9 @@ def _waiting(model: Model, rendered: str, media: Sequence[MediaInput], around: s
 
 
 def _expanded(model: Model, text: str, waiting: dict[str, list[MediaInput]]) -> str:
-    """Give each placeholder's medium all of its positions; media are taken off the lists as they come."""
+    """Give each mark's medium all of its positions; media are taken off the lists as they come."""
     pattern = "|".join(map(re.escape, sorted(waiting, key=len, reverse=True)))
-    return re.sub(pattern, lambda found: model.family.expand(waiting[found[0]].pop(0), found[0]), text)
+    return re.sub(pattern, lambda found: model.expand(waiting[found[0]].pop(0)), text)
 
 
 def _check_text(text: str) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from trimtab.errors import UsageError
 from trimtab.models import Model, from_parts
-from trimtab.testing.tiny import idefics3, llava, qwen
+from trimtab.testing.tiny import gemma3, glm4v, idefics3, internvl, llava, mistral3, qwen
 from trimtab.testing.tiny.parts import Parts
 
 BUILDERS: dict[str, Callable[[int], Parts]] = {
@@ -18,6 +18,10 @@ BUILDERS: dict[str, Callable[[int], Parts]] = {
     "qwen3_vl": qwen.qwen3_vl,
     "idefics3": idefics3.idefics3,
     "smolvlm": idefics3.smolvlm,
+    "internvl": internvl.internvl,
+    "mistral3": mistral3.mistral3,
+    "glm4v": glm4v.glm4v,
+    "gemma3": gemma3.gemma3,
 }
 TINY_FAMILIES = tuple(BUILDERS)
 """The families that there is a tiny model of."""

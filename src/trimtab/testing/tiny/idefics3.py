@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trimtab.testing.tiny.parts import PLAIN_TEMPLATE, Parts, small_tokenizer, text_config, tower_config
+from trimtab.testing.tiny.parts import Parts, plain_template, small_tokenizer, text_config, tower_config
 
 SPECIAL = ("<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>")
 PLACES = tuple(f"<row_{row}_col_{column}>" for row in (1, 2) for column in (1, 2))
@@ -35,4 +35,4 @@ def _tiled(config_class: Any, model_class: Any, processor_class: Any, layers: in
         scale_factor=2,
     )
     processor = processor_class(size={"longest_edge": 56}, max_image_size={"longest_edge": 28})
-    return model_class(config), tokenizer, processor, PLAIN_TEMPLATE
+    return model_class(config), tokenizer, processor, plain_template()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimtab.testing.tiny.parts import PLAIN_TEMPLATE, Parts, small_tokenizer, text_config, tower_config
+from trimtab.testing.tiny.parts import Parts, plain_template, small_tokenizer, text_config, tower_config
 
 
 def llava(layers: int) -> Parts:
@@ -18,4 +18,4 @@ def llava(layers: int) -> Parts:
     )
     size = {"height": 56, "width": 56}
     processor = CLIPImageProcessorPil(size={"shortest_edge": 56}, crop_size=size)
-    return LlavaForConditionalGeneration(config), tokenizer, processor, PLAIN_TEMPLATE
+    return LlavaForConditionalGeneration(config), tokenizer, processor, plain_template()

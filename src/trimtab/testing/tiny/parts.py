@@ -13,11 +13,6 @@ What is the color of the animal in the picture? In case there is an inconsistenc
 the image content, you should follow the image content rather than the text context. Please directly answer the
 question. Answer the question by selecting the correct answer A or B. one two three happy sad USER ASSISTANT"""
 
-PLAIN_TEMPLATE = (
-    "{% for message in messages %}USER: {% for part in message.content %}{% if part.type == 'image' %}<image>\n"
-    "{% else %}{{ part.text }}{% endif %}{% endfor %}{% endfor %}{% if add_generation_prompt %} ASSISTANT:{% endif %}"
-)
-
 TEXT_CONFIG = {
     "hidden_size": 64,
     "intermediate_size": 128,
@@ -26,6 +21,16 @@ TEXT_CONFIG = {
     "max_position_embeddings": 4096,
     "initializer_range": 0.12,
 }
+
+
+def plain_template(placeholder: str = "<image>") -> str:
+    """A template that gives each picture a line."""
+    return (
+        "{% for message in messages %}USER: {% for part in message.content %}{% if part.type == 'image' %}"
+        + placeholder
+        + "\n{% else %}{{ part.text }}{% endif %}{% endfor %}{% endfor %}"
+        "{% if add_generation_prompt %} ASSISTANT:{% endif %}"
+    )
 
 
 def text_config(tokenizer: Any, layers: int, **changes: Any) -> dict[str, Any]:

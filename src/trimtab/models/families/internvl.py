@@ -1,0 +1,61 @@
+"""InternVL: tiles of a picture and a thumbnail of it, all in one row of positions."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from torch import nn
+
+from trimtab.errors import UsageError
+from trimtab.modalities import Modality
+from trimtab.models.family import Family, MediaInput, register
+from trimtab.models.processing import processed
+
+CUT = {"crop_to_patches": True}
+"""What its own processor says to the image processor, whose file says otherwise."""
+
+
+class InternVL(Family):
+    """Parts of ``InternVLForConditionalGeneration``, in the format of transformers."""
+
+    name = "internvl"
+    processors = {"image": "GotOcr2ImageProcessor"}
+    begins, ends = "<img>", "</img>"
+
+    def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:
+        """Set the most tiles that a picture is cut into; the thumbnail is not counted."""
+        tile, own = image_processor.size["height"] * image_processor.size["width"], int(image_processor.max_patches)
+        if most is None or (at_most_own and own * tile <= most):
+            return own * tile
+        if most < tile:
+            raise UsageError(
+                f"`max_pixels` of load must be at least {tile} for {self.name}, the size of one tile; got {most}."
+            )
+        image_processor.max_patches = most // tile
+        return most // tile * tile
+
+    def count_positions(self, hf: nn.Module, image_processor: Any, width: int, height: int) -> int:
+        """As many for each tile, and for the thumbnail if there are several."""
+        return image_processor.get_number_of_image_patches(height, width, CUT) * self.of_tile(hf)
+
+    def show(self, hf: nn.Module, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+        """Tiles of a picture, row after row, and its thumbnail."""
+        pixels = processed(processor, medium, **CUT)["pixel_values"]
+        return MediaInput(kind, {"pixel_values": pixels}, len(pixels) * self.of_tile(hf), key)
+
+    def of_tile(self, hf: nn.Module) -> int:
+        """Positions of one tile."""
+        config = cast(Any, hf).config
+        (height, width), (down, across) = config.vision_config.image_size, config.vision_config.patch_size
+        return int((height // down) * (width // across) * config.downsample_ratio**2)
+
+    def expand(self, medium: MediaInput, placeholder: str) -> str:
+        """All positions between the two tokens of a picture."""
+        return f"{self.begins}{placeholder * medium.n_tokens}{self.ends}"
+
+    def tower(self, hf: nn.Module, kind: Modality) -> nn.Module:
+        """The vision tower."""
+        return cast(Any, hf).model.vision_tower
+
+
+register(InternVL())
