@@ -1,4 +1,4 @@
-"""Measure, explain, adjust and harden how much a multimodal LLM trusts the image and how much the text.
+"""Measure, steer and explain which modality a multimodal LLM relies on, and train away harm from irrelevant ones.
 
     import trimtab as tt
 

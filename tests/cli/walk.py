@@ -73,7 +73,8 @@ def _parameters(call: Callable[..., Any]) -> Iterator[Given]:
         if isinstance(info, ArgumentInfo):
             shown = info.metavar or name.upper()
         else:
-            shown = next((d for d in info.param_decls or () if d.startswith("--")), f"--{shown}")
+            own = [info.default, *(info.param_decls or ())]  # inside Annotated the first name stands as the default
+            shown = next((d for d in own if isinstance(d, str) and d.startswith("--")), f"--{shown}")
         yield Given(shown.split("/")[0], _inner(kind), info, parameter.default)
 
 

@@ -1,4 +1,4 @@
-"""What a user runs first on a model of their own: does every job work on it, how long does it take, does it fit?"""
+"""``trimtab check``: does every job work on a model, how long does it take, and does it fit in memory?"""
 
 from trimtab.checking.check import Checked, check_model
 from trimtab.checking.jobs import JOBS, Job

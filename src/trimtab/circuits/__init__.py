@@ -1,4 +1,4 @@
-"""Where and by which heads a conflict between image and text is decided (Instruction Anchor, arXiv 2602.03677)."""
+"""Which layers and heads decide a conflict between modalities (Instruction Anchor, arXiv 2602.03677)."""
 
 from trimtab.circuits.decomposition import Contributions, decompose
 from trimtab.circuits.flow import EDGES, Edge, edges_among, knockout, window

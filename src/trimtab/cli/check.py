@@ -35,7 +35,7 @@ def check(
     data: Annotated[
         str | None,
         typer.Argument(
-            metavar="[DATA]", help="Your items, as for measure; items of the bundled benchmark if left out."
+            metavar="[DATA]", help="Your items, as for measure; if left out, items of the bundled benchmark."
         ),
     ] = None,
     limit: Limit = None,
@@ -47,7 +47,7 @@ def check(
     *,
     loading: Loading,
 ) -> None:
-    """Try every job on a model: what works, how long your items will take, how much memory, and what to know.
+    """Try every job on a model and say what works, how long your items will take, and how much memory.
 
     Run it first on a model of your own. The exit code is 0 if every job works and 1 if one does not.
     """

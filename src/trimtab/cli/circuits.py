@@ -26,34 +26,38 @@ class Scope(StrEnum):
 def circuits(
     model: ModelName,
     data: DataSource,
-    out: Annotated[Path, typer.Option(help="Run folder; a killed run goes on in it.")] = Path("runs/circuits"),
+    out: Annotated[Path, typer.Option(help="Run folder; give it again to resume a run that was stopped.")] = Path(
+        "runs/circuits"
+    ),
     limit: Annotated[
         int | None,
         typer.Option(
-            "--limit", min=8, help="Use so many items, for a quicker study: of 10, 3 to score, 2 to choose, 5 to test."
+            "--limit", min=8, help="Use at most this many items: 30 % to score heads, 20 % to choose, 50 % to test."
         ),
     ] = None,
     items: Annotated[int | None, typer.Option("--items", min=8, hidden=True, help="The old name of --limit.")] = None,
-    flow_items: Annotated[int, typer.Option(min=1, help="Items to cut attention on.")] = 24,
-    window: Annotated[int, typer.Option(min=1, help="Layers of a knockout window.")] = 3,
-    share: Annotated[float, typer.Option(help="Share of all heads to choose.")] = 0.05,
-    scope: Annotated[Scope, typer.Option(help="Where heads are scored, blocked and amplified.")] = Scope.anchors,
+    flow_items: Annotated[int, typer.Option(min=1, help="Items for the attention knockout.")] = 24,
+    window: Annotated[int, typer.Option(min=1, help="Number of layers that a knockout covers.")] = 3,
+    share: Annotated[float, typer.Option(help="Share of all heads that the head set holds.")] = 0.05,
+    scope: Annotated[
+        Scope, typer.Option(help="Token positions at which heads are scored, blocked and amplified.")
+    ] = Scope.anchors,
     single: Annotated[
-        bool, typer.Option("--single", help="Use items whose answers are single tokens only, as the paper does.")
+        bool, typer.Option("--single", help="Use only items whose answers are single tokens, as the paper does.")
     ] = False,
     split: Split = None,
     images: Images = None,
     skip_missing: SkipMissing = False,
     max_new_tokens: Annotated[
         int | None,
-        typer.Option(min=1, help="Longest answer in tokens; if left out, 8 for the bundled models and 32 for others."),
+        typer.Option(min=1, help="Most tokens of an answer; if left out, 8 for the bundled models and 32 for others."),
     ] = None,
     seed: Seed = 0,
     json: Json = False,
     *,
     loading: Loading,
 ) -> None:
-    """Explain how a model follows an instruction: knockout curves, lens, head scores, blocking and amplifying."""
+    """Find the layers and heads by which a model follows an instruction: knockout, logit lens, head scores."""
     from trimtab.studies.circuits import CircuitsPlan
 
     plan = CircuitsPlan(

@@ -48,7 +48,7 @@ def show_data(
     skip_missing: SkipMissing = False,
     json: Json = False,
 ) -> None:
-    """Count a source's items by task, say what was skipped, and show one item of each task."""
+    """Count the items of each task, list skipped rows with reasons, and show one item of each task."""
     items = load_items(data, split=split, images=images, skip_missing=skip_missing)
     tasks = Counter(item.task for item in items)
     examples = {task: next(item for item in items if item.task == task) for task in sorted(tasks)}
@@ -92,7 +92,7 @@ def export_data(
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Write items to a file, with their pictures; or a page of samples to look at."""
+    """Write items with their pictures to a file, or a page of samples as a picture."""
     if path.suffix.lower() not in (".png", ".jsonl", ".parquet"):
         raise UsageError(f"`PATH` of data export must end in .png, .jsonl or .parquet; got {str(path)!r}.")
     check_out_file(path, "PATH")
@@ -115,15 +115,15 @@ def export_data(
 def split_data(
     data: DataSource,
     path: Annotated[Path, typer.Argument(help="The .jsonl or .parquet file to write.")],
-    train_share: Annotated[float, typer.Option(help="Share of the items to fit on.")] = 0.6,
-    validation_share: Annotated[float, typer.Option(help="Share to choose on.")] = 0.2,
-    test_share: Annotated[float, typer.Option(help="Share to evaluate on.")] = 0.2,
+    train_share: Annotated[float, typer.Option(help="Share of the items for training.")] = 0.6,
+    validation_share: Annotated[float, typer.Option(help="Share for validation: choosing layers and strengths.")] = 0.2,
+    test_share: Annotated[float, typer.Option(help="Share for the test.")] = 0.2,
     images: Images = None,
     skip_missing: SkipMissing = False,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Give every item a split, no picture, sound or clip in two of them, and write all of them to a file."""
+    """Assign a split to every item and write them to a file; no picture, sound or clip is in two splits."""
     from trimtab.items import split_items, write_items
 
     if path.suffix.lower() not in (".jsonl", ".parquet"):

@@ -16,14 +16,16 @@ from trimtab.cli.running import loaded_as, run_plan, tell
 def demo(
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/demo, or runs/demo-fast, if left out.")] = None,
     seed: Seed = 0,
-    fast: Annotated[bool, typer.Option("--fast", help="Fewer items and strengths: wide intervals, soon done.")] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Use fewer items and strengths: faster, with wider intervals.")
+    ] = False,
     json: Json = False,
     *,
     loading: Loading,
 ) -> None:
-    """Measure both bundled models, fit and evaluate every method, and write a report.
+    """Measure both bundled models, fit and evaluate five steering methods, and write a report.
 
-    A demo that was stopped goes on where it was when the same command is run again.
+    Run the same command again to resume a demo that was stopped.
     """
     from dataclasses import replace
 

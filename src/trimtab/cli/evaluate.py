@@ -40,10 +40,12 @@ def evaluate(
     ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(help="Name in tables of each artifact, in their order; two of one method go by their folders."),
+        typer.Option(
+            help="Name of each artifact in tables, in the order of --artifact; if left out, the method or the folder."
+        ),
     ] = None,
     strength: Annotated[
-        list[float] | None, typer.Option(help="Further strengths to try; each artifact's own is always tried.")
+        list[float] | None, typer.Option(help="More strengths to try, beside each artifact's own.")
     ] = None,
     protocol: Annotated[
         str, typer.Option(help="open: in words; single: options in one order; paired: options in both orders.")
@@ -59,7 +61,7 @@ def evaluate(
     *,
     loading: Loading,
 ) -> None:
-    """Evaluate artifacts on conflict items, beside the unsteered model and the plain instruction."""
+    """Evaluate artifacts on conflict items and compare them with the unsteered model and with an instruction."""
     from trimtab.fields import check_value
     from trimtab.studies import evaluate as evaluate_methods
     from trimtab.studies.kit.length import answer_length

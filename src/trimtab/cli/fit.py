@@ -36,10 +36,13 @@ def fit(
     target: Annotated[Target, typer.Option(help="The modality to follow.")],
     out: Annotated[Path | None, typer.Option(help="Artifact folder; METHOD-TARGET if left out.")] = None,
     layer: Annotated[
-        list[int] | None, typer.Option(help="Layer, 0-based; several with --validation. Half the depth if left out.")
+        list[int] | None,
+        typer.Option(
+            help="Layer to steer, counted from 0; half the depth if left out. Give several to choose with --validation."
+        ),
     ] = None,
     strength: Annotated[
-        list[float] | None, typer.Option(help="Strengths to choose from on the validation items.")
+        list[float] | None, typer.Option(help="Strengths to choose among on the validation items.")
     ] = None,
     validation: Annotated[
         str | None, typer.Option(metavar="DATA", help="Choose layer and strength on these items.")

@@ -22,13 +22,17 @@ def generate(
     image: Annotated[Path | None, typer.Option(help="Picture file.")] = None,
     context: Annotated[str | None, typer.Option(help="Text context.")] = None,
     instruction: InstructionText = None,
-    artifact: Annotated[Path | None, typer.Option(help="Artifact folder to steer with.")] = None,
+    artifact: Annotated[Path | None, typer.Option(help="Folder of the artifact to steer with.")] = None,
     strength: Annotated[
-        float | None, typer.Option(help="Strength; the artifact's own if left out, 0 for none.")
+        float | None, typer.Option(help="Strength of steering; the artifact's own if left out, 0 for none.")
     ] = None,
     max_new_tokens: MaxNewTokens = None,
-    temperature: Annotated[float, typer.Option(help="Draw at this temperature; 0 answers greedily.")] = 0.0,
-    top_p: Annotated[float | None, typer.Option(help="Draw among tokens that hold this share together.")] = None,
+    temperature: Annotated[
+        float, typer.Option(help="Sample at this temperature; 0 takes the most probable token each time.")
+    ] = 0.0,
+    top_p: Annotated[
+        float | None, typer.Option(help="Sample among the most probable tokens that together have this probability.")
+    ] = None,
     seed: Seed = 0,
     json: Json = False,
     *,

@@ -33,26 +33,36 @@ if TYPE_CHECKING:
 def harden(
     model: ModelName,
     data: DataSource,
-    out: Annotated[Path, typer.Option(help="Folder of the result; a killed run goes on in it.")] = Path("hardened"),
+    out: Annotated[
+        Path, typer.Option(help="Folder of the result; give it again to resume a run that was stopped.")
+    ] = Path("hardened"),
     validation: Annotated[
         str | None, typer.Option(metavar="DATA", help="Items to evaluate on; the best checkpoint is kept.")
     ] = None,
     relevant: RelevantTo = None,
-    perturbation: Annotated[list[str] | None, typer.Option(help="Kinds of views; several may be given.")] = None,
-    consistency: Annotated[str, typer.Option(help="kl, js or none.")] = "kl",
-    weight: Annotated[float, typer.Option(help="Weight of the consistency.")] = 1.0,
+    perturbation: Annotated[list[str] | None, typer.Option(help="Perturbation to train on; repeatable.")] = None,
+    consistency: Annotated[
+        str, typer.Option(help="Loss that makes the answers of an item's views agree: kl, js or none.")
+    ] = "kl",
+    weight: Annotated[float, typer.Option(help="Weight of the consistency loss.")] = 1.0,
     attack_steps: Annotated[
         int, typer.Option(min=0, help="Steps of the adversarial attack on embeddings; 0 leaves it out.")
     ] = 0,
-    attack_size: Annotated[float, typer.Option(help="Its size, as a share of the embeddings' root mean square.")] = 0.5,
+    attack_size: Annotated[
+        float, typer.Option(help="Size of the attack, as a share of the embeddings' root mean square.")
+    ] = 0.5,
     method: Annotated[str, typer.Option(help="lora or full.")] = "lora",
     rank: Annotated[int, typer.Option(min=1, help="Rank of the LoRA adapters.")] = 16,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 200,
-    batch: Annotated[int, typer.Option(min=1, help="Items of a step; each brings all its views.")] = 8,
-    micro_batch: Annotated[int | None, typer.Option(min=1, help="Items of a forward pass.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Items in a step; each comes with all its views.")] = 8,
+    micro_batch: Annotated[
+        int | None, typer.Option(min=1, help="Items in one forward pass; fewer take less memory.")
+    ] = None,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-4,
     evaluate_every: Annotated[int, typer.Option(min=1, help="Steps between evaluations and checkpoints.")] = 50,
-    patience: Annotated[int, typer.Option(min=0, help="Evaluations without a better one before stopping.")] = 0,
+    patience: Annotated[
+        int, typer.Option(min=0, help="Stop after this many evaluations without improvement; 0 never stops early.")
+    ] = 0,
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16 (mixed).")] = "float32",
     report_to: Annotated[list[str] | None, typer.Option(help="Where to log: tensorboard, wandb, ...")] = None,
     limit: Limit = None,
@@ -64,7 +74,7 @@ def harden(
     *,
     loading: Loading,
 ) -> None:
-    """Harden a model on views of items that differ in what does not matter; `trimtab.load` takes the result."""
+    """Fine-tune a model so that the irrelevant modality harms it less; `trimtab.load` takes the result."""
     from trimtab.interference import AttackConfig, HardenConfig, LoraConfig, with_relevant
     from trimtab.interference import harden as harden_model
     from trimtab.interference.hardening import check_harden_folder

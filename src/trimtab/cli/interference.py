@@ -28,17 +28,26 @@ from trimtab.cli.running import check_images, run_plan, tell
 def interference(
     model: ModelName,
     data: DataSource,
-    out: Annotated[Path, typer.Option(help="Run folder; a killed run goes on in it.")] = Path("runs/interference"),
+    out: Annotated[Path, typer.Option(help="Run folder; give it again to resume a run that was stopped.")] = Path(
+        "runs/interference"
+    ),
     relevant: RelevantTo = None,
     condition: Annotated[
-        list[str] | None, typer.Option(help="Perturbation, or several joined by +; all kinds if left out.")
+        list[str] | None, typer.Option(help="Perturbation, or several joined by +; repeatable; all kinds if left out.")
     ] = None,
     way: Annotated[
-        list[str] | None, typer.Option(help="plain, ignore, step_by_step or contrast; plain if left out.")
+        list[str] | None,
+        typer.Option(help="Way of asking: plain, ignore, step_by_step or contrast; repeatable; plain if left out."),
     ] = None,
-    scoring: Annotated[list[str] | None, typer.Option(help="logits, generation or both; logits if left out.")] = None,
+    scoring: Annotated[
+        list[str] | None, typer.Option(help="Score by logits or by generation; repeatable; logits if left out.")
+    ] = None,
     spectrum: Annotated[
-        bool, typer.Option("--spectrum/--no-spectrum", help="Also exchange pictures and questions between items.")
+        bool,
+        typer.Option(
+            "--spectrum/--no-spectrum",
+            help="Also exchange pictures and questions between items, to see how much each matters.",
+        ),
     ] = True,
     max_new_tokens: MaxNewTokens = None,
     limit: Limit = None,
@@ -50,7 +59,7 @@ def interference(
     *,
     loading: Loading,
 ) -> None:
-    """Perturb what does not matter, item by item, and report how answers change; writes a run folder and a report."""
+    """Perturb the irrelevant modality of each item, and report how much the answers change."""
     from trimtab.interference import DiagnosisConfig
     from trimtab.studies.interference import InterferencePlan
     from trimtab.studies.kit.length import answer_length

@@ -48,10 +48,11 @@ OPTIONS: dict[str, Any] = {
         Dtype | None, typer.Option(rich_help_panel=PANEL, help="Number format; the checkpoint's own if left out.")
     ],
     "device": Annotated[
-        str | None, typer.Option(rich_help_panel=PANEL, help="cpu, cuda, cuda:1, ...; CUDA if there is one.")
+        str | None,
+        typer.Option(rich_help_panel=PANEL, help="cpu, cuda, cuda:1, ...; if left out, CUDA where there is one."),
     ],
     "device_map": Annotated[
-        DeviceMap | None, typer.Option(rich_help_panel=PANEL, help="Spread a large model over devices and memory.")
+        DeviceMap | None, typer.Option(rich_help_panel=PANEL, help="Spread a large model over GPUs, memory and disk.")
     ],
     "attention": Annotated[
         Attention | None, typer.Option(rich_help_panel=PANEL, help="Implementation of attention; sdpa if left out.")
@@ -61,7 +62,7 @@ OPTIONS: dict[str, Any] = {
         typer.Option(
             rich_help_panel=PANEL,
             min=0,
-            help="Scale larger pictures down to so many pixels; 1003520 if left out, 0 for the checkpoint's own limit.",
+            help="Scale larger pictures down to this size; 1003520 if left out, 0 for the checkpoint's own limit.",
         ),
     ],
     "revision": Annotated[
@@ -69,7 +70,9 @@ OPTIONS: dict[str, Any] = {
     ],
     "local_files_only": Annotated[
         bool | None,
-        typer.Option("--local-files-only", rich_help_panel=PANEL, help="Use only what was downloaded before."),
+        typer.Option(
+            "--local-files-only", rich_help_panel=PANEL, help="Use only what was downloaded before; do not ask the Hub."
+        ),
     ],
 }
 """Each is an argument of ``trimtab.load`` of the same name; what is left out is left to it."""

@@ -41,7 +41,7 @@ def measure(
     model: ModelName,
     data: DataSource,
     method: Annotated[str, typer.Option(help="mcs, shapley, ablation, attention or gradient.")] = "mcs",
-    paper: Annotated[bool, typer.Option("--paper", help="Start from AMPS's Algorithm 1 as it stands.")] = False,
+    paper: Annotated[bool, typer.Option("--paper", help="Use the settings of AMPS's Algorithm 1.")] = False,
     option: MethodOptions = None,
     instruction: InstructionText = None,
     trace: Annotated[
@@ -54,8 +54,8 @@ def measure(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="A .parquet file for a row an item; with --trace also a .png for a figure; or a folder for rows, "
-            "figure and report, where a measurement that was stopped goes on."
+            help="A .parquet file with one row for each item; or a run folder with rows, figure and report, which "
+            "resumes if stopped. With --trace: a .parquet file of tokens or a .png figure."
         ),
     ] = None,
     seed: Seed = 0,
@@ -63,7 +63,7 @@ def measure(
     *,
     loading: Loading,
 ) -> None:
-    """Measure, for each item, how much image and text contribute to the answer; items need not be in conflict."""
+    """Measure how much each modality contributes to the answer, for each item."""
     from trimtab.studies.measurement import MeasurementPlan
 
     how = chosen_method(method, paper, option or [], seed)

@@ -35,26 +35,30 @@ DataSource = Annotated[
         "FILE:SPLIT for a split of it.",
     ),
 ]
-Split = Annotated[str | None, typer.Option(help="Use the items of this split of the file only.")]
-Images = Annotated[Path | None, typer.Option(help="Folder that image paths start from; for MC², the COCO folder.")]
+Split = Annotated[str | None, typer.Option(help="Use only the items of this split.")]
+Images = Annotated[Path | None, typer.Option(help="Folder that image paths are relative to; for MC², the COCO folder.")]
 SkipMissing = Annotated[bool, typer.Option("--skip-missing", help="Leave out items whose image is missing.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Use so many items, balanced over tasks; all if left out.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="Use at most this many items, balanced over tasks; all if left out.")
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Random seed.")]
 MaxNewTokens = Annotated[
     int | None,
-    typer.Option(min=1, help="Longest answer in tokens; if left out, 16 for the bundled models and 32 for others."),
+    typer.Option(min=1, help="Most tokens of an answer; if left out, 16 for the bundled models and 32 for others."),
 ]
 MethodOptions = Annotated[
     list[str] | None,
-    typer.Option("--option", metavar="NAME=VALUE", help="An option of the method, as in YAML; repeatable."),
+    typer.Option(
+        "--option", metavar="NAME=VALUE", help="An option of the method, its value written as in YAML; repeatable."
+    ),
 ]
 InstructionText = Annotated[
     str | None,
-    typer.Option(help="image, text, or a sentence of your own that names the modality to follow."),
+    typer.Option(help="Which modality to follow: image, text, or an instruction in your own words."),
 ]
 RelevantTo = Annotated[
     Relevant | None,
-    typer.Option(help="What is relevant for items that do not say it, such as conflict items."),
+    typer.Option(help="Which modality the right answer needs, for items that do not say so (conflict items)."),
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]

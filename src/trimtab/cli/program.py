@@ -45,7 +45,7 @@ def trimtab(
         False, "--version", help="Print the version and stop.", is_eager=True, callback=_print_version
     ),
 ) -> None:
-    """Measure and adjust how much a multimodal LLM trusts the image and how much the text."""
+    """Measure, steer and explain which modality a multimodal LLM relies on; train away harm from irrelevant ones."""
 
 
 app.command(epilog="Example: trimtab check pocket-qwen pocket-mc2:test --limit 200")(check)

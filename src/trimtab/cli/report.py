@@ -15,7 +15,7 @@ def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     json: Json = False,
 ) -> None:
-    """Write the report of a run of any kind: one HTML page that needs no other file, and its figures as PNG."""
+    """Write the report of a run of any kind: one self-contained HTML page, and its figures as PNG."""
     from trimtab.report import write_report
 
     page = write_report(run)

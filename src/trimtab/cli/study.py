@@ -21,20 +21,22 @@ def study(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file; recipes/ has some to copy.")],
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME if left out.")] = None,
     show_steps: Annotated[
-        bool, typer.Option("--list", help="List the steps, what each needs, and whether it is done; run nothing.")
+        bool, typer.Option("--list", help="Run nothing; list the steps, what each one needs, and which are done.")
     ] = False,
     step: Annotated[
         list[str] | None,
-        typer.Option(help="Run this step alone, whose inputs are done; repeatable. Other processes may run others."),
+        typer.Option(
+            help="Run only this step; the steps that it needs must be done. Repeatable; other processes can run others."
+        ),
     ] = None,
     json: Json = False,
     *,
     loading: Loading,
 ) -> None:
-    """Run a study from its configuration and write a report; options here go before its `load`.
+    """Run a study from its configuration file and write a report.
 
-    A study that was stopped goes on where it was when the same command is run again. Its `kind` says what is done:
-    steering, if left out, measurement, circuits, interference or hardening.
+    Run the same command again to resume a study that was stopped. The field `kind` of the file says what is studied:
+    steering (if left out), measurement, circuits, interference or hardening. Options given here override its `load`.
     """
     from trimtab.file_names import file_name
     from trimtab.studies import read_plan

@@ -1,4 +1,4 @@
-"""One prefill, many questions: prompts with named spans, edits with receipts, and whoever runs them."""
+"""Prompts with named spans, edits with receipts, and the contract of the engines that run them."""
 
 from trimtab.engine.answers import MAX_NEW_TOKENS, Answers
 from trimtab.engine.capability import Capability, Sizes

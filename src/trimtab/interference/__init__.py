@@ -1,4 +1,4 @@
-"""Interference: does the modality that does not matter harm the answer, and training that away (arXiv 2505.19616)."""
+"""Does an irrelevant modality harm the answer? Diagnosis, and fine-tuning the harm away (arXiv 2505.19616)."""
 
 from trimtab.interference.diagnosis import Diagnosis, DiagnosisConfig, diagnose, spectrum
 from trimtab.interference.hardening import AttackConfig, HardenConfig, Hardened, LoraConfig, harden, variant

@@ -1,4 +1,4 @@
-"""The one door for media: whatever holds a picture, a sound or a clip is opened by one set of rules for each."""
+"""Opens pictures, sounds and clips from files, bytes, arrays and other objects, by one set of rules for each kind."""
 
 from trimtab.media.clip import Clip, open_clip
 from trimtab.media.decode import suffix_of

@@ -1,4 +1,4 @@
-"""Load a multimodal model and know its parts: the only place that knows Hugging Face module paths."""
+"""Loads multimodal models and knows their parts; the only package that knows Hugging Face module paths."""
 
 from trimtab.models.family import FAMILIES, Family, MediaInput, register
 from trimtab.models.loading import DTYPES, from_parts, load

@@ -1,4 +1,4 @@
-"""Figures, tables and one self-contained page out of a run folder."""
+"""Makes figures, tables and one self-contained HTML page from a run folder."""
 
 from trimtab.report.measured import ratio_figure, trace_figure
 from trimtab.report.page import write_report

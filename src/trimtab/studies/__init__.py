@@ -1,4 +1,4 @@
-"""Experiments as data: protocols, metrics, statistics, and run folders that survive being killed."""
+"""Experiments as data: protocols, metrics, statistics, and run folders that resume after a stop."""
 
 from trimtab.studies.kit.choosing import choose_items
 from trimtab.studies.kit.config import read_plan

@@ -1,4 +1,4 @@
-"""Models of every family for our tests and yours: tiny random ones, and folders as released ones are. No network."""
+"""Models for your tests and ours: tiny random ones, ones with a known answer, folders like released ones."""
 
 from trimtab.testing.fake_engine import FakeEngine
 from trimtab.testing.media import clip, picture, sound

@@ -1,1 +1,1 @@
-"""The engine in this process: a Hugging Face model, its forward pass hooked, prefixes shared."""
+"""The engine that runs a Hugging Face model in this process: hooks for edits, batches, shared prefixes."""

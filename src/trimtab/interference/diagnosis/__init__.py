@@ -1,4 +1,4 @@
-"""Diagnosis: answers with and without a perturbation of what does not matter."""
+"""Diagnosis: compares answers with and without a perturbation of the irrelevant modality."""
 
 from trimtab.interference.diagnosis.config import IRRELEVANT, SCORINGS, DiagnosisConfig, Scoring
 from trimtab.interference.diagnosis.diagnosis import Diagnosis, diagnose

@@ -1,4 +1,4 @@
-"""Hardening: fine-tuning that takes interference away (arXiv 2505.19616, section on mitigation)."""
+"""Hardening: fine-tuning that reduces interference (arXiv 2505.19616, section on mitigation)."""
 
 from trimtab.interference.hardening.config import (
     PAPER,

@@ -1,4 +1,4 @@
-"""Perturbations of the modality that does not matter: registered by name, seeded, composable."""
+"""Perturbations of the irrelevant modality: registered by name, seeded, composable."""
 
 from trimtab.interference.perturbations import clips, images, shuffles, sounds, texts  # noqa: F401  (each registers its kinds)
 from trimtab.interference.perturbations.base import (

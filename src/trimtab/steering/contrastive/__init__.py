@@ -1,4 +1,4 @@
-"""Contrastive decoding: VCD, CausalMM, and VDD with a text-ward mirror."""
+"""Contrastive decoding, against the same prompt without the target: VCD, VDD and CausalMM."""
 
 from trimtab.steering.contrastive.method import VCD, VDD, CausalMM
 

@@ -1,4 +1,4 @@
-"""Strength from how far steering moves the answer: Dynamic Activation Composition."""
+"""Dynamic Activation Composition: strength by how far steering moves the answer (KL)."""
 
 from trimtab.steering.kl_clip.method import KLClip, KLClipChooser
 

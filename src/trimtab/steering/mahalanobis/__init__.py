@@ -1,4 +1,4 @@
-"""Strength capped by how far the state may leave the target's cloud: in-distribution steering."""
+"""In-distribution steering: the largest strength that keeps the state in the target's distribution."""
 
 from trimtab.steering.mahalanobis.method import Mahalanobis, MahalanobisChooser
 

@@ -1,4 +1,4 @@
-"""The smallest shift that takes a state where the target's states are: MERA's rule."""
+"""MERA's rule: the smallest shift that moves a state to where the target's states are."""
 
 from trimtab.steering.minimal_shift.method import MinimalShift, MinimalShiftChooser
 

@@ -1,4 +1,4 @@
-"""PAI: pay attention to the image, or, in a mirror, to the context."""
+"""PAI: raises the attention on the target's tokens."""
 
 from trimtab.steering.pai.method import PAI
 

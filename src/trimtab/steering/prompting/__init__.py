@@ -1,4 +1,4 @@
-"""Prompting beyond the plain instruction: reason first, see examples, or see one modality alone."""
+"""Other ways of prompting: reasoning first, examples, or one modality alone."""
 
 from trimtab.steering.prompting.method import ChainOfThought, DropModality, FewShot
 

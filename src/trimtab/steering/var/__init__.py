@@ -1,4 +1,4 @@
-"""VAR: attention moved from sinks to the target's other tokens."""
+"""VAR: moves attention from sink tokens to the target's other tokens."""
 
 from trimtab.steering.var.method import VAR, SinkChooser
 
