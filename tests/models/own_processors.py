@@ -21,6 +21,7 @@ OWN: dict[str, tuple[str, str]] = {
     "internvl": ("internvl", "InternVLProcessor"),
     "mistral3": ("pixtral", "PixtralProcessor"),
     "glm4v": ("glm4v", "Glm4vProcessor"),
+    "aya_vision": ("aya_vision", "AyaVisionProcessor"),
     "gemma3": ("gemma3", "Gemma3Processor"),
 }
 """For each family, a package of transformers and the class of its processor."""
@@ -31,6 +32,7 @@ def own_texts(model: Model, pictures: list[Image]) -> list[str]:
     package, name = OWN[model.family.name]
     said, options = _class(package, name)
     facts = _facts(model)
+    facts.patch_size *= 2 if package == "aya_vision" else 1
     if package == "pixtral":
         options = {**options, "patch_size": facts.patch_size * facts.spatial_merge_size}
     inputs = model.image_processor(images=pictures, **{**options, "return_tensors": "pt"})
@@ -56,6 +58,12 @@ def _facts(model: Model) -> SimpleNamespace:
     token = model.tokenizer.convert_ids_to_tokens(model.placeholders["image"])
     return SimpleNamespace(
         image_processor=model.image_processor,
+        img_size=28,
+        img_patch_token=token,
+        start_of_img_token="<|START_OF_IMG|>",
+        end_of_img_token="<|END_OF_IMG|>",
+        tile_token="TILE",
+        tile_global_token="TILE_GLOBAL",
         image_token=token,
         fake_image_token="<fake_token_around_image>",
         global_image_tag="<global-img>",

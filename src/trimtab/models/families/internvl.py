@@ -41,7 +41,7 @@ class InternVL(Family):
     def show(self, hf: nn.Module, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Tiles of a picture, row after row, and its thumbnail."""
         pixels = processed(processor, medium, **CUT)["pixel_values"]
-        return MediaInput(kind, {"pixel_values": pixels}, len(pixels) * self.of_tile(hf), key)
+        return MediaInput(kind, {"pixel_values": pixels}, len(pixels) * self.of_tile(hf), key, grid=(len(pixels),))
 
     def of_tile(self, hf: nn.Module) -> int:
         """Positions of one tile."""

@@ -8,7 +8,7 @@ import torch
 
 from trimtab.errors import UsageError
 from trimtab.models import Model, from_parts
-from trimtab.testing.tiny import gemma3, glm4v, idefics3, internvl, llava, mistral3, qwen
+from trimtab.testing.tiny import aya_vision, gemma3, glm4v, idefics3, internvl, llava, mistral3, qwen
 from trimtab.testing.tiny.parts import Parts
 
 BUILDERS: dict[str, Callable[[int], Parts]] = {
@@ -22,6 +22,7 @@ BUILDERS: dict[str, Callable[[int], Parts]] = {
     "mistral3": mistral3.mistral3,
     "glm4v": glm4v.glm4v,
     "gemma3": gemma3.gemma3,
+    "aya_vision": aya_vision.aya_vision,
 }
 TINY_FAMILIES = tuple(BUILDERS)
 """The families that there is a tiny model of."""

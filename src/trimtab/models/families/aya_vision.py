@@ -1,0 +1,35 @@
+"""Aya Vision: tiles of a picture between words that count them, then the whole picture; Cohere's decoder."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from torch import nn
+
+from trimtab.models.families.internvl import InternVL
+from trimtab.models.family import MediaInput, register
+
+BEGINS, ENDS, TILE, WHOLE = "<|START_OF_IMG|>", "<|END_OF_IMG|>", "TILE", "TILE_GLOBAL"
+
+
+class AyaVision(InternVL):
+    """Parts of ``AyaVisionForConditionalGeneration``."""
+
+    name = "aya_vision"
+    marks = {"image": "<image>"}
+    norm = "layer"
+
+    def of_tile(self, hf: nn.Module) -> int:
+        """Positions of one tile."""
+        config = cast(Any, hf).config
+        return (config.vision_config.image_size // config.vision_config.patch_size // config.downsample_factor) ** 2
+
+    def expand(self, medium: MediaInput, placeholder: str) -> str:
+        """Each tile after its number, and then the whole picture."""
+        [tiles] = medium.grid
+        tile = placeholder * (medium.n_tokens // tiles)
+        numbered = "".join(f"{TILE}_{number}{tile}" for number in range(1, tiles))
+        return f"{BEGINS}{numbered}{WHOLE}{tile}{ENDS}"
+
+
+register(AyaVision())
