@@ -8,9 +8,9 @@ from typing import Any
 
 HEAD = """# Does the score measure which modality a model uses?
 
-This page is made by one command, `python -m benchmarks.contribution.validity`; its sentences are chosen by the
-numbers, which are in [`contribution_validity.json`](contribution_validity.json). What the options mean is in
-[`contribution.md`](contribution.md).
+One command writes this page, `python -m benchmarks.contribution.validity`. The numbers are in
+[`contribution_validity.json`](contribution_validity.json), and every conclusion is chosen from them by a rule.
+[`contribution.md`](contribution.md) explains the options.
 """
 
 FLAT = 0.1
@@ -63,11 +63,11 @@ def _planted(found: dict[str, Any]) -> str:
     errors = ", ".join(f"{part['largest_error']:.1g} ({family})" for family, part in found.items())
     perfect = [m for m in methods if all(part["order"][m] > 0.999 for part in found.values())]
     return (
-        "A planted model mixes the averages of image and text tokens with a weight we choose. From the weight and the "
-        "token counts the ratio of the exact KL limit on values follows; measured and computed ratio differ by at most "
-        f"{errors}. Rank correlation of weight and ratio over eleven weights:\n\n"
+        "A planted model mixes the averages of image and text tokens with a weight that we choose. The ratio of the "
+        "exact KL limit on values can be computed from the weight and the token counts. Measured and computed ratio "
+        f"differ by at most {errors}. Rank correlation of weight and ratio over eleven weights:\n\n"
         f"{table(['method', *found], rows)}\n"
-        f"In full order for both families: {', '.join(perfect)}.\n"
+        f"These methods order all weights correctly for both families: {', '.join(perfect)}.\n"
     )
 
 
@@ -78,8 +78,8 @@ def _token_counts(rows: list[dict[str, Any]]) -> str:
     )
     return (
         "**Token counts.** The planted model gives a picture of any size the same weight. "
-        + f"Its score goes with the number of image tokens to the power {slope:.2f}, and to the power "
-        f"{slope_by_token:.2f} if divided by that number. {_summing(slope)}\n\n"
+        + f"Its score is proportional to the number of image tokens to the power {slope:.2f}, or {slope_by_token:.2f} "
+        f"if the score is divided by that number. {_summing(slope)}\n\n"
         + table(["image tokens", "score", "score by token"], [[r["tokens"], r["image"], r["by_token"]] for r in rows])
     )
 
@@ -91,8 +91,8 @@ def _summing(slope: float) -> str:
     if slope >= -FLAT:
         return "Summing favours neither modality; dividing by the number would favour the one with fewer tokens."
     return (
-        "When attention is shared among n tokens, each carries 1/n of the effect and the squares sum to 1/n. Summing "
-        "does not favour the modality with more tokens; dividing by the number counts it twice."
+        "When attention is shared among n tokens, each has 1/n of the effect, and the squares sum to 1/n. So summing "
+        "does not favour the modality with more tokens, and dividing by the number would count it twice."
     )
 
 
@@ -106,10 +106,10 @@ def _sigma(laws: dict[str, Any], limits: dict[str, Any]) -> str:
     told = ", ".join(f"{v:.1%} with {k}" for k, v in share.items())
     return (
         f"{slopes}\nAt sigma {smallest['sigma']} the sampled KL score is {smallest['mean']:.4g} with a standard error "
-        f"of {smallest['error']:.2g}, the exact limit {limits['limit']:.4g}: they {found} within three of these. "
-        f"A single score of {limits['draws']} draws has a standard deviation of "
-        f"{smallest['one'] / smallest['mean']:.1%} of itself; the limit has none. On this random model, whose answers "
-        f"are far from certain, telling fewer tokens apart gives {told} of it.\n"
+        f"of {smallest['error']:.2g}, and the exact limit is {limits['limit']:.4g}: they {found} within three standard "
+        f"errors. A single score of {limits['draws']} draws has a standard deviation of "
+        f"{smallest['one'] / smallest['mean']:.1%} of the score; the limit has none. This random model's answers are "
+        f"far from certain, so `top_tokens` matters: of the full limit, one gets {told} tokens.\n"
     )
 
 
@@ -139,8 +139,8 @@ def _foretold(rows: list[dict[str, Any]]) -> str:
         lines.append([method, *(_area(cells[o]) for o in outcomes)])
     counts = [f"{o}: {r['positives']} of {r['n']}" for o in outcomes for r in rows if r["outcome"] == o][:: len(lines)]
     return (
-        "Does the ratio, measured without an instruction, foretell what the model does? Area under the ROC curve with "
-        f"its 95 % interval ({'; '.join(counts)}; left empty with fewer than 8 of either kind):\n\n"
+        "Does the ratio, measured without an instruction, predict what the model does? Area under the ROC curve with "
+        f"its 95 % interval ({'; '.join(counts)}; empty if there are fewer than 8 of either kind):\n\n"
         f"{table(['method', *outcomes], lines)}"
     )
 
@@ -157,7 +157,7 @@ def _agreement(found: dict[str, Any]) -> str:
     ]
     return (
         f"Agreement with exact Shapley values on {found['items']} items: rank correlation and bias of the ratio; "
-        "stability is the rank correlation between seeds, spread the standard deviation over seeds.\n\n"
+        "stability is the rank correlation between seeds; spread is the standard deviation over seeds.\n\n"
         f"{table(columns, rows)}"
     )
 
@@ -189,20 +189,21 @@ def _answers(found: dict[str, Any]) -> str:
                 f"(mean change {r['difference']:+.3f}, d {r['cohen_dz']:+.2f}, p {r['p']:.1g})."
             )
         for outcome in dict.fromkeys(r["outcome"] for r in part["foretold"]):
-            lines.append(f"- {name}: does the ratio foretell '{outcome}'? {_verdict(part['foretold'], outcome)}")
+            lines.append(f"- {name}: does the ratio predict '{outcome}'? {_verdict(part['foretold'], outcome)}")
     return "\n".join(lines) + "\n"
 
 
 def _verdict(rows: list[dict[str, Any]], outcome: str) -> str:
     areas = [r for r in rows if r["outcome"] == outcome and "auroc" in r]
     if not areas:
-        return "Too few items on one side to say."
+        return "There are too few items on one side to say."
     default = next(r for r in areas if r["method"] == "default")
     yes = [r["method"] for r in areas if r["low"] > 0.5]
     wrong = [r["method"] for r in areas if r["high"] < 0.5]
     best = max(areas, key=lambda r: r["auroc"])
     word = "Yes" if default["low"] > 0.5 else "It points the wrong way" if default["high"] < 0.5 else "No"
     return (
-        f"{word}: default {_area(default)}. Of {len(areas)} methods {len(yes)} do by their own interval, {len(wrong)} "
-        f"point the wrong way; best is {best['method']} with {_area(best)}, picked after the fact."
+        f"{word}: the default has {_area(default)}. Of {len(areas)} methods, {len(yes)} predict it (interval above "
+        f"0.5) and {len(wrong)} point the wrong way (interval below 0.5). The best, chosen with hindsight, is "
+        f"{best['method']} with {_area(best)}."
     )
