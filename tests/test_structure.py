@@ -53,6 +53,25 @@ def test_no_file_is_too_long_to_read():
     assert {str(p.relative_to(SOURCE)): n for p in FILES if (n := len(p.read_text().splitlines())) > 350} == {}
 
 
+LONGEST = 60
+"""Lines of a function, its signature and docstring with it."""
+
+
+def lengths() -> dict[str, int]:
+    """Lines of every function, by its file and name."""
+    found = {}
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                assert node.end_lineno is not None
+                found[f"{path.relative_to(SOURCE)}:{node.name}"] = node.end_lineno - node.lineno + 1
+    return found
+
+
+def test_no_function_is_too_long_to_read():
+    assert {name: lines for name, lines in lengths().items() if lines > LONGEST} == {}
+
+
 def modules() -> list[str]:
     """Every module of the package by its full name."""
     return [m.name for m in pkgutil.walk_packages(trimtab.__path__, "trimtab.") if not m.name.endswith("__main__")]
@@ -66,14 +85,3 @@ def test_no_name_of_a_package_hides_a_module_of_it(name: str):
     inside = {module.name for module in pkgutil.iter_modules(package.__path__)}
     offered = set(getattr(package, "__all__", ()))
     assert {one for one in offered & inside if not inspect.ismodule(getattr(package, one))} == set()
-
-
-def lengths() -> dict[str, int]:
-    """Lines of every function, by its file and name."""
-    found = {}
-    for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                assert node.end_lineno is not None
-                found[f"{path.relative_to(SOURCE)}:{node.name}"] = node.end_lineno - node.lineno + 1
-    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -11,9 +12,10 @@ import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
 from trimtab.cli.early import check_model as check_there
-from trimtab.cli.inputs import load_items, load_model
+from trimtab.cli.inputs import load_model
 from trimtab.cli.loading import Loading, loads
-from trimtab.cli.options import Images, Json, Limit, ModelName, Seed, SkipMissing, Split
+from trimtab.cli.options import Json, ModelName, Seed
+from trimtab.cli.reading import Reading, reads
 from trimtab.cli.safe_text import safe
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ LABEL, WIDTH = 12, 100
 """Columns of a fact's name, and of a line of text."""
 
 
+@reads
 @loads
 def check(
     model: ModelName,
@@ -38,13 +41,10 @@ def check(
             metavar="[DATA]", help="Your items, as for measure; if left out, items of the bundled benchmark."
         ),
     ] = None,
-    limit: Limit = None,
-    split: Split = None,
-    images: Images = None,
-    skip_missing: SkipMissing = False,
+    *,
+    reading: Reading,
     seed: Seed = 0,
     json: Json = False,
-    *,
     loading: Loading,
 ) -> None:
     """Try every job on a model and say what works, how long your items will take, and how much memory.
@@ -53,14 +53,9 @@ def check(
     """
     own = data is not None
     check_there(model, loading)
-    items = load_items(
-        data or BUNDLED,
-        split=split,
-        images=images,
-        skip_missing=skip_missing,
-        limit=limit if own else limit or BUNDLED_ITEMS,
-        seed=seed,
-    )
+    if not own:
+        reading = replace(reading, limit=reading.limit or BUNDLED_ITEMS)
+    items = reading.items(data or BUNDLED, seed)
     started = time.perf_counter()
     loaded = _tried(model, json, lambda: load_model(model, loading))
     seconds = time.perf_counter() - started

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,8 @@ import typer
 from trimtab.cli.console import print_json, print_line, print_table
 from trimtab.cli.early import check_out_file
 from trimtab.cli.inputs import load_items
-from trimtab.cli.options import DataSource, Images, Json, Limit, Seed, SkipMissing, Split
+from trimtab.cli.options import DataSource, Images, Json, Seed, SkipMissing, Split
+from trimtab.cli.reading import Reading, reads
 from trimtab.errors import UsageError
 from trimtab.modalities import PAIR, in_order
 
@@ -82,13 +84,12 @@ def _splits(items: Items) -> dict[str, int]:
 
 
 @data_app.command("export", epilog="Example: trimtab data export pocket-mc2:test samples.png --limit 16")
+@reads
 def export_data(
     data: DataSource,
     path: Annotated[Path, typer.Argument(help="A .png sheet of samples, or a .jsonl or .parquet file.")],
-    limit: Limit = None,
-    split: Split = None,
-    images: Images = None,
-    skip_missing: SkipMissing = False,
+    *,
+    reading: Reading,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -97,8 +98,9 @@ def export_data(
         raise UsageError(f"`PATH` of data export must end in .png, .jsonl or .parquet; got {str(path)!r}.")
     check_out_file(path, "PATH")
     sheet = path.suffix.lower() == ".png"
-    limit = SHEET_ITEMS if sheet and limit is None else limit
-    items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
+    if sheet and reading.limit is None:
+        reading = replace(reading, limit=SHEET_ITEMS)
+    items = reading.items(data, seed)
     if sheet:
         _write_sheet(items, path)
     else:

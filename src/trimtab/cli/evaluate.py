@@ -10,19 +10,10 @@ import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
 from trimtab.cli.early import check_artifacts, check_model, check_out_file
-from trimtab.cli.inputs import load_items, load_model, say_skipped
+from trimtab.cli.inputs import load_model, say_skipped
 from trimtab.cli.loading import Loading, loads
-from trimtab.cli.options import (
-    DataSource,
-    Images,
-    Json,
-    Limit,
-    MaxNewTokens,
-    ModelName,
-    Seed,
-    SkipMissing,
-    Split,
-)
+from trimtab.cli.options import DataSource, Json, MaxNewTokens, ModelName, Seed
+from trimtab.cli.reading import Reading, reads
 
 if TYPE_CHECKING:
     from trimtab.items import Item
@@ -31,6 +22,7 @@ if TYPE_CHECKING:
     from trimtab.studies.kit.artifacts import AnyArtifact
 
 
+@reads
 @loads
 def evaluate(
     model: ModelName,
@@ -50,15 +42,12 @@ def evaluate(
     protocol: Annotated[
         str, typer.Option(help="open: in words; single: options in one order; paired: options in both orders.")
     ] = "open",
-    limit: Limit = None,
-    split: Split = None,
-    images: Images = None,
-    skip_missing: SkipMissing = False,
+    *,
+    reading: Reading,
     out: Annotated[Path | None, typer.Option(help="Write a row for each answer to this .parquet file.")] = None,
     max_new_tokens: MaxNewTokens = None,
     seed: Seed = 0,
     json: Json = False,
-    *,
     loading: Loading,
 ) -> None:
     """Evaluate artifacts on conflict items and compare them with the unsteered model and with an instruction."""
@@ -73,7 +62,7 @@ def evaluate(
     check_out_file(out)
     check_artifacts(artifact or [])
     check_model(model, loading)
-    items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
+    items = reading.items(data, seed)
     loaded = load_model(model, loading)
     methods = with_baselines(loaded, items, artifact or [], label or [])
     with progress_bars() as bars:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,25 +10,16 @@ import typer
 
 from trimtab.cli.console import print_json, print_line, progress_bars
 from trimtab.cli.early import check_model
-from trimtab.cli.inputs import load_items, load_model, read_options
+from trimtab.cli.inputs import load_model, read_options
 from trimtab.cli.loading import Loading, loads
-from trimtab.cli.options import (
-    DataSource,
-    Images,
-    Json,
-    Limit,
-    MethodOptions,
-    ModelName,
-    Seed,
-    SkipMissing,
-    Split,
-    Target,
-)
+from trimtab.cli.options import DataSource, Json, MethodOptions, ModelName, Seed, Target
+from trimtab.cli.reading import Reading, reads
 
 if TYPE_CHECKING:
-    from trimtab.steering import Method
+    from trimtab.steering import Artifact, Method
 
 
+@reads
 @loads
 def fit(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="A steering method; docs/steering.md lists them.")],
@@ -47,14 +39,11 @@ def fit(
     validation: Annotated[
         str | None, typer.Option(metavar="DATA", help="Choose layer and strength on these items.")
     ] = None,
-    limit: Limit = None,
-    split: Split = None,
-    images: Images = None,
-    skip_missing: SkipMissing = False,
+    *,
+    reading: Reading,
     option: MethodOptions = None,
     seed: Seed = 0,
     json: Json = False,
-    *,
     loading: Loading,
 ) -> None:
     """Fit a steering method on conflict items and save it as an artifact."""
@@ -72,10 +61,10 @@ def fit(
     home = out or Path(f"{file_name(method)}-{target.value}")
     check_replaceable(home, "`--out`")
     check_model(model, loading)
-    items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
+    items = reading.items(data, seed)
     chosen_by = None
     if validation is not None:
-        chosen_by = load_items(validation, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
+        chosen_by = replace(reading, split=None).items(validation, seed)
     loaded = load_model(model, loading)
     with progress_bars() as bars, bars.task(f"fit {method} for {target.value}", len(items)) as advance:
         if chosen_by is None:
@@ -85,6 +74,11 @@ def fit(
             artifact = tune(prepared, loaded, items, chosen_by, layers or None, **choices)
         advance(len(items))
     folder = artifact.save(home)
+    _tell(artifact, folder, json)
+
+
+def _tell(artifact: Artifact, folder: Path, json: bool) -> None:
+    """Print what was learned, and where it is."""
     if json:
         print_json(
             {

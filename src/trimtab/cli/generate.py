@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from trimtab.cli.early import check_artifacts, check_model
 from trimtab.cli.inputs import instruction_text, load_model
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import InstructionText, Json, MaxNewTokens, ModelName, Seed
+
+if TYPE_CHECKING:
+    from trimtab.engine import Answers
 
 
 @loads
@@ -66,10 +69,15 @@ def generate(
         asks = load_any_artifact(artifact, loaded).asks(loaded, [prompt], strength)
     longest = max_new_tokens or answer_length([model])
     found = answer(loaded, asks, max_new_tokens=longest, decoding=decoding)
+    _tell(loaded.name, found, longest, artifact is not None, json)
+
+
+def _tell(model: str, found: Answers, longest: int, steered: bool, json: bool) -> None:
+    """Print the answer, and what happened to it."""
     if json:
         print_json(
             {
-                "model": loaded.name,
+                "model": model,
                 "answer": found.texts[0],
                 "tokens": found.tokens[0],
                 "finished": found.finished[0],
@@ -80,5 +88,5 @@ def generate(
     print_line(found.texts[0])
     if not found.finished[0]:
         remark(f"The answer was cut at {longest} tokens; --max-new-tokens allows more.")
-    if artifact is not None:
+    if steered:
         remark(f"Receipt: {found.receipt}")

@@ -2,85 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars, remark
 from trimtab.cli.early import check_model, check_package
-from trimtab.cli.inputs import load_items, load_model, say_skipped
+from trimtab.cli.inputs import load_model, say_skipped
 from trimtab.cli.loading import Loading, loads
-from trimtab.cli.options import (
-    DataSource,
-    Images,
-    Json,
-    Limit,
-    ModelName,
-    RelevantTo,
-    Seed,
-    SkipMissing,
-    Split,
-)
+from trimtab.cli.options import DataSource, Json, ModelName, Relevant, RelevantTo, Seed
+from trimtab.cli.reading import Reading, reads
 
 if TYPE_CHECKING:
-    from trimtab.interference import HardenConfig
-    from trimtab.items import Items
+    from trimtab.interference import HardenConfig, Hardened
+    from trimtab.items import Item
+
+OutFolder = Annotated[Path, typer.Option(help="Folder of the result; give it again to resume a run that was stopped.")]
+Validation = Annotated[
+    str | None, typer.Option(metavar="DATA", help="Items to evaluate on; the best checkpoint is kept.")
+]
+ConsistencyLoss = Annotated[
+    str, typer.Option(help="Loss that makes the answers of an item's views agree: kl, js or none.")
+]
+AttackSteps = Annotated[
+    int, typer.Option(min=0, help="Steps of the adversarial attack on embeddings; 0 leaves it out.")
+]
+AttackSize = Annotated[float, typer.Option(help="Size of the attack, as a share of the embeddings' root mean square.")]
+MicroBatch = Annotated[int | None, typer.Option(min=1, help="Items in one forward pass; fewer take less memory.")]
+Patience = Annotated[
+    int, typer.Option(min=0, help="Stop after this many evaluations without improvement; 0 never stops early.")
+]
 
 
+@reads
 @loads
 def harden(
     model: ModelName,
     data: DataSource,
-    out: Annotated[
-        Path, typer.Option(help="Folder of the result; give it again to resume a run that was stopped.")
-    ] = Path("hardened"),
-    validation: Annotated[
-        str | None, typer.Option(metavar="DATA", help="Items to evaluate on; the best checkpoint is kept.")
-    ] = None,
+    out: OutFolder = Path("hardened"),
+    validation: Validation = None,
     relevant: RelevantTo = None,
     perturbation: Annotated[list[str] | None, typer.Option(help="Perturbation to train on; repeatable.")] = None,
-    consistency: Annotated[
-        str, typer.Option(help="Loss that makes the answers of an item's views agree: kl, js or none.")
-    ] = "kl",
+    consistency: ConsistencyLoss = "kl",
     weight: Annotated[float, typer.Option(help="Weight of the consistency loss.")] = 1.0,
-    attack_steps: Annotated[
-        int, typer.Option(min=0, help="Steps of the adversarial attack on embeddings; 0 leaves it out.")
-    ] = 0,
-    attack_size: Annotated[
-        float, typer.Option(help="Size of the attack, as a share of the embeddings' root mean square.")
-    ] = 0.5,
+    attack_steps: AttackSteps = 0,
+    attack_size: AttackSize = 0.5,
     method: Annotated[str, typer.Option(help="lora or full.")] = "lora",
     rank: Annotated[int, typer.Option(min=1, help="Rank of the LoRA adapters.")] = 16,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 200,
     batch: Annotated[int, typer.Option(min=1, help="Items in a step; each comes with all its views.")] = 8,
-    micro_batch: Annotated[
-        int | None, typer.Option(min=1, help="Items in one forward pass; fewer take less memory.")
-    ] = None,
+    micro_batch: MicroBatch = None,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-4,
     evaluate_every: Annotated[int, typer.Option(min=1, help="Steps between evaluations and checkpoints.")] = 50,
-    patience: Annotated[
-        int, typer.Option(min=0, help="Stop after this many evaluations without improvement; 0 never stops early.")
-    ] = 0,
+    patience: Patience = 0,
     precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16 (mixed).")] = "float32",
     report_to: Annotated[list[str] | None, typer.Option(help="Where to log: tensorboard, wandb, ...")] = None,
-    limit: Limit = None,
-    split: Split = None,
-    images: Images = None,
-    skip_missing: SkipMissing = False,
+    *,
+    reading: Reading,
     seed: Seed = 0,
     json: Json = False,
-    *,
     loading: Loading,
 ) -> None:
     """Fine-tune a model so that the irrelevant modality harms it less; `trimtab.load` takes the result."""
-    from trimtab.interference import AttackConfig, HardenConfig, LoraConfig, with_relevant
+    from trimtab.interference import AttackConfig, HardenConfig, LoraConfig
     from trimtab.interference import harden as harden_model
-    from trimtab.interference.hardening import check_harden_folder
+    from trimtab.interference.hardening import SEEN, check_harden_folder
 
-    chosen: dict[str, Any] = {"perturbations": tuple(perturbation)} if perturbation else {}
     config = HardenConfig(
+        perturbations=tuple(perturbation or SEEN),
         attack=AttackConfig(size=attack_size, steps=attack_steps) if attack_steps else None,
         consistency=consistency,  # pyright: ignore[reportArgumentType]  (checked by the configuration)
         weight=weight,
@@ -95,22 +87,35 @@ def harden(
         precision=precision,  # pyright: ignore[reportArgumentType]
         report_to=tuple(report_to or ()),
         seed=seed,
-        **chosen,
     )
     if method == "lora":
         check_package("peft", "train")
     check_harden_folder(out, "`--out`")
     check_model(model, loading)
-    items = load_items(data, split=split, images=images, skip_missing=skip_missing, limit=limit, seed=seed)
-    held_out = load_items(validation, images=images, skip_missing=skip_missing, seed=seed) if validation else []
-    if relevant is not None:
-        items, held_out = with_relevant(items, relevant.value), with_relevant(held_out, relevant.value)
-    if not perturbation:
-        config = _with_fitting(config, items)
+    items, held_out = _read(data, validation, reading, relevant, seed)
+    config = config if perturbation else _with_fitting(config, items)
     loaded = load_model(model, loading)
     with progress_bars() as bars:
         found = harden_model(loaded, items, out, config, validation=held_out, progress=bars)
     say_skipped(found.record["skipped"], data)
+    _tell(found, json)
+
+
+def _read(
+    data: str, validation: str | None, reading: Reading, relevant: Relevant | None, seed: int
+) -> tuple[Sequence[Item], Sequence[Item]]:
+    """Read the items and, whole, those to evaluate on."""
+    from trimtab.interference import with_relevant
+
+    items = reading.items(data, seed)
+    held_out = replace(reading, split=None, limit=None).items(validation, seed) if validation else []
+    if relevant is None:
+        return items, held_out
+    return with_relevant(items, relevant.value), with_relevant(held_out, relevant.value)
+
+
+def _tell(found: Hardened, json: bool) -> None:
+    """Print what came out, and where it is."""
     if json:
         print_json({"folder": str(found.folder), **{k: v for k, v in found.record.items() if k != "log"}})
         return
@@ -127,7 +132,7 @@ def harden(
     print_line(f"Hardened model: {found.folder}")
 
 
-def _with_fitting(config: HardenConfig, items: Items) -> HardenConfig:
+def _with_fitting(config: HardenConfig, items: Sequence[Item]) -> HardenConfig:
     """Keep those of the usual perturbations that fit some item, and say which do not."""
     from trimtab.interference.perturbations import fitting
 

@@ -9,21 +9,12 @@ import typer
 
 from trimtab.cli.inputs import say_skipped
 from trimtab.cli.loading import Loading, loads
-from trimtab.cli.options import (
-    DataSource,
-    Images,
-    Json,
-    Limit,
-    MaxNewTokens,
-    ModelName,
-    RelevantTo,
-    Seed,
-    SkipMissing,
-    Split,
-)
-from trimtab.cli.running import check_images, run_plan, tell
+from trimtab.cli.options import DataSource, Json, MaxNewTokens, ModelName, RelevantTo, Seed
+from trimtab.cli.reading import Reading, reads
+from trimtab.cli.running import run_plan, tell
 
 
+@reads
 @loads
 def interference(
     model: ModelName,
@@ -50,13 +41,10 @@ def interference(
         ),
     ] = True,
     max_new_tokens: MaxNewTokens = None,
-    limit: Limit = None,
-    split: Split = None,
-    images: Images = None,
-    skip_missing: SkipMissing = False,
+    *,
+    reading: Reading,
     seed: Seed = 0,
     json: Json = False,
-    *,
     loading: Loading,
 ) -> None:
     """Perturb the irrelevant modality of each item, and report how much the answers change."""
@@ -77,10 +65,7 @@ def interference(
         spectrum,
         loading,
         None if relevant is None else relevant.value,
-        limit,
-        images=check_images(images),
-        split=split or "",
-        skip_missing=skip_missing,
+        **reading.as_planned(),
     )
     found = run_plan(plan, out)
     say_skipped(len(found.summary["items"]["skipped"]), data)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
+from trimtab.cli.spreading import spread
 from trimtab.errors import UsageError
 
 PANEL = "How the model is loaded"
@@ -80,24 +79,13 @@ OPTIONS: dict[str, Any] = {
 
 def loads(verb: Callable[..., None]) -> Callable[..., None]:
     """Give a verb the options above; it gets those that were given as its parameter ``loading``."""
-    hints = get_type_hints(verb, include_extras=True)
-    own = [p.replace(annotation=hints[p.name]) for p in inspect.signature(verb).parameters.values()]
-    shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in OPTIONS.items()
-    ]
+    return spread(verb, PARAMETER, {name: (annotation, None) for name, annotation in OPTIONS.items()}, _chosen)
 
-    @functools.wraps(verb)
-    def with_options(**given: Any) -> None:
-        chosen = {name: given.pop(name) for name in OPTIONS}
-        loading = {name: str(v) if isinstance(v, StrEnum) else v for name, v in chosen.items() if v is not None}
-        if loading.get("max_pixels") == 0:
-            loading["max_pixels"] = None
-        if "device" in loading and "device_map" in loading:
-            raise UsageError("`--device` and `--device-map` exclude each other; got both; give one of them.")
-        verb(**given, loading=loading)
 
-    parameters = [*(p for p in own if p.name != PARAMETER), *shared]
-    with_options.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
-    with_options.__annotations__ = {p.name: p.annotation for p in parameters}
-    return with_options
+def _chosen(given: dict[str, Any]) -> Loading:
+    loading = {name: str(v) if isinstance(v, StrEnum) else v for name, v in given.items() if v is not None}
+    if loading.get("max_pixels") == 0:
+        loading["max_pixels"] = None
+    if "device" in loading and "device_map" in loading:
+        raise UsageError("`--device` and `--device-map` exclude each other; got both; give one of them.")
+    return loading

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,19 +13,9 @@ from trimtab.cli.console import print_json, print_line, print_table, progress_ba
 from trimtab.cli.early import check_model, check_out_file
 from trimtab.cli.inputs import instruction_text, load_model, read_options, say_skipped
 from trimtab.cli.loading import Loading, loads
-from trimtab.cli.options import (
-    DataSource,
-    Images,
-    InstructionText,
-    Json,
-    Limit,
-    MethodOptions,
-    ModelName,
-    Seed,
-    SkipMissing,
-    Split,
-)
-from trimtab.cli.running import check_images, reads_aloud, run_plan, tell
+from trimtab.cli.options import DataSource, InstructionText, Json, MethodOptions, ModelName, Seed
+from trimtab.cli.reading import Reading, reads
+from trimtab.cli.running import reads_aloud, run_plan, tell
 from trimtab.cli.shown import print_measurement
 from trimtab.errors import UsageError
 
@@ -36,6 +26,7 @@ if TYPE_CHECKING:
     from trimtab.studies.measurement import MeasurementPlan
 
 
+@reads
 @loads
 def measure(
     model: ModelName,
@@ -47,10 +38,8 @@ def measure(
     trace: Annotated[
         str | None, typer.Option(metavar="ITEM", help="Follow one item's answer token by token; give the item's id.")
     ] = None,
-    limit: Limit = None,
-    split: Split = None,
-    images: Images = None,
-    skip_missing: SkipMissing = False,
+    *,
+    reading: Reading,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -60,7 +49,6 @@ def measure(
     ] = None,
     seed: Seed = 0,
     json: Json = False,
-    *,
     loading: Loading,
 ) -> None:
     """Measure how much each modality contributes to the answer, for each item."""
@@ -75,10 +63,7 @@ def measure(
         asdict(how),  # pyright: ignore[reportArgumentType]
         instruction_text(instruction),
         seed,
-        None if trace else limit,
-        images=check_images(images),
-        split=split or "",
-        skip_missing=skip_missing,
+        **(replace(reading, limit=None) if trace else reading).as_planned(),
         load=loading,
     )
     if trace is not None:

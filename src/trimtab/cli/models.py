@@ -43,7 +43,7 @@ def list_models(json: Json = False) -> None:
 
 @models_app.command("show", epilog="Example: trimtab models show pocket-qwen")
 @loads
-def show_model(model: ModelName, loading: Loading, json: Json = False) -> None:
+def show_model(model: ModelName, json: Json = False, *, loading: Loading) -> None:
     """Load a model, run its self-check, and show its layers, heads, sizes, fingerprint and what loading found."""
     from trimtab.studies import describe
 
