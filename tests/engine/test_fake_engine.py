@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,14 @@ from trimtab.engine import (
     run,
 )
 from trimtab.errors import UnsupportedEngineError, UnsupportedMethodError
-from trimtab.interference import DiagnosisConfig, diagnose, harden
+from trimtab.interference import DiagnosisConfig, HardenConfig, diagnose, harden, spectrum
 from trimtab.items import Item, read_items
 from trimtab.models import Model
-from trimtab.steering import METHODS, NoSteering
-from trimtab.studies import evaluate, run_study
+from trimtab.steering import METHODS, Instruction, MeanDifference, NoSteering
+from trimtab.steering.tuning import tune
+from trimtab.studies import Plan, evaluate, evaluate_controls, joint_controls, run_study
+from trimtab.studies.circuits import CircuitsPlan
+from trimtab.studies.interference import AblationPlan, InterferencePlan
 from trimtab.studies.measurement import MeasurementPlan
 from trimtab.testing import FakeEngine
 
@@ -76,6 +80,7 @@ SETS: dict[str, frozenset[Capability]] = {
 PROMPT = Prompt("What is shown?", context="A red dog sleeps.")
 
 
+SCORES = ("direct", "causal", "gradient", "patching")
 CONDITIONS = [Condition("intact")]
 
 
@@ -97,9 +102,31 @@ def cases(engine: FakeEngine) -> Any:
     return build_cases(engine, items(), TaskConfig())
 
 
-def studied(engine: FakeEngine, folder: Path) -> None:
-    plan = MeasurementPlan("fake", "items", method="ablation")
-    run_study(plan, folder / "run", load=lambda *_a, **_k: engine, read=lambda _name: items())
+ONCE = HardenConfig(steps=1, batch=2, attack=None, perturbations=("misleading_text",))
+STUDIES: dict[str, Any] = {
+    "measurement": MeasurementPlan("fake", "items", method="ablation"),
+    "steering": Plan(models=("fake",), methods=("none", "instruction"), cost_items=1, control_items=2),
+    "circuits": CircuitsPlan("fake", "items", score_items=2, validation_items=2, test_items=2, flow_items=1),
+    "interference": InterferencePlan("fake", "options", DiagnosisConfig(("noise_image",)), limit=4),
+    "hardening": AblationPlan("fake", "options", "items", ("augmented",), (0,), ONCE, ("noise_image",), ("plain",)),
+}
+
+
+def followed(engine: FakeEngine) -> Any:
+    """Return cases on whose items the named modality wins on the whole, as patching wants them."""
+    own = cases(engine)
+    margins = read_out(FakeEngine({C.LOGITS}), own).margins[:, 0]
+    total = Counter[str]()
+    for case, margin in zip(own, margins.tolist(), strict=True):
+        total[case.item.id] += margin
+    return [case for case in own if total[case.item.id] > 0]
+
+
+def studied(engine: FakeEngine, name: str, folder: Path) -> None:
+    def read(source: str) -> list[Item]:
+        return options() if source.startswith("options") else conflict_items(12)
+
+    run_study(STUDIES[name], folder / "run", load=lambda *_a, **_k: engine, read=read)
 
 
 VERBS: dict[str, Callable[[FakeEngine, Path], Any]] = {
@@ -124,7 +151,7 @@ VERBS: dict[str, Callable[[FakeEngine, Path], Any]] = {
     "every_head": lambda e, _p: every_head(e),
     "mean_outputs": lambda e, _p: mean_outputs(e, cases(e)),
     "gradient_gates": lambda e, _p: gradient_gates(e, cases(e)),
-    **{f"head_scores {s}": lambda e, _p, s=s: head_scores(e, cases(e), s) for s in ("direct", "causal", "gradient")},
+    **{f"head_scores {s}": lambda e, _p, s=s: head_scores(e, followed(e), s) for s in SCORES},
     "try_conditions": lambda e, _p: try_conditions(e, items(), CONDITIONS),
     "perplexity": lambda e, _p: perplexity(e, items(), CONDITIONS),
     "trace": lambda e, _p: trace(e, items()[0]),
@@ -135,17 +162,24 @@ VERBS: dict[str, Callable[[FakeEngine, Path], Any]] = {
     "diagnose answers": lambda e, _p: diagnose(e, options(), DiagnosisConfig(scoring=("generation",))),
     "harden": lambda e, p: harden(e, options(), p / "hardened"),
     "check": lambda e, _p: check_model(e, items()),
-    "study": studied,
+    "tune mean": lambda e, _p: tune(MeanDifference("image"), e, items(), items()[:2]),
+    "tune instruction": lambda e, _p: tune(Instruction("image"), e, items(), items()[:2]),
+    "controls": lambda e, _p: evaluate_controls(e, joint_controls(items()), [NoSteering("image").fit(e, items())]),
+    "spectrum": lambda e, _p: spectrum(e, options(), DiagnosisConfig()),
+    **{f"study of {name}": lambda e, p, name=name: studied(e, name, p) for name in STUDIES},
 }
 
 WORK: dict[str, set[str]] = {
     "nothing": {"generate", "admit", "encode", "build_cases", "every_head", "evaluate", "diagnose answers"}
+    | {"tune instruction"}
     | {f"fit {name}" for name in ("none", "instruction", "chain_of_thought", "few_shot", "drop")},
-    "logits": {"run", "contrast", "read_out", "measure ablation", "measure shapley", "study", "diagnose letters"}
+    "logits": {"run", "contrast", "read_out", "measure ablation", "measure shapley", "diagnose letters"}
+    | {"controls", "spectrum", "study of measurement", "study of interference"}
     | {"fit vcd", "fit vdd"},
     "states": {"read hidden"},
-    "vectors": {"vector", "fit mean", "fit random"},
+    "vectors": {"vector", "fit mean", "fit random", "tune mean"},
     "remote": {"read heads", "heads", "mask", "scores", "knockout", "mean_outputs", "head_scores causal"}
+    | {"head_scores patching"}
     | {"fit pai", "fit causalmm"},
 }
 """Verbs that must work with a set, beside those that work with the sets before it."""

@@ -18,7 +18,7 @@ from trimtab.circuits.decomposition import decompose
 from trimtab.circuits.gradient import gradient_gates
 from trimtab.circuits.readouts import intact, read_out
 from trimtab.circuits.task import Case
-from trimtab.engine import Edit, Places, Read, ReplaceHeads, ScaleHeads, run
+from trimtab.engine import Capability, Edit, Places, Read, ReplaceHeads, ScaleHeads, require, run
 from trimtab.errors import UsageError
 from trimtab.modalities import PAIR, Modality, in_order
 from trimtab.models import Model
@@ -161,6 +161,7 @@ def _patching(model: Model, cases: Sequence[Case], progress: Progress) -> Tensor
     Margins are those of the named modality. The way is averaged over cases, since a share of a way that happens to be
     short would outweigh all others.
     """
+    require(model, Capability.LOGITS, Capability.HEADS, Capability.EDIT_HEADS, owner="head_scores by patching")
     partner = _partners(cases)
     every = tuple(range(model.n_layers))
     outputs = run(model, [case.prompt for case in cases], Read(logits=False, heads=every), progress=progress).heads

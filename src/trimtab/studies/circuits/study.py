@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from trimtab.circuits import MEASURES
+from trimtab.engine import Capability
+from trimtab.engine.local.whitebox import opened
 from trimtab.errors import UsageError
 from trimtab.items import Items, items_fingerprint, split_items
 from trimtab.items.admission import check_items
@@ -58,7 +60,8 @@ class CircuitsStudy:
         return (self.plan.model,)
 
     def check(self, model: Model) -> None:
-        """Refuse a model that is too small for the plan."""
+        """Refuse an engine without the model at hand, and a model that is too small for the plan."""
+        opened(model, Capability.GRADIENTS, Capability.WEIGHTS, owner="a circuits study")
         usual = CircuitsPlan.window  # on a model of fewer layers it is the whole depth
         if self.plan.window > max(usual, model.n_layers):
             raise UsageError(

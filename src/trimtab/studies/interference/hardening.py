@@ -8,6 +8,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from trimtab.engine import Capability
+from trimtab.engine.local.whitebox import opened
 from trimtab.file_names import file_name
 from trimtab.interference import CLEAN, DiagnosisConfig, Donors, HardenConfig, diagnose, harden
 from trimtab.interference.hardening import StepCost
@@ -83,7 +85,8 @@ class HardeningStudy:
         return (self.plan.model,)
 
     def check(self, model: Model) -> None:
-        """Take any model."""
+        """Refuse an engine without the model at hand."""
+        opened(model, Capability.GRADIENTS, Capability.WEIGHTS, owner="a hardening study")
 
     def data(self, bench: Bench) -> dict[str, Any]:
         """Return sizes and fingerprints of all items."""

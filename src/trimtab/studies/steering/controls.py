@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from trimtab.engine import MAX_NEW_TOKENS, Prompt, Row, generate
+from trimtab.engine import MAX_NEW_TOKENS, Capability, Prompt, Row, generate, require
 from trimtab.items import Item, judge
 from trimtab.items.admission import admit_items
 from trimtab.items.prompts import prompt_for
@@ -77,9 +77,13 @@ def evaluate_controls(
         A row for each control and condition: ``id, kind, model, method, target, strength, chosen, prediction, right,
         collapsed`` and ``divergence``, KL(steered || unsteered) of the first answer token in nats; NaN where the
         steering leaves no finite numbers.
+
+    Raises:
+        UnsupportedEngineError: The engine gives no distributions, or lacks what a method needs.
     """
     from pandas import DataFrame
 
+    require(model, Capability.LOGITS, owner="evaluate_controls")
     ways, asks = conditions(methods, strengths), Asks()
     controls, prompts = _admitted(model, controls, ways, max_new_tokens)
     places = [[asks.place(ask) for ask in way.artifact.asks(model, prompts, way.strength)] for way in ways]

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from trimtab.engine import Capability
+from trimtab.engine.local.whitebox import opened
 from trimtab.errors import UsageError
 from trimtab.modalities import MODALITIES, PAIR
 from trimtab.models import Model
@@ -57,7 +59,8 @@ class SteeringStudy:
         return self.plan.models
 
     def check(self, model: Model) -> None:
-        """Take any model; a method that one cannot take is left out there."""
+        """Refuse an engine that contributions cannot be measured on; a method that a model cannot take is left out."""
+        opened(model, Capability.CACHE, Capability.GRADIENTS, owner="a steering study")
 
     def data(self, bench: Bench) -> dict[str, Any]:
         """Return sizes and fingerprints of the items by split."""
