@@ -47,7 +47,7 @@ def main(settings: dict) -> None:
         method="lora",
         lora=LoraConfig(rank=settings["rank"], alpha=2.0 * settings["rank"]),
         steps=settings["steps"],
-        batch=settings["batch"],
+        batch_size=settings["batch_size"],
         learning_rate=settings["learning_rate"],
         evaluate_every=settings["evaluate_every"],
         seed=settings["seed"],

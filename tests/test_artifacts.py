@@ -34,13 +34,20 @@ def test_a_steering_artifact_and_a_head_set_load_by_one_name(model: Model, tmp_p
 def test_adapters_load_by_the_same_name_as_the_model_with_them(tmp_path: Path):
     pytest.importorskip("peft")
     base = load(save(tiny_model("llava", check=False), tmp_path / "base"))
-    config = HardenConfig(steps=1, batch=2, perturbations=("unrelated_text",), lora=LoraConfig(rank=2))
+    config = HardenConfig(steps=1, batch_size=2, perturbations=("unrelated_text",), lora=LoraConfig(rank=2))
     done = harden(base, [image_item(k) for k in range(4)], tmp_path / "hard", config)
     hardened = trimtab.load_artifact(done.folder, base)
     assert isinstance(hardened, Model)
     assert hardened.fingerprint != base.fingerprint
     with pytest.raises(ArtifactError, match="must be the one it was fitted on"):
         trimtab.load_artifact(done.folder, tiny_model("llava", seed=7))
+
+    record = json.loads((done.folder / "harden.json").read_text())
+    before = {"max_grad_norm": "clip", "num_workers": "workers", "batch_size": "batch"}  # what these were called once
+    record["config"] = {before.get(name, name): value for name, value in record["config"].items()}
+    assert set(before.values()) < set(record["config"])
+    (done.folder / "harden.json").write_text(json.dumps(record))
+    assert trimtab.load_artifact(done.folder, base, Model).fingerprint == hardened.fingerprint
 
 
 @pytest.mark.parametrize("kind", ["told", "heads"])

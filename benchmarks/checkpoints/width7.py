@@ -109,7 +109,7 @@ def verbs(folder: Path, data: Path, out: Path) -> dict[str, list[str]]:
         ],
         "harden": [
             *("harden", model, items, "--relevant", "image", "--perturbation", "misleading_text", "--steps", "1"),
-            *("--limit", "2", "--batch", "1", "--out", str(out / "hardened")),
+            *("--limit", "2", "--batch-size", "1", "--out", str(out / "hardened")),
         ],
     }
 

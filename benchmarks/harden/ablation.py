@@ -40,7 +40,7 @@ def main() -> None:
         seeds=tuple(options.seeds),
         base=HardenConfig(
             steps=options.steps,
-            batch=options.batch,
+            batch_size=options.batch,
             learning_rate=options.learning_rate,
             evaluate_every=min(40, options.steps),
         ),

@@ -69,7 +69,7 @@ def main() -> None:
     options = parser.parse_args()
     model = load(options.model)
     schedule = Schedule(
-        read_items("pocket-interference:train"), replace(PLAIN, batch=options.batch, method=options.method)
+        read_items("pocket-interference:train"), replace(PLAIN, batch_size=options.batch, method=options.method)
     )
     groups = [schedule[place] for place in range(options.batch)]
     letters = written_letters(model, [g.prompts[0] for g in groups], 4)

@@ -53,6 +53,6 @@ def test_circuits(run, folder, data):
 def test_interference_and_harden(run, folder, data):
     found = run("interference", folder, data, "--relevant", "image", "--out", "i")
     assert found["effects"]
-    options = ("--relevant", "image", "--steps", 1, "--batch", 1, "--rank", 2, "--perturbation", "unrelated_text")
+    options = ("--relevant", "image", "--steps", 1, "--batch-size", 1, "--rank", 2, "--perturbation", "unrelated_text")
     hardened = run("harden", folder, data, *options, "--out", "h")
     assert run("models", "show", hardened["folder"])["layers"] == 2

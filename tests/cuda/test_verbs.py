@@ -95,7 +95,7 @@ def test_steps_of_hardening_change_the_weights(family: str, train, tmp_path: Pat
     before = model.fingerprint
     config = tt.HardenConfig(
         steps=2,
-        batch=3,
+        batch_size=3,
         evaluate_every=1,
         learning_rate=1e-2,
         method=train,
@@ -142,6 +142,6 @@ def test_the_command_line_from_end_to_end(released, tmp_path: Path, monkeypatch:
     assert {r["method"] for r in found["rates"]} == {"none", "instruction", "mean"}
     assert call("circuits", folder, data, "--items", 12, "--flow-items", 2)["claims"]
     assert call("interference", folder, data, "--relevant", "image", "--out", "i")["effects"]
-    options = ("--relevant", "image", "--steps", 1, "--batch", 1, "--rank", 2, "--perturbation", "unrelated_text")
+    options = ("--relevant", "image", "--steps", 1, "--batch-size", 1, "--rank", 2, "--perturbation", "unrelated_text")
     hardened = call("harden", folder, data, *options, "--out", "h")
     assert tt.load(hardened["folder"]).device.type == "cuda"

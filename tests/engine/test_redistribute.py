@@ -16,9 +16,11 @@ from trimtab.models import Model
 SINKS, STRENGTH, LEAST, MOST_SINK = (0, 8), 0.4, 0.15, 0.5
 
 
-def edit(strength: float = STRENGTH, least: float = 0.0, most_sink: float = 1.0, **changed) -> RedistributeAttention:
+def edit(
+    strength: float = STRENGTH, min_attention: float = 0.0, max_sink_share: float = 1.0, **changed
+) -> RedistributeAttention:
     given = {"source": ("image",), "target": ("last", "generated"), "layers": (1, 2), "sinks": SINKS} | changed
-    return RedistributeAttention(strength=strength, least=least, most_sink=most_sink, **given)
+    return RedistributeAttention(strength=strength, min_attention=min_attention, max_sink_share=max_sink_share, **given)
 
 
 def rows(strength: float) -> list[Row]:
@@ -75,7 +77,7 @@ def test_cached_equals_uncached_and_a_batch_equals_single_rows(model: Model):
     assert cached == plain
 
 
-@pytest.mark.parametrize("bad", [{"strength": 1.5}, {"least": -0.1}, {"most_sink": 2.0}])
+@pytest.mark.parametrize("bad", [{"strength": 1.5}, {"min_attention": -0.1}, {"max_sink_share": 2.0}])
 def test_shares_outside_of_0_to_1_are_refused(model: Model, bad: dict):
     with pytest.raises(UsageError, match="0..1"):
         run(model, [Row(prompt_for(held_out_items()[0]), (edit(**bad),))])

@@ -55,7 +55,7 @@ VERBS: dict[str, list[str]] = {
     "circuits": ["circuits", "model", "pocket-mc2:test", "--limit", "8", "--flow-items", "1", "--window", "1"],
     "interference": ["interference", "model", "pocket-interference:test", "--limit", "4"],
     "harden": [
-        *("harden", "model", "pocket-interference:train", "--limit", "8", "--steps", "6", "--batch", "1"),
+        *("harden", "model", "pocket-interference:train", "--limit", "8", "--steps", "6", "--batch-size", "1"),
         *("--evaluate-every", "1", "--rank", "2"),
     ],
 }

@@ -17,7 +17,7 @@ from trimtab.studies.interference import AblationPlan
 from trimtab.studies.interference.variants import accuracy_table
 from trimtab.testing import tiny_model
 
-BASE = HardenConfig(steps=1, batch=2, perturbations=("misleading_text",), attack=AttackConfig(steps=1))
+BASE = HardenConfig(steps=1, batch_size=2, perturbations=("misleading_text",), attack=AttackConfig(steps=1))
 PLAN = AblationPlan(
     "tiny",
     variants=("augmented", "all"),

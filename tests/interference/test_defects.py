@@ -21,7 +21,7 @@ from trimtab.interference.options import letter_tokens
 from trimtab.models import Model
 from trimtab.testing import tiny_model
 
-CONFIG = HardenConfig(steps=2, batch=6, attack=AttackConfig(steps=2))
+CONFIG = HardenConfig(steps=2, batch_size=6, attack=AttackConfig(steps=2))
 
 
 def letters(model: Model) -> list[int]:
@@ -295,8 +295,8 @@ def test_every_setting_reaches_the_trainer(tmp_path, monkeypatch):
     monkeypatch.setattr(available, lambda: ["tensorboard"])  # as if it were installed
 
     config = HardenConfig(
-        steps=100, batch=5, warmup=0.1, clip=0.5, weight_decay=0.2, learning_rate=3e-4, precision="bfloat16",
-        evaluate_every=25, workers=3, seed=7, report_to=("tensorboard",),
+        steps=100, batch_size=5, warmup=0.1, max_grad_norm=0.5, weight_decay=0.2, learning_rate=3e-4,
+        precision="bfloat16", evaluate_every=25, num_workers=3, seed=7, report_to=("tensorboard",),
     )  # fmt: skip
     found = training_arguments(config, tmp_path, torch.device("cpu"), evaluates=True)
     assert (found.max_steps, found.per_device_train_batch_size, found.warmup_steps) == (100, 5, 10)
@@ -311,7 +311,7 @@ def test_every_setting_reaches_the_trainer(tmp_path, monkeypatch):
 
 def test_families_take_turns_and_none_ends_the_run():
     items = [*mixed(4), *(replace(i, id=f"more-{i.id}") for i in mixed(4) if i.relevant == ("image",))]
-    schedule = Schedule(items, HardenConfig(steps=10, batch=4, mixture={"image": 1, "text": 1, "both": 2}))
+    schedule = Schedule(items, HardenConfig(steps=10, batch_size=4, mixture={"image": 1, "text": 1, "both": 2}))
     turns = [schedule[place].irrelevant for place in range(40)]
     assert all(sorted(map(str, turns[k : k + 4])) == ["('image',)", "('text',)", "()", "()"] for k in range(0, 40, 4))
     assert len(schedule) == 40

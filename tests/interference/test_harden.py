@@ -23,7 +23,7 @@ from trimtab.models import Model
 from trimtab.testing import tiny_model
 
 QUICK = HardenConfig(
-    steps=6, batch=3, evaluate_every=2, learning_rate=1e-2, perturbations=("misleading_text", "noise_image"),
+    steps=6, batch_size=3, evaluate_every=2, learning_rate=1e-2, perturbations=("misleading_text", "noise_image"),
     attack=AttackConfig(steps=1),
 )  # fmt: skip
 
@@ -145,7 +145,7 @@ def test_what_comes_out_is_what_load_takes(bundled, tmp_path):
 
 def test_training_learns_and_is_evaluated(one, tmp_path):
     items = mixed(2)
-    config = replace(QUICK, steps=60, batch=6, evaluate_every=60, learning_rate=2e-2, evaluation_items=6)
+    config = replace(QUICK, steps=60, batch_size=6, evaluate_every=60, learning_rate=2e-2, evaluation_items=6)
     found = harden(one, items, tmp_path / "run", config, validation=items)
     losses = [entry["sft"] for entry in found.record["log"] if "sft" in entry]
     assert losses[-1] < losses[0] / 2

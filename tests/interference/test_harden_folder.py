@@ -21,7 +21,7 @@ from trimtab.interference.hardening.weights import Adapters
 from trimtab.models import Model
 from trimtab.testing import tiny_model
 
-QUICK = HardenConfig(steps=2, batch=2, evaluate_every=1, learning_rate=1e-2, perturbations=("misleading_text",))
+QUICK = HardenConfig(steps=2, batch_size=2, evaluate_every=1, learning_rate=1e-2, perturbations=("misleading_text",))
 HARDEN = import_module("trimtab.interference.hardening.fine_tuning")
 
 

@@ -143,11 +143,11 @@ def test_the_verb_interference(invoke, tmp_path):
 
 def test_the_verb_harden(invoke, tmp_path):
     ask = ("harden", "tiny", "items.jsonl", "--validation", "items.jsonl", "--steps", 2, "--evaluate-every", 2)
-    shown = invoke(*ask, "--batch", 2, "--attack-steps", 1, "--perturbation", "misleading_text")
+    shown = invoke(*ask, "--batch-size", 2, "--attack-steps", 1, "--perturbation", "misleading_text")
     assert shown.exit_code == 0, shown.output
     assert "worst" in shown.stdout
     again = json.loads(
-        invoke(*ask, "--batch", 2, "--attack-steps", 1, "--perturbation", "misleading_text", "--json").stdout
+        invoke(*ask, "--batch-size", 2, "--attack-steps", 1, "--perturbation", "misleading_text", "--json").stdout
     )
     assert again["finished"]
     assert (tmp_path / "hardened" / "adapter_model.safetensors").is_file()

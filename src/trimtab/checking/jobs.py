@@ -123,7 +123,7 @@ def _harden(trial: Trial) -> Done:
     items = with_relevant(trial.items[:NEIGHBOURS], "image")
     donors = Donors(items)
     fitting = [name for name in SEEN if any(perturb(item, [name], donors) is not None for item in items)]
-    config = HardenConfig(steps=1, batch=1, perturbations=tuple(fitting))
+    config = HardenConfig(steps=1, batch_size=1, perturbations=tuple(fitting))
     with tempfile.TemporaryDirectory(prefix="trimtab-check-") as folder:
         found = harden(trial.model, items, Path(folder) / "out", config)
     return Done(seconds=found.record["per_step"]["seconds"])
@@ -131,7 +131,7 @@ def _harden(trial: Trial) -> Done:
 
 def _items_of_hardening(_trial: Trial) -> int:
     config = HardenConfig()
-    return config.steps * config.batch
+    return config.steps * config.batch_size
 
 
 JOBS: tuple[Job, ...] = (

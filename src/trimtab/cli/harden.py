@@ -53,7 +53,7 @@ def harden(
     method: Annotated[str, typer.Option(help="lora or full.")] = "lora",
     rank: Annotated[int, typer.Option(min=1, help="Rank of the LoRA adapters.")] = 16,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 200,
-    batch: Annotated[int, typer.Option(min=1, help="Items in a step; each comes with all its views.")] = 8,
+    batch_size: Annotated[int, typer.Option(min=1, help="Items in a step; each comes with all its views.")] = 8,
     micro_batch: MicroBatch = None,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-4,
     evaluate_every: Annotated[int, typer.Option(min=1, help="Steps between evaluations and checkpoints.")] = 50,
@@ -79,7 +79,7 @@ def harden(
         method=method,  # pyright: ignore[reportArgumentType]
         lora=LoraConfig(rank=rank, alpha=2.0 * rank),
         steps=steps,
-        batch=batch,
+        batch_size=batch_size,
         micro_batch=micro_batch,
         learning_rate=learning_rate,
         evaluate_every=evaluate_every,

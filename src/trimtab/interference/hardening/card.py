@@ -41,7 +41,7 @@ def model_card(name: str, config: HardenConfig, record: dict[str, Any]) -> str:
         "",
         f"- views of the training items: {', '.join(f'{n} {kind}' for kind, n in counts['views'].items())}",
         *([f"- views that could be attacked: {counts['attackable']}"] if config.attack else []),
-        f"- steps: {record['steps']}, {config.batch} items each; peak learning rate {config.learning_rate:g}; "
+        f"- steps: {record['steps']}, {config.batch_size} items each; peak learning rate {config.learning_rate:g}; "
         f"seed {config.seed}",
         f"- training items: {record['items']}, fingerprint {record['data'][:16]}; {record['skipped']} skipped, named "
         "in `harden.json`",

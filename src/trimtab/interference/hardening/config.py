@@ -77,18 +77,18 @@ class HardenConfig:
         method: ``lora`` trains adapters, ``full`` all weights of the text decoder.
         lora: The adapters.
         steps: Optimiser steps.
-        batch: Items of a step.
+        batch_size: Items of a step.
         micro_batch: Items of a forward pass; gradients of several add up to a step. Halved when memory runs out.
         learning_rate: Peak rate; rises over ``warmup`` of the steps and falls to zero as a cosine.
         warmup: Share of the steps.
         weight_decay: AdamW's.
-        clip: Largest norm of the gradient.
+        max_grad_norm: Largest norm of the gradient.
         evaluate_every: Steps between evaluations and checkpoints.
         patience: Evaluations without a better result before training stops; 0 never stops it.
         evaluation_items: Validation items of each evaluation.
         precision: ``float32``, or ``bfloat16`` or ``float16`` for mixed precision.
         checkpointing: Recompute activations in the backward pass.
-        workers: Processes that prepare the data.
+        num_workers: Processes that prepare the data.
         report_to: Back ends of ``transformers`` that training is logged to, such as ``tensorboard`` or ``wandb``.
         seed: Seed of everything random.
     """
@@ -101,18 +101,18 @@ class HardenConfig:
     method: Method = "lora"
     lora: LoraConfig = field(default_factory=LoraConfig)
     steps: Count = 200
-    batch: Count = 8
+    batch_size: Count = 8
     micro_batch: Count | None = None
     learning_rate: Positive = 2e-4
     warmup: Share = 0.03
     weight_decay: Annotated[float, AtLeast(0)] = 1e-4
-    clip: Positive = 1.0
+    max_grad_norm: Positive = 1.0
     evaluate_every: Count = 50
     patience: CountFrom0 = 0
     evaluation_items: Count = 60
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     checkpointing: bool = False
-    workers: CountFrom0 = 0
+    num_workers: CountFrom0 = 0
     report_to: tuple[str, ...] = ()
     seed: int = 0
 
@@ -123,9 +123,9 @@ class HardenConfig:
                 raise UsageError(
                     f"`perturbations` of HardenConfig must leave what matters as it is; {name} exchanges it."
                 )
-        if self.micro_batch is not None and self.micro_batch > self.batch:
+        if self.micro_batch is not None and self.micro_batch > self.batch_size:
             raise UsageError(
-                f"`micro_batch` of HardenConfig must be in 1..{self.batch}, the batch; got {self.micro_batch}."
+                f"`micro_batch` of HardenConfig must be in 1..{self.batch_size}, `batch_size`; got {self.micro_batch}."
             )
         _check_report_to(self.report_to)
         if self.mixture is not None and not (self.mixture and all(map(_is_family, self.mixture))):

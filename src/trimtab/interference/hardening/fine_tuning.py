@@ -163,7 +163,7 @@ def _schedule(model: Model, items: list[Item], config: HardenConfig) -> Schedule
     Processes that prepare the data have no model to ask, so with them every item is looked at before, by its clean
     view.
     """
-    if not config.workers:
+    if not config.num_workers:
         return Schedule(items, config, lambda prompts: next(iter(admit(model, prompts).values()), None))
     what = "`items` of harden"
     found = admit_items(model, items, lambda item: [clean_view(item).prompt(Opened())], what).require(what)

@@ -90,7 +90,7 @@ class Schedule(Dataset[Group]):
         self.turns = _spread(mixture)
 
     def __len__(self) -> int:
-        return self.config.steps * self.config.batch
+        return self.config.steps * self.config.batch_size
 
     def __getitem__(self, place: int) -> Group:
         """Return the group at a place; an item that the model cannot take gives way to the next of its family."""

@@ -68,7 +68,7 @@ class HardenTrainer(Trainer):
         self.remove_callback(PrinterCallback)  # what runs print is for their callers to say
         self.objective = objective
         self.evaluation = evaluation
-        self.micro_batch = config.micro_batch or config.batch
+        self.micro_batch = config.micro_batch or config.batch_size
         self.folder = folder
         self.skipped: dict[str, str] = read_json(folder / SKIPPED) or {}
         self.advance = advance
@@ -195,13 +195,13 @@ def training_arguments(config: HardenConfig, folder: Path, device: torch.device,
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=config.steps,
-        per_device_train_batch_size=config.batch,
+        per_device_train_batch_size=config.batch_size,
         train_sampling_strategy="sequential",  # the schedule is the order
         learning_rate=config.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=round(config.warmup * config.steps),
         weight_decay=config.weight_decay,
-        max_grad_norm=config.clip,
+        max_grad_norm=config.max_grad_norm,
         bf16=config.precision == "bfloat16",
         fp16=config.precision == "float16",
         logging_steps=max(1, config.steps // LOGS),
@@ -214,7 +214,7 @@ def training_arguments(config: HardenConfig, folder: Path, device: torch.device,
         restore_callback_states_from_checkpoint=True,  # the count of early stopping
         metric_for_best_model="eval_worst" if evaluates else None,
         greater_is_better=True if evaluates else None,
-        dataloader_num_workers=config.workers,
+        dataloader_num_workers=config.num_workers,
         dataloader_pin_memory=False,
         remove_unused_columns=False,
         report_to=list(config.report_to) or "none",

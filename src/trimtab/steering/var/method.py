@@ -35,8 +35,8 @@ class SinkChooser(Chooser):
     Attributes:
         target: The modality that gets the attention.
         threshold: A state's coordinate is massive above this, once the state has been brought to unit mean square.
-        min_attention: ``least`` of ``RedistributeAttention``.
-        max_sink_share: ``most_sink`` of it.
+        min_attention: As of ``RedistributeAttention``.
+        max_sink_share: As of it.
     """
 
     kind: ClassVar[str] = "sinks"
@@ -102,8 +102,8 @@ class VAR(Method):
         target: The modality to follow.
         threshold: What makes an activation massive, at a width of 4,096; it scales with the root of the width, as the
             largest possible value does. The paper's 20.
-        min_attention: ``least`` of ``RedistributeAttention``.
-        max_sink_share: ``most_sink`` of it.
+        min_attention: As of ``RedistributeAttention``.
+        max_sink_share: As of it.
     """
 
     name: ClassVar[str] = "var"

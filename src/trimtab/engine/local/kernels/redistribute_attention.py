@@ -33,7 +33,9 @@ class RedistributeAttentionKernel(ScoreKernel[RedistributeAttention]):
         super().__init__(model, rows, edits, prompts, entry)
         pairs = zip(edits, prompts, strict=True)
         self.sinks = TokenSets([resolve(e.sinks, p, "sinks", "RedistributeAttention") for e, p in pairs])
-        self.rules = torch.tensor([(e.strength, e.least, e.most_sink) for e in edits], device=self.rows.device)
+        self.rules = torch.tensor(
+            [(e.strength, e.min_attention, e.max_sink_share) for e in edits], device=self.rows.device
+        )
 
     def change(self, scores: Tensor, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         """Return logarithms of how much more or less attention each key gets."""
@@ -45,9 +47,9 @@ class RedistributeAttentionKernel(ScoreKernel[RedistributeAttention]):
             return (attention * by[:, None, None]).sum(-1, keepdim=True)
 
         on_sinks, receiving, sinking = held(sink), held(source & ~sink), held(source & sink)
-        strength, least, most_sink = self.rules.T[..., None, None, None]
+        strength, min_attention, max_sink_share = self.rules.T[..., None, None, None]
         looks = receiving + sinking
-        moves = (looks >= least) & (sinking <= most_sink * looks) & (receiving > 0) & (on_sinks > 0)
+        moves = (looks >= min_attention) & (sinking <= max_sink_share * looks) & (receiving > 0) & (on_sinks > 0)
         more = torch.log((receiving + strength * on_sinks) / receiving.clamp_min(1e-12))
         less = torch.log((1 - strength).clamp_min(1e-12))
         change = torch.where(sink[:, None, None], less, more) * (sink | source)[:, None, None] * moves
