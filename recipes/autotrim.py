@@ -1,4 +1,4 @@
-"""Autotrim beside a fixed strength: conflicts both ways, and the questions that need both modalities.
+"""Compare Autotrim with a fixed strength, on conflicts and on questions that need both modalities.
 
     python recipes/autotrim.py
 

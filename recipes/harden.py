@@ -1,4 +1,4 @@
-"""Diagnose interference, harden the model against it, and see whether that held: start to end.
+"""Diagnose interference, harden the model against it, and diagnose it again.
 
     python recipes/harden.py recipes/harden.yaml
 

@@ -1,4 +1,4 @@
-"""Stages 2 to 7: teach the whole model to answer, then, briefly, to heed an instruction.
+"""Stages 2 to 7: teach the whole model to answer, then, briefly, to follow an instruction.
 
 `python -m training.language pocket-qwen --runs DIR` after `training.vision`.
 
