@@ -99,6 +99,7 @@ def two_way_effect(before: Tensor, after: Tensor) -> Tensor:
         after: Margins under an edit, of a shape that broadcasts.
     """
     p, q = (m.double().sigmoid().clamp(1e-6, 1 - 1e-6) for m in (before, after))
+    # Not by `trimtab.divergences.kl`: a difference of logarithms rounds otherwise than the logarithm of a ratio.
     divergence = p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()
     return torch.sign(q - p) * divergence.clamp_min(0.0)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
+
+from trimtab import divergences
+from trimtab.divergences import js, kl, mean_under
 
 if TYPE_CHECKING:
     from trimtab.contribution.options import Divergence
@@ -33,19 +35,7 @@ def divergence(kind: Divergence, clean: Tensor, noisy: Tensor) -> Tensor:
 
 def entropy(logits: Tensor) -> Tensor:
     """Return the entropy of next-token distributions, in nats."""
-    log_p = logits.double().log_softmax(-1)
-    return -_mean_under(log_p, log_p)
-
-
-def _mean_under(log_p: Tensor, values: Tensor) -> Tensor:
-    """Average values under a distribution; a token without probability counts nothing, whatever its value."""
-    p = log_p.exp()
-    return torch.where(p > 0, p * values, 0).sum(-1)
-
-
-def _js(log_x: Tensor, log_z: Tensor) -> Tensor:
-    log_middle = torch.logaddexp(log_x, log_z) - torch.log(log_x.new_tensor(2))
-    return (_mean_under(log_x, log_x - log_middle) + _mean_under(log_z, log_z - log_middle)) / 2
+    return divergences.entropy(logits.double().log_softmax(-1))
 
 
 def _probability(log_x: Tensor, log_z: Tensor) -> Tensor:
@@ -53,10 +43,10 @@ def _probability(log_x: Tensor, log_z: Tensor) -> Tensor:
 
 
 _KINDS: dict[Divergence, Callable[[Tensor, Tensor], Tensor]] = {
-    "ce": lambda log_x, log_z: -_mean_under(log_x, log_z),
-    "ce_reversed": lambda log_x, log_z: -_mean_under(log_z, log_x),
-    "kl": lambda log_x, log_z: _mean_under(log_x, log_x - log_z),
-    "kl_reversed": lambda log_x, log_z: _mean_under(log_z, log_z - log_x),
-    "js": _js,
+    "ce": lambda log_x, log_z: -mean_under(log_x, log_z),
+    "ce_reversed": lambda log_x, log_z: -mean_under(log_z, log_x),
+    "kl": kl,
+    "kl_reversed": lambda log_x, log_z: kl(log_z, log_x),
+    "js": js,
     "probability": _probability,
 }

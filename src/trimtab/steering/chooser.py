@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import torch
 from torch import Tensor
 
 from trimtab.engine import AddVector, Capability, Edit, Predictor, Prompt
@@ -94,8 +93,3 @@ def has_evidence(prompt: Prompt, modality: Modality) -> bool:
 def vectors_of(direction: Tensor | Predictor, states: Tensor) -> Tensor:
     """Return the vector that a direction gives each state, ``(rows, hidden)``."""
     return direction(states) if isinstance(direction, Predictor) else direction.expand(len(states), -1)
-
-
-def answer_divergence(first: Tensor, second: Tensor) -> Tensor:
-    """Return KL(first || second) of rows of log-probabilities, ``(rows,)``."""
-    return torch.nn.functional.kl_div(second, first, log_target=True, reduction="none").sum(-1)

@@ -1,4 +1,8 @@
-"""How far two option distributions are apart."""
+"""How far two option distributions are apart.
+
+Not by ``trimtab.divergences``: options are few and stand in tables as probabilities of which some are 0, so these floor
+them; its logarithms would change the last digits of stored tables.
+"""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from trimtab.divergences import js, kl
 from trimtab.interference.hardening.config import Consistency
 
 
@@ -21,11 +21,4 @@ def divergence(kind: Consistency, logits: Tensor, clean: Tensor) -> Tensor:
         clean: The clean views' logits, ``(rows, vocabulary)``.
     """
     q, p = logits.float().log_softmax(-1), clean.detach().float().log_softmax(-1)
-    if kind == "kl":
-        return _kl(q, p)
-    middle = torch.logaddexp(q, p) - torch.log(torch.tensor(2.0, device=q.device))
-    return (_kl(q, middle) + _kl(p, middle)) / 2
-
-
-def _kl(q: Tensor, p: Tensor) -> Tensor:
-    return (q.exp() * (q - p)).sum(-1)
+    return kl(q, p) if kind == "kl" else js(q, p)

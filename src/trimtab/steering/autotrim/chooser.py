@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
+from trimtab.divergences import kl
 from trimtab.engine import AddVector, Capability, Edit, Positions, Predictor, Prompt, Read, Row, run
 from trimtab.modalities import Modality, others
 from trimtab.models import Model
-from trimtab.steering.chooser import Chooser, answer_divergence, has_evidence, register_chooser
+from trimtab.steering.chooser import Chooser, has_evidence, register_chooser
 
 if TYPE_CHECKING:
     from trimtab.steering.artifact import Artifact
@@ -121,7 +122,7 @@ def nearest(wanted: Tensor, steered: Tensor) -> Tensor:
     Returns:
         Each item's candidate, ``(items,)``.
     """
-    return torch.stack([answer_divergence(wanted, part) for part in steered.unbind(1)], dim=1).argmin(-1)
+    return torch.stack([kl(wanted, part) for part in steered.unbind(1)], dim=1).argmin(-1)
 
 
 def sees_conflict(wanted: Tensor, other: Tensor, min_confidence: float) -> Tensor:

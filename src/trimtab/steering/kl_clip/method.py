@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from trimtab.divergences import kl
 from trimtab.engine import Capability, Predictor, Prompt, Row, run
 from trimtab.fields import Portion, Positive
 from trimtab.models import Model
 from trimtab.steering.adaptive import AdaptiveMethod
 from trimtab.steering.artifact import Artifact
-from trimtab.steering.chooser import Chooser, StrengthChooser, answer_divergence, register_chooser
+from trimtab.steering.chooser import Chooser, StrengthChooser, register_chooser
 from trimtab.steering.method import register
 from trimtab.steering.training_set import TrainingSet
 
@@ -43,7 +44,7 @@ class KLClipChooser(StrengthChooser):
         plain, steered = scores[::2], scores[1::2]
         counted = _likely(plain, self.top_p) | _likely(steered, self.top_p)
         plain, steered = (part.masked_fill(~counted, -1e9).log_softmax(-1) for part in (plain, steered))
-        return answer_divergence(plain, steered).clamp(0, self.trial)
+        return kl(plain, steered).clamp(0, self.trial)
 
 
 def _likely(scores: Tensor, top_p: float) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from trimtab.divergences import kl
 from trimtab.engine import MAX_NEW_TOKENS, Capability, Prompt, Row, generate, require
 from trimtab.items import Item, judge
 from trimtab.items.admission import admit_items
@@ -15,7 +16,6 @@ from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.steering import Artifact, Ask, first_scores
-from trimtab.steering.chooser import answer_divergence
 from trimtab.studies.kit.evaluation import Asks, Condition, as_asked, conditions
 from trimtab.studies.kit.records import Record, grouped
 from trimtab.studies.kit.statistics import wilson
@@ -151,7 +151,7 @@ def _divergences(
     for own, plain in zip(zip(*places, strict=True), unsteered, strict=True):
         wanted = sorted({*own, plain} - broken.keys())
         scores = first_scores(model, [asks[place] for place in wanted]).clamp_min(RULED_OUT)
-        moved = answer_divergence(scores, scores[[wanted.index(plain)]].expand_as(scores))
+        moved = kl(scores, scores[[wanted.index(plain)]].expand_as(scores))
         found.update(zip(wanted, moved.tolist(), strict=True))
     return found
 
