@@ -1,11 +1,15 @@
-"""The Python blocks of the documentation run as they stand, one after the other, on a bundled model."""
+"""The Python blocks of the documentation run, or at least name what there is; links lead somewhere."""
 
+import ast
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+
+import trimtab
 
 DOCS = Path(__file__).parents[2] / "docs"
 RELEASED = '"Qwen/Qwen2.5-VL-7B-Instruct", device_map="auto"'
@@ -29,3 +33,24 @@ def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch, capsys):
         assert len(known["samples"]) == 4
         assert known["receipt"].entries
         assert isinstance(known["text"], str)
+
+
+PAGES = [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_block_is_python_and_names_what_trimtab_has(page):
+    for block in BLOCK.findall(page.read_text()):
+        tree = ast.parse(block)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                home = import_module(str(node.module))
+                assert all(hasattr(home, alias.name) for alias in node.names), ast.unparse(node)
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "tt":
+                assert hasattr(trimtab, node.attr), ast.unparse(node)
+
+
+@pytest.mark.parametrize("page", [*PAGES, DOCS.parent / "CONTRIBUTING.md"], ids=lambda page: page.stem)
+def test_what_a_page_links_to_is_there(page):
+    targets = re.findall(r"\]\(([^)#\s]+)", page.read_text())
+    assert [target for target in targets if "://" not in target and not (page.parent / target).exists()] == []
