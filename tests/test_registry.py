@@ -1,15 +1,18 @@
 """One way to make things known by name, and to say which there are."""
 
+import sys
 from dataclasses import dataclass
 
 import pytest
 
+from trimtab import media, steering
 from trimtab.contribution import METHODS as MEASURES
 from trimtab.errors import UsageError
 from trimtab.interference import PERTURBATIONS
+from trimtab.modalities import SHOWN
 from trimtab.models import FAMILIES
-from trimtab.registry import Registry
-from trimtab.steering import METHODS
+from trimtab.registry import Registry, import_inside
+from trimtab.steering import METHODS, make_method
 from trimtab.studies import PROTOCOLS
 
 
@@ -69,3 +72,50 @@ def test_everything_known_by_name_is_kept_so(known: Registry):
     assert known
     with pytest.raises(UsageError, match="must be one of"):
         known.named("nonsense")
+
+
+KIND = """
+from trimtab.media.kinds import MediumKind, register_kind
+
+register_kind(MediumKind("smell", "smell", str, lambda source, _name: f"smell of {source}", str, len, str.encode, str))
+"""
+
+
+def test_a_kind_of_medium_is_known_by_its_place(tmp_path, monkeypatch):
+    (tmp_path / "smell.py").write_text(KIND)
+    monkeypatch.setattr(media, "__path__", [*media.__path__, str(tmp_path)])
+    try:
+        import_inside(media.__name__, media.__path__)
+        assert media.open_medium("smell", "rain") == "smell of rain"
+        assert set(media.KINDS) == {"smell", *SHOWN}
+    finally:
+        media.KINDS._entries.pop("smell", None)
+        sys.modules.pop("trimtab.media.smell", None)
+    with pytest.raises(UsageError, match="`kind` of a medium must be one of image, .*; got 'smell'"):
+        media.open_medium("smell", "rain")
+
+
+METHOD = """
+from dataclasses import dataclass
+
+from trimtab.steering.none import NoSteering
+from trimtab.steering.method import register
+
+
+@register
+@dataclass(frozen=True)
+class Nudge(NoSteering):
+    name = "nudge"
+"""
+
+
+def test_a_steering_method_is_known_by_its_place(tmp_path, monkeypatch):
+    (tmp_path / "nudge").mkdir()
+    (tmp_path / "nudge" / "__init__.py").write_text(METHOD)
+    monkeypatch.setattr(steering, "__path__", [*steering.__path__, str(tmp_path)])
+    try:
+        import_inside(steering.__name__, steering.__path__, packages=True)
+        assert make_method("nudge", {"target": "image"}).target == "image"
+    finally:
+        METHODS._entries.pop("nudge", None)
+        sys.modules.pop("trimtab.steering.nudge", None)

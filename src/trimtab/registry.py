@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any, TypeVar
 
 from trimtab.errors import UsageError
@@ -65,3 +67,16 @@ class Registry(Mapping[str, T]):
     def __repr__(self) -> str:
         """Name what is known."""
         return f"Registry({self.what!r}: {', '.join(self._entries)})"
+
+
+def import_inside(package: str, path: Iterable[str], *, packages: bool = False) -> None:
+    """Import what stands in a package, so that it can register itself: what is found by its place is listed nowhere.
+
+    Args:
+        package: The package's full name.
+        path: Its ``__path__``.
+        packages: Import only the packages in it.
+    """
+    for module in iter_modules(path):
+        if module.ispkg or not packages:
+            import_module(f"{package}.{module.name}")

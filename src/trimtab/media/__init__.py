@@ -1,4 +1,7 @@
-"""Opens pictures, sounds and clips from files, bytes, arrays and other objects, by one set of rules for each kind."""
+"""Opens pictures, sounds and clips from files, bytes, arrays and other objects, by one set of rules for each kind.
+
+A new kind is a file here, found by its place, beside the entry of its modality in ``trimtab.modalities``.
+"""
 
 from trimtab.media.clip import Clip, open_clip
 from trimtab.media.decode import suffix_of
@@ -8,6 +11,9 @@ from trimtab.media.kinds import KINDS, MediumKind, medium_kind, open_medium, reg
 from trimtab.media.picture import MAX_PIXELS, Picture, picture_key
 from trimtab.media.sound import Sound, open_sound
 from trimtab.media.source import PictureSource, Source, check_file, open_picture, unreadable
+from trimtab.registry import import_inside
+
+import_inside(__name__, __path__)
 
 __all__ = [
     "KINDS",

@@ -1,5 +1,9 @@
-"""Make a model follow one modality: steering methods, their artifacts, and how to tune them."""
+"""Make a model follow one modality: steering methods, their artifacts, and how to tune them.
 
+A new method is a folder here, found by its place; a line below makes its class public.
+"""
+
+from trimtab.registry import import_inside
 from trimtab.steering.amps import AMPS
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.asks import Ask, first_scores
@@ -23,6 +27,8 @@ from trimtab.steering.states import States, collect_states
 from trimtab.steering.training_set import TrainingSet
 from trimtab.steering.tuning import tune
 from trimtab.steering.var import VAR
+
+import_inside(__name__, __path__, packages=True)
 
 __all__ = [
     "AMPS",

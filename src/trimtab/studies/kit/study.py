@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from trimtab.errors import UsageError
-from trimtab.registry import Registry
+from trimtab.registry import Registry, import_inside
 from trimtab.studies.kit.run_folder import StepResult
 
 if TYPE_CHECKING:
@@ -124,9 +122,7 @@ KINDS: Registry[type[Study]] = Registry("`kind`", key="kind")
 
 def kinds() -> Registry[type[Study]]:
     """Return ``KINDS`` with whatever the packages beside this one register."""
-    for module in iter_modules([str(Path(__file__).parents[1])]):
-        if module.ispkg:
-            import_module(f"trimtab.studies.{module.name}")
+    import_inside("trimtab.studies", [str(Path(__file__).parents[1])], packages=True)
     return KINDS
 
 
