@@ -12,6 +12,10 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest
 import torch
 
+from tests.shapes import check_shapes
+
+check_shapes()  # before anything of trimtab is imported
+
 from trimtab.engine.local.session import Session
 from trimtab.models import Model
 from trimtab.testing import SMALL, realistic_checkpoint, tiny_model

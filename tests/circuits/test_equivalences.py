@@ -151,7 +151,7 @@ def test_the_patching_score_is_a_ratio_of_means(model, cases):
     ways = [float(-own[number ^ 1] - own[number]) for number in range(len(cases))]
     assert float(scores.values[:, 2, 1].mean()) == pytest.approx(sum(shifts) / sum(ways), abs=1e-3)
     backwards = [replace(case, following=case.competing, competing=case.following) for case in cases]
-    with pytest.raises(UsageError, match="follow both"):
+    with pytest.raises(UsageError, match="follow all instructions"):
         head_scores(model, backwards, "patching")
 
 

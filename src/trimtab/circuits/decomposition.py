@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import torch
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from trimtab.circuits.task import Case
@@ -34,13 +35,13 @@ class Contributions:
         mlp: Of each layer's MLP, ``(cases, layers)``.
     """
 
-    embedding: Tensor
-    heads: Tensor
-    attention: Tensor
-    mlp: Tensor
+    embedding: Float64[Tensor, " cases"]
+    heads: Float64[Tensor, "cases layers heads"]
+    attention: Float64[Tensor, "cases layers"]
+    mlp: Float64[Tensor, "cases layers"]
 
     @property
-    def total(self) -> Tensor:
+    def total(self) -> Float64[Tensor, " cases"]:
         """The sum of all parts, ``(cases,)``: with ``final`` the margin itself."""
         return self.embedding + self.attention.sum(-1) + self.mlp.sum(-1)
 
@@ -92,7 +93,7 @@ def _decompose(model: Model, cases: Sequence[Case], read: Readings, norm: Norm) 
     return embedding, torch.stack(heads, 1), torch.stack(attention, 1), torch.stack(mlp, 1)
 
 
-def direction(model: Model, logits: Tensor, case: Case) -> Tensor:
+def direction(model: Model, logits: Float[Tensor, " vocabulary"], case: Case) -> Float64[Tensor, " hidden"]:
     """Return ``w_f - w_c`` of the leading tokens of both sides, ``(hidden,)``, float64 on the CPU."""
     leading = [max(side, key=lambda token: float(logits[token])) for side in (case.following, case.competing)]
     rows = cast(Any, model.lm_head).weight[leading].double().cpu()

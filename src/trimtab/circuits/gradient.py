@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
 import torch
+from jaxtyping import Float64
 from torch import Tensor, nn
 
 from trimtab.circuits.task import Case
@@ -31,7 +32,9 @@ GRADIENT_COST = 4
 
 
 @exclusive
-def gradient_gates(model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress = SILENT) -> Tensor:
+def gradient_gates(
+    model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress = SILENT
+) -> Float64[Tensor, "cases layers heads"]:
     """Return ``d margin / d gate`` at gate 1, ``(cases, layers, heads)``, float64.
 
     A gate multiplies one head's output at the places ``at``. What comes before the first of them is shared and has no

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from trimtab.circuits.decomposition import decompose
@@ -44,7 +45,7 @@ class HeadScores:
     """
 
     name: str
-    values: Tensor
+    values: Float[Tensor, "cases layers heads"]
     targets: tuple[Modality, ...]
     ids: tuple[str, ...]
 
@@ -59,7 +60,7 @@ class HeadScores:
         named = in_order(self.targets)
         return named if len(named) > 1 else PAIR
 
-    def mean(self, target: Modality | None = None) -> Tensor:
+    def mean(self, target: Modality | None = None) -> Float[Tensor, "layers heads"]:
         """Return the mean ``(layers, heads)`` over the cases of one instruction; None: the mean of all such means.
 
         Averaging the instructions leaves what follows the instruction: what a head does for one modality whatever was
@@ -208,12 +209,16 @@ def _partners(cases: Sequence[Case]) -> dict[Case, int]:
     return paired
 
 
-def mean_outputs(model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress = SILENT) -> Tensor:
+def mean_outputs(
+    model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress = SILENT
+) -> Float[Tensor, "layers heads head_dim"]:
     """Return each head's mean output over cases and over the spans in ``at``, ``(layers, heads, head_dim)``."""
     return _mean(model, cases, at, lambda outputs: outputs, progress)
 
 
-def mean_norms(model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress = SILENT) -> Tensor:
+def mean_norms(
+    model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress = SILENT
+) -> Float[Tensor, "layers heads"]:
     """Return the mean norm of each head's output over cases and over the spans in ``at``, ``(layers, heads)``.
 
     It is not the norm of the mean output, which is next to nothing for a head whose outputs under two instructions

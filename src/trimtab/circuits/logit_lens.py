@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from trimtab.circuits.decomposition import CHUNK, Norm
@@ -83,7 +84,9 @@ def _rows_of(model: Model, case: Case, number: int, read: Readings, norm: Norm) 
     return rows
 
 
-def _logits(model: Model, states: Tensor, tokens: Sequence[int], norm: Norm) -> Tensor:
+def _logits(
+    model: Model, states: Float[Tensor, "positions hidden"], tokens: Sequence[int], norm: Norm
+) -> Float[Tensor, "positions tokens"]:
     """Unembed states ``(positions, hidden)`` for some tokens."""
     weight = cast(Any, model.lm_head).weight[list(tokens)].float().cpu()
     if norm == "final":

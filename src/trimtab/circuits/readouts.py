@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from trimtab.circuits.task import Case
@@ -39,10 +40,10 @@ class Readouts:
         labels: Numbers of ``LABELS``: whose tokens the most likely token of the whole vocabulary belongs to.
     """
 
-    margins: Tensor
-    labels: Tensor
+    margins: Float64[Tensor, "cases variants"]
+    labels: Int[Tensor, "cases variants"]
 
-    def rate(self, label: int = FOLLOWING) -> Tensor:
+    def rate(self, label: int = FOLLOWING) -> Float64[Tensor, " variants"]:
         """Return the share of cases with a label, for each variant."""
         return (self.labels == label).double().mean(0)
 
@@ -73,13 +74,13 @@ def read_out(
     return Readouts(torch.stack(margins), torch.stack(labels))
 
 
-def margin(logits: Tensor, case: Case) -> Tensor:
+def margin(logits: Float[Tensor, "*rows vocabulary"], case: Case) -> Float64[Tensor, "*rows"]:
     """Return the margin of the named modality in logits ``(..., vocabulary)``; above 0 it leads."""
     logits = logits.double()
     return logits[..., list(case.following)].amax(-1) - logits[..., list(case.competing)].amax(-1)
 
 
-def label(logits: Tensor, case: Case) -> Tensor:
+def label(logits: Float[Tensor, "*rows vocabulary"], case: Case) -> Int[Tensor, "*rows"]:
     """Return whose token is the most likely one of the whole vocabulary, as a number of ``LABELS``."""
     best = logits.argmax(-1)
     follows = torch.isin(best, torch.tensor(case.following))
@@ -87,7 +88,7 @@ def label(logits: Tensor, case: Case) -> Tensor:
     return torch.where(follows, FOLLOWING, torch.where(competes, COMPETING, OTHER))
 
 
-def two_way_effect(before: Tensor, after: Tensor) -> Tensor:
+def two_way_effect(before: Float[Tensor, "*#rows"], after: Float[Tensor, "*#rows"]) -> Float64[Tensor, "*rows"]:
     """Return the signed divergence of the two-way distribution over {following, competing}, in nats.
 
     ``sign(P'_f - P_f) KL(P || P')`` with ``P_f = sigmoid(margin)``: below 0 an edit hurts following. It is our
@@ -104,7 +105,7 @@ def two_way_effect(before: Tensor, after: Tensor) -> Tensor:
     return torch.sign(q - p) * divergence.clamp_min(0.0)
 
 
-def chance_of(labels: Tensor) -> float:
+def chance_of(labels: Int[Tensor, " cases"]) -> float:
     """Return the share of the commonest label: what a guess that knows the rates would get right."""
     if not len(labels):
         return math.nan

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from trimtab.circuits.heads import Head, HeadScores
@@ -28,7 +29,7 @@ def how_many(total: int, share: float = SHARE) -> int:
     return max(1, round(share * total))
 
 
-def top_heads(scores: Tensor, count: int) -> tuple[Head, ...]:
+def top_heads(scores: Float[Tensor, "layers heads"], count: int) -> tuple[Head, ...]:
     """Return the heads with the largest scores ``(layers, heads)``, best first."""
     order = scores.flatten().argsort(descending=True, stable=True)[:count].tolist()
     return tuple(divmod(place, scores.shape[1]) for place in order)
@@ -94,7 +95,7 @@ def layer_matched_heads(all_heads: Sequence[Head], chosen: Sequence[Head], seed:
     return tuple(drawn)
 
 
-def norm_matched_heads(norms: Tensor, chosen: Sequence[Head]) -> tuple[Head, ...]:
+def norm_matched_heads(norms: Float[Tensor, "layers heads"], chosen: Sequence[Head]) -> tuple[Head, ...]:
     """Return for each chosen head the other head whose output norm ``(layers, heads)`` is nearest, each once."""
     free = norms.clone()
     for head in chosen:

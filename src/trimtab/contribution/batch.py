@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from trimtab.contribution.spans import TextSpan, segment
@@ -71,21 +72,21 @@ class QueryBatch:
             steps than others has them last.
     """
 
-    keys: tuple[Tensor, ...]
-    values: tuple[Tensor, ...]
+    keys: tuple[Float[Tensor, "items kv_heads slots head_dim"], ...]
+    values: tuple[Float[Tensor, "items kv_heads slots head_dim"], ...]
     slots: dict[Modality, slice]
-    tokens: Tensor
-    embeds: Tensor
-    positions: Tensor
-    index: Tensor
+    tokens: Int[Tensor, "items slots"]
+    embeds: Float[Tensor, "items steps hidden"]
+    positions: Int[Tensor, "axes items steps"]
+    index: Int[Tensor, "items steps"]
 
     @property
-    def allowed(self) -> Tensor:
+    def allowed(self) -> Bool[Tensor, "items steps slots"]:
         """True where a step may look: at the tokens before it, ``(items, steps, slots)``."""
         tokens = self.tokens[:, None]
         return (tokens >= 0) & (tokens < self.index[:, :, None])
 
-    def count(self, modality: Modality) -> Tensor:
+    def count(self, modality: Modality) -> Int[Tensor, " items"]:
         """Tokens of a modality, ``(items,)``."""
         return (self.tokens[:, self.slots[modality]] >= 0).sum(-1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from jaxtyping import Float
 from torch import Tensor
 
 from trimtab import divergences
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from trimtab.contribution.options import Divergence
 
 
-def divergence(kind: Divergence, clean: Tensor, noisy: Tensor) -> Tensor:
+def divergence(
+    kind: Divergence, clean: Float[Tensor, "*rows vocabulary"], noisy: Float[Tensor, "*rows vocabulary"]
+) -> Float[Tensor, "*rows"]:
     """Compare next-token distributions x (clean) and z (noisy).
 
     Computed in float64: with small noise the distributions agree in their first digits, and the divergence is
@@ -33,7 +36,7 @@ def divergence(kind: Divergence, clean: Tensor, noisy: Tensor) -> Tensor:
     return _KINDS[kind](log_x, log_z)
 
 
-def entropy(logits: Tensor) -> Tensor:
+def entropy(logits: Float[Tensor, "*rows vocabulary"]) -> Float[Tensor, "*rows"]:
     """Return the entropy of next-token distributions, in nats."""
     return divergences.entropy(logits.double().log_softmax(-1))
 

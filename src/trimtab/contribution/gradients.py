@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from trimtab.contribution.shared_prefix import Trace
@@ -14,18 +15,18 @@ from trimtab.contribution.shared_prefix import Trace
 class LayerGradients(NamedTuple):
     """Gradients of a layer's attention, in the shapes of its trace."""
 
-    scores: Tensor
-    outputs: Tensor
+    scores: Float[Tensor, "items kv_heads rows group entries"]
+    outputs: Float[Tensor, "items kv_heads rows group head_dim"]
 
 
-def attention_gradients(loss: Tensor, traces: Sequence[Trace]) -> list[LayerGradients]:
+def attention_gradients(loss: Float[Tensor, ""], traces: Sequence[Trace]) -> list[LayerGradients]:
     """Differentiate a sum over independent rows with respect to every layer's scores and outputs."""
     wanted = [*(t.scores for t in traces), *(t.outputs for t in traces)]
     found = torch.autograd.grad(loss, wanted, materialize_grads=True)
     return [LayerGradients(*pair) for pair in zip(found[: len(traces)], found[len(traces) :], strict=True)]
 
 
-def squared_norms(trace: Trace, gradients: LayerGradients, rows: slice, slots: slice) -> Tensor:
+def squared_norms(trace: Trace, gradients: LayerGradients, rows: slice, slots: slice) -> Float[Tensor, "items rows 2"]:
     """Sum the squared gradients of the entries in some slots, row by row.
 
     The gradient of key j is ``sum_h d_hj q_h``, so its square summed over j is
@@ -41,7 +42,7 @@ def squared_norms(trace: Trace, gradients: LayerGradients, rows: slice, slots: s
     return torch.stack([((a @ a.mT) * (b @ b.mT)).sum((1, 3, 4)) for a, b in pairs], dim=-1)
 
 
-def gram(trace: Trace, gradients: LayerGradients, rows: slice, slots: slice) -> Tensor:
+def gram(trace: Trace, gradients: LayerGradients, rows: slice, slots: slice) -> Float64[Tensor, "items rows rows 2"]:
     """Return the inner products of the gradients of rows that ask the same without noise.
 
     Args:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from trimtab.contribution.batch import QueryBatch
@@ -43,11 +44,11 @@ class TokenGradients:
         layers: What each layer's attention did, and its gradients, with a row for each step and token.
     """
 
-    log_p: Tensor
-    entropy: Tensor
+    log_p: Float64[Tensor, "items steps tokens"]
+    entropy: Float64[Tensor, "items steps"]
     layers: list[tuple[Trace, LayerGradients]]
 
-    def gram(self, step: int, slots: slice) -> Tensor:
+    def gram(self, step: int, slots: slice) -> Float64[Tensor, "items layers tokens tokens 2"]:
         """Return the gradients' inner products over the entries in some slots.
 
         Returns:
@@ -58,7 +59,7 @@ class TokenGradients:
         return torch.stack([gram(t, g, rows, slots).to(self.log_p.device) for t, g in self.layers], dim=1)
 
 
-def limit_scores(model: Model, batch: QueryBatch, config: MCS) -> Tensor:
+def limit_scores(model: Model, batch: QueryBatch, config: MCS) -> Float64[Tensor, "items modalities 1 sigmas steps"]:
     """Compute the limit of ``sampled_scores`` for ever smaller sigmas: for ``ce`` its leading order at each sigma.
 
     Returns:
@@ -100,7 +101,7 @@ def _step_score(gradients: TokenGradients, batch: QueryBatch, modality: Modality
     return _score(config.divergence, m, n, gradients.entropy[:, step, None])
 
 
-def expected_ratio(m: Tensor, n: Tensor) -> Tensor:
+def expected_ratio(m: Float64[Tensor, "*rows k k"], n: Float64[Tensor, "*rows k k"]) -> Float64[Tensor, "*rows"]:
     """Return ``E[w'Mw / w'w]`` for ``w ~ N(0, N)``, by a one-dimensional integral.
 
     With ``l_i`` the eigenvalues of N and ``m_i`` the diagonal of M in its eigenvectors, it is the integral over

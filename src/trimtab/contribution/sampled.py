@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from trimtab.contribution.batch import QueryBatch
@@ -26,7 +27,9 @@ SMALLEST_DIVERGENCE = 1e-12
 """Divisor of an answer so certain that its divergence rounds to 0; its gradient is 0 as well."""
 
 
-def sampled_scores(model: Model, cases: Sequence[Case], batch: QueryBatch, config: MCS, draws: Draws) -> Tensor:
+def sampled_scores(
+    model: Model, cases: Sequence[Case], batch: QueryBatch, config: MCS, draws: Draws
+) -> Float64[Tensor, "items modalities draws sigmas steps"]:
     """Compute ``|grad L|^2 / L`` of each perturbation, Algorithm 1 lines 4 to 9 of AMPS (arXiv 2602.12533).
 
     ``L`` is the divergence of the noisy answer from the clean one, which is computed in the same pass, so that
@@ -89,7 +92,7 @@ def _norms(
     return (total / summed_over(batch, modality, config)[:, None, None]).flatten(1)
 
 
-def chosen_entries(batch: QueryBatch, config: MCS) -> Tensor:
+def chosen_entries(batch: QueryBatch, config: MCS) -> Float[Tensor, "layers 2"]:
     """Return 1 where a layer's keys or values get noise, else 0, ``(layers, 2)``."""
     chosen = torch.zeros(len(batch.keys), 2)
     layers = range(len(batch.keys)) if config.layers is None else config.layers
@@ -98,14 +101,14 @@ def chosen_entries(batch: QueryBatch, config: MCS) -> Tensor:
     return chosen.to(batch.index.device)
 
 
-def noise_sizes(batch: QueryBatch, modality: Modality, config: MCS) -> Tensor:
+def noise_sizes(batch: QueryBatch, modality: Modality, config: MCS) -> Float[Tensor, "items sigmas layers 2"]:
     """Return the noise's standard deviations, ``(items, sigmas, layers, 2)``, 0 where there is no noise."""
     chosen = chosen_entries(batch, config)
     sigmas = torch.tensor(config.sigmas, device=chosen.device)[:, None, None]
     return (sigmas * (entry_scales(batch, modality, config) * chosen)[:, None]).to(batch.keys[0].dtype)
 
 
-def entry_scales(batch: QueryBatch, modality: Modality, config: MCS) -> Tensor:
+def entry_scales(batch: QueryBatch, modality: Modality, config: MCS) -> Float[Tensor, "items layers 2"]:
     """Return what a sigma is a share of, ``(items, layers, 2)``: the entries' standard deviation, or 1."""
     if config.scale == "absolute":
         return torch.ones(len(batch.index), len(batch.keys), 2, device=batch.index.device)
@@ -117,7 +120,9 @@ def entry_scales(batch: QueryBatch, modality: Modality, config: MCS) -> Tensor:
     return torch.stack([_deviation(own(layers), exists) for layers in (batch.keys, batch.values)], dim=-1)
 
 
-def gradient_weights(batch: QueryBatch, sizes: Tensor, config: MCS) -> Tensor:
+def gradient_weights(
+    batch: QueryBatch, sizes: Float[Tensor, "items sigmas layers 2"], config: MCS
+) -> Float[Tensor, "items sigmas layers 2"]:
     """Return what each squared gradient counts, ``(items, sigmas, layers, 2)``, under noise of some sizes."""
     if config.constant == "half_variance":
         return sizes.square() / 2
@@ -125,7 +130,7 @@ def gradient_weights(batch: QueryBatch, sizes: Tensor, config: MCS) -> Tensor:
     return counted / 2 if config.constant == "half" else counted
 
 
-def summed_over(batch: QueryBatch, modality: Modality, config: MCS) -> Tensor:
+def summed_over(batch: QueryBatch, modality: Modality, config: MCS) -> Float[Tensor, "items steps"]:
     """Return the divisor of the summed squares, ``(items, steps)``: how many tokens or entries, or 1."""
     if config.normalise == "none":
         return torch.ones(batch.index.shape, device=batch.index.device)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import AttentionInterface
 
@@ -41,8 +42,8 @@ class Noise:
 
     rows: slice
     slots: slice
-    normals: Tensor
-    sizes: Tensor
+    normals: Float[Tensor, "layers 2 draws kv_heads slots head_dim"]
+    sizes: Float[Tensor, "items sigmas layers 2"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +57,10 @@ class Trace:
         outputs: ``(..., head_dim)``.
     """
 
-    queries: Tensor
-    scores: Tensor
-    attention: Tensor
-    outputs: Tensor
+    queries: Float[Tensor, "items kv_heads rows group head_dim"]
+    scores: Float[Tensor, "items kv_heads rows group entries"]
+    attention: Float[Tensor, "items kv_heads rows group entries"]
+    outputs: Float[Tensor, "items kv_heads rows group head_dim"]
 
 
 @dataclass(eq=False)
@@ -74,13 +75,15 @@ class SharedPrefix:
         traces: What the layers did in the last pass, first to last.
     """
 
-    keys: tuple[Tensor, ...]
-    values: tuple[Tensor, ...]
-    allowed: Tensor
+    keys: tuple[Float[Tensor, "items kv_heads slots head_dim"], ...]
+    values: tuple[Float[Tensor, "items kv_heads slots head_dim"], ...]
+    allowed: Bool[Tensor, "items _ slots"]
     noise: tuple[Noise, ...] = ()
     traces: list[Trace] = field(default_factory=list)
 
-    def answer(self, model: Model, embeds: Tensor, positions: Tensor) -> Tensor:
+    def answer(
+        self, model: Model, embeds: Float[Tensor, "items rows hidden"], positions: Int[Tensor, "axes items rows"]
+    ) -> Float[Tensor, "items rows vocabulary"]:
         """Run the query tokens and keep the layers' traces.
 
         Args:
@@ -100,7 +103,14 @@ class SharedPrefix:
             hidden = model.decode(flat, mask, at, extras={})  # the queries are text; what media add is in the prefix
         return model.lm_head(hidden[:, 0]).to(self.keys[0].dtype).view(items, rows, -1)
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+    def attend(
+        self,
+        layer: int,
+        query: Float[Tensor, "queries heads 1 head_dim"],
+        key: Float[Tensor, "queries kv_heads 1 head_dim"],
+        value: Float[Tensor, "queries kv_heads 1 head_dim"],
+        scaling: float,
+    ) -> Float[Tensor, "queries 1 heads head_dim"]:
         """Attend with one query token a row; see the module.
 
         Args:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from trimtab.engine import PARTS_OF, Encoded
@@ -15,7 +16,7 @@ TextSpan = Literal["user_text", "context", "prompt"]
 PARTS: dict[TextSpan, tuple[str, ...]] = {"user_text": (*PARTS_OF["text"], "question"), "context": PARTS_OF["text"]}
 
 
-def segment(prompt: Encoded, modality: Modality, text: TextSpan = "user_text") -> Tensor:
+def segment(prompt: Encoded, modality: Modality, text: TextSpan = "user_text") -> Int[Tensor, " n"]:
     """Return the token indices of a modality, ``(n,)``, without the query, which is the last prompt token.
 
     By default the text is what the user asks about: context and question with its options. An instruction is not

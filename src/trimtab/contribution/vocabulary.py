@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from trimtab.contribution.method import Case
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from trimtab.contribution.options import MCS
 
 
-def restrict(logits: Tensor, model: Model, cases: Sequence[Case], config: MCS) -> Tensor:
+def restrict(
+    logits: Float[Tensor, "items rows vocabulary"], model: Model, cases: Sequence[Case], config: MCS
+) -> Float[Tensor, "items rows answers"]:
     """Keep the logits of the answers that each item's modalities support, or all of them.
 
     Args:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from trimtab.engine.row import Row
@@ -40,7 +41,9 @@ class Contrast:
             )
 
 
-def combine(logits: Tensor, contrasts: Sequence[Contrast]) -> Tensor:
+def combine(
+    logits: Float[Tensor, "rows vocabulary"], contrasts: Sequence[Contrast]
+) -> Float32[Tensor, "contrasts vocabulary"]:
     """Add the branches' log-probabilities up, and rule implausible tokens out."""
     scores = logits.float().log_softmax(-1)
     counts = [len(c.rows) for c in contrasts]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from jaxtyping import Int
 from torch import Tensor
 
 from trimtab.errors import UsageError
@@ -26,16 +27,16 @@ class Encoded:
             for none; a prompt is not cut inside one.
     """
 
-    ids: Tensor
-    positions: Tensor
-    spans: Mapping[str, Tensor]
+    ids: Int[Tensor, " length"]
+    positions: Int[Tensor, "axes length"]
+    spans: Mapping[str, Int[Tensor, " _"]]
     media: tuple[MediaInput, ...]
-    blocks: Tensor | None = None
+    blocks: Int[Tensor, " length"] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def span(self, name: str) -> Tensor:
+    def span(self, name: str) -> Int[Tensor, " n"]:
         """Return the token indices of a named part, ``(n,)``.
 
         Raises:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from trimtab.engine.capability import Sizes
@@ -57,7 +58,7 @@ class Read:
         """The names in ``at``."""
         return (self.at,) if isinstance(self.at, str) else self.at
 
-    def indices(self, prompt: Encoded) -> Tensor:
+    def indices(self, prompt: Encoded) -> Int[Tensor, " n"]:
         """Return the token indices to read in a prompt."""
         if self.at == "all":
             return torch.arange(len(prompt), device=prompt.ids.device)

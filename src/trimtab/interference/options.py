@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from trimtab.engine import engine_of
@@ -36,7 +37,9 @@ def letter_tokens(model: Model, n: int) -> list[list[int]]:
     return found
 
 
-def option_log_probabilities(logits: Tensor, tokens: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+def option_log_probabilities(
+    logits: Float[Tensor, "rows vocabulary"], tokens: Sequence[Sequence[int]]
+) -> tuple[Float32[Tensor, "rows options"], Float32[Tensor, " rows"]]:
     """Turn next-token logits into a distribution over the options.
 
     Scoring the letters, rather than parsing what is generated, cannot mistake the article of "a dog" for option A.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from trimtab.engine import Predictor, Prompt, Read, run
@@ -39,12 +40,12 @@ class AdaptiveMethod(VectorMethod):
         return fit_network(train.states.plain[layer], vectors, self.network, self.seed)
 
 
-def plain_states(model: Model, prompts: list[Prompt], layer: int) -> Tensor:
+def plain_states(model: Model, prompts: list[Prompt], layer: int) -> Float[Tensor, "prompts hidden"]:
     """Return the states that prompts have at a layer's output at their last token, ``(prompts, hidden)``."""
     return run(model, prompts, Read(logits=False, hidden=(layer,))).hidden[layer]
 
 
-def principal_axes(states: Tensor, share: float) -> Tensor:
+def principal_axes(states: Float[Tensor, "items hidden"], share: float) -> Float32[Tensor, "hidden axes"]:
     """Return the fewest principal axes that hold a share of the states' variance, ``(hidden, axes)``."""
     _, sizes, axes = torch.linalg.svd(states.double() - states.double().mean(0), full_matrices=False)
     held = sizes.square().cumsum(0) / sizes.square().sum().clamp_min(1e-24)

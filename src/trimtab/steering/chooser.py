@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from jaxtyping import Float
 from torch import Tensor
 
 from trimtab.engine import AddVector, Capability, Edit, Predictor, Prompt
@@ -90,6 +91,8 @@ def has_evidence(prompt: Prompt, modality: Modality) -> bool:
     return modality in prompt.modalities and (modality != "text" or bool(prompt.context))
 
 
-def vectors_of(direction: Tensor | Predictor, states: Tensor) -> Tensor:
+def vectors_of(
+    direction: Float[Tensor, " hidden"] | Predictor, states: Float[Tensor, "rows hidden"]
+) -> Float[Tensor, "rows hidden"]:
     """Return the vector that a direction gives each state, ``(rows, hidden)``."""
     return direction(states) if isinstance(direction, Predictor) else direction.expand(len(states), -1)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from trimtab.engine import Prompt, Read, Row, engine_of, run
@@ -30,11 +31,11 @@ class States:
     """
 
     items: tuple[Item, ...]
-    plain: dict[int, Tensor]
-    instructed: dict[Modality, dict[int, Tensor]]
+    plain: dict[int, Float[Tensor, "items hidden"]]
+    instructed: dict[Modality, dict[int, Float[Tensor, "items hidden"]]]
     skipped: tuple[Skipped, ...] = ()
 
-    def steering_vectors(self, target: Modality, layer: int) -> Tensor:
+    def steering_vectors(self, target: Modality, layer: int) -> Float[Tensor, "items hidden"]:
         """Return each item's steering vector ``h_[I,T,P+] - h_[I,T,P-]``, ``(items, hidden)``.
 
         P+ names the target and P- the other modality (AMPS eq. 11 without its scaling); of several others, the mean of
@@ -42,7 +43,7 @@ class States:
         """
         return self.instructed[target][layer] - torch.stack(self.opposed(target, layer)).mean(0)
 
-    def opposed(self, target: Modality, layer: int) -> list[Tensor]:
+    def opposed(self, target: Modality, layer: int) -> list[Float[Tensor, "items hidden"]]:
         """Return the states under the instruction to follow each other modality, ``(items, hidden)`` each."""
         return [self.instructed[other][layer] for other in others(target, self.instructed)]
 

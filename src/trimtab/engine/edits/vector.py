@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from trimtab.engine.capability import Capability, Sizes
@@ -33,12 +34,12 @@ class Predictor:
         b_out: ``(hidden,)``.
     """
 
-    w_in: Tensor
-    b_in: Tensor
-    w_out: Tensor
-    b_out: Tensor
+    w_in: Float[Tensor, "width hidden"]
+    b_in: Float[Tensor, " width"]
+    w_out: Float[Tensor, "hidden width"]
+    b_out: Float[Tensor, " hidden"]
 
-    def __call__(self, states: Tensor) -> Tensor:
+    def __call__(self, states: Float[Tensor, "rows hidden"]) -> Float32[Tensor, "rows hidden"]:
         """Predict vectors ``(rows, hidden)`` from states ``(rows, hidden)``; computed in float32."""
         inner = torch.tanh(states.float() @ self.w_in.T + self.b_in)
         return inner @ self.w_out.T + self.b_out
@@ -65,7 +66,7 @@ class AddVector(Edit):
     needs: ClassVar[Capability] = Capability.ADD_VECTOR
 
     layer: int
-    direction: Tensor | Predictor
+    direction: Float[Tensor, " hidden"] | Predictor
     strength: float = 1.0
     positions: Positions = "from_last_prompt"
 

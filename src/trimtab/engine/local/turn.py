@@ -125,7 +125,7 @@ class Turn:
             spans = {kind: (own == token).nonzero()[:, 0] for kind, token in shown.items()}
             blocks = None if self._ids is None else self._model.blocks(own)
             spans["last"] = torch.tensor([length - 1], device=own.device)
-            self._known.append(Encoded(own, torch.empty(0, length), spans, (), blocks))
+            self._known.append(Encoded(own, torch.empty(0, length, dtype=torch.long), spans, (), blocks))
         return self._known
 
 

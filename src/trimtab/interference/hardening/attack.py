@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from trimtab.interference.hardening.config import AttackConfig
@@ -14,8 +15,12 @@ LOSS_SCALE = 2.0**10
 
 
 def attack(
-    losses: Callable[[Tensor], Tensor], embeds: Tensor, marks: Tensor, config: AttackConfig, seeds: Sequence[int]
-) -> Tensor:
+    losses: Callable[[Tensor], Tensor],
+    embeds: Float[Tensor, "rows length hidden"],
+    marks: Float[Tensor, "rows length"],
+    config: AttackConfig,
+    seeds: Sequence[int],
+) -> Float32[Tensor, "rows length hidden"]:
     """Find changes of marked positions that raise each row's loss.
 
     ``delta <- clip(delta + step * sign(grad loss), -size, size)`` from a uniform random start, with ``size`` a share of
@@ -44,7 +49,9 @@ def attack(
     return delta.detach()
 
 
-def root_mean_square(embeds: Tensor, marks: Tensor) -> Tensor:
+def root_mean_square(
+    embeds: Float[Tensor, "rows length hidden"], marks: Float[Tensor, "rows length 1"]
+) -> Float[Tensor, "rows 1 1"]:
     """Return the root mean square of each row's marked embeddings, ``(rows, 1, 1)``."""
     count = marks.sum((1, 2), keepdim=True) * embeds.shape[-1]
     return ((embeds.square() * marks).sum((1, 2), keepdim=True) / count).sqrt()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from trimtab.divergences import js, kl
 from trimtab.interference.hardening.config import Consistency
 
 
-def divergence(kind: Consistency, logits: Tensor, clean: Tensor) -> Tensor:
+def divergence(
+    kind: Consistency, logits: Float[Tensor, "rows vocabulary"], clean: Float[Tensor, "rows vocabulary"]
+) -> Float32[Tensor, " rows"]:
     """Return the divergence of each row's next-token distribution from its clean view's, in nats, ``(rows,)``.
 
     ``kl`` is ``KL(q || p)`` with the row's distribution q and the clean one p, as in the paper; ``js`` the

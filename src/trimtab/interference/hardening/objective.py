@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.module import _IncompatibleKeys
 
@@ -77,7 +78,7 @@ class Objective(nn.Module):
             )
         return _IncompatibleKeys([], [])
 
-    def forward(self, groups: Sequence[Group], share: float = 1.0) -> Tensor:
+    def forward(self, groups: Sequence[Group], share: float = 1.0) -> Float[Tensor, ""]:
         """Return ``share`` times the mean loss of the groups.
 
         Args:
@@ -119,7 +120,7 @@ class Objective(nn.Module):
         counts = torch.bincount(owners, minlength=len(clean)).clamp_min(1)
         return (found / counts[owners]).sum() / len(clean)
 
-    def _logits(self, rows: Rows, embeds: Tensor) -> Tensor:
+    def _logits(self, rows: Rows, embeds: Float[Tensor, "rows length hidden"]) -> Float[Tensor, "rows 2 vocabulary"]:
         """Return the logits that predict the letter and the end, ``(rows, 2, vocabulary)``, and compute no others."""
         with self._float32_stream():
             hidden = self.model.decode(embeds, rows.mask, rows.positions)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
 from trimtab.engine import PARTS_OF, Encoded, Prompt, encode, run
@@ -32,14 +33,14 @@ class Rows:
         seeds: A seed for each row's random start that depends on schedule and view alone.
     """
 
-    embeds: Tensor
-    mask: Tensor
-    positions: Tensor
-    attacked: Tensor
-    answer_at: Tensor
-    targets: Tensor
-    group: Tensor
-    clean: Tensor
+    embeds: Float32[Tensor, "rows length hidden"]
+    mask: Int[Tensor, "rows length"]
+    positions: Int[Tensor, "axes rows length"]
+    attacked: Float[Tensor, "rows length"]
+    answer_at: Int[Tensor, " rows"]
+    targets: Int[Tensor, "rows 2"]
+    group: Int[Tensor, " rows"]
+    clean: Bool[Tensor, " rows"]
     seeds: list[int]
 
     @property

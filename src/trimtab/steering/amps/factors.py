@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from trimtab.modalities import PAIR, Modality, in_order, others
@@ -18,13 +19,13 @@ _DOUBLED: tuple[Reading, ...] = ("literal", "doubled_prose", "normalised")
 
 
 def scaling(
-    shares: Mapping[Modality, Tensor],
+    shares: Mapping[Modality, Float[Tensor, " items"]],
     tasks: Sequence[str],
     target: Modality,
     reading: Reading,
     beta: float,
     anchor: Anchor = "task",
-) -> Tensor:
+) -> Float[Tensor, " items"]:
     """Compute each item's scaling from its modalities' shares and their means over its task.
 
     The paper's formula and its words disagree (arXiv 2602.12533, eq. 9 and 11). With r the item's visual ratio, mu its

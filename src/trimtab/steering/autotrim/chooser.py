@@ -8,6 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from trimtab.divergences import kl
@@ -111,7 +112,9 @@ class AutotrimChooser(Chooser):
         return [(), *((AddVector(layer, d, strength * own, self.positions),) for own, (layer, d) in tried)]
 
 
-def nearest(wanted: Tensor, steered: Tensor) -> Tensor:
+def nearest(
+    wanted: Float[Tensor, "items vocabulary"], steered: Float[Tensor, "items candidates vocabulary"]
+) -> Int[Tensor, " items"]:
     """Pick the candidate whose answer is nearest to the target's own by KL(wanted || candidate).
 
     Args:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -58,13 +59,15 @@ class _Scaled:
         mean: Mean target of the items trained on, ``(hidden,)``.
     """
 
-    inputs: Tensor
-    targets: Tensor
-    mean: Tensor
+    inputs: Float[Tensor, "items hidden"]
+    targets: Float[Tensor, "items hidden"]
+    mean: Float[Tensor, " hidden"]
 
 
 @torch.enable_grad()
-def fit_network(states: Tensor, vectors: Tensor, config: NetworkConfig, seed: int) -> tuple[Predictor, dict[str, Any]]:
+def fit_network(
+    states: Float[Tensor, "items hidden"], vectors: Float[Tensor, "items hidden"], config: NetworkConfig, seed: int
+) -> tuple[Predictor, dict[str, Any]]:
     """Learn to predict steering vectors from states.
 
     The network starts as the mean vector, its output weights at 0, so what it learns is what items do not share.
