@@ -27,7 +27,7 @@ lint: env  ## Style, types and import order
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 test: lint  ## Lint, then run all tests, WORKERS files at a time
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile

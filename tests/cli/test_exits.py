@@ -227,7 +227,7 @@ def test_what_can_be_refused_is_refused_before_a_model_is_loaded(invoke, data, t
         raise AssertionError("a model was loaded")
 
     monkeypatch.setattr(trimtab, "load", loaded)
-    monkeypatch.setattr("trimtab.studies.steering.run.load", loaded)
+    monkeypatch.setattr("trimtab.studies.kit.bench.load_model", loaded)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "README.txt").write_text("mine")
     result = invoke(*arguments)

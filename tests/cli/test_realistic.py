@@ -47,12 +47,12 @@ def test_fit_evaluate_generate(run, folder, data):
 
 def test_circuits(run, folder, data):
     found = run("circuits", folder, write_items(Items(make_items("test", 12)), data), "--items", 12, "--flow-items", 2)
-    assert found["claims"]
+    assert found["summary"]["claims"]
 
 
 def test_interference_and_harden(run, folder, data):
     found = run("interference", folder, data, "--relevant", "image", "--out", "i")
-    assert found["effects"]
+    assert found["summary"]["effects"]
     options = ("--relevant", "image", "--steps", 1, "--batch-size", 1, "--rank", 2, "--perturbation", "unrelated_text")
     hardened = run("harden", folder, data, *options, "--out", "h")
     assert run("models", "show", hardened["folder"])["layers"] == 2

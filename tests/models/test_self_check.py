@@ -80,10 +80,25 @@ def same(model: Model) -> None:
     assert answers[0] == answers[1]
 
 
-def test_a_tower_that_mixes_pictures_encoded_together_is_refused():
+def test_a_tower_that_mixes_pictures_encoded_together_is_refused(monkeypatch):
+    def mixed(self: Any, hf: Any, media: Any) -> list[torch.Tensor]:
+        found = encode(self, hf, media)
+        return [features + torch.stack(found).mean(0) for features in found]
+
+    family = type(FAMILIES["llava"])
+    encode = family.embed_media
+    monkeypatch.setattr(family, "embed_media", mixed)
+    with pytest.raises(UnsupportedModelError, match="self-check of family llava: a picture encoded beside another"):
+        llava()
+
+
+def test_a_tower_that_keeps_pictures_apart_by_its_mask_is_taken():
     pixtral = {**{k: v for k, v in SIGLIP.items() if k != "model_type"}, "model_type": "pixtral"}
-    with pytest.raises(UnsupportedModelError, match="self-check of family llava: .*pictures"):
-        llava(vision_config=pixtral, vision_feature_select_strategy="full", vision_feature_layer=-1)
+    model = llava(vision_config=pixtral, vision_feature_select_strategy="full", vision_feature_layer=-1)
+    shown = [model.show("image", picture(seed)) for seed in (1, 2)]
+    together, alone = model.embed_media(shown), [model.family.embed_media(model.hf, [one])[0] for one in shown]
+    for a, b in zip(together, alone, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("family", ["qwen2_5_vl", "llava"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -82,12 +82,17 @@ def check_media(model: Model, media: Sequence[MediaInput]) -> None:
             refuse(
                 model, f"a {noun} of {medium.n_tokens} positions must have features {shape}", f"{tuple(alone.shape)}"
             )
-        together = model.family.embed_media(model.hf, [medium] * 2)
+        together = model.family.embed_media(model.hf, [medium, _another(medium)])
         shapes = [tuple(features.shape) for features in together]
         if shapes != [shape] * 2:
             refuse(model, f"two {noun}s must have features {shape} each", f"{shapes}")
-        for features in together:
-            same_logits(model, f"a {noun} encoded beside another has the features that it has alone", features, alone)
+        same_logits(model, f"a {noun} encoded beside another has the features that it has alone", together[0], alone)
+
+
+def _another(medium: MediaInput) -> MediaInput:
+    """A medium of the same shape with other content: beside itself it would not show what mixes the two."""
+    tensors = {name: t.flip(-1) if t.is_floating_point() else t for name, t in medium.tensors.items()}
+    return replace(medium, tensors=tensors, key="")
 
 
 def check_cuts(model: Model, given: Given, logits: Tensor) -> None:
