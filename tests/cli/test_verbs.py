@@ -3,6 +3,7 @@ from functools import partial
 
 import pytest
 from pandas import read_parquet
+from PIL import Image
 
 import trimtab.studies
 from trimtab.items import Items
@@ -113,6 +114,18 @@ def test_data(invoke, data, tmp_path):
     assert answer(invoke("data", "export", data, "some.parquet", "--limit", 2, "--json"))["items"] == 2
     assert answer(invoke("data", "export", data, "sheet.png", "--json"))["items"] == 6
     assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_items_are_shown_with_an_answer_for_each_modality(invoke, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "cat.png")
+    row = {"id": "1", "task": "animals", "question": "Which?", "image": "cat.png", "answer_image": "cat"}
+    own = tmp_path / "sounds.jsonl"
+    own.write_text(json.dumps(row | {"relevant": "image", "answer_audio": "bird"}) + "\n")
+    shown = invoke("data", "show", own).stdout
+    assert "answer by the image" in shown
+    assert "answer by the audio" in shown
+    assert "bird" in shown
+    assert "answer by the text" not in shown
 
 
 def test_skipped_rows_are_counted(invoke, data):

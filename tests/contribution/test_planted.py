@@ -83,3 +83,8 @@ def test_attention_looks_at_what_the_answer_does_not_use(planted: dict[float, Mo
 def test_refuses_a_weight_out_of_range():
     with pytest.raises(UsageError, match="image_weight"):
         planted_model(1.5)
+
+
+def test_refuses_a_family_that_nothing_is_planted_in():
+    with pytest.raises(UsageError, match="`family` of planted_model must be one of qwen2_5_vl, llava; got 'gemma3'"):
+        planted_model(0.5, "gemma3")

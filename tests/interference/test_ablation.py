@@ -12,6 +12,7 @@ from tests.interference.items import mixed
 from trimtab.errors import RunFolderError, UsageError
 from trimtab.interference import AttackConfig, HardenConfig
 from trimtab.models import adapters
+from trimtab.report import write_report
 from trimtab.studies import read_summary, run_study
 from trimtab.studies.interference import AblationPlan
 from trimtab.studies.interference.variants import accuracy_table
@@ -57,6 +58,9 @@ def test_an_ablation_tests_every_variant_and_goes_on_where_it_was(tmp_path, monk
     work = {c["label"]: c["forward_equivalents"] for c in summary["cost"]}
     assert work["all, 2 steps-0"] > work["all-0"] > work["augmented-0"] > 0
     assert {r["method"] for r in summary["preference"]} == {"none", "instruction", "mean"}
+    page = write_report(out).read_text(encoding="utf-8")
+    for said in ("vanilla, ignore", "all, 2 steps", "misleading_text", "noise_image"):
+        assert said in page, said
     before = (out / "summary.json").read_bytes()
     monkeypatch.setattr("trimtab.studies.interference.hardening.diagnose", None)
     monkeypatch.setattr(import_module("trimtab.interference.hardening.fine_tuning"), "trainable", None)

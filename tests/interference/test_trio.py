@@ -6,7 +6,7 @@ import torch
 
 from tests.interference.items import THINGS, image
 from trimtab.engine import run
-from trimtab.interference import DiagnosisConfig, Donors, HardenConfig, clean_view, diagnose, perturb
+from trimtab.interference import DiagnosisConfig, Donors, HardenConfig, clean_view, diagnose, harden, perturb
 from trimtab.interference.diagnosis import IRRELEVANT
 from trimtab.interference.diagnosis.ways import IGNORE, ignoring
 from trimtab.interference.hardening import AttackConfig
@@ -17,7 +17,7 @@ from trimtab.interference.hardening.weights import trainable
 from trimtab.interference.views import Opened, View, irrelevant_modalities
 from trimtab.items import Item
 from trimtab.media import Sound
-from trimtab.models import Model
+from trimtab.models import Model, adapters
 from trimtab.testing import clip, planted_trio, sound, tiny_trio
 
 AUDIO = tuple(name for name in IRRELEVANT if name.endswith("_audio"))
@@ -133,6 +133,18 @@ def test_views_of_an_irrelevant_sound_can_be_trained_on():
             optimiser.step()
         assert set(objective.parts) == {"sft", "adversarial", "consistency"}
         assert float(objective(groups).detach()) < before
+
+
+def test_what_hardening_against_a_sound_learned_is_saved_and_loaded(tmp_path):
+    model, items = tiny_trio(layers=2, check=False), [seen(i) for i in range(4)]
+    config = HardenConfig(steps=2, batch=2, learning_rate=1e-2, perturbations=("noise_audio",), attack=None)
+    done = harden(model, items, tmp_path / "hardened", config)
+    prompt = clean_view(items[0]).prompt(Opened())
+    before = run(model, prompt).logits
+    hardened = tiny_trio(layers=2, check=False)
+    adapters.merge(hardened, done.folder)
+    assert (run(hardened, prompt).logits - before).abs().max() > 1e-4
+    assert torch.equal(run(model, prompt).logits, before)
 
 
 def test_sounds_reach_the_model_as_the_view_shows_them():

@@ -65,11 +65,12 @@ def show_data(
             }
         )
         return
+    shown = in_order(name for item in items for name in item.modalities)
     print_table(
         f"{data}: {len(items)} items, {len(items.skipped)} skipped",
-        ["task", "an example's question", "answer by the image", "answer by the text", "items"],
-        [[t, i.question, i.answer_image, i.answer_text, str(tasks[t])] for t, i in examples.items()],
-        left=4,
+        ["task", "an example's question", *(f"answer by the {name}" for name in shown), "items"],
+        [[t, i.question, *map(i.answer_of, shown), str(tasks[t])] for t, i in examples.items()],
+        left=2 + len(shown),
     )
     for skipped in items.skipped[:5]:
         print_line(f"row {skipped.row}: {skipped.reason}")
