@@ -102,7 +102,7 @@ def cases(engine: FakeEngine) -> Any:
     return build_cases(engine, items(), TaskConfig())
 
 
-ONCE = HardenConfig(steps=1, batch=2, attack=None, perturbations=("misleading_text",))
+ONCE = HardenConfig(steps=1, batch_size=2, attack=None, perturbations=("misleading_text",))
 STUDIES: dict[str, Any] = {
     "measurement": MeasurementPlan("fake", "items", method="ablation"),
     "steering": Plan(models=("fake",), methods=("none", "instruction"), cost_items=1, control_items=2),

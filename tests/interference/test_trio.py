@@ -137,7 +137,7 @@ def test_views_of_an_irrelevant_sound_can_be_trained_on():
 
 def test_what_hardening_against_a_sound_learned_is_saved_and_loaded(tmp_path):
     model, items = tiny_trio(layers=2, check=False), [seen(i) for i in range(4)]
-    config = HardenConfig(steps=2, batch=2, learning_rate=1e-2, perturbations=("noise_audio",), attack=None)
+    config = HardenConfig(steps=2, batch_size=2, learning_rate=1e-2, perturbations=("noise_audio",), attack=None)
     done = harden(model, items, tmp_path / "hardened", config)
     prompt = clean_view(items[0]).prompt(Opened())
     before = run(model, prompt).logits

@@ -25,7 +25,7 @@ from trimtab.circuits import (
     top_heads,
 )
 from trimtab.circuits.interventions import choose_strength
-from trimtab.modalities import PAIR
+from trimtab.modalities import MODALITIES
 from trimtab.models import Model
 from trimtab.studies.circuits.plan import CircuitsPlan
 from trimtab.studies.kit.records import Record, grouped
@@ -51,8 +51,8 @@ def choose_score(plan: CircuitsPlan, scores: Scores, tried: Sequence[Record]) ->
         tried: Answers to validation items, intact and with each score's heads blocked.
     """
     tops = best_heads(plan, scores)
-    following = _share_right([row for row in tried if row["measure"] in PAIR])
-    abilities = _share_right([row for row in tried if row["measure"] not in PAIR])
+    following = _share_right([row for row in tried if row["measure"] in MODALITIES])
+    abilities = _share_right([row for row in tried if row["measure"] not in MODALITIES])
     left = {name: following[name] - abilities.get(name, 0.0) for name in tops}
     score = min(tops, key=lambda name: (round(left[name], 9), list(tops).index(name)))
     return {
@@ -110,7 +110,7 @@ def _sets(
         count = how_many(len(everything), share)
         if count != len(chosen):
             sets[f"blocked top {count}"] = top_heads(scores.mean(), count)
-    for target in PAIR:
+    for target in scores.modalities:
         sets[f"blocked top for {target}"] = top_heads(scores.mean(target), len(chosen))
     for number in range(1, plan.random_sets + 1):
         sets[f"random {number}"] = random_heads(everything, chosen, plan.seed + number)

@@ -14,10 +14,10 @@ from trimtab.file_names import file_name
 from trimtab.interference import CLEAN, DiagnosisConfig, Donors, HardenConfig, diagnose, harden
 from trimtab.interference.hardening import StepCost
 from trimtab.items import Item, Items, items_fingerprint
-from trimtab.modalities import PAIR
 from trimtab.models import Model
 from trimtab.progress import Advance, Within
 from trimtab.steering import Instruction, MeanDifference, NoSteering
+from trimtab.steering.states import in_conflict
 from trimtab.studies.interference.plans import AblationPlan
 from trimtab.studies.interference.variants import VANILLA, accuracy_table
 from trimtab.studies.kit.bench import Bench
@@ -193,7 +193,8 @@ class HardeningStudy:
         """Measure what the model follows by itself, when told, and when steered by a vector fitted on it anew."""
         own, model = self._bench(bench), self._model(bench, label)
         kinds, fitting = (NoSteering, Instruction, MeanDifference), own.conflicts("train")
-        artifacts = [kind(target=target).fit(model, fitting) for target in PAIR for kind in kinds]
+        targets = in_conflict(name for item in fitting for name in item.modalities)
+        artifacts = [kind(target=target).fit(model, fitting) for target in targets for kind in kinds]
         rates: DataFrame = evaluate(model, own.conflicts("test"), artifacts).rates
         return StepResult(rates.loc[rates.task == "all", :], {})
 
