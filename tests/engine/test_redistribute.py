@@ -7,7 +7,7 @@ import torch
 
 from tests.steering.items import held_out_items
 from trimtab.engine import RedistributeAttention, Row, encode, generate, run
-from trimtab.engine.local.kernels import KERNELS
+from trimtab.engine.local.kernels.redistribute_attention import RedistributeAttentionKernel
 from trimtab.engine.receipt import Receipt
 from trimtab.errors import UsageError
 from trimtab.items.prompts import prompt_for
@@ -30,7 +30,7 @@ def rows(strength: float) -> list[Row]:
 def test_attention_moves_as_the_paper_says(model: Model):
     prompt = encode(model, prompt_for(held_out_items()[0]))
     entry = Receipt().entry("redistribute", 1)
-    kernel = KERNELS["RedistributeAttention"](model, [0], [edit(STRENGTH, LEAST, MOST_SINK)], [prompt], entry)
+    kernel = RedistributeAttentionKernel(model, [0], [edit(STRENGTH, LEAST, MOST_SINK)], [prompt], entry)
     length = len(prompt)
     scores = 2 * torch.randn(1, 64, length, length)
     index = torch.arange(length)[None]

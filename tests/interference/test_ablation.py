@@ -11,6 +11,7 @@ from tests.contribution.items import conflict_items
 from tests.interference.items import mixed
 from trimtab.errors import RunFolderError, UsageError
 from trimtab.interference import AttackConfig, HardenConfig
+from trimtab.items import Items
 from trimtab.models import adapters
 from trimtab.report import write_report
 from trimtab.studies import read_summary, run_study
@@ -39,8 +40,8 @@ def load(name: str | Path):
     return model
 
 
-def read(source: str):
-    return mixed(3) if source.startswith("pocket-interference") else conflict_items(4)
+def read(source: str) -> Items:
+    return Items(mixed(3) if source.startswith("pocket-interference") else conflict_items(4))
 
 
 def test_an_ablation_tests_every_variant_and_goes_on_where_it_was(tmp_path, monkeypatch):
@@ -68,7 +69,7 @@ def test_an_ablation_tests_every_variant_and_goes_on_where_it_was(tmp_path, monk
     assert (out / "summary.json").read_bytes() == before
     assert json.loads((out / "provenance.json").read_text())["versions"]["trimtab"]
     with pytest.raises(RunFolderError, match="same configuration"):
-        run_study(PLAN, out, load=load, read=lambda source: read(source)[1:])
+        run_study(PLAN, out, load=load, read=lambda source: Items(read(source)[1:]))
 
 
 def run_of(**conditions: str) -> list[dict]:
