@@ -25,7 +25,7 @@ def fit(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="A steering method; docs/steering.md lists them.")],
     model: ModelName,
     data: DataSource,
-    target: Annotated[Target, typer.Option(help="The modality to follow.")],
+    target: Target,
     out: Annotated[Path | None, typer.Option(help="Artifact folder; METHOD-TARGET if left out.")] = None,
     layer: Annotated[
         list[int] | None,
@@ -58,7 +58,7 @@ def fit(
         raise UsageError(
             "`--layer` and `--strength` of fit must be chosen on items if several are given; add --validation."
         )
-    home = out or Path(f"{file_name(method)}-{target.value}")
+    home = out or Path(f"{file_name(method)}-{target}")
     check_replaceable(home, "`--out`")
     check_model(model, loading)
     items = reading.items(data, seed)
@@ -66,7 +66,7 @@ def fit(
     if validation is not None:
         chosen_by = replace(reading, split=None).items(validation, seed)
     loaded = load_model(model, loading)
-    with progress_bars() as bars, bars.task(f"fit {method} for {target.value}", len(items)) as advance:
+    with progress_bars() as bars, bars.task(f"fit {method} for {target}", len(items)) as advance:
         if chosen_by is None:
             artifact = prepared.fit(loaded, items)
         else:
@@ -95,7 +95,7 @@ def _tell(artifact: Artifact, folder: Path, json: bool) -> None:
     print_line(f"{artifact.method} for {artifact.target}{where}: {folder}")
 
 
-def _method(name: str, target: Target, layers: list[int], seed: int, options: list[str]) -> Method:
+def _method(name: str, target: str, layers: list[int], seed: int, options: list[str]) -> Method:
     """Make a method of its name and options; layer and seed go to the methods that have them."""
     import dataclasses
 
@@ -107,4 +107,4 @@ def _method(name: str, target: Target, layers: list[int], seed: int, options: li
     if layers and known and not known & set(given_layers):
         raise UsageError(f"`--layer` of fit must be left out for {name!r}, which works at no layer; got {layers}.")
     chosen: dict[str, Any] = {key: value for key, value in {**given_layers, "seed": seed}.items() if key in known}
-    return make_method(name, {"target": target.value, **chosen, **read_options(options)})
+    return make_method(name, {"target": target, **chosen, **read_options(options)})

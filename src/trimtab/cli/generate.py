@@ -23,6 +23,8 @@ def generate(
     model: ModelName,
     question: Annotated[str, typer.Option(help="What to ask.")],
     image: Annotated[Path | None, typer.Option(help="Picture file.")] = None,
+    audio: Annotated[Path | None, typer.Option(help="Sound file (.wav).")] = None,
+    video: Annotated[Path | None, typer.Option(help="Animated picture file, or a folder of frames.")] = None,
     context: Annotated[str | None, typer.Option(help="Text context.")] = None,
     instruction: InstructionText = None,
     artifact: Annotated[Path | None, typer.Option(help="Folder of the artifact to steer with.")] = None,
@@ -41,7 +43,7 @@ def generate(
     *,
     loading: Loading,
 ) -> None:
-    """Answer one question about a picture and a text context."""
+    """Answer one question about a picture, a sound or a clip, and a text context."""
     from trimtab.engine import Decoding, Prompt, Row
     from trimtab.engine import generate as answer
     from trimtab.errors import UsageError
@@ -59,6 +61,7 @@ def generate(
         question=question,
         images=image,
         context=context,
+        media={kind: [path] for kind, path in (("audio", audio), ("video", video)) if path is not None},
         instruction=instruction_text(instruction),
     )
     check_artifacts([] if artifact is None else [artifact])

@@ -13,7 +13,7 @@ from trimtab.cli.console import print_json, print_line, print_table, progress_ba
 from trimtab.cli.early import check_model, check_package
 from trimtab.cli.inputs import load_model, say_skipped
 from trimtab.cli.loading import Loading, loads
-from trimtab.cli.options import DataSource, Json, ModelName, Relevant, RelevantTo, Seed
+from trimtab.cli.options import DataSource, Json, ModelName, RelevantTo, Seed
 from trimtab.cli.reading import Reading, reads
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def harden(
 
 
 def _read(
-    data: str, validation: str | None, reading: Reading, relevant: Relevant | None, seed: int
+    data: str, validation: str | None, reading: Reading, relevant: str | None, seed: int
 ) -> tuple[Sequence[Item], Sequence[Item]]:
     """Read the items and, whole, those to evaluate on."""
     from trimtab.interference import with_relevant
@@ -111,7 +111,7 @@ def _read(
     held_out = replace(reading, split=None, limit=None).items(validation, seed) if validation else []
     if relevant is None:
         return items, held_out
-    return with_relevant(items, relevant.value), with_relevant(held_out, relevant.value)
+    return with_relevant(items, relevant), with_relevant(held_out, relevant)
 
 
 def _tell(found: Hardened, json: bool) -> None:

@@ -64,7 +64,7 @@ def interference(
         config,
         spectrum,
         loading,
-        None if relevant is None else relevant.value,
+        relevant,
         **reading.as_planned(),
     )
     found = run_plan(plan, out)

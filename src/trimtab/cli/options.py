@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-
-class Target(StrEnum):
-    """The modality to follow."""
-
-    image = "image"
-    text = "text"
-
-
-class Relevant(StrEnum):
-    """What the right answer needs."""
-
-    image = "image"
-    text = "text"
-    both = "both"
-
+from trimtab.modalities import Modality
 
 ModelName = Annotated[
     str, typer.Argument(metavar="MODEL", help="pocket-qwen, pocket-llava, a folder, or a Hugging Face id.")
@@ -56,9 +41,10 @@ InstructionText = Annotated[
     str | None,
     typer.Option(help="Which modality to follow: image, text, or an instruction in your own words."),
 ]
+Target = Annotated[Modality, typer.Option(help="The modality to follow.")]
 RelevantTo = Annotated[
-    Relevant | None,
-    typer.Option(help="Which modality the right answer needs, for items that do not say so (conflict items)."),
+    Literal[Modality, "both"] | None,
+    typer.Option(help="What the right answer needs, for items that do not say so; both: image and text."),
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]
