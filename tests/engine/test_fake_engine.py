@@ -251,5 +251,8 @@ def test_work_over_items_keeps_their_order(model: Model):
 
 
 def test_other_engines_make_their_own_batches():
-    with batches_of(FakeEngine(), 3):
-        pass
+    engine = FakeEngine(SETS["vectors"])
+    plain = run(engine, [PROMPT]).logits
+    with batches_of(engine, 3):
+        assert torch.equal(run(engine, [PROMPT]).logits, plain)
+    assert engine.calls == ["run", "run"]
