@@ -24,6 +24,7 @@ from trimtab.interference.hardening.objective import Objective
 from trimtab.interference.hardening.rows import written_letters
 from trimtab.interference.hardening.schedule import Group, Schedule
 from trimtab.interference.hardening.weights import trainable
+from trimtab.models import HuggingFaceModel
 
 PLAIN = HardenConfig(consistency="none", attack=None)
 OBJECTIVES = {
@@ -77,7 +78,7 @@ def main() -> None:
     encoded = 0
     encode = model.family.embed_media
 
-    def counted(hf: torch.nn.Module, pixels: list) -> list:
+    def counted(hf: HuggingFaceModel, pixels: list) -> list:
         nonlocal encoded
         encoded += len(pixels)
         return encode(hf, pixels)

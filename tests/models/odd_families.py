@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import LlamaModel
 
-from trimtab.models import MediaInput, Model
+from trimtab.models import HuggingFaceModel, MediaInput, Model
 from trimtab.testing.trio.family import TinyTrio
 from trimtab.testing.trio.modeling import Features, TrioConfig, TrioForConditionalGeneration, TrioModel
 from trimtab.testing.trio.tiny import trio
@@ -74,15 +74,15 @@ class DeepModel(TrioModel):
 
 
 class DeepFamily(TinyTrio):
-    def streams(self, hf: nn.Module) -> int:
+    def streams(self, hf: HuggingFaceModel) -> int:
         return STREAMS
 
-    def embed_media(self, hf: nn.Module, media: Sequence[MediaInput]) -> list[Tensor]:
+    def embed_media(self, hf: HuggingFaceModel, media: Sequence[MediaInput]) -> list[Tensor]:
         plain = super().embed_media(hf, media)
-        deeper = cast(Any, hf).model.deeper(Features(plain))
+        deeper = hf.model.deeper(Features(plain))
         return [torch.cat([own[:, None], further], dim=1) for own, further in zip(plain, deeper, strict=True)]
 
-    def decoder_inputs(self, hf: nn.Module, extras: Mapping[str, Tensor]) -> dict[str, Any]:
+    def decoder_inputs(self, hf: HuggingFaceModel, extras: Mapping[str, Tensor]) -> dict[str, Any]:
         if "streams" not in extras:
             return {}
         shown = extras["shown"]
@@ -121,7 +121,7 @@ class IdsModel(TrioModel):
 class IdsFamily(TinyTrio):
     wants_ids = True
 
-    def decoder_inputs(self, hf: nn.Module, extras: Mapping[str, Tensor]) -> dict[str, Any]:
+    def decoder_inputs(self, hf: HuggingFaceModel, extras: Mapping[str, Tensor]) -> dict[str, Any]:
         return {"token_ids": extras["ids"]}
 
 

@@ -1,6 +1,7 @@
 """Loads multimodal models and knows their parts; the only package that knows Hugging Face module paths."""
 
 from trimtab.models.family import FAMILIES, Family, MediaInput, register
+from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.loading import DTYPES, from_parts, load
 from trimtab.models.masks import MaskRule, cut_before
 from trimtab.models.model import Model
@@ -19,6 +20,7 @@ __all__ = [
     "FAMILIES",
     "Counterfactual",
     "Family",
+    "HuggingFaceModel",
     "LoadReport",
     "MaskRule",
     "MediaInput",

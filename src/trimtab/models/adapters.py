@@ -147,7 +147,7 @@ def _adapted(model: Model, path: str | Path) -> Any:
         _check_options(config, path)
         check_tensors(str(path), [f for f in [Path(path) / WEIGHTS[0]] if f.is_file()])
         _untie(model, config, path)
-        adapted = PeftModel(cast(Any, model.hf), config)
+        adapted = PeftModel(model.hf, config)
         placed = adapted.load_adapter(str(path), "default", torch_device="cpu")
     remedy = f"save them again, or name the model they were trained on in {ADAPTER}"
     check_keys(str(path), "the file of adapters", placed.missing_keys, placed.unexpected_keys, remedy=remedy)
@@ -180,7 +180,7 @@ def _untie(model: Model, config: Any, path: str | Path) -> None:
 
     Beside the weights such adapters change one of the two; merged into shared weights they would change both.
     """
-    hf = cast(Any, model.hf)
+    hf = model.hf
     head, embedding = hf.get_output_embeddings(), hf.get_input_embeddings()
     tied = head.weight is embedding.weight
     wrapped = [name for name, module in hf.named_modules() if module is head or module is embedding]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from trimtab.models.family import Family
+from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.norms import before_norm, normed
 from trimtab.models.offload import home
 from trimtab.models.positions import position_limit
@@ -22,13 +23,13 @@ class Anatomy:
         family: Where its parts are.
     """
 
-    def __init__(self, hf: nn.Module, family: Family) -> None:
+    def __init__(self, hf: HuggingFaceModel, family: Family) -> None:
         self.hf, self.family = hf, family
 
     @cached_property
     def text_config(self) -> Any:
         """The decoder's configuration."""
-        return cast(Any, self.hf).config.get_text_config()
+        return self.hf.config.get_text_config()
 
     @cached_property
     def decoder(self) -> nn.Module:
@@ -53,12 +54,12 @@ class Anatomy:
     @cached_property
     def embedding(self) -> nn.Embedding:
         """The token embedding table."""
-        return cast(Any, self.hf).get_input_embeddings()
+        return self.hf.get_input_embeddings()
 
     @cached_property
     def lm_head(self) -> nn.Module:
         """The map from normalised hidden states to logits."""
-        return cast(Any, self.hf).get_output_embeddings()
+        return self.hf.get_output_embeddings()
 
     def refresh_parts(self) -> None:
         """Look the parts up again if modules were replaced since, as adapters do."""
@@ -68,8 +69,8 @@ class Anatomy:
             "layers": layers,
             "head_outputs": [self.family.head_outputs(layer) for layer in layers],
             "attentions": [self.family.attention(layer) for layer in layers],
-            "embedding": cast(Any, self.hf).get_input_embeddings(),
-            "lm_head": cast(Any, self.hf).get_output_embeddings(),
+            "embedding": self.hf.get_input_embeddings(),
+            "lm_head": self.hf.get_output_embeddings(),
         }
         for name, part in found.items():
             known = vars(self).get(name)

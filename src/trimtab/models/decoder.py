@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from trimtab.errors import UnsupportedMethodError
 from trimtab.models.anatomy import Anatomy
 from trimtab.models.family import Family
+from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.masks import in_form, seen
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Decoder(Anatomy):
         name: What errors call the model.
     """
 
-    def __init__(self, hf: nn.Module, family: Family, name: str) -> None:
+    def __init__(self, hf: HuggingFaceModel, family: Family, name: str) -> None:
         super().__init__(hf, family)
         self.name = name
 

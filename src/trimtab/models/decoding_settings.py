@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from torch import nn
-
 from trimtab.errors import UsageError
+from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.source import Source
 
 SETTINGS = frozenset(
@@ -43,7 +42,7 @@ SETTINGS = frozenset(
 """What a checkpoint may say of decoding that would change an answer."""
 
 
-def overridden(hf: nn.Module) -> dict[str, Any]:
+def overridden(hf: HuggingFaceModel) -> dict[str, Any]:
     """Return the decoding settings that a model's ``generation_config`` states and trimtab does not follow."""
     config = getattr(hf, "generation_config", None)
     if config is None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedMethodError
 from trimtab.modalities import Modality
+from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.masks import MaskRule, windows_of
 from trimtab.models.norms import NormKind
 from trimtab.models.offload import home
@@ -75,11 +76,11 @@ class Family:
     refuses: Mapping[str, str] = {}
     """Jobs that must not be tried with this family, and why, in a few words."""
 
-    def decoder(self, hf: nn.Module) -> nn.Module:
+    def decoder(self, hf: HuggingFaceModel) -> nn.Module:
         """The text decoder: embeddings in, normalised hidden states out."""
         return hf.get_submodule(self.decoder_path)
 
-    def layers(self, hf: nn.Module) -> nn.ModuleList:
+    def layers(self, hf: HuggingFaceModel) -> nn.ModuleList:
         """The decoder's blocks, in order."""
         return cast(nn.ModuleList, self.decoder(hf).get_submodule(self.layers_path))
 
@@ -91,15 +92,15 @@ class Family:
         """The layer's attention, which takes ``attention_mask`` by name."""
         return layer.get_submodule(self.attention_path)
 
-    def final_norm(self, hf: nn.Module) -> nn.Module:
+    def final_norm(self, hf: HuggingFaceModel) -> nn.Module:
         """The norm between the last layer and the unembedding."""
         return self.decoder(hf).get_submodule(self.norm_path)
 
-    def placeholders(self, hf: nn.Module) -> dict[Modality, int]:
+    def placeholders(self, hf: HuggingFaceModel) -> dict[Modality, int]:
         """Id of the token that stands for one position of each modality that the model can be shown."""
-        return {"image": cast(Any, hf).config.image_token_id}
+        return {"image": hf.config.image_token_id}
 
-    def written(self, hf: nn.Module, tokenizer: Any) -> dict[Modality, str]:
+    def written(self, hf: HuggingFaceModel, tokenizer: Any) -> dict[Modality, str]:
         """What a chat template writes for a medium of each modality."""
         tokens = self.placeholders(hf).items()
         return {kind: self.marks.get(kind) or tokenizer.convert_ids_to_tokens(token) or "" for kind, token in tokens}
@@ -117,11 +118,11 @@ class Family:
         """
         return None
 
-    def count_positions(self, hf: nn.Module, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
         """Number of positions that a picture of this size takes."""
         raise NotImplementedError
 
-    def show(self, hf: nn.Module, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Preprocess one medium and count its positions.
 
         Args:
@@ -133,7 +134,7 @@ class Family:
         """
         raise NotImplementedError
 
-    def tower(self, hf: nn.Module, kind: Modality) -> nn.Module:
+    def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:
         """What encodes media of a modality."""
         raise NotImplementedError
 
@@ -146,11 +147,11 @@ class Family:
         """
         return placeholder * medium.n_tokens
 
-    def streams(self, hf: nn.Module) -> int:
+    def streams(self, hf: HuggingFaceModel) -> int:
         """How many features a medium has for each position beside its embedding, which enter the decoder further up."""
         return 0
 
-    def embed_media(self, hf: nn.Module, media: Sequence[MediaInput]) -> list[Tensor]:
+    def embed_media(self, hf: HuggingFaceModel, media: Sequence[MediaInput]) -> list[Tensor]:
         """Encode media of one modality, all at once, to decoder embeddings.
 
         Returns:
@@ -161,7 +162,7 @@ class Family:
         device, dtype = home(tower), _floats(tower)
         given = self.joined(media)
         given = {n: t.to(device, dtype) if t.is_floating_point() else t.to(device) for n, t in given.items()}
-        features = getattr(cast(Any, hf).model, f"get_{kind}_features")
+        features = getattr(hf.model, f"get_{kind}_features")
         rows = torch.cat(self.features(features(**given, return_dict=True)))
         return list(rows.split([medium.n_tokens for medium in media]))
 
@@ -177,7 +178,7 @@ class Family:
         """
         return list(output.pooler_output)
 
-    def projector(self, hf: nn.Module) -> nn.Module:
+    def projector(self, hf: HuggingFaceModel) -> nn.Module:
         """What maps the patches' features to decoder embeddings, behind any norm that would undo a factor of theirs.
 
         Its input, reshaped to ``(patches, width)``, is a row for each patch, picture after picture.
@@ -187,7 +188,7 @@ class Family:
             "a method that leaves the picture as it is."
         )
 
-    def patch_attention(self, hf: nn.Module, media: MediaInput) -> Tensor:
+    def patch_attention(self, hf: HuggingFaceModel, media: MediaInput) -> Tensor:
         """The attention that a picture's patches get where the projector's features come from, ``(heads, patches)``.
 
         The patches are in the projector's order.
@@ -200,21 +201,21 @@ class Family:
             "method that leaves the picture as it is."
         )
 
-    def positions(self, hf: nn.Module, ids: Tensor, media: Sequence[MediaInput]) -> Tensor:
+    def positions(self, hf: HuggingFaceModel, ids: Tensor, media: Sequence[MediaInput]) -> Tensor:
         """Rotary positions of an unpadded prompt ``ids`` of shape ``(length,)``, as ``(axes, length)``."""
         return torch.arange(len(ids), device=ids.device)[None]
 
-    def windows(self, hf: nn.Module) -> tuple[int | None, ...]:
+    def windows(self, hf: HuggingFaceModel) -> tuple[int | None, ...]:
         """How many tokens each layer sees, the token itself among them; None for all."""
-        return windows_of(cast(Any, hf).config.get_text_config(), len(self.layers(hf)))
+        return windows_of(hf.config.get_text_config(), len(self.layers(hf)))
 
-    def cache(self, hf: nn.Module) -> Any:
+    def cache(self, hf: HuggingFaceModel) -> Any:
         """An empty cache for the decoder."""
         from transformers import DynamicCache
 
         return DynamicCache()
 
-    def decoder_inputs(self, hf: nn.Module, extras: Mapping[str, Tensor]) -> dict[str, Any]:
+    def decoder_inputs(self, hf: HuggingFaceModel, extras: Mapping[str, Tensor]) -> dict[str, Any]:
         """What the decoder is given beside embeddings, mask and positions.
 
         Args:
@@ -225,7 +226,7 @@ class Family:
         """
         return {}
 
-    def native_inputs(self, hf: nn.Module, ids: Tensor, media: Sequence[MediaInput]) -> dict[str, Tensor]:
+    def native_inputs(self, hf: HuggingFaceModel, ids: Tensor, media: Sequence[MediaInput]) -> dict[str, Tensor]:
         """Keyword inputs for the model's own ``forward`` and ``generate``, batch of one."""
         given = {"input_ids": ids[None], "attention_mask": torch.ones_like(ids[None])}
         for kind in dict.fromkeys(medium.kind for medium in media):
@@ -233,7 +234,7 @@ class Family:
             given |= {name: tensor.to(ids.device) for name, tensor in own.items()}
         return given
 
-    def guard(self, hf: nn.Module) -> None:
+    def guard(self, hf: HuggingFaceModel) -> None:
         """Close the family's silent traps on this instance."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -16,6 +16,7 @@ from trimtab.models.checkpoint import DTYPES as DTYPES
 from trimtab.models.checkpoint import Precision, family_of, load_weights, precision, quantization, read_config, untied
 from trimtab.models.decoding_settings import overridden, read_generation_config
 from trimtab.models.family import Family
+from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.model import Model
 from trimtab.models.parts import check_parts, choose_template, open_image_processor, open_tokenizer, understood
 from trimtab.models.report import PHOTO, LoadReport
@@ -88,7 +89,7 @@ def load(
 class _Weights:
     """A Hugging Face model with its weights, and what reading them found."""
 
-    hf: nn.Module
+    hf: HuggingFaceModel
     config: Any
     chosen: Precision
     notes: tuple[str, ...]
@@ -111,7 +112,7 @@ def _weights(base: Source, dtype: Any, device: Any, device_map: Any, attention: 
     found = untied(hf, base.path)
     if where is not None:
         with reading(base):
-            hf = nn.Module.to(hf, where)
+            nn.Module.to(hf, where)
     return _Weights(hf, config, chosen, notes + found)
 
 
@@ -160,7 +161,8 @@ def from_parts(
     Raises:
         UnsupportedModelError: The family is unknown, a part is missing, or the self-check failed.
     """
-    family = family or family_of(hf.config, name)
+    own = cast(HuggingFaceModel, getattr(hf, "_orig_mod", hf))  # torch.compile's wrapper goes around hooks
+    family = family or family_of(own.config, name)
     template = chat_template or getattr(tokenizer, "chat_template", None)
     if not template:
         raise UnsupportedModelError(
@@ -172,17 +174,17 @@ def from_parts(
             f"{type(tokenizer).__name__}."
         )
     given: Any = processors if isinstance(processors, Mapping) else {"image": processors}
-    placeholders = family.placeholders(hf)
+    placeholders = family.placeholders(own)
     if lacking := [kind for kind in placeholders if kind not in given]:
         raise UnsupportedModelError(
             f"`processors` of {name} must have one for each modality that it is shown ({', '.join(placeholders)}); "
             f"{lacking[0]} has none; give a mapping with them."
         )
-    model = Model(hf, tokenizer, given, template, family, name)
+    model = Model(own, tokenizer, given, template, family, name)
     if check:
-        check_parts(hf, tokenizer, template, family, name)
+        check_parts(own, tokenizer, template, family, name)
     model.report = _report(model)
-    family.guard(hf)
+    family.guard(own)
     if check:
         self_check(model)
     return model

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trimtab.errors import UnsupportedModelError
 from trimtab.media import open_medium
@@ -15,6 +15,7 @@ from trimtab.modalities import Modality, in_order
 from trimtab.models.decoder import Decoder
 from trimtab.models.family import Family, MediaInput
 from trimtab.models.fingerprint import weights_fingerprint
+from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.masks import blocks_of
 from trimtab.models.patches import Counterfactual
 from trimtab.models.plain_text import PlainText
@@ -37,15 +38,15 @@ class Model(Decoder):
 
     def __init__(
         self,
-        hf: nn.Module,
+        hf: HuggingFaceModel,
         tokenizer: Any,
         processors: Mapping[Modality, Any],
         chat_template: str,
         family: Family,
         name: str,
     ) -> None:
-        hf = cast(nn.Module, getattr(hf, "_orig_mod", hf))  # torch.compile's wrapper goes around hooks
-        super().__init__(hf.eval().requires_grad_(False), family, name)
+        super().__init__(hf, family, name)
+        hf.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.processors = dict(processors)
         self.chat_template = chat_template

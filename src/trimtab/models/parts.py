@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.media import medium_kind
 from trimtab.modalities import Modality
 from trimtab.models.family import Family
+from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.source import Source, first_line, reading
 
 SENTENCE = "What is the color of the 2 cats?"
@@ -131,7 +130,7 @@ def template_fault(tokenizer: Any, template: str, kind: Modality, mark: str) -> 
     return None
 
 
-def check_parts(hf: nn.Module, tokenizer: Any, template: str, family: Family, name: str) -> None:
+def check_parts(hf: HuggingFaceModel, tokenizer: Any, template: str, family: Family, name: str) -> None:
     """Try the tokenizer and the template on a sentence and a medium of each kind.
 
     Raises:

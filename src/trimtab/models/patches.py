@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedModelError
 from trimtab.models.family import Family, MediaInput
+from trimtab.models.hugging_face import HuggingFaceModel
 
 Counterfactual = Literal["shuffle", "uniform", "reversed", "random"]
 COUNTERFACTUALS: tuple[Counterfactual, ...] = ("shuffle", "uniform", "reversed", "random")
@@ -50,7 +51,7 @@ def patch_weights(attention: Tensor, counterfactual: Counterfactual, seed: int) 
 
 
 @contextmanager
-def weighted_patches(family: Family, hf: nn.Module, media: Sequence[MediaInput]) -> Iterator[None]:
+def weighted_patches(family: Family, hf: HuggingFaceModel, media: Sequence[MediaInput]) -> Iterator[None]:
     """Multiply what enters the projector by the pictures' weights inside the block.
 
     Args:

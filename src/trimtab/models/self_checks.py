@@ -7,7 +7,7 @@ tried once at load: a claim that does not hold refuses the model with the claim 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,7 +71,7 @@ def check_finite(model: Model) -> None:
 def tiny_logits(model: Model) -> Tensor:
     """The model's own logits for a tiny prompt with a picture, ``(length, vocabulary)``, float32."""
     inputs = model.family.native_inputs(model.hf, *_tiny_prompt(model))
-    return cast(Any, model.hf)(**inputs, use_cache=False).logits[0].float()
+    return model.hf(**inputs, use_cache=False).logits[0].float()
 
 
 def _check_claims(model: Model) -> None:

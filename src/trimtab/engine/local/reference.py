@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
@@ -50,7 +50,7 @@ def read_plainly(
             reading(model, read) as found,
             suppress(StopForward),
         ):
-            logits = cast(Any, model.hf)(**inputs, use_cache=False).logits[0]
+            logits = model.hf(**inputs, use_cache=False).logits[0]
         at = read.indices(row.prompt)
         picked = {key: states[0, at].float().cpu() for key, states in found.items()}
         if logits is not None and read.logits:
@@ -85,7 +85,7 @@ def answer_plainly(
         rule = _ByRule(model, row.number, Chooser(decoding, [row.prompt], [chance]))
         with _room_for(model, row), _edited(model, row, answers.receipt) as made, _own_settings(model):
             try:
-                output = cast(Any, model.hf).generate(
+                output = model.hf.generate(
                     **inputs, max_new_tokens=max_new_tokens, logits_processor=LogitsProcessorList([rule])
                 )
                 found[row.number] = output[0, len(row.prompt) :].tolist()
@@ -129,7 +129,7 @@ def _room_for(model: Model, row: Work) -> Iterator[None]:
 @contextmanager
 def _own_settings(model: Model) -> Iterator[None]:
     """Put the checkpoint's decoding settings aside inside the block; transformers would fill gaps from them."""
-    hf = cast(Any, model.hf)
+    hf = model.hf
     before = hf.generation_config
     hf.generation_config = GenerationConfig(
         do_sample=False, eos_token_id=sorted(model.stop_tokens), pad_token_id=model.tokenizer.pad_token_id

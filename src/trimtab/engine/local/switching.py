@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
 
 from trimtab.engine.local.session import Session
 from trimtab.models import Model
@@ -13,7 +12,7 @@ from trimtab.models import Model
 @contextmanager
 def attention(model: Model, implementation: str) -> Iterator[None]:
     """Use another attention implementation (``"sdpa"``, ``"eager"``) inside the block; other threads wait."""
-    hf = cast(Any, model.hf)
+    hf = model.hf
     with Session.of(model).lock:
         before = model.text_config._attn_implementation
         hf.set_attn_implementation(implementation)

@@ -54,7 +54,7 @@ class FullWeights:
         """Put the weights back into the model's own type, and write it with tokenizer, image processor and template."""
         for parameter, value in self.before:
             _cast(parameter, value.dtype)
-        cast(Any, self.model.hf).save_pretrained(folder)
+        self.model.hf.save_pretrained(folder)
         self.model.tokenizer.save_pretrained(folder)
         self.model.image_processor.save_pretrained(folder)
         (folder / "chat_template.jinja").write_text(self.model.chat_template)
@@ -105,7 +105,7 @@ def _adapters(model: Model, config: LoraConfig, seed: int) -> Iterator[Adapters]
     with torch.random.fork_rng(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that goes in its version 6
         torch.manual_seed(seed)
-        wrapped = peft.get_peft_model(cast(Any, model.hf), settings)
+        wrapped = peft.get_peft_model(model.hf, settings)
     model.__dict__.pop("head_outputs", None)
     try:
         yield Adapters(wrapped, model)

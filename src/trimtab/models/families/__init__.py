@@ -1,27 +1,5 @@
-"""The families that trimtab knows, a file each; importing the package registers them."""
+"""The families that trimtab knows, a file each, found by their place; importing the package registers them."""
 
-from trimtab.models.families import (
-    aya_vision,
-    gemma3,
-    glm4v,
-    idefics3,
-    internvl,
-    llava,
-    mistral3,
-    qwen2_5_vl,
-    qwen2_vl,
-    qwen3_vl,
-)
+from trimtab.registry import import_inside
 
-__all__ = [
-    "aya_vision",
-    "gemma3",
-    "glm4v",
-    "idefics3",
-    "internvl",
-    "llava",
-    "mistral3",
-    "qwen2_5_vl",
-    "qwen2_vl",
-    "qwen3_vl",
-]
+import_inside(__name__, __path__)

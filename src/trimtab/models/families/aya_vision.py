@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
-from torch import nn
-
 from trimtab.models.families.internvl import InternVL
 from trimtab.models.family import MediaInput, register
+from trimtab.models.hugging_face import HuggingFaceModel
 
 BEGINS, ENDS, TILE, WHOLE = "<|START_OF_IMG|>", "<|END_OF_IMG|>", "TILE", "TILE_GLOBAL"
 
@@ -19,9 +16,9 @@ class AyaVision(InternVL):
     marks = {"image": "<image>"}
     norm = "layer"
 
-    def of_tile(self, hf: nn.Module) -> int:
+    def of_tile(self, hf: HuggingFaceModel) -> int:
         """Positions of one tile."""
-        config = cast(Any, hf).config
+        config = hf.config
         return (config.vision_config.image_size // config.vision_config.patch_size // config.downsample_factor) ** 2
 
     def expand(self, medium: MediaInput, placeholder: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor, nn
 
 from trimtab.modalities import Modality
 from trimtab.models.family import Family, MediaInput, register
+from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.processing import processed
 
 BEGINS, ENDS = "<start_of_image>", "<end_of_image>"
@@ -23,34 +24,34 @@ class Gemma3(Family):
     norm = "rms_plus_one"
     mask = "media"
 
-    def count_positions(self, hf: nn.Module, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
         """The same for every picture."""
-        return cast(Any, hf).config.mm_tokens_per_image
+        return hf.config.mm_tokens_per_image
 
-    def show(self, hf: nn.Module, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Normalised pixels of the whole picture."""
         pixels = processed(processor, medium, do_pan_and_scan=False)["pixel_values"]
-        return MediaInput(kind, {"pixel_values": pixels}, cast(Any, hf).config.mm_tokens_per_image, key)
+        return MediaInput(kind, {"pixel_values": pixels}, hf.config.mm_tokens_per_image, key)
 
     def expand(self, medium: MediaInput, placeholder: str) -> str:
         """All positions between the two tokens of a picture, in a paragraph of their own."""
         return f"\n\n{BEGINS}{placeholder * medium.n_tokens}{ENDS}\n\n"
 
-    def tower(self, hf: nn.Module, kind: Modality) -> nn.Module:
+    def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:
         """The vision tower."""
-        return cast(Any, hf).model.vision_tower
+        return hf.model.vision_tower
 
-    def native_inputs(self, hf: nn.Module, ids: Tensor, media: Sequence[MediaInput]) -> dict[str, Tensor]:
+    def native_inputs(self, hf: HuggingFaceModel, ids: Tensor, media: Sequence[MediaInput]) -> dict[str, Tensor]:
         """Inputs for the model's own ``forward``, with the token types that its mask depends on."""
         given = super().native_inputs(hf, ids, media)
         return {**given, "token_type_ids": self._token_types(hf, ids[None])} if media else given
 
-    def guard(self, hf: nn.Module) -> None:
+    def guard(self, hf: HuggingFaceModel) -> None:
         """Supply ``token_type_ids`` whenever a caller leaves them out.
 
         Without them transformers masks pictures as it does text and raises nothing.
         """
-        model, prepare = cast(Any, hf).model, cast(Any, hf).prepare_inputs_for_generation
+        model, prepare = hf.model, hf.prepare_inputs_for_generation
 
         def fill(ids: Tensor | None, kwargs: dict[str, Any]) -> None:
             if ids is not None and kwargs.get("token_type_ids") is None:
@@ -66,9 +67,9 @@ class Gemma3(Family):
             return prepare(input_ids, **kwargs)
 
         model.register_forward_pre_hook(fill_forward, with_kwargs=True)
-        cast(Any, hf).prepare_inputs_for_generation = fill_generate
+        hf.prepare_inputs_for_generation = fill_generate
 
-    def _token_types(self, hf: nn.Module, ids: Tensor) -> Tensor:
+    def _token_types(self, hf: HuggingFaceModel, ids: Tensor) -> Tensor:
         return (ids == self.placeholders(hf)["image"]).long()
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from trimtab.modalities import Modality
 from trimtab.models.family import Family, MediaInput, register
+from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.processing import limit_edge, processed
 
 AROUND, WHOLE = "<fake_token_around_image>", "<global-img>"
@@ -26,11 +27,11 @@ class Idefics3(Family):
         """Set the length that the processor scales every long side to, in whole tiles."""
         return limit_edge(image_processor, most, at_most_own, image_processor.max_image_size["longest_edge"], self.name)
 
-    def count_positions(self, hf: nn.Module, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
         """As many for each tile, and for the whole picture."""
         return max(image_processor.get_number_of_image_patches(height, width)[0], 1) * _of_tile(hf)
 
-    def show(self, hf: nn.Module, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Tiles of a picture, row after row, and then the whole; alone if it is small or never cut."""
         batch = processed(processor, medium, return_row_col_info=True)
         pixels, grid = batch["pixel_values"], (batch["rows"][0][0], batch["cols"][0][0])
@@ -46,9 +47,9 @@ class Idefics3(Family):
         ]
         return "".join(lines) + ("\n" if lines else "") + f"{AROUND}{WHOLE}{tile}{AROUND}"
 
-    def tower(self, hf: nn.Module, kind: Modality) -> nn.Module:
+    def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:
         """The vision tower."""
-        return cast(Any, hf).model.vision_model
+        return hf.model.vision_model
 
     def joined(self, media: Sequence[MediaInput]) -> dict[str, Tensor]:
         """All tiles as one row of a batch, since rows of unequal length would need tiles of zeros."""
@@ -62,9 +63,9 @@ class SmolVLM(Idefics3):
     processors = {"image": "SmolVLMImageProcessor"}
 
 
-def _of_tile(hf: nn.Module) -> int:
+def _of_tile(hf: HuggingFaceModel) -> int:
     """Positions of one tile."""
-    return cast(Any, hf).model.image_seq_len
+    return hf.model.image_seq_len
 
 
 register(Idefics3())

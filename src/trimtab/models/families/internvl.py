@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from torch import nn
 
 from trimtab.errors import UsageError
 from trimtab.modalities import Modality
 from trimtab.models.family import Family, MediaInput, register
+from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.processing import processed
 
 CUT = {"crop_to_patches": True}
@@ -34,18 +35,18 @@ class InternVL(Family):
         image_processor.max_patches = most // tile
         return most // tile * tile
 
-    def count_positions(self, hf: nn.Module, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
         """As many for each tile, and for the thumbnail if there are several."""
         return image_processor.get_number_of_image_patches(height, width, CUT) * self.of_tile(hf)
 
-    def show(self, hf: nn.Module, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Tiles of a picture, row after row, and its thumbnail."""
         pixels = processed(processor, medium, **CUT)["pixel_values"]
         return MediaInput(kind, {"pixel_values": pixels}, len(pixels) * self.of_tile(hf), key, grid=(len(pixels),))
 
-    def of_tile(self, hf: nn.Module) -> int:
+    def of_tile(self, hf: HuggingFaceModel) -> int:
         """Positions of one tile."""
-        config = cast(Any, hf).config
+        config = hf.config
         (height, width), (down, across) = config.vision_config.image_size, config.vision_config.patch_size
         return int((height // down) * (width // across) * config.downsample_ratio**2)
 
@@ -53,9 +54,9 @@ class InternVL(Family):
         """All positions between the two tokens of a picture."""
         return f"{self.begins}{placeholder * medium.n_tokens}{self.ends}"
 
-    def tower(self, hf: nn.Module, kind: Modality) -> nn.Module:
+    def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:
         """The vision tower."""
-        return cast(Any, hf).model.vision_tower
+        return hf.model.vision_tower
 
 
 register(InternVL())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from PIL import Image
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from trimtab.errors import UnsupportedMethodError
 from trimtab.modalities import Modality
 from trimtab.models.family import Family, MediaInput, register
+from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.patches import inputs_of
 from trimtab.models.processing import processed
 
@@ -20,35 +21,35 @@ class Llava(Family):
     name = "llava"
     processors = {"image": "CLIPImageProcessor"}
 
-    def count_positions(self, hf: nn.Module, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
         """The same for every picture."""
         return self.show(hf, image_processor, "image", Image.new("RGB", (64, 64)), "").n_tokens
 
-    def show(self, hf: nn.Module, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Normalised pixels; a position for each feature of the tower, without the first where it is left out."""
         pixel_values = processed(processor, medium)["pixel_values"]
-        config = cast(Any, hf).config
+        config = hf.config
         height, width = pixel_values.shape[-2:]
         patch = config.vision_config.patch_size
         features = (height // patch) * (width // patch) + has_class_token(hf)
         dropped = config.vision_feature_select_strategy == "default"
         return MediaInput(kind, {"pixel_values": pixel_values}, features - dropped, key)
 
-    def tower(self, hf: nn.Module, kind: Modality) -> nn.Module:
+    def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:
         """The vision tower."""
-        return cast(Any, hf).model.vision_tower
+        return hf.model.vision_tower
 
-    def projector(self, hf: nn.Module) -> nn.Module:
+    def projector(self, hf: HuggingFaceModel) -> nn.Module:
         """The two-layer projector."""
-        return cast(Any, hf).model.multi_modal_projector
+        return hf.model.multi_modal_projector
 
-    def patch_attention(self, hf: nn.Module, media: MediaInput) -> Tensor:
+    def patch_attention(self, hf: HuggingFaceModel, media: MediaInput) -> Tensor:
         """The class token's attention to the patches, at the layer whose output the projector takes.
 
         What CLIP says of the whole picture is read at the class token, so its attention is the tower's map of the
         picture. Where the class token is kept as a feature, its attention to itself comes first.
         """
-        model, config = cast(Any, hf).model, cast(Any, hf).config
+        model, config = hf.model, hf.config
         if not has_class_token(hf):
             raise UnsupportedMethodError(
                 f"`image_counterfactual` must have a map of the picture's attention; the vision tower of this "
@@ -68,9 +69,9 @@ class Llava(Family):
         return scores.float().softmax(-1)[:, 0, first:]
 
 
-def has_class_token(hf: nn.Module) -> bool:
+def has_class_token(hf: HuggingFaceModel) -> bool:
     """Whether the tower's features begin with one of the whole picture, as CLIP's do and SigLIP's do not."""
-    return any(name.endswith("class_embedding") for name, _ in cast(Any, hf).model.vision_tower.named_parameters())
+    return any(name.endswith("class_embedding") for name, _ in hf.model.vision_tower.named_parameters())
 
 
 register(Llava())

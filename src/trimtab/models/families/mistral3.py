@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 
 from trimtab.modalities import Modality
 from trimtab.models.family import Family, MediaInput, register
+from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.processing import limit_edge, processed
 
 ROW_ENDS, ENDS = "[IMG_BREAK]", "[IMG_END]"
@@ -26,13 +27,13 @@ class Mistral3(Family):
         """Set the length that the processor scales a longer side down to."""
         return limit_edge(image_processor, most, at_most_own, 1, self.name)
 
-    def count_positions(self, hf: nn.Module, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
         """Squares of merged patches in the scaled picture."""
         side, edge = _side(hf), image_processor.size["longest_edge"]
         ratio = max(height / edge, width / edge, 1.0)
         return -(-int(height / ratio) // side) * -(-int(width / ratio) // side)
 
-    def show(self, hf: nn.Module, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
         """A picture in whole squares of merged patches, with its height and width."""
         batch = processed(processor, medium, patch_size=_side(hf))
         rows, columns = (batch["image_sizes"][0] // _side(hf)).tolist()
@@ -44,9 +45,9 @@ class Mistral3(Family):
         rows, columns = medium.grid
         return ROW_ENDS.join([placeholder * columns] * rows) + ENDS
 
-    def tower(self, hf: nn.Module, kind: Modality) -> nn.Module:
+    def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:
         """The vision tower."""
-        return cast(Any, hf).model.vision_tower
+        return hf.model.vision_tower
 
     def joined(self, media: Sequence[MediaInput]) -> dict[str, Tensor]:
         """Pictures filled up on the right and at the bottom to the size of the largest."""
@@ -57,9 +58,9 @@ class Mistral3(Family):
         return {"pixel_values": torch.cat(pixels), "image_sizes": sizes}
 
 
-def _side(hf: nn.Module) -> int:
+def _side(hf: HuggingFaceModel) -> int:
     """Pixels of a position's side."""
-    config = cast(Any, hf).config
+    config = hf.config
     return config.vision_config.patch_size * config.spatial_merge_size
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trimtab.models.families.qwen_vl import QwenVL
 from trimtab.models.family import register
+from trimtab.models.hugging_face import HuggingFaceModel
 
 
 class Qwen3VL(QwenVL):
@@ -17,16 +18,16 @@ class Qwen3VL(QwenVL):
 
     name = "qwen3_vl"
 
-    def streams(self, hf: nn.Module) -> int:
+    def streams(self, hf: HuggingFaceModel) -> int:
         """One for each block of the tower whose features are taken."""
-        return len(cast(Any, hf).config.vision_config.deepstack_visual_indexes)
+        return len(hf.config.vision_config.deepstack_visual_indexes)
 
     def features(self, output: Any) -> list[Tensor]:
         """A picture's embedding, and then what is added after each of the first layers."""
         levels = [output.pooler_output, *output.deepstack_features]
         return [torch.stack(own, dim=1) for own in zip(*levels, strict=True)]
 
-    def decoder_inputs(self, hf: nn.Module, extras: Mapping[str, Tensor]) -> dict[str, Any]:
+    def decoder_inputs(self, hf: HuggingFaceModel, extras: Mapping[str, Tensor]) -> dict[str, Any]:
         """Where pictures are, and what is added there after each of the first layers."""
         if "streams" not in extras:
             return {}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from trimtab.errors import UsageError
 from trimtab.modalities import Modality
 from trimtab.models.family import Family, MediaInput
+from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.patches import inputs_of
 from trimtab.models.processing import processed
 
@@ -38,45 +39,45 @@ class QwenVL(Family):
         image_processor.size = {"shortest_edge": shortest, "longest_edge": most}
         return most
 
-    def count_positions(self, hf: nn.Module, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
         """Patches of the scaled picture; the merger joins ``merge_size ** 2`` of them."""
         return image_processor.get_number_of_image_patches(height, width) // image_processor.merge_size**2
 
-    def show(self, hf: nn.Module, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Patches and grid of one picture; the merger joins ``merge_size ** 2`` patches to one position."""
         batch = processed(processor, medium)
         grid = batch["image_grid_thw"]
         n_tokens = int(grid.prod()) // processor.merge_size**2
         return MediaInput(kind, {"pixel_values": batch["pixel_values"], "image_grid_thw": grid}, n_tokens, key)
 
-    def tower(self, hf: nn.Module, kind: Modality) -> nn.Module:
+    def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:
         """The vision tower."""
-        return cast(Any, hf).model.visual
+        return hf.model.visual
 
-    def positions(self, hf: nn.Module, ids: Tensor, media: Sequence[MediaInput]) -> Tensor:
+    def positions(self, hf: HuggingFaceModel, ids: Tensor, media: Sequence[MediaInput]) -> Tensor:
         """Three-axis positions (time, height, width) by the model's own rule."""
         if not media:
             return torch.arange(len(ids), device=ids.device).expand(3, -1)
-        positions, _ = cast(Any, hf).model.get_rope_index(
+        positions, _ = hf.model.get_rope_index(
             ids[None],
             mm_token_type_ids=self._token_types(hf, ids[None]),
             image_grid_thw=torch.cat([m.tensors["image_grid_thw"] for m in media]).to(ids.device),
         )
         return positions[:, 0]
 
-    def native_inputs(self, hf: nn.Module, ids: Tensor, media: Sequence[MediaInput]) -> dict[str, Tensor]:
+    def native_inputs(self, hf: HuggingFaceModel, ids: Tensor, media: Sequence[MediaInput]) -> dict[str, Tensor]:
         """Inputs for the model's own ``forward``, with the token types that positions depend on."""
         given = super().native_inputs(hf, ids, media)
         return {**given, "mm_token_type_ids": self._token_types(hf, ids[None])} if media else given
 
-    def guard(self, hf: nn.Module) -> None:
+    def guard(self, hf: HuggingFaceModel) -> None:
         """Supply ``mm_token_type_ids`` whenever a caller leaves them out.
 
         Without them transformers 5 falls back to one-axis text positions and raises nothing, so the logits
         are silently those of another prompt. The ids can always be read off ``input_ids``; we do that, in
         ``forward`` and in ``generate``.
         """
-        model = cast(Any, hf).model
+        model = hf.model
 
         def fill_forward(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict]:
             ids = kwargs.get("input_ids")
@@ -85,38 +86,38 @@ class QwenVL(Family):
             return args, kwargs
 
         model.register_forward_pre_hook(fill_forward, with_kwargs=True)
-        prepare = cast(Any, hf)._prepare_position_ids_for_generation
+        prepare = hf._prepare_position_ids_for_generation
 
         def fill_generate(inputs_tensor: Tensor, model_kwargs: dict[str, Any]) -> Tensor:
             if self._lacks_types(model_kwargs) and not inputs_tensor.is_floating_point():
                 model_kwargs = {**model_kwargs, "mm_token_type_ids": self._token_types(hf, inputs_tensor)}
             return prepare(inputs_tensor, model_kwargs)
 
-        cast(Any, hf)._prepare_position_ids_for_generation = fill_generate
+        hf._prepare_position_ids_for_generation = fill_generate
 
     @staticmethod
     def _lacks_types(kwargs: dict[str, Any]) -> bool:
         return kwargs.get("image_grid_thw") is not None and kwargs.get("mm_token_type_ids") is None
 
-    def _token_types(self, hf: nn.Module, ids: Tensor) -> Tensor:
+    def _token_types(self, hf: HuggingFaceModel, ids: Tensor) -> Tensor:
         return (ids == self.placeholders(hf)["image"]).int()
 
 
 class MergedByMlp(QwenVL):
     """Those whose patches' features a norm and two linear maps join to a position's embedding, and nothing else."""
 
-    def projector(self, hf: nn.Module) -> nn.Module:
+    def projector(self, hf: HuggingFaceModel) -> nn.Module:
         """The merger's two linear maps: its norm, which comes before them, would undo any factor of a patch."""
-        return cast(Any, hf).model.visual.merger.mlp
+        return hf.model.visual.merger.mlp
 
-    def patch_attention(self, hf: nn.Module, media: MediaInput) -> Tensor:
+    def patch_attention(self, hf: HuggingFaceModel, media: MediaInput) -> Tensor:
         """The attention that each patch gets in the last block, averaged over the picture's patches as queries.
 
         There is no class token. Patches are in the order of the tower, and so is the merger's input. In a block with
         windows, patches of other windows look at a patch not at all, which counts as 0; the last block of the released
         checkpoints attends to the whole picture.
         """
-        attention = cast(Any, hf).model.visual.blocks[-1].attn
+        attention = hf.model.visual.blocks[-1].attn
         rotate = cast(Any, sys.modules[type(attention).__module__]).apply_rotary_pos_emb_vision
         states, given = inputs_of(attention, lambda: self.embed_media(hf, [media]))
         queries, keys, _ = attention.qkv(states).unflatten(-1, (3, attention.num_heads, -1)).unbind(1)

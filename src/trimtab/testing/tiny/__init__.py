@@ -1,30 +1,17 @@
-"""Tiny models with random weights, built through the same code path as real ones."""
+"""Tiny models with random weights, made through the same code path as real ones; a file a family, found by place."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 
 from trimtab.errors import UsageError
 from trimtab.models import Model, from_parts
-from trimtab.testing.tiny import aya_vision, gemma3, glm4v, idefics3, internvl, llava, mistral3, qwen
-from trimtab.testing.tiny.parts import Parts
+from trimtab.registry import import_inside
+from trimtab.testing.tiny.parts import BUILDERS
 
-BUILDERS: dict[str, Callable[[int], Parts]] = {
-    "qwen2_5_vl": qwen.qwen2_5_vl,
-    "llava": llava.llava,
-    "qwen2_vl": qwen.qwen2_vl,
-    "qwen3_vl": qwen.qwen3_vl,
-    "idefics3": idefics3.idefics3,
-    "smolvlm": idefics3.smolvlm,
-    "internvl": internvl.internvl,
-    "mistral3": mistral3.mistral3,
-    "glm4v": glm4v.glm4v,
-    "gemma3": gemma3.gemma3,
-    "aya_vision": aya_vision.aya_vision,
-}
-TINY_FAMILIES = tuple(BUILDERS)
+import_inside(__name__, __path__)
+
+TINY_FAMILIES = tuple(sorted(BUILDERS))
 """The families that there is a tiny model of."""
 
 
@@ -47,5 +34,5 @@ def tiny_model(family: str = "qwen2_5_vl", *, layers: int = 4, seed: int = 0, ch
         raise UsageError(f"`family` of tiny_model must be one of {', '.join(TINY_FAMILIES)}; got {family!r}.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        hf, tokenizer, image_processor, template = BUILDERS[family](layers)
-    return from_parts(hf, tokenizer, image_processor, template, name=f"tiny-{family}", check=check)
+        hf, tokenizer, processors, template = BUILDERS[family](layers)
+    return from_parts(hf, tokenizer, processors, template, name=f"tiny-{family}", check=check)

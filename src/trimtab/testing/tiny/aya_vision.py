@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from trimtab.testing.tiny.parts import Parts, plain_template, small_tokenizer, text_config, tower_config
+from trimtab.testing.tiny.parts import Parts, builder, plain_template, small_tokenizer, text_config, tower_config
 
 
+@builder
 def aya_vision(layers: int) -> Parts:
     """An Aya Vision."""
     from transformers import AyaVisionConfig, AyaVisionForConditionalGeneration

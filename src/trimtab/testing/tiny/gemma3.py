@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from trimtab.testing.tiny.parts import Parts, plain_template, small_tokenizer, text_config, tower_config
+from trimtab.testing.tiny.parts import Parts, builder, plain_template, small_tokenizer, text_config, tower_config
 
 
+@builder
 def gemma3(layers: int) -> Parts:
     """A Gemma 3."""
     from transformers import Gemma3Config, Gemma3ForConditionalGeneration

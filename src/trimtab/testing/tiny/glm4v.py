@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from trimtab.testing.tiny.parts import Parts, plain_template, small_tokenizer, text_config
+from trimtab.testing.tiny.parts import Parts, builder, plain_template, small_tokenizer, text_config
 
 SHOWN = ("<|begin_of_image|>", "<|image|>", "<|end_of_image|>")
 VIDEO = ("<|begin_of_video|>", "<|video|>", "<|end_of_video|>")
 
 
+@builder
 def glm4v(layers: int) -> Parts:
     """A GLM-4.1V."""
     from transformers import Glm4vConfig, Glm4vForConditionalGeneration

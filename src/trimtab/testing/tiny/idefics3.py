@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from trimtab.testing.tiny.parts import Parts, plain_template, small_tokenizer, text_config, tower_config
+from trimtab.testing.tiny.parts import Parts, builder, plain_template, small_tokenizer, text_config, tower_config
 
 SPECIAL = ("<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>")
 PLACES = tuple(f"<row_{row}_col_{column}>" for row in (1, 2) for column in (1, 2))
 
 
+@builder
 def idefics3(layers: int) -> Parts:
     """An Idefics3."""
     from transformers import Idefics3Config, Idefics3ForConditionalGeneration
@@ -18,6 +19,7 @@ def idefics3(layers: int) -> Parts:
     return _tiled(Idefics3Config, Idefics3ForConditionalGeneration, Idefics3ImageProcessorPil, layers)
 
 
+@builder
 def smolvlm(layers: int) -> Parts:
     """A SmolVLM."""
     from transformers import SmolVLMConfig, SmolVLMForConditionalGeneration

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from trimtab.testing.tiny.parts import Parts, plain_template, small_tokenizer, text_config, tower_config
+from trimtab.testing.tiny.parts import Parts, builder, plain_template, small_tokenizer, text_config, tower_config
 
 
+@builder
 def mistral3(layers: int) -> Parts:
     """A Mistral 3 with Pixtral's tower."""
     from transformers import Mistral3Config, Mistral3ForConditionalGeneration

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 Parts = tuple[Any, Any, Any, str]
-"""A Hugging Face model, its tokenizer and image processor, and a chat template."""
+"""A Hugging Face model, its tokenizer, its image processor (or one for each modality), and a chat template."""
+
+BUILDERS: dict[str, Callable[[int], Parts]] = {}
+"""By family, what builds a tiny model of some layers; a builder is a function of the family's name."""
+
+
+def builder(build: Callable[[int], Parts]) -> Callable[[int], Parts]:
+    """Make known what builds a tiny model of a family, the function's name: a decorator."""
+    BUILDERS[build.__name__] = build
+    return build
+
 
 TEXT = """Text context: a dog sleeps on the red sofa while two cats play with a ball in the garden.
 What is the color of the animal in the picture? In case there is an inconsistency between the text context and

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trimtab.testing.tiny.parts import Parts, small_tokenizer, text_config
+from trimtab.testing.tiny.parts import Parts, builder, small_tokenizer, text_config
 
 QWEN_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
@@ -16,6 +16,7 @@ QWEN_SPECIAL = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|
 QWEN_TOWER = {"depth": 2, "num_heads": 2, "initializer_range": 0.12}
 
 
+@builder
 def qwen2_vl(layers: int) -> Parts:
     """A Qwen2-VL."""
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
@@ -24,6 +25,7 @@ def qwen2_vl(layers: int) -> Parts:
     return _qwen(Qwen2VLConfig, Qwen2VLForConditionalGeneration, layers, tower)
 
 
+@builder
 def qwen2_5_vl(layers: int) -> Parts:
     """A Qwen2.5-VL."""
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
@@ -33,6 +35,7 @@ def qwen2_5_vl(layers: int) -> Parts:
     return _qwen(Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, layers, tower)
 
 
+@builder
 def qwen3_vl(layers: int) -> Parts:
     """A Qwen3-VL."""
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trimtab.media import Sound
 from trimtab.modalities import Modality
-from trimtab.models import Family, MediaInput, register
+from trimtab.models import Family, HuggingFaceModel, MediaInput, register
 from trimtab.testing.trio.modeling import FRAME, PATCH
 
 SIDE = 2
@@ -50,29 +50,29 @@ class TinyTrio(Family):
 
     name = "tiny_trio"
 
-    def placeholders(self, hf: nn.Module) -> dict[Modality, int]:
+    def placeholders(self, hf: HuggingFaceModel) -> dict[Modality, int]:
         """Ids of ``<image>`` and ``<audio>``."""
-        config = cast(Any, hf).config
+        config = hf.config
         return {"image": config.image_token_id, "audio": config.audio_token_id}
 
-    def count_positions(self, hf: nn.Module, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
         """The same for every picture."""
         return SIDE**2
 
-    def show(self, hf: nn.Module, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Patches of a picture or frames of a sound; each takes a position."""
         tensors = processor(medium)
         n_tokens = SIDE**2 if kind == "image" else len(tensors["sound_frames"])
         return MediaInput(kind, tensors, n_tokens, key)
 
-    def tower(self, hf: nn.Module, kind: Modality) -> nn.Module:
+    def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:
         """The projector of either."""
-        model = cast(Any, hf).model
+        model = hf.model
         return model.picture_projector if kind == "image" else model.sound_projector
 
-    def projector(self, hf: nn.Module) -> nn.Module:
+    def projector(self, hf: HuggingFaceModel) -> nn.Module:
         """The pictures' projector."""
-        return cast(Any, hf).model.picture_projector
+        return hf.model.picture_projector
 
 
 register(TinyTrio())
