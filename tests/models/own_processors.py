@@ -22,6 +22,7 @@ OWN: dict[str, tuple[str, str]] = {
     "mistral3": ("pixtral", "PixtralProcessor"),
     "glm4v": ("glm4v", "Glm4vProcessor"),
     "aya_vision": ("aya_vision", "AyaVisionProcessor"),
+    "cohere2_vision": ("cohere2_vision", "Cohere2VisionProcessor"),
     "gemma3": ("gemma3", "Gemma3Processor"),
 }
 """For each family, a package of transformers and the class of its processor."""
@@ -33,6 +34,8 @@ def own_texts(model: Model, pictures: list[Image]) -> list[str]:
     said, options = _class(package, name)
     facts = _facts(model)
     facts.patch_size *= 2 if package == "aya_vision" else 1
+    if package == "cohere2_vision":
+        facts.patch_size = model.image_processor.patch_size
     if package == "pixtral":
         options = {**options, "patch_size": facts.patch_size * facts.spatial_merge_size}
     inputs = model.image_processor(images=pictures, **{**options, "return_tensors": "pt"})
@@ -62,6 +65,9 @@ def _facts(model: Model) -> SimpleNamespace:
         img_patch_token=token,
         start_of_img_token="<|START_OF_IMG|>",
         end_of_img_token="<|END_OF_IMG|>",
+        boi_token="<|START_OF_IMG|>",
+        eoi_token="<|END_OF_IMG|>",
+        img_line_break_token="<|IMG_LINE_BREAK|>",
         tile_token="TILE",
         tile_global_token="TILE_GLOBAL",
         image_token=token,

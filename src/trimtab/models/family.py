@@ -105,6 +105,15 @@ class Family:
         tokens = self.placeholders(hf).items()
         return {kind: self.marks.get(kind) or tokenizer.convert_ids_to_tokens(token) or "" for kind, token in tokens}
 
+    def open_processor(self, kind: Modality, settings: Mapping[str, Any]) -> Any:
+        """The processor of a modality where transformers has none that needs no torchvision; None leaves it to them.
+
+        Args:
+            kind: The modality.
+            settings: What the checkpoint's file says of it.
+        """
+        return None
+
     def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:
         """Have the image processor scale down pictures of more pixels than ``most``; None leaves its own limit.
 

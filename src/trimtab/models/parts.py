@@ -49,6 +49,9 @@ def open_image_processor(source: Source, family: Family) -> Any:
                 f"`name_or_path` of load must be a model with an image processor; {source.path} has no "
                 "preprocessor_config.json; copy it from the model that it was made from."
             )
+        own = family.open_processor("image", settings)
+        if own is not None:
+            return own
         kind = settings.get("image_processor_type") or settings.get("feature_extractor_type")
         kind = kind or family.processors["image"]
         kind = kind.removesuffix("Fast").removesuffix("FeatureExtractor").removesuffix("Pil")
