@@ -24,6 +24,7 @@ OWN: dict[str, tuple[str, str]] = {
     "aya_vision": ("aya_vision", "AyaVisionProcessor"),
     "cohere2_vision": ("cohere2_vision", "Cohere2VisionProcessor"),
     "gemma3": ("gemma3", "Gemma3Processor"),
+    "qwen3_vl_moe": ("qwen3_vl", "Qwen3VLProcessor"),
 }
 """For each family, a package of transformers and the class of its processor."""
 

@@ -16,7 +16,7 @@ from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.testing import tiny_model
 
-FAMILIES = ("qwen2_vl", "qwen3_vl")
+FAMILIES = ("qwen2_vl", "qwen3_vl", "qwen3_vl_moe")
 
 
 @cache

@@ -14,6 +14,14 @@ QWEN_TEMPLATE = (
 )
 QWEN_SPECIAL = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 QWEN_TOWER = {"depth": 2, "num_heads": 2, "initializer_range": 0.12}
+QWEN3_TOWER = {
+    **QWEN_TOWER,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "out_hidden_size": 64,
+    "patch_size": 14,
+    "num_position_embeddings": 16,
+}
 
 
 @builder
@@ -40,9 +48,18 @@ def qwen3_vl(layers: int) -> Parts:
     """A Qwen3-VL."""
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
-    tower = {**QWEN_TOWER, "hidden_size": 32, "intermediate_size": 64, "out_hidden_size": 64, "patch_size": 14}
-    tower |= {"num_position_embeddings": 16, "deepstack_visual_indexes": [0, 1]}
+    tower = {**QWEN3_TOWER, "deepstack_visual_indexes": [0, 1]}
     return _qwen(Qwen3VLConfig, Qwen3VLForConditionalGeneration, layers, tower, head_dim=16)
+
+
+@builder
+def qwen3_vl_moe(layers: int) -> Parts:
+    """A Qwen3-VL of four experts, two for each token; its second layer has none."""
+    from transformers import Qwen3VLMoeConfig, Qwen3VLMoeForConditionalGeneration
+
+    tower = {**QWEN3_TOWER, "deepstack_visual_indexes": [0, 1]}
+    experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "mlp_only_layers": [1]}
+    return _qwen(Qwen3VLMoeConfig, Qwen3VLMoeForConditionalGeneration, layers, tower, head_dim=16, **experts)
 
 
 def _qwen(config_class: Any, model_class: Any, layers: int, tower: dict[str, Any], **changes: Any) -> Parts:
