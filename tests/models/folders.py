@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
-from trimtab.models import Model
+from trimtab.models import Model, save_processors
 
 
 def save(model: Model, folder: Path, **options: Any) -> Path:
@@ -16,7 +16,7 @@ def save(model: Model, folder: Path, **options: Any) -> Path:
     hf: Any = model.hf
     hf.save_pretrained(folder, **options)
     model.tokenizer.save_pretrained(folder)
-    model.image_processor.save_pretrained(folder)
+    save_processors(model.processors, folder)
     (folder / "chat_template.jinja").write_text(model.chat_template)
     return folder
 

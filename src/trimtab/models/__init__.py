@@ -7,6 +7,7 @@ from trimtab.models.masks import MaskRule, cut_before
 from trimtab.models.model import Model
 from trimtab.models.norms import NormKind
 from trimtab.models.patches import COUNTERFACTUALS, Counterfactual, weighted_patches
+from trimtab.models.processors import save_processors
 from trimtab.models.report import LoadReport
 from trimtab.models.self_checks import self_check
 from trimtab.models.showing import ENCODED_AT_ONCE
@@ -35,6 +36,7 @@ __all__ = [
     "out_of_memory",
     "register",
     "release",
+    "save_processors",
     "self_check",
     "too_large",
     "weighted_patches",

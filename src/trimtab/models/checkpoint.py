@@ -88,10 +88,10 @@ def family_of(config: Any, path: str) -> Family:
 def _is_text_only(kind: str) -> bool:
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-        MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+        MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
     )
 
-    return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES
 
 
 def quantization(config: dict[str, Any]) -> str | None:
@@ -158,12 +158,12 @@ def load_weights(source: Source, config: Any, used: torch.dtype | str, **placing
         UnsupportedModelError: A tensor is missing, is left over, or has another shape, where transformers would fill
             its place with random numbers and go on; or it is not clear which weights are meant.
     """
-    from transformers import AutoModelForImageTextToText
+    from transformers import AutoModelForMultimodalLM
 
     was_quantised = getattr(config, "quantization_config", None) is not None
     with reading(source):
         check_files(source)
-        hf, info = cast(Any, AutoModelForImageTextToText).from_pretrained(
+        hf, info = cast(Any, AutoModelForMultimodalLM).from_pretrained(
             source.path,
             config=config,
             dtype=used,

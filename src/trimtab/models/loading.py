@@ -18,7 +18,8 @@ from trimtab.models.decoding_settings import overridden, read_generation_config
 from trimtab.models.family import Family
 from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.model import Model
-from trimtab.models.parts import check_parts, choose_template, open_image_processor, open_tokenizer, understood
+from trimtab.models.parts import check_parts, choose_template, open_tokenizer
+from trimtab.models.processors import open_processors, understood
 from trimtab.models.report import PHOTO, LoadReport
 from trimtab.models.self_checks import self_check
 from trimtab.models.source import Source, find, reading
@@ -119,11 +120,13 @@ def _weights(base: Source, dtype: Any, device: Any, device_map: Any, attention: 
 def _with_parts(base: Source, weights: _Weights, max_pixels: int | None, name: str, *, check: bool) -> Model:
     """Open what belongs to the weights, and report what was found."""
     family = family_of(weights.config, base.path)
-    tokenizer, image_processor = open_tokenizer(base), open_image_processor(base, family)
-    with understood(family, image_processor, base.path):
-        limit = family.limit_pixels(image_processor, max_pixels, at_most_own=max_pixels == MAX_PIXELS)
+    tokenizer, processors = open_tokenizer(base), open_processors(base, family)
+    limit = None
+    if "image" in processors:
+        with understood(family, processors["image"], base.path):
+            limit = family.limit_pixels(processors["image"], max_pixels, at_most_own=max_pixels == MAX_PIXELS)
     template = choose_template(base, tokenizer, family.written(weights.hf, tokenizer))
-    model = from_parts(weights.hf, tokenizer, image_processor, template, name=name, family=family, check=check)
+    model = from_parts(weights.hf, tokenizer, processors, template, name=name, family=family, check=check)
     model.report = replace(
         model.report,
         dtype_stored=weights.chosen.stored,

@@ -1,20 +1,16 @@
-"""A checkpoint's tokenizer, image processor and chat template: each is found, opened and tried before it is used."""
+"""A checkpoint's tokenizer and chat template: each is found, opened and tried before it is used."""
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from trimtab.errors import UnsupportedModelError, UsageError
+from trimtab.errors import UnsupportedModelError
 from trimtab.media import medium_kind
 from trimtab.modalities import Modality
 from trimtab.models.family import Family
 from trimtab.models.hugging_face import HuggingFaceModel
-from trimtab.models.source import Source, first_line, reading
+from trimtab.models.source import Source, reading
 
 SENTENCE = "What is the color of the 2 cats?"
 """Any tokenizer of a language model can write and read it."""
@@ -30,60 +26,6 @@ def open_tokenizer(source: Source) -> Any:
 
     with reading(source):
         return AutoTokenizer.from_pretrained(source.path, trust_remote_code=False, **source.options)
-
-
-def open_image_processor(source: Source, family: Family) -> Any:
-    """Open the image processor; checkpoints have kept it in two files and under several names.
-
-    Raises:
-        UnsupportedModelError: The checkpoint has none.
-        UsageError: Its file is broken.
-    """
-    from transformers import AutoImageProcessor
-
-    with reading(source):
-        settings = (source.json("processor_config.json") or {}).get("image_processor")
-        settings = settings or source.json("preprocessor_config.json")
-        if settings is None:
-            raise UnsupportedModelError(
-                f"`name_or_path` of load must be a model with an image processor; {source.path} has no "
-                "preprocessor_config.json; copy it from the model that it was made from."
-            )
-        own = family.open_processor("image", settings)
-        if own is not None:
-            return own
-        kind = settings.get("image_processor_type") or settings.get("feature_extractor_type")
-        kind = kind or family.processors["image"]
-        kind = kind.removesuffix("Fast").removesuffix("FeatureExtractor").removesuffix("Pil")
-        kind = kind if kind.endswith("ImageProcessor") else f"{kind}ImageProcessor"
-        kind = {"Qwen2_5_VLImageProcessor": "Qwen2VLImageProcessor"}.get(kind, kind)
-        settings = {k: v for k, v in settings.items() if k != "auto_map"} | {"image_processor_type": kind}
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "preprocessor_config.json").write_text(json.dumps(settings))
-            # The PIL back end gives the same pixels on every machine and needs no torchvision.
-            return AutoImageProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
-
-
-@contextmanager
-def understood(family: Family, image_processor: Any, name: str) -> Iterator[None]:
-    """Refuse an image processor of another family's kind, where a family asks it what it does not know.
-
-    Raises:
-        UnsupportedModelError: It is of another kind.
-    """
-    try:
-        yield
-    except (UnsupportedModelError, UsageError):
-        raise
-    except Exception as error:
-        got = f"{type(image_processor).__name__} ({first_line(error)})"
-        raise _refused(
-            name,
-            "image_processor",
-            f"be one of family {family.name}, such as {family.processors['image']}",
-            got,
-            "mend preprocessor_config.json",
-        ) from error
 
 
 def choose_template(source: Source, tokenizer: Any, marks: Mapping[Modality, str]) -> str | None:

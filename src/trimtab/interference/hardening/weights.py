@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from trimtab import pocket
 from trimtab.errors import MissingDependencyError
 from trimtab.interference.hardening.config import HardenConfig, LoraConfig
-from trimtab.models import Model
+from trimtab.models import Model, save_processors
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +51,12 @@ class FullWeights:
     before: list[tuple[nn.Parameter, Tensor]]
 
     def save(self, folder: Path) -> None:
-        """Put the weights back into the model's own type, and write it with tokenizer, image processor and template."""
+        """Put the weights back into the model's own type, and write it with tokenizer, processors and template."""
         for parameter, value in self.before:
             _cast(parameter, value.dtype)
         self.model.hf.save_pretrained(folder)
         self.model.tokenizer.save_pretrained(folder)
-        self.model.image_processor.save_pretrained(folder)
+        save_processors(self.model.processors, folder)
         (folder / "chat_template.jinja").write_text(self.model.chat_template)
 
 

@@ -1,0 +1,109 @@
+"""What preprocesses the media that a checkpoint takes: a processor for each modality, opened and written."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from trimtab.errors import UnsupportedModelError, UsageError
+from trimtab.modalities import Modality
+from trimtab.models.family import Family
+from trimtab.models.source import Source, first_line, reading
+
+SECTIONS: dict[Modality, str] = {"image": "image_processor", "audio": "feature_extractor"}
+"""Keys of ``processor_config.json``, where each modality's processor is described."""
+
+
+def open_processors(source: Source, family: Family) -> dict[Modality, Any]:
+    """Open the processor of each modality that the family says a class for.
+
+    Raises:
+        UnsupportedModelError: The checkpoint has none for one of them.
+        UsageError: A file is broken.
+    """
+    with reading(source):
+        found: dict[Modality, Any] = {}
+        for kind, default in family.processors.items():
+            settings = _settings(source, kind)
+            own = family.open_processor(kind, settings)
+            found[kind] = OPENERS[kind](settings, default) if own is None else own
+        return found
+
+
+def save_processors(processors: Mapping[Modality, Any], folder: Path) -> None:
+    """Write processors as checkpoints have them: one by itself, or several in a file of sections."""
+    own = {SECTIONS[kind]: processor for kind, processor in processors.items() if kind in SECTIONS}
+    if len(own) == 1:
+        next(iter(own.values())).save_pretrained(folder)
+        return
+    held = {section: json.loads(processor.to_json_string()) for section, processor in own.items()}
+    (folder / "processor_config.json").write_text(json.dumps(held, indent=2))
+
+
+@contextmanager
+def understood(family: Family, image_processor: Any, name: str) -> Iterator[None]:
+    """Refuse an image processor of another family's kind, where a family asks it what it does not know.
+
+    Raises:
+        UnsupportedModelError: It is of another kind.
+    """
+    try:
+        yield
+    except (UnsupportedModelError, UsageError):
+        raise
+    except Exception as error:
+        raise UnsupportedModelError(
+            f"`image_processor` of {name} must be one of family {family.name}, such as {family.processors['image']}; "
+            f"got {type(image_processor).__name__} ({first_line(error)}); mend preprocessor_config.json."
+        ) from error
+
+
+def _settings(source: Source, kind: Modality) -> dict[str, Any]:
+    """Return how a modality's processor is set; checkpoints have kept that in two files."""
+    section = SECTIONS[kind]
+    settings = (source.json("processor_config.json") or {}).get(section) or source.json("preprocessor_config.json")
+    if settings is None:
+        article = "an image processor" if kind == "image" else f"a {section.replace('_', ' ')}"
+        raise UnsupportedModelError(
+            f"`name_or_path` of load must be a model with {article}; {source.path} has no preprocessor_config.json; "
+            "copy it from the model that it was made from."
+        )
+    return {key: value for key, value in settings.items() if key != "auto_map"}
+
+
+def _image_processor(settings: dict[str, Any], default: str) -> Any:
+    """An image processor, whose class checkpoints have called by several names."""
+    from transformers import AutoImageProcessor
+
+    kind = settings.get("image_processor_type") or settings.get("feature_extractor_type") or default
+    kind = kind.removesuffix("Fast").removesuffix("FeatureExtractor").removesuffix("Pil")
+    kind = kind if kind.endswith("ImageProcessor") else f"{kind}ImageProcessor"
+    kind = {"Qwen2_5_VLImageProcessor": "Qwen2VLImageProcessor"}.get(kind, kind)
+    with _folder(settings | {"image_processor_type": kind}) as folder:
+        # The PIL back end gives the same pixels on every machine and needs no torchvision.
+        return AutoImageProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
+
+
+def _feature_extractor(settings: dict[str, Any], default: str) -> Any:
+    """What makes a sound's features."""
+    from transformers import AutoFeatureExtractor
+
+    kind = settings.get("feature_extractor_type") or default
+    with _folder(settings | {"feature_extractor_type": kind}) as folder:
+        return AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
+
+
+@contextmanager
+def _folder(settings: dict[str, Any]) -> Iterator[str]:
+    """A folder with a processor's settings alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "preprocessor_config.json").write_text(json.dumps(settings))
+        yield folder
+
+
+OPENERS: dict[Modality, Callable[[dict[str, Any], str], Any]] = {"image": _image_processor, "audio": _feature_extractor}
+"""What opens the processor of each modality, given its settings and the class where they name none."""
