@@ -39,7 +39,7 @@ def test_it_loads_with_sane_logits(released, release, dtype):
 @pytest.mark.parametrize("release", RELEASES)
 def test_every_tensor_arrives_under_its_published_name(released, release):
     """What the files hold is what the loaded model holds, renamed; a name that is lost would leave random weights."""
-    folder, family = released(release), RELEASES[release].family
+    folder, family = released(release), RELEASES[release].family.name
     index = json.loads((folder / "model.safetensors.index.json").read_text())
     names = index["weight_map"]
     assert len(set(names.values())) == 2
@@ -97,7 +97,7 @@ def test_the_tokenizer_has_released_ids_and_writes_any_text(tmp_path, release, s
     assert len(tokenizer) == max(special.values()) + 1 or release.startswith("qwen")
     text = "The cats don't sleep in 2024: naïve café, 你好 🙂\n\nA new line."
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-    assert tokenizer.decode(ids) == text
+    assert tokenizer.decode(ids) == tokenizer.decode(ids, skip_special_tokens=True) == text  # bytes are not special
     assert len(tokenizer(" the picture", add_special_tokens=False)["input_ids"]) <= 3  # merges are learned
 
 

@@ -8,9 +8,7 @@ from pathlib import Path
 
 from trimtab.errors import UsageError
 from trimtab.models import DTYPES
-from trimtab.testing.realistic.configs import config_files, tokenizer_config
-from trimtab.testing.realistic.releases import RELEASES, Release
-from trimtab.testing.realistic.templates import TEMPLATES
+from trimtab.testing.realistic.published import RELEASES, Made
 from trimtab.testing.realistic.vocabulary import tokenizer_files
 from trimtab.testing.realistic.weights import write_weights
 
@@ -35,9 +33,10 @@ def realistic_checkpoint(
 
     Args:
         folder: Where to write; made if it is not there.
-        release: A key of ``RELEASES``: ``qwen2.5-vl-7b``, ``qwen2.5-vl-3b`` or ``llava-1.5-7b``.
+        release: A key of ``RELEASES``, such as ``qwen2.5-vl-7b`` or ``llava-1.5-7b``.
         dtype: Type of the weights, ``bfloat16``, ``float16`` or ``float32``; the published one if left out.
-        tied: Whether the unembedding is the embedding, as in Qwen2.5-VL-3B; as published if left out.
+        tied: Whether the unembedding is the embedding, as in Qwen2.5-VL-3B; as published if left out. It can be chosen
+            where releases of a family differ in it.
         shards: Files the weights are cut into, which are made one after another: no more than one is in memory.
         image_processor: Class named in ``preprocessor_config.json``; the published one if left out.
             ``Qwen2_5_VLImageProcessor`` is what early Qwen2.5-VL files name.
@@ -51,40 +50,37 @@ def realistic_checkpoint(
     Raises:
         UsageError: There is no such release, type or size, or sizes do not fit together.
     """
-    import torch
-
-    chosen = _release(release, dtype, tied, shards)
-    dtype = dtype or chosen.dtype
-    made = chosen.sizes.changed(sizes or {})
-    template = TEMPLATES[chosen.family]
-    tied = chosen.tied if tied is None else tied
-    files = config_files(chosen, made, dtype, tied, image_processor or "")
-    files["tokenizer_config.json"] = tokenizer_config(chosen, made, template)
-    files["chat_template.json"] = {"chat_template": template}
-    texts = {name: json.dumps(content, indent=2, ensure_ascii=False) for name, content in files.items()}
-    texts |= tokenizer_files(chosen.family, made.vocabulary - chosen.spare)
+    made = _asked(release, dtype, tied, shards, sizes or {})
+    family = made.release.family
+    files = dict(family.files(made))
+    if image_processor:
+        files["preprocessor_config.json"]["image_processor_type"] = image_processor
+    files |= tokenizer_files(family.tokens, made.plain)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
+    for name, held in files.items():
+        text = held if isinstance(held, str) else json.dumps(held, indent=2, ensure_ascii=False)
         (folder / name).write_text(text, encoding="utf-8")
-    write_weights(folder, chosen.family, getattr(torch, dtype), shards, seed)
+    write_weights(folder, made, shards, seed)
     return folder
 
 
-def _release(name: str, dtype: str | None, tied: bool | None, shards: int) -> Release:
-    """Return the release of a name, asked for as it can be made.
+def _asked(name: str, dtype: str | None, tied: bool | None, shards: int, sizes: Mapping[str, int]) -> Made:
+    """Return what is to be made.
 
     Raises:
-        UsageError: It cannot.
+        UsageError: It cannot be.
     """
-    if name not in RELEASES:
-        raise UsageError(f"`release` of realistic_checkpoint must be one of {', '.join(RELEASES)}; got {name!r}.")
+    release = RELEASES.named(name)
     if dtype and dtype not in DTYPES:
         raise UsageError(f"`dtype` of realistic_checkpoint must be one of {', '.join(DTYPES)}; got {dtype!r}.")
-    if tied and RELEASES[name].family == "llava":
+    ways = {other.tied for other in RELEASES.values() if other.family is release.family}
+    if tied is not None and tied not in ways:
         raise UsageError(
-            "`tied` of realistic_checkpoint must be False for LLaVA, whose published files hold both tables; got True."
+            f"`tied` of realistic_checkpoint must be {release.tied} for {release.family.name}, as in all its published "
+            f"files; got {tied}; leave it out."
         )
     if shards < 1:
         raise UsageError(f"`shards` of realistic_checkpoint must be at least 1; got {shards}.")
-    return RELEASES[name]
+    tied = release.tied if tied is None else tied
+    return Made(release, release.sizes.changed(sizes), dtype or release.dtype, tied)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -11,119 +12,133 @@ from typing import Any
 
 from trimtab.errors import UsageError
 
-QWEN_SPECIAL = (
-    *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>"),
-    *("<|box_start|>", "<|box_end|>", "<|quad_start|>", "<|quad_end|>"),
-    *("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"),
-)
-QWEN_MARKS = (
-    *("<tool_call>", "</tool_call>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>"),
-    *("<|repo_name|>", "<|file_sep|>"),
-)
-"""Added to the vocabulary after the special tokens, and not special."""
-
-LLAMA_START = ("<unk>", "<s>", "</s>")
 LEARNED = 3000
-"""Merges learned from text; the rest of a vocabulary is made up of them."""
+"""Pieces learned from text; the rest of a vocabulary is made up of them."""
 SMALLEST = 600
 
-WORDS = (
+QWEN_WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 """Where Qwen's byte-level tokenizer cuts text before merging: words with their space, single digits."""
 
 
-def qwen_ids(plain: int) -> dict[str, int]:
-    """Return the ids of Qwen's added tokens, which follow ``plain`` pieces."""
-    return {token: plain + place for place, token in enumerate((*QWEN_SPECIAL, *QWEN_MARKS))}
+@dataclass(frozen=True)
+class Tokens:
+    """A tokenizer.
+
+    Attributes:
+        words: Where text is cut before bytes are merged, a regular expression; empty for a tokenizer in the manner of
+            SentencePiece, whose pieces are characters with bytes to fall back on.
+        first: Special tokens at the beginning of the vocabulary.
+        special: Special tokens behind its plain pieces.
+        marks: Tokens behind these, which are added and not special.
+        before: Special tokens that are written before every text.
+        prefix: Whether a tokenizer in the manner of SentencePiece writes a space before every text, as Llama's does.
+        lists: Whether ``vocab.json`` and ``merges.txt`` are published beside ``tokenizer.json``.
+    """
+
+    words: str = ""
+    first: tuple[str, ...] = ()
+    special: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    prefix: bool = True
+    lists: bool = False
+
+    def ids(self, plain: int) -> dict[str, int]:
+        """Return the ids of special and added tokens; those of ``first`` are among ``plain`` pieces."""
+        behind = enumerate((*self.special, *self.marks), plain)
+        return {**{token: i for i, token in enumerate(self.first)}, **{token: i for i, token in behind}}
 
 
-def llava_special(plain: int) -> dict[str, int]:
-    """Return the ids of LLaVA's special tokens; two follow ``plain`` pieces."""
-    return {**{token: place for place, token in enumerate(LLAMA_START)}, "<image>": plain, "<pad>": plain + 1}
-
-
-def tokenizer_files(family: str, plain: int) -> dict[str, str]:
+@cache
+def tokenizer_files(tokens: Tokens, plain: int) -> dict[str, str]:
     """Return a fast tokenizer's files by name.
 
     Args:
-        family: ``qwen2_5_vl`` or ``llava``.
+        tokens: What is known of it.
         plain: Pieces before the added tokens.
 
     Raises:
         UsageError: There are too few for the bytes and some words.
     """
-    if plain < SMALLEST:
-        raise UsageError(f"`vocabulary` of realistic_checkpoint must leave {SMALLEST} plain pieces; got {plain}.")
-    return _qwen(plain) if family == "qwen2_5_vl" else _llama(plain)
+    if plain < SMALLEST + len(tokens.first):
+        raise UsageError(
+            f"`vocabulary` of realistic_checkpoint must leave {SMALLEST + len(tokens.first)} plain pieces; got {plain}."
+        )
+    from tokenizers import AddedToken, Tokenizer
+
+    bytes_ = () if tokens.words else tuple(f"<0x{byte:02X}>" for byte in range(256))
+    vocabulary, merges = _filled(tokens, plain, (*tokens.first, *bytes_))
+    tokenizer = Tokenizer(_model(tokens, vocabulary, merges))
+    (_byte_level if tokens.words else _sentence_pieces)(tokenizer, tokens)
+    special = (*tokens.first, *tokens.special)
+    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in special])
+    tokenizer.add_tokens([AddedToken(t, special=False, normalized=False) for t in tokens.marks])
+    _write_before(tokenizer, tokens)
+    files = {"tokenizer.json": tokenizer.to_str()}
+    if tokens.lists:
+        files["vocab.json"] = json.dumps(vocabulary, ensure_ascii=False)
+        files["merges.txt"] = "\n".join(["#version: 0.2", *(" ".join(pair) for pair in merges)]) + "\n"
+    return files
 
 
-@cache
-def _qwen(plain: int) -> dict[str, str]:
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+def _model(tokens: Tokens, vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Any:
+    from tokenizers import models
 
-    tokenizer = Tokenizer(models.BPE())
+    if tokens.words:
+        return models.BPE(vocab=vocabulary, merges=merges)
+    return models.BPE(vocab=vocabulary, merges=merges, byte_fallback=True, fuse_unk=True, unk_token="<unk>")
+
+
+def _byte_level(tokenizer: Any, tokens: Tokens) -> None:
+    from tokenizers import Regex, decoders, normalizers, pre_tokenizers
+
     tokenizer.normalizer = normalizers.NFC()
+    cut = pre_tokenizers.Split(Regex(tokens.words), "isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(WORDS), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
+        [cut, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
-    vocabulary, merges = _learned(tokenizer, plain, [], sorted(pre_tokenizers.ByteLevel.alphabet()))
-    tokenizer.model = models.BPE(vocab=vocabulary, merges=merges)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
-    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in QWEN_SPECIAL])
-    tokenizer.add_tokens([AddedToken(t, special=False, normalized=False) for t in QWEN_MARKS])
-    return {
-        "tokenizer.json": tokenizer.to_str(),
-        "vocab.json": json.dumps(vocabulary, ensure_ascii=False),
-        "merges.txt": "\n".join(["#version: 0.2", *(" ".join(pair) for pair in merges)]) + "\n",
-    }
 
 
-@cache
-def _llama(plain: int) -> dict[str, str]:
-    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+def _sentence_pieces(tokenizer: Any, tokens: Tokens) -> None:
+    from tokenizers import decoders, normalizers
 
-    tokenizer = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True, unk_token=LLAMA_START[0]))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    tokenizer.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")  # to learn within words only
-    first = [*LLAMA_START, *(f"<0x{byte:02X}>" for byte in range(256))]
-    vocabulary, merges = _learned(tokenizer, plain, first, [])
-    tokenizer.model = models.BPE(
-        vocab=vocabulary, merges=merges, byte_fallback=True, fuse_unk=True, unk_token=LLAMA_START[0]
-    )
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    )
-    tokenizer.add_special_tokens(
-        [AddedToken(t, special=True, normalized=False) for t in (*LLAMA_START, "<image>", "<pad>")]
-    )
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", LLAMA_START.index("<s>"))]
-    )
-    whole = json.loads(tokenizer.to_str())
-    whole["pre_tokenizer"] = None
-    return {"tokenizer.json": json.dumps(whole, ensure_ascii=False)}
+    space = normalizers.Replace(" ", "▁")
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    if tokens.prefix:
+        space = normalizers.Sequence([normalizers.Prepend("▁"), space])
+        steps.append(decoders.Strip(" ", 1, 0))
+    tokenizer.normalizer = space
+    tokenizer.decoder = decoders.Sequence(steps)
 
 
-def _learned(
-    tokenizer: Any, plain: int, first: list[str], alphabet: list[str]
-) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Learn merges from our own prose, then join learned pieces to new ones until there are ``plain``."""
-    from tokenizers import trainers
+def _write_before(tokenizer: Any, tokens: Tokens) -> None:
+    from tokenizers import processors
 
-    trainer = trainers.BpeTrainer(
-        vocab_size=min(plain, LEARNED), special_tokens=first, initial_alphabet=alphabet, show_progress=False
-    )
-    tokenizer.train_from_iterator(_prose(), trainer)
-    model = json.loads(tokenizer.to_str())["model"]
-    vocabulary: dict[str, int] = model["vocab"]
-    merges = [tuple(pair) for pair in model["merges"]]
-    words = [piece for piece in sorted(vocabulary, key=lambda p: vocabulary[p]) if piece.strip("Ġ▁").isalpha()]
+    steps: list[Any] = [processors.ByteLevel(trim_offsets=False)] if tokens.words else []
+    if tokens.before:
+        written = " ".join(tokens.before)
+        ids = [(token, tokenizer.token_to_id(token)) for token in tokens.before]
+        pair = f"{written} $A {written} $B"
+        steps.append(processors.TemplateProcessing(single=f"{written} $A", pair=pair, special_tokens=ids))
+    if steps:
+        tokenizer.post_processor = steps[0] if len(steps) == 1 else processors.Sequence(steps)
+
+
+def _filled(tokens: Tokens, plain: int, first: tuple[str, ...]) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Number first pieces, characters and learned pieces; then join these to new ones until there are ``plain``."""
+    characters, learned = _learned(tokens.words)
+    vocabulary = {piece: i for i, piece in enumerate((*first, *characters))}
+    merges: list[tuple[str, str]] = []
+    for left, right in learned:
+        if len(vocabulary) >= min(plain, LEARNED):
+            break
+        vocabulary.setdefault(left + right, len(vocabulary))
+        merges.append((left, right))
+    words = [piece for piece in vocabulary if piece.strip("Ġ▁").isalpha()]
     inner = [piece for piece in words if piece.isalpha() and piece.isascii()]
     for left, right in product(inner, words):
         if len(vocabulary) == plain:
@@ -133,6 +148,30 @@ def _learned(
             vocabulary[joined] = len(vocabulary)
             merges.append((right, left))
     return vocabulary, merges
+
+
+@cache
+def _learned(words: str) -> tuple[list[str], list[tuple[str, str]]]:
+    """Learn from our own prose what is merged; return characters and merges."""
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    tokenizer, alphabet = Tokenizer(models.BPE()), []
+    if words:
+        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+        cut = pre_tokenizers.Split(Regex(words), "isolated")
+        tokenizer.normalizer = normalizers.NFC()
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [cut, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        )
+    else:
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+        tokenizer.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")  # to learn within words only
+    trainer = trainers.BpeTrainer(vocab_size=LEARNED, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(_prose(), trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    merges = [tuple(pair) for pair in model["merges"]]
+    made = {left + right for left, right in merges}
+    return [piece for piece in sorted(model["vocab"], key=model["vocab"].get) if piece not in made], merges
 
 
 def _prose() -> Iterator[str]:

@@ -11,15 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-QWEN_NAMES = {"model.language_model.": "model.", "model.visual.": "visual."}
-LLAVA_NAMES = {
-    "model.language_model.": "language_model.model.",
-    "lm_head.": "language_model.lm_head.",
-    "model.vision_tower.": "vision_tower.vision_model.",
-    "model.multi_modal_projector.": "multi_modal_projector.",
-}
-NAMES = {"qwen2_5_vl": QWEN_NAMES, "llava": LLAVA_NAMES}
-"""How today's names of parts begin, and how they begin in the published files."""
+from trimtab.testing.realistic.published import Made, Published
 
 POOL = 4_194_301
 """Random numbers drawn, a prime."""
@@ -27,37 +19,46 @@ BIAS_FAN_IN = 2500
 """Biases and other vectors are as small as the weights of a map of this width."""
 
 
-def write_weights(folder: Path, family: str, dtype: torch.dtype, shards: int, seed: int) -> None:
+def write_weights(folder: Path, made: Made, shards: int, seed: int) -> None:
     """Write ``model-*.safetensors`` and their index for the configuration that lies in a folder."""
     from safetensors.torch import save_file
 
-    shapes = _shapes(folder, family)
+    family, dtype = made.release.family, getattr(torch, made.dtype)
+    today = _names(folder, family, made.tied)
+    shapes = {published: shape for published, (_, shape) in today.items()}
     parts = _cut(shapes, shards)
     where: dict[str, str] = {}
     for number, part in enumerate(parts, 1):
         name = f"model-{number:05d}-of-{len(parts):05d}.safetensors"
-        save_file({key: _random(key, shapes[key], dtype, seed) for key in part}, folder / name, {"format": "pt"})
+        held = {key: _random(key, shapes[key], _norm(family, today[key][0]), dtype, seed) for key in part}
+        save_file(held, folder / name, {"format": "pt"})
         where.update(dict.fromkeys(part, name))
     size = sum(shape.numel() for shape in shapes.values()) * dtype.itemsize
     index = {"metadata": {"total_size": size}, "weight_map": dict(sorted(where.items()))}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2))
 
 
-def _shapes(folder: Path, family: str) -> dict[str, torch.Size]:
-    """Return the tensors' shapes by published name; no weight is made for it."""
-    from transformers import AutoConfig, AutoModelForImageTextToText
+def _names(folder: Path, family: Published, tied: bool) -> dict[str, tuple[str, torch.Size]]:
+    """Return the tensors' names of today and their shapes by published name; no weight is made for it."""
+    import transformers
 
-    config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config: Any = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
     with torch.device("meta"):
-        model = AutoModelForImageTextToText.from_config(config)
-    tied = config.tie_word_embeddings
+        model = getattr(transformers, config.architectures[0])(config)
     found = {}
     for name, tensor in model.state_dict().items():
         if tied and name == "lm_head.weight":
             continue
-        old = next((o for o in NAMES[family] if name.startswith(o)), "")
-        found[NAMES[family].get(old, "") + name.removeprefix(old)] = tensor.shape
+        old = next((o for o in family.names if name.startswith(o)), "")
+        found[family.names.get(old, "") + name.removeprefix(old)] = name, tensor.shape
     return found
+
+
+def _norm(family: Published, name: str) -> float | None:
+    """Return what a norm's weights or biases are; None for other tensors."""
+    if "norm" not in name and "ln_q" not in name:
+        return None
+    return 1.0 if name.endswith("weight") and not name.startswith(family.plus_one) else 0.0
 
 
 def _cut(shapes: dict[str, torch.Size], shards: int) -> list[list[str]]:
@@ -73,10 +74,10 @@ def _cut(shapes: dict[str, torch.Size], shards: int) -> list[list[str]]:
     return parts
 
 
-def _random(name: str, shape: torch.Size, dtype: torch.dtype, seed: int) -> Tensor:
+def _random(name: str, shape: torch.Size, norm: float | None, dtype: torch.dtype, seed: int) -> Tensor:
     """Fill a tensor: a map keeps the size of what it is given, so states and logits stay near 1 at any width."""
-    if "norm" in name or "ln_q" in name:
-        return torch.full(shape, 1.0 if name.endswith("weight") else 0.0, dtype=dtype)
+    if norm is not None:
+        return torch.full(shape, norm, dtype=dtype)
     fan_in = shape.numel() // shape[0] if len(shape) > 1 else BIAS_FAN_IN
     pool, filled = _pool(seed), torch.empty(shape.numel(), dtype=dtype)
     done, start = 0, zlib.crc32(name.encode()) % len(pool)

@@ -1,4 +1,4 @@
-"""What released checkpoints have in common, and where they differ: sizes, types, tokens."""
+"""Sizes of checkpoints: those released, with few layers, and small ones."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ class Sizes:
         intermediate: Width of the decoder's MLPs.
         heads: Query heads of a layer.
         kv_heads: Key and value heads of a layer.
+        head: Width of a head where it is not ``hidden / heads``; 0 where it is.
         vocabulary: Rows of the embedding table.
-        vision_layers: Blocks of the vision tower; released ones have 24 or 32, here 2.
-        vision_hidden: Width of the vision tower.
+        vision_layers: Blocks of the vision (or other) tower; released ones have 24 or 32, here 2.
+        vision_hidden: Width of the tower.
         vision_intermediate: Width of its MLPs.
         vision_heads: Its heads.
-        image: Pixels a side that the LLaVA tower sees; Qwen2.5-VL takes pictures as they are.
+        image: Pixels a side that the tower sees, where it does not take pictures as they are.
     """
 
     layers: int = 2
@@ -31,6 +32,7 @@ class Sizes:
     intermediate: int = 18944
     heads: int = 28
     kv_heads: int = 4
+    head: int = 0
     vocabulary: int = 152064
     vision_layers: int = 2
     vision_hidden: int = 1280
@@ -38,8 +40,13 @@ class Sizes:
     vision_heads: int = 16
     image: int = 336
 
+    @property
+    def head_width(self) -> int:
+        """Width of a head."""
+        return self.head or self.hidden // self.heads
+
     def changed(self, changes: Mapping[str, int]) -> Sizes:
-        """Return other sizes.
+        """Return other sizes; where the stream or its heads change, heads are cut from it unless ``head`` is given.
 
         Raises:
             UsageError: There is no such size, it is below 1, or the widths cannot be cut into heads.
@@ -52,68 +59,21 @@ class Sizes:
                 )
             if not isinstance(value, int) or value < 1:
                 raise UsageError(f"`{name}` of realistic_checkpoint must be a whole number above 0; got {value!r}.")
-        found = replace(self, **changes)
+        cut_anew = {"head": 0} if {"hidden", "heads"} & set(changes) else {}
+        found = replace(self, **{**cut_anew, **changes})
         for width, heads in (("hidden", "heads"), ("heads", "kv_heads"), ("vision_hidden", "vision_heads")):
-            if getattr(found, width) % getattr(found, heads):
+            if (width != "hidden" or not found.head) and getattr(found, width) % getattr(found, heads):
                 raise UsageError(
                     f"`{width}` of realistic_checkpoint must be a multiple of `{heads}`; got {getattr(found, width)} "
                     f"and {getattr(found, heads)}; give both."
                 )
-        if found.hidden // found.heads % 16:
+        if found.head_width % 16:
             raise UsageError(
                 "`hidden` of realistic_checkpoint must give each head a width that is a multiple of 16, so that rotary "
-                f"positions can be cut into three axes; got {found.hidden // found.heads}; give `hidden` and `heads`."
+                f"positions can be cut into three axes; got {found.head_width}; give `hidden` and `heads`."
             )
         return found
 
-
-@dataclass(frozen=True)
-class Release:
-    """One released checkpoint.
-
-    Attributes:
-        family: Its ``model_type``.
-        sizes: Its sizes, but for the layers.
-        dtype: The type its weights are published in.
-        tied: Whether the unembedding is the embedding, and so not in the files.
-        spare: Rows of the embedding table that are beyond the tokenizer's plain pieces: special tokens, and rows that
-            only fill the table up.
-    """
-
-    family: str
-    sizes: Sizes
-    dtype: str
-    tied: bool
-    spare: int
-
-
-RELEASES = {
-    "qwen2.5-vl-7b": Release("qwen2_5_vl", Sizes(), "bfloat16", False, 152064 - 151643),
-    "qwen2.5-vl-3b": Release(
-        "qwen2_5_vl",
-        Sizes(hidden=2048, intermediate=11008, heads=16, kv_heads=2, vocabulary=151936),
-        "bfloat16",
-        True,
-        151936 - 151643,
-    ),
-    "llava-1.5-7b": Release(
-        "llava",
-        Sizes(
-            hidden=4096,
-            intermediate=11008,
-            heads=32,
-            kv_heads=32,
-            vocabulary=32064,
-            vision_hidden=1024,
-            vision_intermediate=4096,
-            vision_layers=3,
-        ),
-        "float16",
-        False,
-        64,
-    ),
-}
-"""Checkpoints that can be built, by name."""
 
 SMALL: dict[str, int] = {
     "hidden": 128,
