@@ -55,10 +55,20 @@ def test_channels_become_one_and_every_form_is_the_same_sound(tmp_path):
     assert Sound(RAMP, 16000).fingerprint != made.fingerprint
 
 
-def test_another_rate_keeps_the_length():
-    slow = Sound(RAMP, 8000).at_rate(2000)
-    assert (slow.rate, len(slow.samples)) == (2000, 100)
-    np.testing.assert_allclose(slow.samples, RAMP[::4], atol=1e-6)
+@pytest.mark.parametrize("rate", [44100, 48000, 22050, 8000])
+def test_another_rate_keeps_length_and_what_it_can_hold_and_folds_nothing_back(rate):
+    """A tone that 16 kHz can hold stays as it is; one above, which taking every third sample would turn into another
+    one that is as loud, is gone."""
+
+    def tone(hertz: float, rate: int) -> Sound:
+        return Sound(np.sin(2 * np.pi * hertz * np.arange(rate) / rate), rate)
+
+    inside = slice(1000, -1000)  # a filter sees silence before the beginning and after the end
+    slow = tone(1000, rate).at_rate(16000)
+    assert (slow.rate, len(slow.samples)) == (16000, 16000)
+    np.testing.assert_allclose(slow.samples[inside], tone(1000, 16000).samples[inside], atol=2e-3)
+    if rate > 24000:
+        assert np.abs(tone(10000, rate).at_rate(16000).samples[inside]).max() < 0.01
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -68,11 +69,13 @@ class Sound:
         return hashlib.sha256(f"{self.rate}".encode() + self.samples.tobytes()).hexdigest()[:32]
 
     def at_rate(self, rate: int) -> Sound:
-        """Return the same sound at another rate, its samples interpolated between their neighbours."""
+        """Return the same sound at another rate, without what is above half of it, which would come back as noise."""
         if rate == self.rate:
             return self
-        places = np.arange(max(1, round(self.seconds * rate))) * (self.rate / rate)
-        return Sound(np.interp(places, np.arange(len(self.samples)), self.samples), rate)
+        from scipy.signal import resample_poly
+
+        common = math.gcd(rate, self.rate)
+        return Sound(resample_poly(self.samples, rate // common, self.rate // common), rate)
 
 
 def _mono(samples: np.ndarray) -> np.ndarray:
