@@ -195,7 +195,7 @@ def _to_one_type(hf: Any, used: torch.dtype | str) -> None:
 
 def untied(hf: Any, path: str) -> tuple[str, ...]:
     """Return a note where the checkpoint holds an unembedding of its own, though its configuration ties it."""
-    tied = bool(getattr(hf.config.get_text_config(), "tie_word_embeddings", False) or hf.config.tie_word_embeddings)
+    tied = any(getattr(config, "tie_word_embeddings", False) for config in (hf.config, hf.config.get_text_config()))
     head, embedding = hf.get_output_embeddings().weight, hf.get_input_embeddings().weight
     if not tied or head is embedding or head.is_meta or embedding.is_meta or torch.equal(head, embedding):
         return ()

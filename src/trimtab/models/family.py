@@ -105,6 +105,10 @@ class Family:
         tokens = self.placeholders(hf).items()
         return {kind: self.marks.get(kind) or tokenizer.convert_ids_to_tokens(token) or "" for kind, token in tokens}
 
+    def template(self) -> str | None:
+        """A chat template for checkpoints that have none, or none that takes media."""
+        return None
+
     def open_processor(self, kind: Modality, settings: Mapping[str, Any]) -> Any:
         """The processor of a modality where transformers has none that needs no torchvision; None leaves it to them.
 
@@ -171,9 +175,12 @@ class Family:
         device, dtype = home(tower), _floats(tower)
         given = self.joined(media)
         given = {n: t.to(device, dtype) if t.is_floating_point() else t.to(device) for n, t in given.items()}
-        features = getattr(hf.model, f"get_{kind}_features")
-        rows = torch.cat(self.features(features(**given, return_dict=True)))
+        rows = torch.cat(self.features(self.encode(hf, kind, given)))
         return list(rows.split([medium.n_tokens for medium in media]))
+
+    def encode(self, hf: HuggingFaceModel, kind: Modality, given: dict[str, Tensor]) -> Any:
+        """What the model's own ``get_image_features`` (``get_audio_features`` ...) makes of tensors."""
+        return getattr(hf.model, f"get_{kind}_features")(**given, return_dict=True)
 
     def joined(self, media: Sequence[MediaInput]) -> dict[str, Tensor]:
         """The tensors of media of one modality in one, as the model's own ``forward`` takes them."""
@@ -181,7 +188,7 @@ class Family:
         return {name: torch.cat([m.tensors[name] for m in media if name in m.tensors]) for name in names}
 
     def features(self, output: Any) -> list[Tensor]:
-        """What the model's own ``get_image_features`` (``get_audio_features`` ...) returned, in parts, in order.
+        """What ``encode`` returned, in parts, in order.
 
         A part is what is said of some positions that follow each other, such as those of a tile.
         """

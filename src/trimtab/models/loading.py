@@ -125,7 +125,7 @@ def _with_parts(base: Source, weights: _Weights, max_pixels: int | None, name: s
     if "image" in processors:
         with understood(family, processors["image"], base.path):
             limit = family.limit_pixels(processors["image"], max_pixels, at_most_own=max_pixels == MAX_PIXELS)
-    template = choose_template(base, tokenizer, family.written(weights.hf, tokenizer))
+    template = choose_template(base, tokenizer, family, family.written(weights.hf, tokenizer))
     model = from_parts(weights.hf, tokenizer, processors, template, name=name, family=family, check=check)
     model.report = replace(
         model.report,

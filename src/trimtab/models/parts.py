@@ -28,14 +28,15 @@ def open_tokenizer(source: Source) -> Any:
         return AutoTokenizer.from_pretrained(source.path, trust_remote_code=False, **source.options)
 
 
-def choose_template(source: Source, tokenizer: Any, marks: Mapping[Modality, str]) -> str | None:
-    """Return the first template that takes media: the processor's, or else the tokenizer's.
+def choose_template(source: Source, tokenizer: Any, family: Family, marks: Mapping[Modality, str]) -> str | None:
+    """Return the first template that takes media: the processor's, or else the tokenizer's, or else the family's.
 
     Fine-tuning tools write a template of text alone into the tokenizer's files, beside the processor's own. Where none
     takes media, the first is returned, and ``check_parts`` says what it lacks.
     """
     with reading(source):
-        found = [t for t in [*_processor_templates(source), _plain(tokenizer.chat_template)] if t]
+        every = [*_processor_templates(source), _plain(tokenizer.chat_template), family.template()]
+        found = [template for template in every if template]
     good = (t for t in found if all(template_fault(tokenizer, t, kind, text) is None for kind, text in marks.items()))
     return next(good, found[0] if found else None)
 

@@ -20,6 +20,13 @@ def sound(seed: int = 0, seconds: float = 1.0, rate: int = 64) -> Sound:
     return Sound(samples, rate)
 
 
+def melody(seed: int = 0, seconds: float = 1.0, rate: int = 16000) -> Sound:
+    """Return random tones, a tenth of a second each, the same for the same seed; unlike noise, no two sound alike."""
+    pitches = np.random.default_rng(seed).uniform(100, 4000, int(10 * seconds) + 1)
+    times = np.arange(round(seconds * rate)) / rate
+    return Sound(np.sin(2 * np.pi * pitches[(10 * times).astype(int)] * times), rate)
+
+
 def clip(seed: int = 0, frames: int = 4, size: tuple[int, int] = (56, 56)) -> Clip:
     """Return random pictures one after the other, the same for the same seed."""
     return Clip([picture(seed * frames + number, size) for number in range(frames)])

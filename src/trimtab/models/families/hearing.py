@@ -1,0 +1,63 @@
+"""What families that hear have in common: an encoder like Whisper's, and its features of sounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from trimtab.errors import DataError
+from trimtab.media import Sound
+from trimtab.modalities import Modality
+from trimtab.models.family import Family, MediaInput
+from trimtab.models.hugging_face import HuggingFaceModel
+
+
+class Hearing(Family):
+    """Parts and features of models that are shown sounds."""
+
+    processors: Mapping[Modality, str] = {"audio": "WhisperFeatureExtractor"}
+    least_positions = 1
+    """Fewest positions that a sound may take."""
+
+    def placeholders(self, hf: HuggingFaceModel) -> dict[Modality, int]:
+        """The token of a position of sound."""
+        return {"audio": hf.config.audio_token_id}
+
+    def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:
+        """The encoder of sounds."""
+        return hf.model.audio_tower
+
+    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+        """Features of a sound, filled up with silence, and which of them are sound; positions are what is left of those.
+
+        Raises:
+            DataError: The sound is longer than the model hears at once, or too short to be heard.
+        """
+        given = features_of(processor, medium, padding="max_length", return_attention_mask=True)
+        heard = given["attention_mask"]
+        n_tokens = int(self.tower(hf, "audio")._get_feat_extract_output_lengths(heard.sum(-1))[1])
+        if n_tokens < self.least_positions:
+            raise DataError(f"a sound of {medium.seconds:.3f} s is too short for the model to hear; lengthen it.")
+        return MediaInput(
+            "audio", {"input_features": given["input_features"], "feature_attention_mask": heard}, n_tokens, key
+        )
+
+
+def features_of(extractor: Any, sound: Sound, **options: Any) -> dict[str, Tensor]:
+    """Return what a feature extractor makes of one sound, which it would cut silently where it is too long.
+
+    Args:
+        extractor: The feature extractor.
+        sound: The sound, at any rate.
+        options: What else its call is given; ``truncation=False`` for models that take sounds of any length.
+
+    Raises:
+        DataError: The sound is longer than the extractor takes.
+    """
+    most = extractor.n_samples / extractor.sampling_rate
+    if sound.seconds > most and options.get("truncation", True):
+        raise DataError(f"a sound of {sound.seconds:.2f} s is longer than the {most:g} s that the model hears; cut it.")
+    samples = sound.at_rate(extractor.sampling_rate).samples
+    return extractor(samples, sampling_rate=extractor.sampling_rate, return_tensors="pt", **options)

@@ -1,0 +1,87 @@
+"""Families that hear: the positions of sounds, what their own processors write for them, batches, folders, refusals."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.engine.test_contract import assert_same
+from tests.models.folders import save
+from trimtab import load
+from trimtab.engine import Prompt, encode, generate, run
+from trimtab.errors import DataError
+from trimtab.models import Model
+from trimtab.testing import melody, tiny_model
+
+SECONDS = (1.0, 0.3, 2.7, 0.09, 3.0, 0.11)
+
+
+@pytest.fixture(scope="module", params=["qwen2_audio"])
+def model(request: pytest.FixtureRequest) -> Model:
+    return tiny_model(request.param)
+
+
+def heard(*which: int, context: str | None = None) -> Prompt:
+    return Prompt("What is it?", (), context, media={"audio": [melody(i, SECONDS[i]) for i in which]})
+
+
+def own_processor(model: Model) -> Any:
+    """The processor that transformers gives the family."""
+    from transformers import Qwen2AudioProcessor
+
+    return Qwen2AudioProcessor(model.processors["audio"], model.tokenizer, model.chat_template)
+
+
+def test_a_prompt_is_what_its_own_processor_makes_of_it(model):
+    """Several sounds, each at another rate: the same ids, features and positions of sound."""
+    prompt = heard(0, 1, 4)
+    encoded, own = encode(model, prompt), own_processor(model)
+    content = [*({"type": "audio"} for _ in range(3)), {"type": "text", "text": prompt.body()[0]}]
+    text = own.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False)
+    given = own(text=text, audio=[melody(i, SECONDS[i]).samples for i in (0, 1, 4)], return_tensors="pt")
+    assert encoded.ids.tolist() == given["input_ids"][0].tolist()
+    assert len(encoded.spans["audio"]) == sum(m.n_tokens for m in encoded.media)
+    theirs = model.hf(**given).logits[0]
+    assert_same(run(model, [prompt]).logits[0], theirs[-1])
+
+
+def test_sounds_change_the_answer_and_batches_of_mixed_lengths_do_not(model):
+    prompts = [heard(0), heard(1, 2, context="Two cats play."), heard(3), heard(4, 5, 3)]
+    together, own = run(model, prompts).logits, run(model, prompts, reuse=False).logits
+    assert_same(together, own)
+    assert_same(torch.cat([run(model, [p]).logits for p in prompts]), own)
+    answers, plain = generate(model, prompts, max_new_tokens=6), generate(model, prompts, max_new_tokens=6, reuse=False)
+    assert answers.tokens == plain.tokens
+    other = run(model, [prompts[0].with_media("audio", [melody(9, SECONDS[0])])]).logits
+    assert (other - together[:1]).abs().max() > 0.1
+
+
+def test_a_sound_of_another_rate_is_shown_as_the_same_sound(model):
+    fast = melody(0, 1.0, 48000)
+    ours = model.show("audio", fast).tensors["input_features"]
+    direct = model.show("audio", fast.at_rate(16000)).tensors["input_features"]
+    assert torch.equal(ours, direct)
+
+
+def test_sounds_too_long_or_too_short_are_refused_with_the_numbers(model):
+    with pytest.raises(DataError, match=r"a sound of 3\.50 s is longer than the 3 s that the model hears; cut it"):
+        model.show("audio", melody(0, 3.5))
+    with pytest.raises(DataError, match=r"a sound of 0\.030 s is too short"):
+        model.show("audio", (np.zeros(480), 16000))
+
+
+def test_a_saved_folder_gives_the_same_model(model, tmp_path):
+    again = load(save(model, tmp_path / "saved"), dtype="float32")
+    assert again.modalities == model.modalities
+    prompts = [heard(0, 1, context="Two cats play.")]
+    assert torch.equal(encode(again, prompts[0]).ids, encode(model, prompts[0]).ids)
+    assert_same(run(again, prompts).logits, run(model, prompts).logits)
+
+
+def test_a_checkpoint_without_a_template_that_hears_gets_the_familys(tmp_path):
+    model = tiny_model("qwen2_audio", check=False)
+    folder = save(model, tmp_path / "saved")
+    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
+    text = model.tokenizer.decode(encode(load(folder, dtype="float32"), heard(0, 1)).ids)
+    assert "Audio 1: <|audio_bos|>" in text and "<|audio_eos|>\nAudio 2: <|audio_bos|>" in text
