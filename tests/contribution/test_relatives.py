@@ -19,11 +19,12 @@ from trimtab.contribution import (
     measure,
 )
 from trimtab.contribution.ranks import auroc, spearman
-from trimtab.contribution.spoiling import noise_picture, random_letters, shuffled_picture, shuffled_words, without
+from trimtab.contribution.spoiling import random_letters, shuffled_words, without
 from trimtab.engine import encode, run
 from trimtab.engine.local.whitebox import attention
 from trimtab.errors import UsageError
 from trimtab.items.prompts import prompt_for
+from trimtab.media.picture import noise_picture, shuffled_picture
 from trimtab.models import Model
 from trimtab.testing import picture
 

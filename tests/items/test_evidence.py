@@ -24,9 +24,10 @@ from trimtab.items import (
     valid_answers,
     write_items,
 )
-from trimtab.items.evidence import COLUMNS, Columns
+from trimtab.items.evidence import COLUMNS
 from trimtab.items.prompts import INSTRUCTIONS, instruction_for
 from trimtab.media import Clip
+from trimtab.modalities import ColumnsGiven, ColumnsRead
 from trimtab.testing import clip, picture, sound
 
 OLD = Path(__file__).parent / "old"
@@ -80,7 +81,7 @@ def test_evidence_and_columns_are_two_ways_to_say_the_same():
 
 def test_columns_are_those_of_the_modalities_and_a_call_says_so():
     parameters = inspect.signature(Item).parameters
-    assert set(COLUMNS) == set(Columns.__annotations__) < set(parameters)
+    assert set(COLUMNS) == set(ColumnsGiven.__annotations__) == set(ColumnsRead.__annotations__) < set(parameters)
     assert (parameters["context"].default, parameters["audio"].default) == ("", None)
     with pytest.raises(UsageError, match="did you mean 'answer_audio' by 'answer_adio'"):
         Item("1", "t", "What?", answer_adio="cow")  # pyright: ignore[reportCallIssue]

@@ -13,18 +13,19 @@ from trimtab.cli.early import check_artifacts, check_model
 from trimtab.cli.inputs import instruction_text, load_model
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import InstructionText, Json, MaxNewTokens, ModelName, Seed
+from trimtab.cli.showing import Shown, shows
 
 if TYPE_CHECKING:
     from trimtab.engine import Answers
 
 
 @loads
+@shows
 def generate(
     model: ModelName,
     question: Annotated[str, typer.Option(help="What to ask.")],
-    image: Annotated[Path | None, typer.Option(help="Picture file.")] = None,
-    audio: Annotated[Path | None, typer.Option(help="Sound file (.wav).")] = None,
-    video: Annotated[Path | None, typer.Option(help="Animated picture file, or a folder of frames.")] = None,
+    *,
+    shown: Shown,
     context: Annotated[str | None, typer.Option(help="Text context.")] = None,
     instruction: InstructionText = None,
     artifact: Annotated[Path | None, typer.Option(help="Folder of the artifact to steer with.")] = None,
@@ -40,7 +41,6 @@ def generate(
     ] = None,
     seed: Seed = 0,
     json: Json = False,
-    *,
     loading: Loading,
 ) -> None:
     """Answer one question about a picture, a sound or a clip, and a text context."""
@@ -59,9 +59,8 @@ def generate(
     decoding = Decoding(temperature=temperature, top_p=top_p, seed=seed)
     prompt = Prompt(
         question=question,
-        images=image,
         context=context,
-        media={kind: [path] for kind, path in (("audio", audio), ("video", video)) if path is not None},
+        media=shown,
         instruction=instruction_text(instruction),
     )
     check_artifacts([] if artifact is None else [artifact])

@@ -12,9 +12,10 @@ from trimtab.contribution.divergence import divergence
 from trimtab.contribution.method import Case, answers_in_chunks
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import TextSpan
-from trimtab.contribution.spoiling import Spoilt, spoilt
+from trimtab.contribution.spoiling import spoilt
 from trimtab.engine import Prompt
 from trimtab.fields import Count, check_fields
+from trimtab.media import Spoilt
 from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.progress import Advance

@@ -9,14 +9,14 @@ from typing import Any, Literal
 from trimtab.errors import UsageError
 from trimtab.fields import call_explained, check_fields
 from trimtab.media import Media, Pictures
-from trimtab.modalities import MODALITIES, SHOWN, Modality, in_order
+from trimtab.modalities import MODALITIES, SHOWN, Modality, in_order, place_of
 from trimtab.models import Counterfactual
 
-SPANS = ("image", "video", "audio", "context", "question", "instruction", "last")
-"""Names of the token positions a prompt knows; ``last`` is the final prompt token."""
-
-PARTS_OF: Mapping[Modality, tuple[str, ...]] = {**{kind: (kind,) for kind in SHOWN}, "text": ("context",)}
+PARTS_OF: Mapping[Modality, tuple[str, ...]] = {name: (place_of(name),) for name in MODALITIES}
 """The spans that hold a modality's evidence."""
+
+SPANS = (*SHOWN, "context", "question", "instruction", "last")
+"""Names of the token positions a prompt knows; ``last`` is the final prompt token."""
 
 OPEN_REQUEST = "Please directly answer the question."
 """How MC2 asks for an open answer (arXiv 2505.20977, released prompts)."""
@@ -52,7 +52,7 @@ class Prompt:
         images: Pictures, in order: one or several of a path, bytes, a PIL image, a numpy array or the ``image`` of an
             item. They are opened at once, and held as upright RGB pictures (see ``trimtab.media``).
         media: All that the prompt shows by modality, in order; ``images`` are its ``image``. It is given as a mapping
-            from ``audio`` or ``video`` to lists of sounds or clips in any form that ``open_medium`` takes.
+            from modalities, such as ``audio``, to lists of their media in any form that ``open_medium`` takes.
         context: A text passage, introduced by ``Text context:``.
         instruction: A sentence that names the modality to follow.
         placement: Where the instruction stands.

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from trimtab.errors import UsageError
 from trimtab.fields import check_value, shown
 from trimtab.items.sources import MediaSource, as_source
-from trimtab.modalities import FACTS, MODALITIES, Modality
-
-if TYPE_CHECKING:
-    from trimtab.items.sources import Given
+from trimtab.modalities import MODALITIES, ColumnsRead, Modality, place_of
 
 Class = TypeVar("Class", bound=type)
 
@@ -64,7 +61,7 @@ class Column(NamedTuple):
 
 
 COLUMNS: dict[str, Column] = {
-    **{FACTS[name].column: Column(name, "content") for name in MODALITIES},
+    **{place_of(name): Column(name, "content") for name in MODALITIES},
     **{f"answer_{name}": Column(name, "answer") for name in MODALITIES},
     **{f"aliases_{name}": Column(name, "aliases") for name in MODALITIES},
 }
@@ -73,47 +70,23 @@ COLUMNS: dict[str, Column] = {
 _EMPTY = Evidence()
 
 
-class Columns(TypedDict, total=False):
-    """The columns as a call gives them."""
-
-    image: MediaSource | Given | None
-    context: str
-    audio: Any
-    video: Any
-    answer_image: str
-    answer_text: str
-    answer_audio: str
-    answer_video: str
-    aliases_image: tuple[str, ...]
-    aliases_text: tuple[str, ...]
-    aliases_audio: tuple[str, ...]
-    aliases_video: tuple[str, ...]
-
-
-class EvidenceColumns:
-    """The columns of an item's evidence as attributes; what it has no evidence for is empty."""
+class EvidenceColumns(ColumnsRead[MediaSource]):
+    """The columns of an item's evidence as attributes, made below; what it has no evidence for is empty."""
 
     evidence: Mapping[Modality, Evidence]
-
-    if TYPE_CHECKING:  # made below, one for each column
-        image: MediaSource | None
-        context: str
-        audio: MediaSource | None
-        video: MediaSource | None
-        answer_image: str
-        answer_text: str
-        answer_audio: str
-        answer_video: str
-        aliases_image: tuple[str, ...]
-        aliases_text: tuple[str, ...]
-        aliases_audio: tuple[str, ...]
-        aliases_video: tuple[str, ...]
 
 
 def _nothing(column: Column) -> Any:
     if column.part == "content":
         return "" if column.modality == "text" else None
     return getattr(_EMPTY, column.part)
+
+
+def _hint(column: Column) -> str:
+    """What a signature says that a column is."""
+    if column.part == "content" and column.modality != "text":
+        return "MediaSource | Given | None" if column.modality == "image" else "Any"
+    return "tuple[str, ...]" if column.part == "aliases" else "str"
 
 
 def _reader(column: Column) -> property:
@@ -132,9 +105,8 @@ def columns_shown(kind: Class) -> Class:
     """Decorate a class whose ``__init__`` takes columns: its signature names each of them."""
     own = signature(kind.__init__)
     named = [each for each in own.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
-    hints = {name: hint.__forward_arg__ for name, hint in Columns.__annotations__.items()}
     columns = [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=_nothing(column), annotation=hints[name])
+        Parameter(name, Parameter.KEYWORD_ONLY, default=_nothing(column), annotation=_hint(column))
         for name, column in COLUMNS.items()
     ]
     setattr(kind.__init__, "__signature__", own.replace(parameters=[*named, *columns]))  # noqa: B010, no declared attribute
@@ -174,7 +146,7 @@ def _checked(evidence: Mapping[Modality, Evidence] | None, owner: str) -> dict[M
             )
         content = one.content
         if content is not None:
-            content = _column(FACTS[modality].column, content, owner)
+            content = _column(place_of(modality), content, owner)
         answer, aliases = (_column(f"{part}_{modality}", getattr(one, part), owner) for part in ("answer", "aliases"))
         found[modality] = Evidence(content, answer, aliases)
     return found

@@ -21,7 +21,8 @@ from trimtab.modalities import PAIR, Modality, in_order
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from trimtab.items.evidence import Columns
+    from trimtab.items.sources import Given, MediaSource
+    from trimtab.modalities import ColumnsGiven
 
 _TYPES = {"id": str, "task": str, "question": str, "choices": tuple[str, ...], "split": str | None}
 _TYPES |= {"tags": tuple[str, ...], "closed": bool}
@@ -86,7 +87,7 @@ class Item(EvidenceColumns):
         tags: Iterable[str] = (),
         relevant: Relevant | None = None,
         closed: bool = False,
-        **columns: Unpack[Columns],
+        **columns: Unpack[ColumnsGiven[MediaSource | Given | None]],
     ) -> None:
         """Make an item.
 

@@ -84,9 +84,9 @@ class MediaFile(MediaSource):
 
     def encoded(self) -> bytes:
         """The file's bytes; those of a clip made of a folder of frames. Raises MissingImageError if it is not there."""
-        from trimtab.media import check_file, unreadable
+        from trimtab.media import check_file, medium_kind, unreadable
 
-        if self.kind == "video" and self.path.is_dir():
+        if medium_kind(self.kind).in_folder and self.path.is_dir():
             return _encoded(self.kind, self.open())
         check_file(self.path, str(self.path), self.kind)
         try:

@@ -12,7 +12,7 @@ from trimtab.files import check_writable, write_whole
 from trimtab.items.item import Item
 from trimtab.items.relevance import relevant_name
 from trimtab.items.sources import MediaSource
-from trimtab.modalities import FACTS, PAIR, Modality, in_order
+from trimtab.modalities import PAIR, Modality, in_order, place_of
 
 _TEXTS = ("id", "task", "question", "context", "answer_image", "answer_text", "split", "relevant")
 _LISTS = ("aliases_image", "aliases_text", "choices", "tags")
@@ -104,4 +104,4 @@ def _fields(item: Item, kinds: tuple[Modality, ...]) -> dict[str, Any]:
 
 def _media(item: Item, kinds: tuple[Modality, ...]) -> dict[str, MediaSource | None]:
     """What an item shows by its column."""
-    return {FACTS[kind].column: item.content_of(kind) for kind in ("image", *kinds)}
+    return {place_of(kind): item.content_of(kind) for kind in ("image", *kinds)}

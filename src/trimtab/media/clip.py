@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
+from random import Random
 from typing import IO, Any
 
 import numpy as np
@@ -17,7 +18,14 @@ from trimtab.errors import DataError, UsageError
 from trimtab.media.decode import opened, suffix_of
 from trimtab.media.held import Held
 from trimtab.media.kinds import MediumKind, register_kind
-from trimtab.media.picture import Picture, picture_key
+from trimtab.media.picture import (
+    Picture,
+    blank_picture,
+    example_picture,
+    noise_picture,
+    picture_key,
+    shuffled_picture,
+)
 from trimtab.media.rgb import to_picture
 from trimtab.media.source import Source, check_file, open_picture, shown_path
 
@@ -170,15 +178,35 @@ def encode_clip(clip: Clip) -> bytes:
     return buffer.getvalue()
 
 
+def example_clip() -> Clip:
+    """Return two pictures in turn, twice."""
+    return Clip([example_picture(), example_picture().rotate(180)] * 2)
+
+
+def by_frame(spoil: Callable[[Image.Image, Random], Image.Image]) -> Callable[[Clip, Random], Clip]:
+    """Return what spoils each picture of a clip."""
+    return lambda clip, chance: Clip([spoil(frame, chance) for frame in clip.frames], clip.seconds)
+
+
+def shuffled_clip(clip: Clip, chance: Random) -> Clip:
+    """Return a clip with its pictures in another order, and each one's tiles."""
+    frames = [shuffled_picture(frame, chance) for frame in clip.frames]
+    chance.shuffle(frames)
+    return Clip(frames, clip.seconds)
+
+
 register_kind(
     MediumKind(
         "video",
         "clip",
         Clip,
-        open_clip,
-        lambda clip: clip.fingerprint,
-        lambda clip: (len(clip), clip.size, clip.seconds),
-        encode_clip,
-        suffix_of,
+        open=open_clip,
+        fingerprint=lambda clip: clip.fingerprint,
+        shape=lambda clip: (len(clip), clip.size, clip.seconds),
+        encode=encode_clip,
+        suffix=suffix_of,
+        example=example_clip,
+        spoil={"blank": by_frame(blank_picture), "shuffle": shuffled_clip, "noise": by_frame(noise_picture)},
+        in_folder=True,
     )
 )

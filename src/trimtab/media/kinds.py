@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from random import Random
+from typing import Any, Literal
 
 from trimtab.modalities import Modality
 from trimtab.registry import Registry
 
+Spoilt = Literal["blank", "shuffle", "noise"]
+"""How what a modality shows is spoilt: made blank, put in another order, or replaced by noise."""
+
 
 @dataclass(frozen=True)
 class MediumKind:
-    """How media of one modality are opened and told apart.
+    """How media of one modality are opened, told apart and spoilt.
 
     An opened medium has ``origin``, what opens it again (a path, encoded bytes, an object with ``open()``; None if
     nothing does), ``stamp``, when its file was changed and how long it is, and ``nbytes``, what it takes in memory.
@@ -26,16 +30,23 @@ class MediumKind:
         shape: What the number of positions depends on, such as a picture's size.
         encode: Returns one as the bytes of a file that loses nothing and opens as the same medium.
         suffix: The suffix of a file of such bytes, given them and what an error calls the medium.
+        example: Makes a small one, always the same, that every model is tried on.
+        spoil: By how it is spoilt, what makes of a medium, and of what is random, another one of the same shape.
+        in_folder: Whether a folder can hold one, such as a clip's frames.
     """
 
     kind: Modality
     noun: str
     medium: type
+    _: KW_ONLY
     open: Callable[[Any, str | None], Any]
     fingerprint: Callable[[Any], str]
     shape: Callable[[Any], Hashable]
     encode: Callable[[Any], bytes]
     suffix: Callable[[bytes, str], str]
+    example: Callable[[], Any]
+    spoil: Mapping[Spoilt, Callable[[Any, Random], Any]]
+    in_folder: bool = False
 
 
 KINDS: Registry[MediumKind] = Registry("`kind` of a medium", key="kind")
@@ -57,11 +68,11 @@ def medium_kind(kind: str) -> MediumKind:
 
 
 def open_medium(kind: str, source: Any, name: str | None = None) -> Any:
-    """Open whatever holds a medium: a ``Picture``, a ``Sound`` or a ``Clip``, by one set of rules each.
+    """Open whatever holds a medium, such as a ``Picture``, a ``Sound`` or a ``Clip``, by one set of rules each.
 
     Args:
-        kind: The modality: ``image``, ``audio`` or ``video``.
-        source: What ``open_picture``, ``open_sound`` or ``open_clip`` take.
+        kind: The modality: one that is shown, such as ``image``.
+        source: What the kind opens: see ``open_picture``, ``open_sound`` and ``open_clip``.
         name: What an error calls it; left out, its path or form.
 
     Raises:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from random import Random
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from trimtab.errors import DataError
 
 MAX_PIXELS = 100_000_000
 """A picture of more pixels is refused before it is decoded: in RGB it would take more than 300 MB."""
+GREY = (127, 127, 127)
+TILES = 4
+"""A shuffled picture is cut into so many tiles each way."""
 
 
 class Picture(Image.Image):
@@ -64,3 +69,32 @@ def check_size(size: tuple[int, int], name: str) -> None:
         raise DataError(
             f"image {name} must have at most {MAX_PIXELS:,} pixels; it is {width} x {height}; scale it down."
         )
+
+
+def example_picture() -> Image.Image:
+    """Return a small picture of colours that rise from its first pixel to its last, wider than high."""
+    return Image.fromarray(np.linspace(0, 255, 56 * 84 * 3, dtype=np.uint8).reshape(56, 84, 3))
+
+
+def blank_picture(picture: Image.Image, _chance: Random) -> Image.Image:
+    """Return a grey picture, as large as another."""
+    return Image.new("RGB", picture.size, GREY)
+
+
+def shuffled_picture(picture: Image.Image, chance: Random) -> Image.Image:
+    """Return a picture with its tiles in another order; a rim that no tile covers stays."""
+    pixels = np.array(picture.convert("RGB"))
+    high, wide = pixels.shape[0] // TILES, pixels.shape[1] // TILES
+    places = [
+        (slice(y * high, (y + 1) * high), slice(x * wide, (x + 1) * wide)) for y in range(TILES) for x in range(TILES)
+    ]
+    tiles = [pixels[place].copy() for place in places]
+    chance.shuffle(tiles)
+    for place, tile in zip(places, tiles, strict=True):
+        pixels[place] = tile
+    return Image.fromarray(pixels)
+
+
+def noise_picture(picture: Image.Image, chance: Random) -> Image.Image:
+    """Return a picture of random pixels, as large as another."""
+    return Image.frombytes("RGB", picture.size, chance.randbytes(3 * picture.width * picture.height))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from trimtab.media.waves import read_wave, write_wave
 
 MAX_SAMPLES = 100_000_000
 """A sound of more samples is refused: as floats it would take more than 400 MB; at 16 kHz it lasts 100 minutes."""
+PIECES = 16
+"""A shuffled sound is cut into so many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,15 +139,39 @@ def _open_file(path: Path, name: str) -> Sound:
     return Sound(*read_wave(data, name), origin=path.absolute(), stamp=(found.st_mtime_ns, found.st_size))
 
 
+def example_sound() -> Sound:
+    """Return a second of one tone."""
+    return Sound(np.sin(np.arange(16000) / 20, dtype=np.float32), 16000)
+
+
+def silence(sound: Sound, _chance: Random) -> Sound:
+    """Return silence, as long as a sound."""
+    return Sound(np.zeros(len(sound.samples)), sound.rate)
+
+
+def shuffled_sound(sound: Sound, chance: Random) -> Sound:
+    """Return a sound cut into pieces, in another order."""
+    pieces = np.array_split(sound.samples, PIECES)
+    chance.shuffle(pieces)
+    return Sound(np.concatenate(pieces), sound.rate)
+
+
+def noise_sound(sound: Sound, chance: Random) -> Sound:
+    """Return random samples, as many as a sound has."""
+    return Sound(np.random.default_rng(chance.getrandbits(64)).uniform(-1, 1, len(sound.samples)), sound.rate)
+
+
 register_kind(
     MediumKind(
         "audio",
         "sound",
         Sound,
-        open_sound,
-        lambda sound: sound.fingerprint,
-        lambda sound: (len(sound.samples), sound.rate),
-        lambda sound: write_wave(sound.samples, sound.rate),
-        lambda _data, _name: ".wav",
+        open=open_sound,
+        fingerprint=lambda sound: sound.fingerprint,
+        shape=lambda sound: (len(sound.samples), sound.rate),
+        encode=lambda sound: write_wave(sound.samples, sound.rate),
+        suffix=lambda _data, _name: ".wav",
+        example=example_sound,
+        spoil={"blank": silence, "shuffle": shuffled_sound, "noise": noise_sound},
     )
 )

@@ -15,7 +15,14 @@ from trimtab.errors import DataError, MissingImageError, UsageError
 from trimtab.media.arrays import image_of
 from trimtab.media.decode import decoding, opened, suffix_of
 from trimtab.media.kinds import MediumKind, register_kind
-from trimtab.media.picture import Picture, picture_key
+from trimtab.media.picture import (
+    Picture,
+    blank_picture,
+    example_picture,
+    noise_picture,
+    picture_key,
+    shuffled_picture,
+)
 from trimtab.media.rgb import to_picture
 
 
@@ -131,5 +138,16 @@ def _as_png(picture: Image.Image) -> bytes:
 
 
 register_kind(
-    MediumKind("image", "picture", Picture, open_picture, picture_key, lambda picture: picture.size, _as_png, suffix_of)
+    MediumKind(
+        "image",
+        "picture",
+        Picture,
+        open=open_picture,
+        fingerprint=picture_key,
+        shape=lambda picture: picture.size,
+        encode=_as_png,
+        suffix=suffix_of,
+        example=example_picture,
+        spoil={"blank": blank_picture, "shuffle": shuffled_picture, "noise": noise_picture},
+    )
 )

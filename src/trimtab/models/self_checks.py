@@ -6,17 +6,13 @@ tried once at load: a claim that does not hold refuses the model with the claim 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from trimtab.errors import UnsupportedModelError, UsageError
-from trimtab.media import Clip, Sound
-from trimtab.modalities import Modality
+from trimtab.media import medium_kind
 from trimtab.models.family import MediaInput
 from trimtab.models.model import Model
 from trimtab.models.offload import tensors
@@ -108,23 +104,11 @@ def _check_claims(model: Model) -> None:
 
 def _tiny_prompt(model: Model) -> tuple[Tensor, list[MediaInput]]:
     """Two sentences around one medium of each kind."""
-    media = [model.show(kind, EXAMPLES[kind]()) for kind in model.placeholders]
+    media = [model.show(kind, medium_kind(kind).example()) for kind in model.placeholders]
     before = model.tokenizer("Look at this:", add_special_tokens=True)["input_ids"]
     after = model.tokenizer("What is it?", add_special_tokens=False)["input_ids"]
     shown = model.tokenizer("".join(model.expand(m) for m in media), add_special_tokens=False)["input_ids"]
     return torch.tensor([*before, *shown, *after], device=model.device), media
-
-
-def _ramp() -> Image.Image:
-    return Image.fromarray(np.linspace(0, 255, 56 * 84 * 3, dtype=np.uint8).reshape(56, 84, 3))
-
-
-EXAMPLES: dict[Modality, Callable[[], Any]] = {
-    "image": _ramp,
-    "audio": lambda: Sound(np.sin(np.arange(16000) / 20, dtype=np.float32), 16000),
-    "video": lambda: Clip([_ramp(), _ramp().rotate(180)] * 2),
-}
-"""A medium of each kind that every model is tried on."""
 
 
 def _record(model: Model, forward: Any) -> tuple[dict[Any, Tensor], dict[int, Tensor]]:

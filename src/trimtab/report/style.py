@@ -6,19 +6,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from trimtab.modalities import FACTS
+
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 MODALITY_COLOURS = {
     "none": "#9A9A9A",
-    "image": "#0072B2",
-    "text": "#E69F00",
-    "audio": "#009E73",
-    "video": "#CC79A7",
+    **{name: facts.colour for name, facts in FACTS.items()},
     "both": "#009E73",
 }
-"""By modality, and by none and both of a pair; Okabe and Ito's palette, which people with any common colour blindness
-can tell apart."""
+"""By modality, and by none and both of a pair."""
 INK, QUIET, RULE = "#1C2430", "#5B6675", "#D9DEE5"
 
 

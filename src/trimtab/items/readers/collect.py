@@ -62,9 +62,18 @@ def collect_items(rows: Iterable[Row], parse: Callable[[Row], Item], source: Pat
 def file_in(folder: Path, name: str, kind: Modality) -> MediaFile:
     """The file of a medium. Raises MediumNotFound if there is none."""
     path = folder / name
-    if not is_there(path) and not (kind == "video" and path.is_dir()):  # a clip may be a folder of frames
+    if not is_there(path) and not _is_folder_of_one(path, kind):
         raise MediumNotFound(f"{kind} {path!s:.200}")
     return MediaFile(path, kind)
+
+
+def _is_folder_of_one(path: Path, kind: Modality) -> bool:
+    from trimtab.media import medium_kind
+
+    try:
+        return medium_kind(kind).in_folder and path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def is_there(path: Path) -> bool:

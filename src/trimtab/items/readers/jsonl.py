@@ -12,7 +12,7 @@ from trimtab.items.readers.collect import Row, collect_items, file_in, open_text
 from trimtab.items.readers.json_text import as_object, parse_json
 from trimtab.items.readers.rows import item_from_row, path_field
 from trimtab.items.sources import MediaSource
-from trimtab.modalities import FACTS, SHOWN, Modality
+from trimtab.modalities import SHOWN, Modality, place_of
 
 LONGEST_LINE = 2**26
 """Characters of a line; a file without line breaks must not be taken into memory as one row."""
@@ -29,8 +29,8 @@ def read_jsonl(source: Path, images: Path, *, skip_missing: bool) -> Items:
         content = as_object(content, "the line")
         media: dict[Modality, MediaSource] = {}
         for kind in SHOWN:
-            if content.get(FACTS[kind].column) is not None:
-                media[kind] = file_in(images, path_field(content, FACTS[kind].column), kind)
+            if content.get(place_of(kind)) is not None:
+                media[kind] = file_in(images, path_field(content, place_of(kind)), kind)
         return item_from_row(content, media)
 
     with open_text(source) as file:

@@ -11,7 +11,7 @@ from trimtab.items.item import Item, Items
 from trimtab.items.readers.collect import Row, collect_items, file_in
 from trimtab.items.readers.rows import KNOWN, item_from_row, path_field
 from trimtab.items.sources import MediaBytes, MediaSource
-from trimtab.modalities import FACTS, SHOWN, Modality
+from trimtab.modalities import SHOWN, Modality, place_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -106,7 +106,7 @@ def _row(batch: pa.RecordBatch) -> dict[str, Any] | DataError:
 
 
 def _medium(row: dict[str, Any], kind: Modality, images: Path, name: str) -> MediaSource | None:
-    column = FACTS[kind].column
+    column = place_of(kind)
     value = row.get(column)
     if isinstance(value, dict) and {"bytes", "path"} & value.keys():
         value = value.get("bytes") or value.get("path")

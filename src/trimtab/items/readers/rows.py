@@ -13,7 +13,7 @@ from trimtab.items.item import Item
 from trimtab.items.relevance import relevant_name, relevant_of
 from trimtab.items.sources import MediaSource
 from trimtab.items.words import normalise
-from trimtab.modalities import FACTS, MODALITIES, PAIR, Modality, in_order
+from trimtab.modalities import MODALITIES, PAIR, Modality, in_order, place_of
 
 _OWN = ("id", "task", "question")
 _PAIR_TEXTS = ("context", "answer_image", "answer_text")
@@ -58,7 +58,7 @@ def item_from_row(row: Mapping[str, Any], media: Mapping[Modality, MediaSource])
         _check_relevant(relevant, texts, choices, media)
     elif pair_alone:
         check_conflict(texts["answer_image"], texts["answer_text"])
-    evidence: dict[str, Any] = {FACTS[kind].column: source for kind, source in media.items()}
+    evidence: dict[str, Any] = {place_of(kind): source for kind, source in media.items()}
     evidence |= {name: _text_list(present, name) for name in COLUMNS if name.startswith("aliases_")}
     return Item(
         **texts,

@@ -11,7 +11,7 @@ from trimtab.errors import UsageError
 from trimtab.fields import Count
 from trimtab.items import Item
 from trimtab.items.prompts import instruction_for
-from trimtab.modalities import MODALITIES, SHOWN, Modality, others
+from trimtab.modalities import FACTS, MODALITIES, SHOWN, Modality, others
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
@@ -24,13 +24,6 @@ THINK = (
     "final answer option in <answer> </answer> tags."
 )
 """MC2's request for a chain of thought (arXiv 2505.20977, released prompts)."""
-
-SHOWS: dict[Modality, str] = {
-    "image": "The picture shows: {}.",
-    "audio": "The sound says: {}.",
-    "video": "The clip shows: {}.",
-}
-"""How an example says in words what it does not show."""
 
 
 @register
@@ -93,7 +86,7 @@ class FewShot(Method):
         return self.artifact(model, instruction=" ".join([told, *map(self._example, chosen)]))
 
     def _example(self, item: Item) -> str:
-        shown = [SHOWS[modality].format(item.answer_of(modality)) for modality in _shown(item)]
+        shown = [FACTS[modality].told.format(item.answer_of(modality)) for modality in _shown(item)]
         return " ".join(["Example:", item.context.strip(), *shown, item.question, f"{item.answer_of(self.target)}."])
 
 

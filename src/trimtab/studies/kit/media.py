@@ -10,7 +10,7 @@ from trimtab.errors import DataError, MissingImageError
 from trimtab.items import Items, Skipped
 from trimtab.items.admission import say_left_out
 from trimtab.items.sources import ImageScene, MediaSource
-from trimtab.modalities import FACTS, SHOWN
+from trimtab.modalities import SHOWN, place_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -77,6 +77,6 @@ def _with_kept_media(item: Item) -> Item:
     for kind in SHOWN:
         source = item.content_of(kind)
         if source is not None and not isinstance(source, KeptMedium):
-            kept[FACTS[kind].column] = KeptMedium(source)
-            kept[FACTS[kind].column].open()
+            kept[place_of(kind)] = KeptMedium(source)
+            kept[place_of(kind)].open()
     return item.replace(**kept) if kept else item

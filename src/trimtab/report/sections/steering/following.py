@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from trimtab.modalities import FACTS
 from trimtab.report.registering import Run, section
 from trimtab.report.tables import following_tables
 from trimtab.report.words import listed
-
-EVIDENCE = {"image": "a picture", "text": "a text", "audio": "a sound", "video": "a clip"}
 
 TEMPLATE = """\
 <section>
@@ -45,5 +44,5 @@ model in each column stands out.</p>
 def following(run: Run) -> dict[str, Any]:
     """Lay out following rates, a table for each protocol and target."""
     tables = following_tables(run.summary)
-    shown = listed([EVIDENCE[modality] for modality in run.summary["modalities"]])
+    shown = listed([FACTS[modality].piece for modality in run.summary["modalities"]])
     return {"tables": tables, "items": max(table.items for table in tables), "shown": shown}
