@@ -23,6 +23,7 @@ OWN: dict[str, tuple[str, str]] = {
     "glm4v": ("glm4v", "Glm4vProcessor"),
     "aya_vision": ("aya_vision", "AyaVisionProcessor"),
     "cohere2_vision": ("cohere2_vision", "Cohere2VisionProcessor"),
+    "paligemma": ("paligemma", "PaliGemmaProcessor"),
     "gemma3": ("gemma3", "Gemma3Processor"),
     "qwen3_vl_moe": ("qwen3_vl", "Qwen3VLProcessor"),
 }
@@ -37,6 +38,8 @@ def own_texts(model: Model, pictures: list[Image]) -> list[str]:
     facts.patch_size *= 2 if package == "aya_vision" else 1
     if package == "cohere2_vision":
         facts.patch_size = model.image_processor.patch_size
+    if package == "paligemma":
+        facts.image_seq_length = model.image_processor.image_seq_length
     if package == "pixtral":
         options = {**options, "patch_size": facts.patch_size * facts.spatial_merge_size}
     inputs = model.image_processor(images=pictures, **{**options, "return_tensors": "pt"})

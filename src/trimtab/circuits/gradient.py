@@ -60,7 +60,7 @@ def _gates(model: Model, batch: RowBatch, cases: Sequence[Case], at: Places) -> 
         session = batch.session(model)
         with session.attached(), _gated(model, gates, sets, lambda: session.place):
             hidden = forward_tails(model, batch, session, keep_cache=False).hidden[:, -1]
-        logits = model.lm_head(hidden).float()
+        logits = model.logits(hidden).float()
         require_finite(model, logits.detach(), batch.rows)
         margins = [_margin(own, cases[row]) for own, row in zip(logits, batch.rows, strict=True)]
         (gradient,) = torch.autograd.grad(torch.stack(margins).sum(), gates)

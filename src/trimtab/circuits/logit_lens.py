@@ -91,4 +91,4 @@ def _logits(
     weight = cast(Any, model.lm_head).weight[list(tokens)].float().cpu()
     if norm == "final":
         states = model.normed(states.to(model.device)).cpu()
-    return states @ weight.T
+    return model.capped(states @ weight.T)

@@ -66,7 +66,7 @@ def _answers(model: Model, cases: Sequence[Case], batch: Batch, embeds: Tensor, 
     """Return the logits after the last ``steps`` tokens of each row, ``(items, steps, vocabulary)``."""
     with engine_drives(model):
         hidden = model.decode(embeds.to(model.dtype), batch.mask, batch.positions)[:, -steps:]
-    return restrict(model.lm_head(hidden).to(embeds.dtype), model, cases, config)
+    return restrict(model.logits(hidden).to(embeds.dtype), model, cases, config)
 
 
 def _inside(asked: Sequence[Continued], batch: Batch, modality: Modality, config: MCS) -> Tensor:

@@ -46,7 +46,7 @@ class GradientTimesInput:
         leaf = batch.embeds.to(torch.promote_types(model.dtype, torch.float32)).requires_grad_()
         with torch.enable_grad(), engine_drives(model):
             hidden = model.decode(leaf.to(model.dtype), batch.mask, batch.positions)[:, -1]
-            log_p = model.lm_head(hidden).double().log_softmax(-1)
+            log_p = model.logits(hidden).double().log_softmax(-1)
             (gradient,) = torch.autograd.grad(log_p.amax(-1).sum(), leaf)
         worth = (gradient * leaf.detach()).sum(-1).cpu()
         return [self._score(row[len(row) - len(case.encoded) :], case) for row, case in zip(worth, cases, strict=True)]

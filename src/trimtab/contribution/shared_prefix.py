@@ -101,7 +101,7 @@ class SharedPrefix:
         with _in_force(model, self), engine_drives(model):
             at = positions.reshape(len(positions), items * rows, 1)
             hidden = model.decode(flat, mask, at, extras={})  # the queries are text; what media add is in the prefix
-        return model.lm_head(hidden[:, 0]).to(self.keys[0].dtype).view(items, rows, -1)
+        return model.logits(hidden[:, 0]).to(self.keys[0].dtype).view(items, rows, -1)
 
     def attend(
         self,

@@ -58,8 +58,17 @@ class Anatomy:
 
     @cached_property
     def lm_head(self) -> nn.Module:
-        """The map from normalised hidden states to logits."""
+        """The map from normalised hidden states to logits, or to what ``capped`` makes logits of."""
         return self.hf.get_output_embeddings()
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return the logits of normalised hidden states ``(..., hidden)``, ``(..., vocabulary)``."""
+        return self.capped(self.lm_head(hidden))
+
+    def capped(self, logits: Tensor) -> Tensor:
+        """Return logits as the model's own ``forward`` does: kept below its cap in size, if it has one."""
+        cap = self.family.logit_cap(self.hf)
+        return logits if cap is None else cap * torch.tanh(logits / cap)
 
     def refresh_parts(self) -> None:
         """Look the parts up again if modules were replaced since, as adapters do."""

@@ -93,7 +93,7 @@ class Decoder(Anatomy):
                 ``Family.decoder_inputs``, and ``blocks`` from ``blocks``.
 
         Returns:
-            Normalised hidden states, ``(batch, length, hidden)``; ``lm_head`` maps them to logits.
+            Normalised hidden states, ``(batch, length, hidden)``; ``logits`` maps them to logits.
 
         Raises:
             UnsupportedMethodError: The family needs extras, and none are given.

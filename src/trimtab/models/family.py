@@ -69,12 +69,18 @@ class Family:
     """In a block, the linear map whose input is the outputs of the attention's heads, head after head."""
     norm: NormKind = "rms"
     """What the final norm computes."""
+    template: str | None = None
+    """Chat template for checkpoints that have none."""
     mask: MaskRule = "causal"
     """Which tokens see each other whatever the order; prompts are never cut inside such a block."""
     wants_ids: bool = False
     """Whether the decoder is given token ids beside the embeddings."""
     refuses: Mapping[str, str] = {}
     """Jobs that must not be tried with this family, and why, in a few words."""
+
+    def attentions(self, config: Any) -> tuple[str, ...]:
+        """Implementations of attention that a configuration's layers can have, the usual one first."""
+        return "sdpa", "eager"
 
     def decoder(self, hf: HuggingFaceModel) -> nn.Module:
         """The text decoder: embeddings in, normalised hidden states out."""
@@ -95,6 +101,10 @@ class Family:
     def final_norm(self, hf: HuggingFaceModel) -> nn.Module:
         """The norm between the last layer and the unembedding."""
         return self.decoder(hf).get_submodule(self.norm_path)
+
+    def logit_cap(self, hf: HuggingFaceModel) -> float | None:
+        """What logits are kept below in size, by a tanh behind the unembedding; None where they are left as they are."""
+        return None
 
     def placeholders(self, hf: HuggingFaceModel) -> dict[Modality, int]:
         """Id of the token that stands for one position of each modality that the model can be shown."""

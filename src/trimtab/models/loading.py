@@ -36,7 +36,7 @@ def load(
     dtype: str | torch.dtype | None = None,
     device: str | torch.device | None = None,
     device_map: str | dict[str, Any] | None = None,
-    attention: str = "sdpa",
+    attention: str | None = None,
     check: bool = True,
     max_pixels: int | None = MAX_PIXELS,
     revision: str | None = None,
@@ -54,7 +54,7 @@ def load(
             models, otherwise the checkpoint's own, but on a CPU bfloat16 in place of float16.
         device: Where to put the model. Left out: CUDA if there is one, otherwise the CPU.
         device_map: Passed to ``from_pretrained`` to spread a large model; excludes ``device``.
-        attention: ``"sdpa"`` or ``"eager"``.
+        attention: ``"sdpa"`` or ``"eager"``. Left out: ``"sdpa"``, where the family has it.
         check: Run the self-check, a few tiny forward passes.
         max_pixels: Most pixels of a picture; the image processor scales larger ones down. None leaves the checkpoint's
             own limit; a checkpoint whose limit is lower than the default keeps it. It acts where a picture's positions
@@ -96,11 +96,12 @@ class _Weights:
     notes: tuple[str, ...]
 
 
-def _weights(base: Source, dtype: Any, device: Any, device_map: Any, attention: str) -> _Weights:
+def _weights(base: Source, dtype: Any, device: Any, device_map: Any, attention: str | None) -> _Weights:
     """Read the configuration and the weights, and put them where they are to compute."""
     config = read_config(base)
     where = _device(device) if device_map is None else None
     chosen = precision(base, config, dtype, _on_cpu(where, device_map))
+    attention = _attention(base, config, attention)
     generation, notes = read_generation_config(base, config)
     hf = load_weights(
         base,
@@ -166,7 +167,7 @@ def from_parts(
     """
     own = cast(HuggingFaceModel, getattr(hf, "_orig_mod", hf))  # torch.compile's wrapper goes around hooks
     family = family or family_of(own.config, name)
-    template = chat_template or getattr(tokenizer, "chat_template", None)
+    template = chat_template or getattr(tokenizer, "chat_template", None) or family.template
     if not template:
         raise UnsupportedModelError(
             f"`chat_template` of {name} must be given: neither the tokenizer nor the checkpoint has one."
@@ -211,10 +212,25 @@ def _report(model: Model) -> LoadReport:
 def _check_arguments(device: Any, device_map: Any, attention: Any, max_pixels: Any) -> None:
     if device is not None and device_map is not None:
         raise UsageError("`device` and `device_map` of load exclude each other; got both; give one of them.")
-    if attention not in ATTENTIONS:
+    if attention is not None and attention not in ATTENTIONS:
         raise UsageError(f"`attention` of load must be one of {', '.join(ATTENTIONS)}; got {attention!r}.")
     if max_pixels is not None and (isinstance(max_pixels, bool) or not isinstance(max_pixels, int) or max_pixels < 1):
         raise UsageError(f"`max_pixels` of load must be a whole number of at least 1, or None; got {max_pixels!r}.")
+
+
+def _attention(base: Source, config: Any, asked: str | None) -> str:
+    """Choose how layers attend: as asked, or as their family usually does.
+
+    Raises:
+        UnsupportedModelError: They cannot attend as asked.
+    """
+    known = family_of(config, base.path).attentions(config)
+    if asked is not None and asked not in known:
+        raise UnsupportedModelError(
+            f"`attention` of load must be {' or '.join(known)} for {base.path}, whose layers cannot attend otherwise; "
+            f"got {asked!r}; leave it out."
+        )
+    return asked or known[0]
 
 
 def _device(device: str | torch.device | None) -> torch.device:

@@ -74,7 +74,7 @@ class PlainText:
         """
         bos = self._tokenizer.bos_token
         text = before + body + after
-        special = not (bos and text.startswith(bos))
+        special = not (bos and bos in before)
         usual = self._tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
         added = usual.sequence_ids(0)[-1] is None
         found = Tokens(usual["input_ids"], usual["offset_mapping"], text, len(before), added)

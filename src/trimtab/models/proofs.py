@@ -50,7 +50,7 @@ class Given:
     def decode(self) -> Tensor:
         """Return the logits of all positions, ``(1, length, vocabulary)``, in one pass."""
         mask = torch.ones(self.embeds.shape[:2], device=self.embeds.device, dtype=torch.long)
-        return self.model.lm_head(self.model.decode(self.embeds, mask, self.positions, extras=self.extras))
+        return self.model.logits(self.model.decode(self.embeds, mask, self.positions, extras=self.extras))
 
     def decode_cut(self, cut: int) -> Tensor:
         """Return the same in two passes, the second onto the first one's cache, each padded on the left."""
@@ -62,7 +62,7 @@ class Given:
             extras = {name: _padded(v[:, part], -1 if name == "blocks" else 0) for name, v in self.extras.items()}
             positions = torch.nn.functional.pad(self.positions[:, :, part], (PADDING, 0))
             hidden = model.decode(_padded(self.embeds[:, part]), mask, positions, cache, extras=extras)
-            logits.append(model.lm_head(hidden[:, PADDING:]))
+            logits.append(model.logits(hidden[:, PADDING:]))
         return torch.cat(logits, dim=1)
 
 

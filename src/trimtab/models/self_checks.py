@@ -91,7 +91,7 @@ def _check_claims(model: Model) -> None:
     _check_layers(model, states, heads, len(ids))
     last = states[model.n_layers - 1][0]
     scaled = model.normed(last).to(last.dtype)
-    same_logits(model, f"the final norm is of kind {model.family.norm!r}", model.lm_head(scaled), logits)
+    same_logits(model, f"the final norm is of kind {model.family.norm!r}", model.logits(scaled), logits)
 
     added = _with_added(model, 0.0, given.decode)
     same_logits(model, "adding zero after a layer changes nothing", added[0], logits)

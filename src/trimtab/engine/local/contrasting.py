@@ -86,7 +86,7 @@ def _decode(
     with session.attached():
         tails = forward_tails(model, batch, session, keep_cache=True)
         step = Step(model, batch, session, tails)
-        logits, rows = model.lm_head(tails.hidden[:, -1]), batch.numbers
+        logits, rows = model.logits(tails.hidden[:, -1]), batch.numbers
         require_finite(model, logits, rows)
         newest = choose(combine(logits, contrasts))
         answers = [[token] for token in newest.tolist()]

@@ -104,7 +104,7 @@ def explained(model: Model, work: Sequence[Work]) -> Iterator[None]:
 def _finite_without_edits(model: Model, row: Work) -> bool:
     batch = RowBatch([0], [row.number], [Piece(row.prompt, 0, len(row.prompt))], None, [()])
     hidden = forward_tails(model, batch, batch.session(model), keep_cache=False).hidden
-    return bool(finite_rows(model.lm_head(hidden[:, -1])).all())
+    return bool(finite_rows(model.logits(hidden[:, -1])).all())
 
 
 def _from_model(model: Model, rows: Sequence[int], what: str) -> str:

@@ -108,7 +108,7 @@ def _decode(
             broken.update(rows[place] for place in bad.tolist())
             return choose(logits.index_fill(0, bad, 0.0)).index_fill(0, bad, int(stops[0]))
 
-        newest = chosen(model.lm_head(tails.hidden[:, -1]), batch.numbers)
+        newest = chosen(model.logits(tails.hidden[:, -1]), batch.numbers)
         answers = [[token] for token in newest.tolist()]
         going = torch.arange(len(answers), device=model.device)
         for _ in range(max_new_tokens - 1):

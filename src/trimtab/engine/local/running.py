@@ -107,7 +107,7 @@ def pick(
         at = read.indices(tail.prompt) - tail.end + length
         values = {key: states[row, at].float().cpu() for key, states in found.items()}
         if hidden is not None and read.logits:
-            values["logits", 0] = model.lm_head(hidden[row, at]).float().cpu()
+            values["logits", 0] = model.logits(hidden[row, at]).float().cpu()
         for (what, _layer), own in values.items():
             require_finite(model, own[None], [batch.numbers[row]], what)
         picked.append(values)

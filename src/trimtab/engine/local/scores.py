@@ -28,12 +28,14 @@ def attend(
     attention_mask: Tensor | None,
     scaling: float,
     dropout: float = 0.0,
+    softcap: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, Tensor]:
     """Attend as transformers' ``eager`` does, and let a change that is in force see the scores first."""
     groups = query.shape[1] // key.shape[1]
     key, value = (states.repeat_interleave(groups, dim=1) for states in (key, value))
     scores = query @ key.transpose(2, 3) * scaling
+    scores = scores if softcap is None else softcap * torch.tanh(scores / softcap)
     change: Callable[[Tensor], Tensor | None] | None = getattr(module, CHANGE, None)
     edited = None if change is None else change(scores)
     scores = scores if edited is None else edited

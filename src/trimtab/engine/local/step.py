@@ -39,4 +39,4 @@ class Step:
         with engine_drives(self.model):
             embeds = self.model.embedding(token)[:, None]
             hidden = self.model.decode(embeds, self.mask, positions, self.cache, extras={"ids": token[:, None]})
-        return self.model.lm_head(hidden[:, -1])
+        return self.model.logits(hidden[:, -1])

@@ -126,7 +126,7 @@ class Objective(nn.Module):
             hidden = self.model.decode(embeds, rows.mask, rows.positions)
             row = torch.arange(len(embeds), device=hidden.device)[:, None]
             at = rows.answer_at[:, None] + torch.arange(2, device=hidden.device)
-            return self.model.lm_head(hidden[row, at])
+            return self.model.logits(hidden[row, at])
 
     def _float32_stream(self) -> AbstractContextManager[Any]:
         """Keep the residual stream in float32 under weights of low precision, which would round a change away."""
