@@ -103,7 +103,7 @@ class Family:
         return self.decoder(hf).get_submodule(self.norm_path)
 
     def logit_cap(self, hf: HuggingFaceModel) -> float | None:
-        """What logits are kept below in size, by a tanh behind the unembedding; None where they are left as they are."""
+        """What the unembedding's logits are kept below in size, by a tanh; None leaves them as they are."""
         return None
 
     def placeholders(self, hf: HuggingFaceModel) -> dict[Modality, int]:
