@@ -30,14 +30,14 @@ class Hearing(Family):
         return hf.model.audio_tower
 
     def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
-        """Features of a sound, filled up with silence, and which of them are sound; positions are what is left of those.
+        """Features of a sound, filled up with silence, and which of them are sound; positions stand for those alone.
 
         Raises:
             DataError: The sound is longer than the model hears at once, or too short to be heard.
         """
         given = features_of(processor, medium, padding="max_length", return_attention_mask=True)
         heard = given["attention_mask"]
-        n_tokens = int(self.tower(hf, "audio")._get_feat_extract_output_lengths(heard.sum(-1))[1])
+        n_tokens = int(hf.model.audio_tower._get_feat_extract_output_lengths(heard.sum(-1))[1])
         if n_tokens < self.least_positions:
             raise DataError(f"a sound of {medium.seconds:.3f} s is too short for the model to hear; lengthen it.")
         return MediaInput(

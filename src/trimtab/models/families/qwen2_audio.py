@@ -29,9 +29,8 @@ class Qwen2Audio(Hearing):
         """What its ``forward`` does, which has no function for it: sounds see no silence behind their end."""
         from transformers.masking_utils import create_bidirectional_mask
 
-        model, tower = hf.model, self.tower(hf, kind)
-        features = given["input_features"]
-        lengths, counts = cast(Any, tower)._get_feat_extract_output_lengths(given["feature_attention_mask"].sum(-1))
+        model, tower, features = hf.model, hf.model.audio_tower, given["input_features"]
+        lengths, counts = tower._get_feat_extract_output_lengths(given["feature_attention_mask"].sum(-1))
         places = torch.arange(tower.config.max_source_positions, device=features.device)
         mask = create_bidirectional_mask(
             config=tower.config,

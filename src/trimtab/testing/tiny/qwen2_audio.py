@@ -34,6 +34,5 @@ def qwen2_audio(layers: int) -> Parts:
             "initializer_range": 0.12,
         },
         audio_token_index=tokenizer.convert_tokens_to_ids("<|AUDIO|>"),
-        initializer_range=0.12,
     )
     return Qwen2AudioForConditionalGeneration(config), tokenizer, {"audio": extractor}, TEMPLATE
