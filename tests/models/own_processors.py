@@ -26,15 +26,18 @@ OWN: dict[str, tuple[str, str]] = {
     "paligemma": ("paligemma", "PaliGemmaProcessor"),
     "gemma3": ("gemma3", "Gemma3Processor"),
     "qwen3_vl_moe": ("qwen3_vl", "Qwen3VLProcessor"),
+    "llava_next": ("llava_next", "LlavaNextProcessor"),
+    "llava_onevision": ("llava_onevision", "LlavaOnevisionProcessor"),
 }
 """For each family, a package of transformers and the class of its processor."""
 
 
 def own_texts(model: Model, pictures: list[Image]) -> list[str]:
-    """What the processor's class writes for each of several pictures that are processed together."""
+    """What the processor's class writes for each of several pictures that one prompt shows."""
     package, name = OWN[model.family.name]
-    said, options = _class(package, name)
-    facts = _facts(model)
+    said, options, unmade = _class(package, name)
+    vars(unmade).update(vars(_facts(model)))
+    facts = unmade
     facts.patch_size *= 2 if package == "aya_vision" else 1
     if package == "cohere2_vision":
         facts.patch_size = model.image_processor.patch_size
@@ -42,12 +45,13 @@ def own_texts(model: Model, pictures: list[Image]) -> list[str]:
         facts.image_seq_length = model.image_processor.image_seq_length
     if package == "pixtral":
         options = {**options, "patch_size": facts.patch_size * facts.spatial_merge_size}
-    inputs = model.image_processor(images=pictures, **{**options, "return_tensors": "pt"})
+    images = [pictures] if model.family.company else pictures
+    inputs = model.image_processor(images=images, **{**options, "return_tensors": "pt"})
     return [said(facts, inputs, index) for index in range(len(pictures))]
 
 
-def _class(package: str, name: str) -> tuple[Any, dict[str, Any]]:
-    """The function that writes a picture's text, and what the class says to the image processor."""
+def _class(package: str, name: str) -> tuple[Any, dict[str, Any], Any]:
+    """The function that writes a picture's text, what the class says to the image processor, and an unmade one."""
     try:
         kind = getattr(import_module(f"transformers.models.{package}.processing_{package}"), name)
     except ImportError:
@@ -56,8 +60,8 @@ def _class(package: str, name: str) -> tuple[Any, dict[str, Any]]:
         [method] = [n for n in body if isinstance(n, ast.FunctionDef) and n.name == "replace_image_token"]
         found: dict[str, Any] = {}
         exec(compile(ast.Module([method], []), str(file), "exec"), found)  # noqa: S102
-        return found["replace_image_token"], {}
-    return kind.replace_image_token, getattr(kind, "images_kwargs", {})
+        return found["replace_image_token"], {}, SimpleNamespace()
+    return kind.replace_image_token, getattr(kind, "images_kwargs", {}), kind.__new__(kind)
 
 
 def _facts(model: Model) -> SimpleNamespace:
@@ -86,5 +90,9 @@ def _facts(model: Model) -> SimpleNamespace:
         image_end_token="[IMG_END]",
         patch_size=7,
         spatial_merge_size=2,
+        num_image_tokens=16,
+        num_additional_image_tokens=1,
+        vision_feature_select_strategy=getattr(model.hf.config, "vision_feature_select_strategy", None),
+        vision_aspect_ratio=getattr(model.hf.config, "vision_aspect_ratio", None),
         full_image_sequence=f"\n\n<start_of_image>{token * 4}<end_of_image>\n\n",
     )

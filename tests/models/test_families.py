@@ -14,7 +14,7 @@ from tests.models.folders import save
 from tests.models.own_processors import OWN, own_texts
 from trimtab import load
 from trimtab.contribution import measure
-from trimtab.engine import BlockAttention, Prompt, Row, ScaleHeads, encode, generate, run
+from trimtab.engine import BlockAttention, Prompt, Row, ScaleHeads, encode, generate, inputs, run
 from trimtab.errors import UnsupportedMethodError
 from trimtab.items import read_items
 from trimtab.models import Model
@@ -75,9 +75,17 @@ def test_edits_of_heads_and_masks_equal_the_reference(model):
 def test_spans_are_exact_with_several_pictures_of_mixed_sizes(model):
     test_encode.test_each_span_decodes_to_its_own_text(model, "before_question", 2)
     encoded = encode(model, Prompt("What is it?", pictures()))
-    counts = [model.family.count_positions(model.hf, model.image_processor, *size) for size in SIZES]
-    assert [m.n_tokens for m in encoded.media] == counts
-    assert len(encoded.spans["image"]) == sum(counts)
+    assert len(encoded.spans["image"]) == sum(m.n_tokens for m in encoded.media)
+    for size, shown in zip(SIZES, pictures(), strict=True):
+        alone = encode(model, Prompt("What is it?", [shown]))
+        positions = model.family.count_positions(model.hf, model.image_processor, *size)
+        assert [m.n_tokens for m in alone.media] == [len(alone.spans["image"])] == [positions]
+
+
+def test_a_picture_alone_takes_as_many_positions_as_its_own_processor_says(model):
+    placeholder = model.tokenizer.convert_ids_to_tokens(model.placeholders["image"])
+    for alone in pictures():
+        assert own_texts(model, [alone]) == [model.family.expand(model.show("image", alone), placeholder)]
 
 
 def test_several_pictures_of_mixed_sizes_in_one_batch(model):
@@ -90,9 +98,17 @@ def test_several_pictures_of_mixed_sizes_in_one_batch(model):
     assert answers.tokens == [generate(model, [p], max_new_tokens=6).tokens[0] for p in prompts]
 
 
+def test_prompts_of_several_pictures_are_one_batch_of_the_models_own_forward(model):
+    prompts = [Prompt("What is it?", pictures()[i : i + n]) for i, n in ((0, 1), (1, 3), (4, 1))]
+    hf: Any = model.hf
+    with torch.no_grad():
+        together = hf(**inputs(model, prompts)).logits[:, -1]
+    test_contract.assert_same(together, run(model, prompts, reuse=False).logits)
+
+
 def test_tokens_are_those_of_its_own_processor(model):
     """One text for each picture, in a prompt of several: the same ids as the processor's class would give."""
-    shown = [model.show("image", p) for p in pictures()]
+    shown = [model.show("image", p, among=True) for p in pictures()]
     placeholder = model.tokenizer.convert_ids_to_tokens(model.placeholders["image"])
     texts = own_texts(model, pictures())
     assert [model.family.expand(m, placeholder) for m in shown] == texts

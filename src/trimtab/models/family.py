@@ -75,6 +75,8 @@ class Family:
     """Which tokens see each other whatever the order; prompts are never cut inside such a block."""
     wants_ids: bool = False
     """Whether the decoder is given token ids beside the embeddings."""
+    company: tuple[Modality, ...] = ()
+    """Modalities whose media are prepared by ``show_among`` where a prompt shows several of them."""
     refuses: Mapping[str, str] = {}
     """Jobs that must not be tried with this family, and why, in a few words."""
 
@@ -155,6 +157,10 @@ class Family:
             medium: The opened medium: a ``Picture``, a ``Sound`` or a ``Clip``.
             key: Its digest.
         """
+        raise NotImplementedError
+
+    def show_among(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+        """Preprocess one of several media of a prompt, if its modality is in ``company``; see ``show``."""
         raise NotImplementedError
 
     def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:

@@ -101,7 +101,9 @@ class Model(Decoder):
         """Digest of the configuration and of a sample of every weight; equal for equal models."""
         return weights_fingerprint(self.hf)
 
-    def show(self, kind: Modality, medium: Any, counterfactual: Counterfactual | None = None) -> MediaInput:
+    def show(
+        self, kind: Modality, medium: Any, counterfactual: Counterfactual | None = None, *, among: bool = False
+    ) -> MediaInput:
         """Say how a medium is shown: its positions and its digest; its tensors are made when they are asked for.
 
         So thousands of prompts can be planned at once, while only the media at work are in memory.
@@ -111,6 +113,7 @@ class Model(Decoder):
             medium: What ``trimtab.media.open_medium`` takes; it must stay as it is.
             counterfactual: Weight a picture's patches by a changed map of the vision tower's attention; see
                 ``patch_weights``. Equal pictures get equal weights.
+            among: Whether it is one of several of its modality in its prompt, which some families treat otherwise.
 
         Raises:
             UnsupportedModelError: The model cannot be shown media of this kind.
@@ -120,7 +123,7 @@ class Model(Decoder):
                 f"`media` of a prompt must be of a modality that {self.name} takes ({', '.join(self.modalities)}); got "
                 f"{kind}; leave it out, or load another model."
             )
-        return self._shown.show(kind, open_medium(kind, medium), counterfactual)
+        return self._shown.show(kind, open_medium(kind, medium), counterfactual, among and kind in self.family.company)
 
     @property
     def remembered_bytes(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isqrt
 from typing import Any
 
@@ -11,20 +12,23 @@ from trimtab.errors import DataError, UsageError
 from trimtab.media import MAX_PIXELS
 
 
-def processed(image_processor: Any, image: Image, **options: Any) -> Any:
+def processed(image_processor: Any, image: Image, beside: Sequence[Image] = (), **options: Any) -> Any:
     """Return what an image processor makes of one RGB picture.
 
     Args:
         image_processor: The image processor.
         image: The picture.
+        beside: Others that the same prompt shows, where the processor treats one of several otherwise; their part of
+            what is returned comes after the picture's.
         options: What else its call is given.
 
     Raises:
         DataError: The processor refuses its shape, or would scale it to a size that fits in no memory.
     """
     _ask(image_processor, *image.size)
+    images = [[image, *beside]] if beside else [image]
     try:
-        return image_processor(images=[image], return_tensors="pt", **options)
+        return image_processor(images=images, return_tensors="pt", **options)
     except ValueError as error:
         raise _refused(*image.size, error) from error
 

@@ -66,7 +66,11 @@ def check_finite(model: Model) -> None:
 @torch.no_grad()
 def tiny_logits(model: Model) -> Tensor:
     """The model's own logits for a tiny prompt with a picture, ``(length, vocabulary)``, float32."""
-    inputs = model.family.native_inputs(model.hf, *_tiny_prompt(model))
+    return _own_logits(model, *_tiny_prompt(model))
+
+
+def _own_logits(model: Model, ids: Tensor, media: list[MediaInput]) -> Tensor:
+    inputs = model.family.native_inputs(model.hf, ids, media)
     return model.hf(**inputs, use_cache=False).logits[0].float()
 
 
@@ -100,11 +104,22 @@ def _check_claims(model: Model) -> None:
         refuse(model, "adding to a layer's output must change the model's output", "no change")
     check_windows(model)
     check_cuts(model, given, logits)
+    if model.family.company:
+        ids, media = _tiny_prompt(model, each=2)
+        check_media(model, media)
+        own = _own_logits(model, ids, media)
+        same_logits(
+            model, "two media in a prompt are those of its own forward", Given.of(model, ids, media).decode()[0], own
+        )
 
 
-def _tiny_prompt(model: Model) -> tuple[Tensor, list[MediaInput]]:
-    """Two sentences around one medium of each kind."""
-    media = [model.show(kind, medium_kind(kind).example()) for kind in model.placeholders]
+def _tiny_prompt(model: Model, each: int = 1) -> tuple[Tensor, list[MediaInput]]:
+    """Two sentences around one medium of each kind, or around more."""
+    media = [
+        model.show(kind, medium_kind(kind).example(), among=each > 1)
+        for kind in model.placeholders
+        for _ in range(each)
+    ]
     before = model.tokenizer("Look at this:", add_special_tokens=True)["input_ids"]
     after = model.tokenizer("What is it?", add_special_tokens=False)["input_ids"]
     shown = model.tokenizer("".join(model.expand(m) for m in media), add_special_tokens=False)["input_ids"]

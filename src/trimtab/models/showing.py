@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 ENCODED_AT_ONCE = 1024
 """Positions that a tower computes in one call."""
+AMONG = "-among"
+"""What the key of a medium ends with that was prepared as one of several."""
 
 
 class ShownMedia:
@@ -57,10 +59,10 @@ class ShownMedia:
         """Forget everything, and remember half as much from now on; return how many bytes it took."""
         return sum(kept.give_up() for kept in self._every)
 
-    def show(self, kind: Modality, medium: Any, counterfactual: Counterfactual | None) -> MediaInput:
-        """See ``Model.show``."""
+    def show(self, kind: Modality, medium: Any, counterfactual: Counterfactual | None, among: bool) -> MediaInput:
+        """See ``Model.show``; ``among`` is False for families that treat one of several like any other."""
         known = medium_kind(kind)
-        key, shape = known.fingerprint(medium), (kind, known.shape(medium))
+        key, shape = known.fingerprint(medium) + AMONG * among, (kind, known.shape(medium), among)
         if shape not in self._layouts:
             self._layouts[shape] = self._layout(kind, medium, key)
         layout = self._layouts[shape]
@@ -70,7 +72,8 @@ class ShownMedia:
 
     def _processed(self, kind: Modality, medium: Any, key: str) -> MediaInput:
         model = self._model
-        return model.family.show(model.hf, model.processors[kind], kind, medium, key)
+        prepare = model.family.show_among if key.endswith(AMONG) else model.family.show
+        return prepare(model.hf, model.processors[kind], kind, medium, key)
 
     def _layout(self, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Preprocess a medium, and return for all of its shape what does not depend on its content."""
@@ -89,7 +92,7 @@ class ShownMedia:
         if kept is not None:
             return dict(zip(layout.tensors, kept, strict=True))
         medium, known = held.open(), medium_kind(layout.kind)
-        if known.fingerprint(medium) != key:
+        if known.fingerprint(medium) != key.removesuffix(AMONG):
             raise UsageError(
                 f"`media` of a prompt must stay as they are until it is answered; a {known.noun} was changed; give a "
                 "copy of it."

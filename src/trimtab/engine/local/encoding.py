@@ -36,7 +36,7 @@ def encode(model: Model, prompt: Prompt) -> Encoded:
         UnsupportedModelError: The chat template or the tokenizer does not suit.
     """
     media = tuple(
-        model.show(kind, medium, prompt.image_counterfactual)
+        model.show(kind, medium, prompt.image_counterfactual, among=len(shown) > 1)
         for kind, shown in prompt.media.items()
         for medium in shown
     )

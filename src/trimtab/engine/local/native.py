@@ -30,13 +30,14 @@ def inputs(model: Model, prompts: Prompt | Encoded | Sequence[Prompt | Encoded])
             "trimtab.run and trimtab.generate can show."
         )
     parts = [model.family.native_inputs(model.hf, prompt.ids, prompt.media) for prompt in encoded]
+    media = [medium for prompt in encoded for medium in prompt.media]
+    found = model.family.native_inputs(model.hf, encoded[0].ids, media)
     length, pad = max(len(prompt) for prompt in encoded), model.tokenizer.pad_token_id or 0
-    found: dict[str, Tensor] = {}
-    for name in dict.fromkeys(name for part in parts for name in part):
-        per_token = all(part[name].shape == part["input_ids"].shape for part in parts if name in part)
-        fill = pad if name == "input_ids" else 0
-        rows = [part.get(name, torch.zeros_like(part["input_ids"]) if per_token else None) for part in parts]
-        found[name] = torch.cat([_padded(row, length, fill) if per_token else row for row in rows if row is not None])
+    for name in found:
+        if all(part[name].shape == part["input_ids"].shape for part in parts if name in part):
+            fill = pad if name == "input_ids" else 0
+            rows = [part.get(name, torch.zeros_like(part["input_ids"])) for part in parts]
+            found[name] = torch.cat([_padded(row, length, fill) for row in rows])
     return found
 
 

@@ -12,7 +12,7 @@ from trimtab.models.family import Family, MediaInput, register
 from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.processing import processed
 
-CUT = {"crop_to_patches": True}
+CUT: dict[str, Any] = {"crop_to_patches": True}
 """What its own processor says to the image processor, whose file says otherwise."""
 
 

@@ -1,0 +1,116 @@
+"""LLaVA-1.6 and LLaVA-OneVision: tiles, ends of rows and scaled features are those of their own code, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+
+from tests.engine.test_contract import assert_same
+from trimtab.engine import Prompt, encode, run
+from trimtab.errors import UnsupportedMethodError, UnsupportedModelError, UsageError
+from trimtab.models import MediaInput, Model, from_parts
+from trimtab.models.families.llava_onevision import LlavaOnevision
+from trimtab.testing import picture, tiny_model
+
+FAMILIES = ("llava_next", "llava_onevision")
+SIZES = [(56, 56), (84, 56), (56, 112), (30, 30), (200, 90)]
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def model(request: pytest.FixtureRequest) -> Model:
+    return tiny_model(request.param)
+
+
+def limited(model: Model, most: int) -> Model:
+    """Wrap the model as loading with `max_pixels` does."""
+    processor = deepcopy(model.image_processor)
+    model.family.limit_pixels(processor, most)
+    return from_parts(model.hf, model.tokenizer, processor, model.chat_template)
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_what_a_prompt_shows_is_what_its_own_processor_makes_of_it(model, number):
+    pictures = [picture(i, size) for i, size in enumerate(SIZES[:number])]
+    media = encode(model, Prompt("What is it?", pictures)).media
+    own = model.image_processor(images=[pictures], return_tensors="pt")
+    given = model.family.joined(media)
+    assert given.keys() == own.keys()
+    for name, tensor in given.items():
+        assert torch.equal(tensor, own[name])
+
+
+def test_one_picture_has_other_positions_than_the_same_among_several_where_the_model_says_so(model):
+    shown = picture(0, (84, 56))
+    [alone], among = (encode(model, Prompt("What?", [shown] * n)).media for n in (1, 2))
+    first, second, third = model.embed_media([among[0], alone, among[1]])
+    assert torch.equal(first, third)
+    tile = 4 * 4
+    if model.family.name == "llava_next":
+        assert torch.equal(first, second)
+        assert len(first) == tile + 6 * (8 + 1)  # 84 x 56 fit 56 x 56 pixels at 6 of 8 rows
+    else:
+        assert (len(first), len(second)) == (tile + 1, tile + 4 * (6 + 1))  # 8 x 12 features are scaled down
+        assert model.embed_media([among[0]])[0].shape == first.shape
+
+
+def test_a_limit_leaves_the_resolutions_that_it_allows(model):
+    most = 28 * 56
+    small = limited(model, most)
+    family, processor = small.family, small.image_processor
+    assert small.report.max_pixels == most
+    assert family.limit_pixels(processor, 10**6, at_most_own=True) == most
+    for size in [*SIZES, (4000, 3), (3, 4000), (2000, 1900)]:
+        shown = small.show("image", picture(0, size))
+        assert shown.n_tokens == family.count_positions(small.hf, processor, *size)
+        assert 1 < shown.grid[0] <= 1 + 2
+    assert small.show("image", picture(0, (30, 30))).tensors["image_sizes"].tolist() == [[28, 28]]
+    prompts = [Prompt("What is it?", [picture(0, size)]) for size in SIZES]
+    assert_same(run(small, prompts).logits, run(small, prompts, reuse=False).logits)
+    with pytest.raises(UsageError, match=r"`max_pixels` of load must be at least \d+ for llava_"):
+        family.limit_pixels(processor, 27)
+
+
+def test_a_processor_with_resolutions_of_its_own_is_refused(model):
+    processor = deepcopy(model.image_processor)
+    processor.image_grid_pinpoints = [[28, 28 * 7]]
+    with pytest.raises(UnsupportedModelError, match="`image_grid_pinpoints` of the image processor must be among"):
+        from_parts(model.hf, model.tokenizer, processor, model.chat_template)
+
+
+def test_features_that_are_no_square_are_refused(model):
+    wrong = {"default": "full", "full": "default"}[model.hf.config.vision_feature_select_strategy]
+    hf: Any = deepcopy(model.hf)
+    hf.config.vision_feature_select_strategy = wrong
+    with pytest.raises(UnsupportedModelError, match="`vision_feature_select_strategy` of llava_"):
+        from_parts(hf, model.tokenizer, model.image_processor, model.chat_template)
+
+
+def test_features_of_several_layers_side_by_side(model):
+    hf: Any = model.hf
+    config = deepcopy(hf.config)
+    config.vision_feature_layer = [-2, -1]
+    torch.manual_seed(0)
+    several = from_parts(type(hf)(config), model.tokenizer, model.image_processor, model.chat_template)
+    assert several.hf.model.multi_modal_projector.linear_1.in_features == 2 * config.vision_config.hidden_size
+
+
+def test_counterfactual_pictures_are_refused(model):
+    with pytest.raises(UnsupportedMethodError, match="`image_counterfactual` must"):
+        encode(model, Prompt("What?", [picture(0)], image_counterfactual="shuffle"))
+
+
+class Mistaken(LlavaOnevision):
+    """Says of several pictures that each is alone."""
+
+    def joined(self, media: Sequence[MediaInput]) -> dict[str, torch.Tensor]:
+        return {**super().joined(media), "batch_num_images": torch.ones(len(media), dtype=torch.long)}
+
+
+def test_the_self_check_tries_several_pictures_where_they_are_treated_otherwise():
+    model = tiny_model("llava_onevision")
+    with pytest.raises(UnsupportedModelError, match="failed the self-check of family llava_onevision"):
+        from_parts(model.hf, model.tokenizer, model.image_processor, model.chat_template, family=Mistaken())
