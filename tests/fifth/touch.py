@@ -1,5 +1,8 @@
 """Touches: pressures one after the other, from a text file of numbers or a list. Put into ``trimtab/media``."""
 
+# pyright: reportArgumentType=false
+# The modality is known to the trimtab that this is put into, not to the one that type checkers read.
+
 from __future__ import annotations
 
 import hashlib

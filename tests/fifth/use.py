@@ -1,6 +1,7 @@
 """Uses the made-up modality in every job that has a word for modalities; prints what was found as JSON."""
 
 # pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
+# pyright: reportIncompatibleMethodOverride=false, reportAssignmentType=false
 # The made-up modality is known to the trimtab that this runs on, not to the one that type checkers read.
 
 import json
