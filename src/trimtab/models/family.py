@@ -69,8 +69,6 @@ class Family:
     """In a block, the linear map whose input is the outputs of the attention's heads, head after head."""
     norm: NormKind = "rms"
     """What the final norm computes."""
-    template: str | None = None
-    """Chat template for checkpoints that have none."""
     mask: MaskRule = "causal"
     """Which tokens see each other whatever the order; prompts are never cut inside such a block."""
     wants_ids: bool = False

@@ -167,7 +167,7 @@ def from_parts(
     """
     own = cast(HuggingFaceModel, getattr(hf, "_orig_mod", hf))  # torch.compile's wrapper goes around hooks
     family = family or family_of(own.config, name)
-    template = chat_template or getattr(tokenizer, "chat_template", None) or family.template
+    template = chat_template or getattr(tokenizer, "chat_template", None) or family.template()
     if not template:
         raise UnsupportedModelError(
             f"`chat_template` of {name} must be given: neither the tokenizer nor the checkpoint has one."

@@ -29,9 +29,12 @@ class PaliGemma(Family):
     name = "paligemma"
     processors = {"image": "SiglipImageProcessor"}
     marks = {"image": "<image>"}
-    template = PROMPT
     norm = "rms_plus_one"
     mask = "prompt"
+
+    def template(self) -> str | None:
+        """One for checkpoints, which have none."""
+        return PROMPT
 
     def attentions(self, config: Any) -> tuple[str, ...]:
         """``eager`` alone where scores are capped, as Gemma 2's are: ``sdpa`` cannot do that."""

@@ -42,4 +42,4 @@ def paligemma(layers: int) -> Parts:
     for name, weight in model.named_parameters():
         if "norm" in name and "vision_tower" not in name:
             torch.nn.init.normal_(weight, std=0.3)  # else 1 + weight is 1
-    return model, tokenizer, processor, FAMILIES["paligemma"].template or ""
+    return model, tokenizer, processor, FAMILIES["paligemma"].template() or ""
