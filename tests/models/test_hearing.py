@@ -12,7 +12,7 @@ from trimtab import load
 from trimtab.engine import Prompt, encode, generate, run
 from trimtab.errors import DataError
 from trimtab.models import Model
-from trimtab.testing import melody, tiny_model
+from trimtab.testing import SMALL, melody, realistic_checkpoint, tiny_model
 
 SECONDS = (1.0, 0.3, 2.7, 0.09, 3.0, 0.11)
 
@@ -79,10 +79,18 @@ def test_a_saved_folder_gives_the_same_model(model, tmp_path):
     assert_same(run(again, prompts).logits, run(model, prompts).logits)
 
 
-def test_a_checkpoint_without_a_template_that_hears_gets_the_familys(tmp_path):
-    model = tiny_model("qwen2_audio", check=False)
-    folder = save(model, tmp_path / "saved")
-    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
-    text = model.tokenizer.decode(encode(load(folder, dtype="float32"), heard(0, 1)).ids)
-    assert "Audio 1: <|audio_bos|>" in text
-    assert "<|audio_eos|>\nAudio 2: <|audio_bos|>" in text
+def test_a_released_folder_hears_though_its_tokenizers_template_does_not(tmp_path):
+    model = load(realistic_checkpoint(tmp_path, "qwen2-audio-7b", sizes=SMALL), dtype="float32")
+    prompt = Prompt("What is it?", (), "A cat.", media={"audio": [melody(0, 1.0, 44100), melody(1, 30.0)]})
+    encoded = encode(model, prompt)
+    assert [m.n_tokens for m in encoded.media] == [25, 750]
+    text = model.tokenizer.decode(encoded.ids).replace("<|AUDIO|>", "")
+    assert text == (
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+        "Audio 1: <|audio_bos|><|audio_eos|>\nAudio 2: <|audio_bos|><|audio_eos|>\n"
+        f"{prompt.body()[0]}<|im_end|>\n<|im_start|>assistant\n"
+    )
+    logits = run(model, [prompt]).logits
+    assert 0.5 < float(logits.std()) < 2
+    with pytest.raises(DataError, match=r"a sound of 31\.00 s is longer than the 30 s"):
+        model.show("audio", melody(0, 31.0))

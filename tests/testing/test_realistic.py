@@ -19,6 +19,12 @@ FIRST_NAMES = {
         "vision_tower.vision_model.encoder.layers.0.self_attn.k_proj.weight",
         "multi_modal_projector.linear_1.weight",
     ),
+    "qwen2_audio": (
+        "language_model.model.embed_tokens.weight",
+        "language_model.lm_head.weight",
+        "audio_tower.layers.0.self_attn.k_proj.weight",
+        "multi_modal_projector.linear.weight",
+    ),
 }
 QUESTION = "What color is the cat?"
 
@@ -73,10 +79,11 @@ def test_sizes_are_those_released_unless_changed(tmp_path, release, monkeypatch)
             "qwen2.5-vl-7b": (3584, 18944, 28, 4),
             "qwen2.5-vl-3b": (2048, 11008, 16, 2),
             "llava-1.5-7b": (4096, 11008, 32, 32),
+            "qwen2-audio-7b": (4096, 11008, 32, 32),
         }[release]
     )
     assert (text.num_hidden_layers, text.vocab_size) == (2, RELEASES[release].sizes.vocabulary)
-    assert text.rope_parameters["rope_theta"] == (10000.0 if release.startswith("llava") else 1e6)
+    assert text.rope_parameters["rope_theta"] == (1e6 if release.startswith("qwen2.5") else 10000.0)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +92,7 @@ def test_sizes_are_those_released_unless_changed(tmp_path, release, monkeypatch)
         ("qwen2.5-vl-7b", {"<|endoftext|>": 151643, "<|im_end|>": 151645, "<|image_pad|>": 151655}),
         ("qwen2.5-vl-3b", {"<|im_start|>": 151644, "<|video_pad|>": 151656, "<tool_call>": 151657}),
         ("llava-1.5-7b", {"<s>": 1, "</s>": 2, "<image>": 32000, "<pad>": 32001}),
+        ("qwen2-audio-7b", {"<|endoftext|>": 151643, "<|AUDIO|>": 151646, "<|audio_eos|>": 151648}),
     ],
 )
 def test_the_tokenizer_has_released_ids_and_writes_any_text(tmp_path, release, special, monkeypatch):
