@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import LlavaNextConfig, LlavaOnevisionConfig
+from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
+from transformers.models.llava_next.modeling_llava_next import LlavaNextModel
+from transformers.models.llava_next.processing_llava_next import LlavaNextProcessor
+from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
+from transformers.models.llava_onevision.modeling_llava_onevision import LlavaOnevisionModel
+from transformers.models.llava_onevision.processing_llava_onevision import LlavaOnevisionProcessor
 
 from tests.engine.test_contract import assert_same
 from trimtab.engine import Prompt, encode, run
 from trimtab.errors import UnsupportedMethodError, UnsupportedModelError, UsageError
+from trimtab.models import FAMILIES as KNOWN
 from trimtab.models import MediaInput, Model, from_parts
 from trimtab.models.families.llava_onevision import LlavaOnevision
 from trimtab.testing import picture, tiny_model
@@ -101,6 +113,34 @@ def test_features_of_several_layers_side_by_side(model):
 def test_counterfactual_pictures_are_refused(model):
     with pytest.raises(UnsupportedMethodError, match="`image_counterfactual` must"):
         encode(model, Prompt("What?", [picture(0)], image_counterfactual="shuffle"))
+
+
+@cache
+def released(family: str) -> tuple[Any, Any, Any]:
+    """A model of the default sizes, which are those released, without weights; its image processor, and its own."""
+    config: Any
+    if family == "llava_next":
+        size = {"shortest_edge": 336}
+        processor = LlavaNextImageProcessorPil(size=size, crop_size={"height": 336, "width": 336})
+        own, config = LlavaNextProcessor.__new__(LlavaNextProcessor), LlavaNextConfig()
+        vars(own).update(patch_size=14, num_additional_image_tokens=1, side=336)
+    else:
+        processor = LlavaOnevisionImageProcessorPil()
+        own, config = LlavaOnevisionProcessor.__new__(LlavaOnevisionProcessor), LlavaOnevisionConfig()
+        vars(own).update(num_image_tokens=729, vision_aspect_ratio="anyres_max_9", side=384)
+    vars(own).update(image_processor=processor)
+    with torch.device("meta"):
+        hf = LlavaNextModel(config) if family == "llava_next" else LlavaOnevisionModel(config)
+    return SimpleNamespace(model=hf, config=config), processor, own
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(width=st.integers(1, 4000), height=st.integers(1, 4000))
+def test_positions_at_released_sizes_are_as_many_as_its_own_processor_counts(family, width, height):
+    hf, processor, own = released(family)
+    said = own._get_number_of_features(height, width, own.side, own.side) - (family == "llava_next")
+    assert KNOWN[family].count_positions(hf, processor, width, height) == said
 
 
 class Mistaken(LlavaOnevision):
