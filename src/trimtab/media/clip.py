@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
@@ -65,15 +66,18 @@ class Clip:
         """
         if not 0 < len(frames) <= MAX_FRAMES:
             raise DataError(f"`frames` of a clip must be 1 to {MAX_FRAMES:,}; got {len(frames):,}; take some of them.")
-        pictures = [open_picture(frame, f"{number} of a clip") for number, frame in enumerate(frames)]
-        sizes = {picture.size for picture in pictures}
+        held, sizes = [], set()
+        for number, frame in enumerate(frames):  # one by one: those that can be opened again are let go of
+            picture = open_picture(frame, f"{number} of a clip")
+            held.append(Held(picture))
+            sizes.add(picture.size)
         if len(sizes) > 1:
             raise DataError(f"`frames` of a clip must be of one size; got {sorted(sizes)}; scale or pad them.")
         self.seconds = len(frames) / FRAMES_A_SECOND if seconds is None else float(seconds)
         if not 0 < self.seconds < float("inf"):
             raise DataError(f"`seconds` of a clip must be above 0 and finite; got {seconds}.")
         self.origin, self.stamp = origin, stamp
-        self._frames, self.size = tuple(Held(picture) for picture in pictures), pictures[0].size
+        self._frames, self.size = tuple(held), sizes.pop()
 
     def __repr__(self) -> str:
         return f"Clip({len(self)} frames of {self.size[0]} x {self.size[1]}, {self.seconds:.2f} s)"
@@ -83,18 +87,22 @@ class Clip:
 
     @property
     def frames(self) -> tuple[Picture, ...]:
-        """Its pictures."""
+        """Its pictures; see ``frame`` for one of them."""
         return tuple(frame.open() for frame in self._frames)
+
+    def frame(self, number: int) -> Picture:
+        """One of its pictures, from 0."""
+        return self._frames[number].open()
 
     @property
     def nbytes(self) -> int:
         """Bytes of its pixels."""
         return 3 * self.size[0] * self.size[1] * len(self)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Digest of its frames and of how long it lasts: equal clips have equal ones, wherever they came from."""
-        keys = " ".join(picture_key(frame) for frame in self.frames)
+        keys = " ".join(picture_key(frame.open()) for frame in self._frames)
         return hashlib.sha256(f"{self.seconds} {keys}".encode()).hexdigest()[:32]
 
 

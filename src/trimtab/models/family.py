@@ -32,7 +32,10 @@ class MediaInput:
             when they are asked for.
         n_tokens: Number of positions that it takes in the prompt.
         key: Digest of its content; equal media share one encoding.
-        grid: Rows and columns of its tiles or positions, where the text around them depends on that.
+        grid: Rows and columns of its tiles or positions, where the text around them depends on that; a clip's times
+            before them.
+        seconds: When each of a clip's frames that are shown stands, in seconds; the others are not shown.
+        step: Seconds between a clip's times.
         weights: Factors of a picture's patches' features, ``(patches,)``, in the order in which the projector takes
             them; None leaves the features as they are. A weighted picture has a key of its own.
     """
@@ -43,6 +46,8 @@ class MediaInput:
     key: str
     weights: Tensor | None = None
     grid: tuple[int, ...] = ()
+    seconds: tuple[float, ...] = ()
+    step: float = 0.0
 
 
 class Family:
@@ -75,6 +80,8 @@ class Family:
     """Whether the decoder is given token ids beside the embeddings."""
     company: tuple[Modality, ...] = ()
     """Modalities whose media are prepared by ``show_among`` where a prompt shows several of them."""
+    optional: tuple[Modality, ...] = ()
+    """Modalities that a checkpoint of the family may lack; it loads without them, and the report says why."""
     refuses: Mapping[str, str] = {}
     """Jobs that must not be tried with this family, and why, in a few words."""
 
@@ -127,6 +134,15 @@ class Family:
             settings: What the checkpoint's file says of it.
         """
         return None
+
+    def clip_processor(self, image_processor: Any, settings: Mapping[str, Any]) -> Any:
+        """The processor of clips, for families that are shown some.
+
+        Args:
+            image_processor: That of pictures; its limit of pixels holds for frames, too, when it is set later.
+            settings: What the checkpoint says of clips.
+        """
+        raise NotImplementedError
 
     def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:
         """Have the image processor scale down pictures of more pixels than ``most``; None leaves its own limit.

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from trimtab.errors import UnsupportedModelError, UsageError
+from trimtab.modalities import Modality
 from trimtab.models import adapters, families  # noqa: F401  (importing families registers them)
 from trimtab.models.checkpoint import DTYPES as DTYPES
 from trimtab.models.checkpoint import Precision, family_of, load_weights, precision, quantization, read_config, untied
@@ -18,7 +19,7 @@ from trimtab.models.decoding_settings import overridden, read_generation_config
 from trimtab.models.family import Family
 from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.model import Model
-from trimtab.models.parts import check_parts, choose_template, open_tokenizer
+from trimtab.models.parts import check_parts, choose_template, left_out, open_tokenizer
 from trimtab.models.processors import open_processors, understood
 from trimtab.models.report import PHOTO, LoadReport
 from trimtab.models.self_checks import self_check
@@ -135,7 +136,7 @@ def _with_parts(base: Source, weights: _Weights, max_pixels: int | None, name: s
         max_pixels=limit,
         quantization=quantization(weights.config.to_dict()),
         shards=len(weight_files(base)),
-        notes=weights.notes,
+        notes=weights.notes + model.report.notes,
     )
     return model
 
@@ -177,21 +178,32 @@ def from_parts(
             f"`tokenizer` of {name} must be a fast tokenizer, which knows character offsets; got "
             f"{type(tokenizer).__name__}."
         )
-    given: Any = processors if isinstance(processors, Mapping) else {"image": processors}
-    placeholders = family.placeholders(own)
-    if lacking := [kind for kind in placeholders if kind not in given]:
-        raise UnsupportedModelError(
-            f"`processors` of {name} must have one for each modality that it is shown ({', '.join(placeholders)}); "
-            f"{lacking[0]} has none; give a mapping with them."
-        )
+    given, notes = _processors(processors, own, tokenizer, template, family, name)
     model = Model(own, tokenizer, given, template, family, name)
     if check:
-        check_parts(own, tokenizer, template, family, name)
-    model.report = _report(model)
+        check_parts(model)
+    model.report = replace(_report(model), notes=notes)
     family.guard(own)
     if check:
         self_check(model)
     return model
+
+
+def _processors(
+    given: Any, hf: HuggingFaceModel, tokenizer: Any, template: str, family: Family, name: str
+) -> tuple[dict[Modality, Any], tuple[str, ...]]:
+    """Return the processor of each modality that the model is shown, and a note for each that is left out."""
+    found: dict[Modality, Any] = dict(given) if isinstance(given, Mapping) else {"image": given}
+    known = family.placeholders(hf)
+    if lacking := [kind for kind in known if kind not in found and kind not in family.optional]:
+        raise UnsupportedModelError(
+            f"`processors` of {name} must have one for each modality that it is shown ({', '.join(known)}); "
+            f"{lacking[0]} has none; give a mapping with them."
+        )
+    without: dict[Modality, str] = {k: "no processor of it was given" for k in family.optional if k not in found}
+    without |= left_out(hf, tokenizer, template, family)
+    notes = tuple(f"{kind} is left out: {reason}." for kind, reason in without.items())
+    return {kind: processor for kind, processor in found.items() if kind not in without}, notes
 
 
 def _report(model: Model) -> LoadReport:

@@ -62,12 +62,14 @@ class Model(Decoder):
     @cached_property
     def placeholders(self) -> dict[Modality, int]:
         """Id of the token that stands for one position of each modality that the model can be shown."""
-        return self.family.placeholders(self.hf)
+        known = self.family.placeholders(self.hf)
+        return {kind: token for kind, token in known.items() if kind in self.processors}
 
     @cached_property
     def marks(self) -> dict[Modality, str]:
         """What the chat template writes for a medium of each modality."""
-        return self.family.written(self.hf, self.tokenizer)
+        known = self.family.written(self.hf, self.tokenizer)
+        return {kind: mark for kind, mark in known.items() if kind in self.processors}
 
     def expand(self, medium: MediaInput) -> str:
         """Return the text that takes the place of a medium's mark, with a placeholder for each of its positions."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trimtab.errors import UnsupportedModelError
 from trimtab.media import medium_kind
@@ -11,6 +11,9 @@ from trimtab.modalities import Modality
 from trimtab.models.family import Family
 from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.source import Source, reading
+
+if TYPE_CHECKING:
+    from trimtab.models.model import Model
 
 SENTENCE = "What is the color of the 2 cats?"
 """Any tokenizer of a language model can write and read it."""
@@ -32,13 +35,18 @@ def choose_template(source: Source, tokenizer: Any, family: Family, marks: Mappi
     """Return the first template that takes media: the processor's, or else the tokenizer's, or else the family's.
 
     Fine-tuning tools write a template of text alone into the tokenizer's files, beside the processor's own. Where none
-    takes media, the first is returned, and ``check_parts`` says what it lacks.
+    takes media, the first is returned, and ``check_parts`` says what it lacks. One that takes all is preferred to one
+    that takes only what is not optional.
     """
     with reading(source):
         every = [*_processor_templates(source), _plain(tokenizer.chat_template), family.template()]
         found = [template for template in every if template]
-    good = (t for t in found if all(template_fault(tokenizer, t, kind, text) is None for kind, text in marks.items()))
-    return next(good, found[0] if found else None)
+    needed: dict[Modality, str] = {kind: mark for kind, mark in marks.items() if kind not in family.optional}
+    for least in (marks, needed):
+        for template in found:
+            if not any(template_fault(tokenizer, template, kind, mark) for kind, mark in least.items()):
+                return template
+    return found[0] if found else None
 
 
 def _processor_templates(source: Source) -> Iterator[str | None]:
@@ -76,16 +84,30 @@ def template_fault(tokenizer: Any, template: str, kind: Modality, mark: str) -> 
     return None
 
 
-def check_parts(hf: HuggingFaceModel, tokenizer: Any, template: str, family: Family, name: str) -> None:
+def left_out(hf: HuggingFaceModel, tokenizer: Any, template: str, family: Family) -> dict[Modality, str]:
+    """Say which modalities a checkpoint lacks of those that its family does not insist on, each with the reason."""
+    found: dict[Modality, str] = {}
+    placeholders, marks = family.placeholders(hf), family.written(hf, tokenizer)
+    for kind in family.optional:
+        token, noun = placeholders.get(kind), medium_kind(kind).noun
+        text = tokenizer.convert_ids_to_tokens(token) if token is not None else None
+        if not text or tokenizer(text * 2, add_special_tokens=False)["input_ids"] != [token, token]:
+            found[kind] = f"the tokenizer has no token for a {noun}'s positions"
+        elif template_fault(tokenizer, template, kind, marks[kind]) is not None:
+            found[kind] = f"the chat template gives a {noun} no {marks[kind]!r}"
+    return found
+
+
+def check_parts(model: Model) -> None:
     """Try the tokenizer and the template on a sentence and a medium of each kind.
 
     Raises:
         UnsupportedModelError: The tokenizer lacks its vocabulary, has tokens that the model does not, or does not write
             a medium's position as one token; or the template gives a medium no place.
     """
-    rows = hf.get_input_embeddings().weight.shape[0]  # pyright: ignore
-    placeholders = family.placeholders(hf)
-    for kind, token in placeholders.items():
+    rows = model.hf.get_input_embeddings().weight.shape[0]
+    tokenizer, name = model.tokenizer, model.name
+    for kind, token in model.placeholders.items():
         if not 0 <= token < rows:
             raise _refused(
                 name, f"{kind}_token_id", f"be a row of the {rows} token embeddings", token, "mend config.json"
@@ -98,10 +120,10 @@ def check_parts(hf: HuggingFaceModel, tokenizer: Any, template: str, family: Fam
     if highest >= rows:
         rule = f"have no token beyond the model's {rows} embeddings"
         raise _refused(name, "tokenizer", rule, f"token {highest}", "use the tokenizer that the model was trained with")
-    for kind, token in placeholders.items():
+    for kind, token in model.placeholders.items():
         _check_placeholder(tokenizer, kind, token, name)
-    for kind, mark in family.written(hf, tokenizer).items():
-        _check_template(tokenizer, template, kind, mark, name)
+    for kind, mark in model.marks.items():
+        _check_template(tokenizer, model.chat_template, kind, mark, name)
 
 
 def _check_placeholder(tokenizer: Any, kind: Modality, token: int, name: str) -> None:

@@ -11,11 +11,19 @@ from typing import Any
 
 from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.modalities import Modality
+from trimtab.models.clips import FILE
 from trimtab.models.family import Family
 from trimtab.models.source import Source, first_line, reading
 
-SECTIONS: dict[Modality, str] = {"image": "image_processor", "audio": "feature_extractor"}
+SECTIONS: dict[Modality, str] = {
+    "image": "image_processor",
+    "audio": "feature_extractor",
+    "video": "video_processor",
+}
 """Keys of ``processor_config.json``, where each modality's processor is described."""
+OTHER = ("preprocessor_config.json",)
+FILES: dict[Modality, tuple[str, ...]] = {"video": (FILE, *OTHER)}
+"""Where it may be described else, the first one that is there; for most in one file for all."""
 
 
 def open_processors(source: Source, family: Family) -> dict[Modality, Any]:
@@ -29,14 +37,19 @@ def open_processors(source: Source, family: Family) -> dict[Modality, Any]:
         found: dict[Modality, Any] = {}
         for kind, default in family.processors.items():
             settings = _settings(source, kind)
+            if kind == "video":
+                found[kind] = family.clip_processor(found["image"], settings)
+                continue
             own = family.open_processor(kind, settings)
             found[kind] = OPENERS[kind](settings, default) if own is None else own
         return found
 
 
 def save_processors(processors: Mapping[Modality, Any], folder: Path) -> None:
-    """Write processors as checkpoints have them: one by itself, or several in a file of sections."""
-    own = {SECTIONS[kind]: processor for kind, processor in processors.items() if kind in SECTIONS}
+    """Write processors as checkpoints have them: one by itself, or several in a file of sections; clips' in its own."""
+    own = {SECTIONS[kind]: p for kind, p in processors.items() if kind in SECTIONS and kind != "video"}
+    if "video" in processors:
+        processors["video"].save_pretrained(folder)
     if len(own) == 1:
         next(iter(own.values())).save_pretrained(folder)
         return
@@ -63,9 +76,13 @@ def understood(family: Family, image_processor: Any, name: str) -> Iterator[None
 
 
 def _settings(source: Source, kind: Modality) -> dict[str, Any]:
-    """Return how a modality's processor is set; checkpoints have kept that in two files."""
+    """Return how a modality's processor is set; checkpoints have kept that in several files."""
     section = SECTIONS[kind]
-    settings = (source.json("processor_config.json") or {}).get(section) or source.json("preprocessor_config.json")
+    settings = (source.json("processor_config.json") or {}).get(section)
+    for file in FILES.get(kind, OTHER):
+        settings = settings or source.json(file)
+    if settings is None and kind == "video":
+        return {}  # as for pictures
     if settings is None:
         article = "an image processor" if kind == "image" else f"a {section.replace('_', ' ')}"
         raise UnsupportedModelError(

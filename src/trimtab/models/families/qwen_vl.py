@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any, cast
 
 import torch
@@ -11,19 +12,35 @@ from torch import Tensor, nn
 
 from trimtab.errors import UsageError
 from trimtab.modalities import Modality
+from trimtab.models.clips import ClipPatches, ClipProcessor, FrameByFrame
 from trimtab.models.family import Family, MediaInput
 from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.patches import inputs_of
 from trimtab.models.processing import processed
 
+TYPES: dict[Modality, int] = {"image": 1, "video": 2}
+"""Numbers by which the models' own rule of positions tells tokens of media from text, which is 0."""
 TABLE_ENTRIES = 2**24
 """Entries of a table of attention that are computed at once: 64 MB of float32."""
 
 
 class QwenVL(Family):
-    """Parts and traps of Qwen's models that merge patches of a picture as it is."""
+    """Parts and traps of Qwen's models that merge patches of pictures and clips as they are."""
 
-    processors = {"image": "Qwen2VLImageProcessor"}
+    processors = {"image": "Qwen2VLImageProcessor", "video": "Qwen2VLVideoProcessor"}
+    optional = ("video",)
+    clips: type[ClipProcessor] = FrameByFrame
+    """How clips are scaled and their frames taken."""
+
+    def placeholders(self, hf: HuggingFaceModel) -> dict[Modality, int]:
+        """Ids of one position of a picture and of a clip."""
+        config = hf.config
+        video: dict[Modality, int] = {} if config.video_token_id is None else {"video": config.video_token_id}
+        return {"image": config.image_token_id, **video}
+
+    def clip_processor(self, image_processor: Any, settings: Mapping[str, Any]) -> ClipProcessor:
+        """Scales frames and cuts them to patches."""
+        return self.clips(image_processor, settings)
 
     def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:
         """Set the processor's ``longest_edge``, which is its name for the most pixels."""
@@ -44,11 +61,21 @@ class QwenVL(Family):
         return image_processor.get_number_of_image_patches(height, width) // image_processor.merge_size**2
 
     def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
-        """Patches and grid of one picture; the merger joins ``merge_size ** 2`` patches to one position."""
+        """Patches and grid of one medium; the merger joins ``merge_size ** 2`` patches to one position."""
+        if kind == "video":
+            return self._show_clip(processor(medium), processor.merge_size, key)
         batch = processed(processor, medium)
         grid = batch["image_grid_thw"]
         n_tokens = int(grid.prod()) // processor.merge_size**2
         return MediaInput(kind, {"pixel_values": batch["pixel_values"], "image_grid_thw": grid}, n_tokens, key)
+
+    @staticmethod
+    def _show_clip(clip: ClipPatches, merge: int, key: str) -> MediaInput:
+        times, high, wide = clip.grid
+        positions = times, high // merge, wide // merge
+        tensors = {"pixel_values_videos": clip.pixels, "video_grid_thw": torch.tensor([clip.grid])}
+        timing = {"grid": positions, "seconds": clip.seconds, "step": clip.step}
+        return MediaInput("video", tensors, prod(positions), key, **timing)
 
     def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:
         """The vision tower."""
@@ -58,17 +85,21 @@ class QwenVL(Family):
         """Three-axis positions (time, height, width) by the model's own rule."""
         if not media:
             return torch.arange(len(ids), device=ids.device).expand(3, -1)
-        positions, _ = hf.model.get_rope_index(
-            ids[None],
-            mm_token_type_ids=self._token_types(hf, ids[None]),
-            image_grid_thw=torch.cat([m.tensors["image_grid_thw"] for m in media]).to(ids.device),
-        )
+        positions, _ = hf.model.get_rope_index(ids[None], **self.rope_inputs(hf, ids, media))
         return positions[:, 0]
+
+    def rope_inputs(self, hf: HuggingFaceModel, ids: Tensor, media: Sequence[MediaInput]) -> dict[str, Tensor]:
+        """What the model's own rule of positions is given of media beside token ids; no pixels are read."""
+        grids: dict[str, list[Tensor]] = {}
+        for medium in media:
+            grids.setdefault(f"{medium.kind}_grid_thw", []).append(medium.tensors[f"{medium.kind}_grid_thw"])
+        given = {name: torch.cat(own).to(ids.device) for name, own in grids.items()}
+        return {**given, "mm_token_type_ids": self._token_types(hf, ids[None], given)}
 
     def native_inputs(self, hf: HuggingFaceModel, ids: Tensor, media: Sequence[MediaInput]) -> dict[str, Tensor]:
         """Inputs for the model's own ``forward``, with the token types that positions depend on."""
         given = super().native_inputs(hf, ids, media)
-        return {**given, "mm_token_type_ids": self._token_types(hf, ids[None])} if media else given
+        return {**given, **self.rope_inputs(hf, ids, media)} if media else given
 
     def guard(self, hf: HuggingFaceModel) -> None:
         """Supply ``mm_token_type_ids`` whenever a caller leaves them out.
@@ -82,7 +113,7 @@ class QwenVL(Family):
         def fill_forward(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict]:
             ids = kwargs.get("input_ids")
             if self._lacks_types(kwargs) and ids is not None and kwargs.get("position_ids") is None:
-                kwargs["mm_token_type_ids"] = self._token_types(hf, ids)
+                kwargs["mm_token_type_ids"] = self._token_types(hf, ids, kwargs)
             return args, kwargs
 
         model.register_forward_pre_hook(fill_forward, with_kwargs=True)
@@ -90,17 +121,23 @@ class QwenVL(Family):
 
         def fill_generate(inputs_tensor: Tensor, model_kwargs: dict[str, Any]) -> Tensor:
             if self._lacks_types(model_kwargs) and not inputs_tensor.is_floating_point():
-                model_kwargs = {**model_kwargs, "mm_token_type_ids": self._token_types(hf, inputs_tensor)}
+                model_kwargs = {**model_kwargs, "mm_token_type_ids": self._token_types(hf, inputs_tensor, model_kwargs)}
             return prepare(inputs_tensor, model_kwargs)
 
         hf._prepare_position_ids_for_generation = fill_generate
 
     @staticmethod
     def _lacks_types(kwargs: dict[str, Any]) -> bool:
-        return kwargs.get("image_grid_thw") is not None and kwargs.get("mm_token_type_ids") is None
+        shown = any(kwargs.get(f"{kind}_grid_thw") is not None for kind in TYPES)
+        return shown and kwargs.get("mm_token_type_ids") is None
 
-    def _token_types(self, hf: HuggingFaceModel, ids: Tensor) -> Tensor:
-        return (ids == self.placeholders(hf)["image"]).int()
+    def _token_types(self, hf: HuggingFaceModel, ids: Tensor, given: Mapping[str, Any]) -> Tensor:
+        """Which kind each token is a position of; a kind that is not given has no positions, whatever the tokens."""
+        types, tokens = torch.zeros_like(ids, dtype=torch.int), self.placeholders(hf)
+        for kind, number in TYPES.items():
+            if given.get(f"{kind}_grid_thw") is not None:
+                types[ids == tokens[kind]] = number
+        return types
 
 
 class MergedByMlp(QwenVL):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from trimtab.models import FAMILIES
 from trimtab.testing.tiny.parts import Parts, builder, small_tokenizer, text_config
 
 QWEN_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
     "{% for part in message.content %}{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% elif part.type == 'video' %}<|vision_start|><|video_pad|><|vision_end|>"
     "{% else %}{{ part.text }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
@@ -80,5 +82,7 @@ def _qwen(config_class: Any, model_class: Any, layers: int, tower: dict[str, Any
         vision_start_token_id=ids["<|vision_start|>"],
         vision_end_token_id=ids["<|vision_end|>"],
     )
-    processor = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": 112 * 112})
-    return model_class(config), tokenizer, processor, QWEN_TEMPLATE
+    pictures = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": 112 * 112})
+    most = {"size": {"shortest_edge": 28 * 28, "longest_edge": 8 * 112 * 112}}
+    clips = FAMILIES[config.model_type].clip_processor(pictures, most)
+    return model_class(config), tokenizer, {"image": pictures, "video": clips}, QWEN_TEMPLATE
