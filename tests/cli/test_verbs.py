@@ -71,6 +71,12 @@ def test_fit_chooses_on_validation_items(invoke, data):
 def test_models(invoke, model):
     listed = answer(invoke("models", "list", "--json"))
     assert [m["name"] for m in listed["bundled"]] == ["pocket-llava", "pocket-qwen"]
+    families = {family["name"]: family for family in listed["families"]}
+    assert families["qwen2_audio"]["shown"] == ["audio"]
+    assert families["llava"]["checkpoints"] == ["llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-13b-hf"]
+    assert families["llava"]["refused"] == {}
+    assert "see each other" in families["paligemma"]["refused"]["contribution"]
+    assert "cross-attention" in listed["refused"]["mllama"]
     shown = answer(invoke("models", "show", "tiny", "--json"))
     assert (shown["fingerprint"], shown["layers"], shown["self_check"]) == (model.fingerprint, 2, "passed")
     assert shown["loading"]["tensors"] == model.report.tensors > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,32 +13,62 @@ from trimtab.cli.early import check_model
 from trimtab.cli.inputs import load_model
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json, ModelName
+from trimtab.modalities import in_order
 
 if TYPE_CHECKING:
-    from trimtab.models import LoadReport
+    from trimtab.models import Family, LoadReport
 
 models_app = typer.Typer(no_args_is_help=True, help="List the bundled models, or show what a model is.")
 
 
 @models_app.command("list", epilog="Example: trimtab models list")
 def list_models(json: Json = False) -> None:
-    """List the bundled models and the families that can be loaded."""
-    from trimtab.models import FAMILIES
+    """List the bundled models, the families that can be loaded, what these refuse, and what is not loaded and why."""
+    from trimtab.models import FAMILIES, REFUSED
     from trimtab.pocket import CHECKPOINTS, checkpoint
 
+    families = [_of_family(FAMILIES[name]) for name in sorted(FAMILIES)]
     rows = []
     for name in CHECKPOINTS:
         size = sum(path.stat().st_size for path in checkpoint(name).glob("*") if path.is_file())
         rows.append({"name": name, "megabytes": round(size / 1e6, 1), "present": size > 0})
     if json:
-        print_json({"bundled": rows, "families": sorted(FAMILIES)})
+        print_json({"bundled": rows, "families": families, "refused": dict(sorted(REFUSED.items()))})
         return
     print_table(
         "Bundled models",
         ["name", "MB"],
         [[r["name"], f"{r['megabytes']:.1f}" if r["present"] else "missing"] for r in rows],
     )
-    remark(f"Any checkpoint of these families loads by folder or Hugging Face id: {', '.join(sorted(FAMILIES))}.")
+    print_table(
+        "Families, of which any checkpoint loads by folder or Hugging Face id",
+        ["family", "shown", "written for", "refused"],
+        [
+            [
+                one["name"],
+                ", ".join(one["shown"]),
+                ", ".join(one["checkpoints"]),
+                "; ".join(f"{job}: {why}" for job, why in one["refused"].items()),
+            ]
+            for one in families
+        ],
+        left=4,
+    )
+    print_table("Refused", ["model_type", "because"], [list(each) for each in sorted(REFUSED.items())], left=2)
+    remark("Contributions are refused, too, where a prompt is longer than a checkpoint's sliding window.")
+
+
+def _of_family(family: Family) -> dict[str, Any]:
+    """Say what a family is shown, what its file was written for, and which jobs it refuses whatever the checkpoint."""
+    refused = dict(family.refuses)
+    if family.why_not_plain is not None:
+        refused.setdefault("contribution", family.why_not_plain)
+    return {
+        "name": family.name,
+        "shown": in_order(family.processors),
+        "checkpoints": family.checkpoints,
+        "refused": refused,
+    }
 
 
 @models_app.command("show", epilog="Example: trimtab models show pocket-qwen")

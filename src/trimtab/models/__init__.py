@@ -8,6 +8,7 @@ from trimtab.models.model import Model
 from trimtab.models.norms import NormKind
 from trimtab.models.patches import COUNTERFACTUALS, Counterfactual, weighted_patches
 from trimtab.models.processors import save_processors
+from trimtab.models.refused import REFUSED
 from trimtab.models.report import LoadReport
 from trimtab.models.self_checks import self_check
 from trimtab.models.showing import ENCODED_AT_ONCE
@@ -19,6 +20,7 @@ __all__ = [
     "DTYPES",
     "ENCODED_AT_ONCE",
     "FAMILIES",
+    "REFUSED",
     "Counterfactual",
     "Family",
     "HuggingFaceModel",

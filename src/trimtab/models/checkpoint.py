@@ -11,6 +11,7 @@ import torch
 
 from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.models.family import FAMILIES, Family
+from trimtab.models.refused import refusal
 from trimtab.models.source import Source, reading, refuse_gguf
 from trimtab.models.stored import check_files, head, weight_files
 
@@ -68,10 +69,15 @@ def family_of(config: Any, path: str) -> Family:
     """Return the family of a configuration, an object or what ``config.json`` holds.
 
     Raises:
-        UnsupportedModelError: It is unknown.
+        UnsupportedModelError: It is unknown, or no family can describe it.
     """
     held = config if isinstance(config, dict) else config.to_dict()
     kind = held.get("model_type")
+    if reason := refusal(held):
+        raise UnsupportedModelError(
+            f"`name_or_path` of load must be a model that trimtab can look into; {path} has model_type {kind!r}, and "
+            f"{reason}; load a model of a known family ({', '.join(sorted(FAMILIES))})."
+        )
     if isinstance(kind, str) and kind in FAMILIES:
         return FAMILIES[kind]
     said = f"has model_type {kind!r}" if kind else "names no model_type"

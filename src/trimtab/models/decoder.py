@@ -45,12 +45,8 @@ class Decoder(Anatomy):
         narrow = next((layer for layer, window in enumerate(self.windows) if window is not None), None)
         if reason is None and full_attention and narrow is not None:
             reason = f"layer {narrow} sees {self.windows[narrow]} tokens (a sliding window)"
-        if reason is None and full_attention and family.mask != "causal":
-            reason = (
-                f"tokens of a {'prompt' if family.mask == 'prompt' else 'medium'} see each other whatever the order"
-            )
-        if reason is None and full_attention and family.wants_ids:
-            reason = "its decoder is given token ids"
+        if reason is None and full_attention:
+            reason = family.why_not_plain
         if reason is not None:
             raise UnsupportedMethodError(
                 f"`{job}` must suit family {family.name}; {self.name} is refused: {reason}; use another one."

@@ -58,6 +58,8 @@ class Family:
 
     name: str
     """The family's ``model_type`` in ``config.json``."""
+    checkpoints: tuple[str, ...] = ()
+    """Released checkpoints that the file was written for, as the Hub names them."""
     processors: Mapping[Modality, str] = {}
     """Class of each medium's processor, where a checkpoint does not name one."""
     marks: Mapping[Modality, str] = {}
@@ -84,6 +86,16 @@ class Family:
     """Modalities that a checkpoint of the family may lack; it loads without them, and the report says why."""
     refuses: Mapping[str, str] = {}
     """Jobs that must not be tried with this family, and why, in a few words."""
+
+    @property
+    def why_not_plain(self) -> str | None:
+        """Why its layers do not attend to the whole prompt causally, as contributions need; None if they may.
+
+        Windows are the checkpoint's: see ``windows``.
+        """
+        if self.mask != "causal":
+            return f"tokens of a {'prompt' if self.mask == 'prompt' else 'medium'} see each other whatever the order"
+        return "its decoder is given token ids" if self.wants_ids else None
 
     def attentions(self, config: Any) -> tuple[str, ...]:
         """Implementations of attention that a configuration's layers can have, the usual one first."""

@@ -13,6 +13,7 @@ class AyaVision(InternVL):
     """Parts of ``AyaVisionForConditionalGeneration``."""
 
     name = "aya_vision"
+    checkpoints = ("CohereLabs/aya-vision-8b", "CohereLabs/aya-vision-32b")
     marks = {"image": "<image>"}
     norm = "layer"
 

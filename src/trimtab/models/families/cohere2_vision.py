@@ -16,6 +16,7 @@ class Cohere2Vision(AyaVision):
     """Parts of ``Cohere2VisionForConditionalGeneration``."""
 
     name = "cohere2_vision"
+    checkpoints = ("CohereLabs/command-a-vision-07-2025",)
     processors = {"image": "Cohere2VisionImageProcessor"}
     marks = {}
 

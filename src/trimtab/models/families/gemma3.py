@@ -19,6 +19,7 @@ class Gemma3(Family):
     """Parts and traps of ``Gemma3ForConditionalGeneration``; pictures are shown whole, without crops of them."""
 
     name = "gemma3"
+    checkpoints = ("google/gemma-3-4b-it", "google/gemma-3-12b-it", "google/gemma-3-27b-it")
     processors = {"image": "Gemma3ImageProcessor"}
     marks = {"image": BEGINS}
     norm = "rms_plus_one"

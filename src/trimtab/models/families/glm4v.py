@@ -8,6 +8,7 @@ class Glm4v(QwenVL):
     """Parts of ``Glm4vForConditionalGeneration``."""
 
     name = "glm4v"
+    checkpoints = ("zai-org/GLM-4.1V-9B-Thinking",)
     processors = {"image": "Glm4vImageProcessor"}
 
 

@@ -20,6 +20,7 @@ class Idefics3(Family):
     """Parts of ``Idefics3ForConditionalGeneration``."""
 
     name = "idefics3"
+    checkpoints = ("HuggingFaceM4/Idefics3-8B-Llama3",)
     processors = {"image": "Idefics3ImageProcessor"}
     decoder_path = "model.text_model"
 
@@ -60,6 +61,7 @@ class SmolVLM(Idefics3):
     """Parts of ``SmolVLMForConditionalGeneration``."""
 
     name = "smolvlm"
+    checkpoints = ("HuggingFaceTB/SmolVLM-Instruct", "HuggingFaceTB/SmolVLM2-2.2B-Instruct")
     processors = {"image": "SmolVLMImageProcessor"}
 
 

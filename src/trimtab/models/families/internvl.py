@@ -20,6 +20,7 @@ class InternVL(Family):
     """Parts of ``InternVLForConditionalGeneration``, in the format of transformers."""
 
     name = "internvl"
+    checkpoints = ("OpenGVLab/InternVL3-1B-hf", "OpenGVLab/InternVL3-8B-hf")
     processors = {"image": "GotOcr2ImageProcessor"}
     begins, ends = "<img>", "</img>"
 

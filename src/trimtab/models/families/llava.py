@@ -19,6 +19,7 @@ class Llava(Family):
     """Parts of ``LlavaForConditionalGeneration``."""
 
     name = "llava"
+    checkpoints = ("llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-13b-hf")
     processors = {"image": "CLIPImageProcessor"}
 
     def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:

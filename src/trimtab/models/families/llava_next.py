@@ -13,6 +13,7 @@ class LlavaNext(AnyResolution):
     """Parts of ``LlavaNextForConditionalGeneration``."""
 
     name = "llava_next"
+    checkpoints = ("llava-hf/llava-v1.6-mistral-7b-hf", "llava-hf/llava-v1.6-vicuna-7b-hf")
     processors = {"image": "LlavaNextImageProcessor"}
 
     def packing(self, hf: HuggingFaceModel) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class LlavaOnevision(AnyResolution):
     """Parts of ``LlavaOnevisionForConditionalGeneration``."""
 
     name = "llava_onevision"
+    checkpoints = ("llava-hf/llava-onevision-qwen2-0.5b-ov-hf", "llava-hf/llava-onevision-qwen2-7b-ov-hf")
     processors = {"image": "LlavaOnevisionImageProcessor"}
     company = ("image",)
 

@@ -21,6 +21,7 @@ class Mistral3(Family):
     """Parts of ``Mistral3ForConditionalGeneration``."""
 
     name = "mistral3"
+    checkpoints = ("mistralai/Mistral-Small-3.1-24B-Instruct-2503",)
     processors = {"image": "PixtralImageProcessor"}
 
     def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:

@@ -27,6 +27,7 @@ class PaliGemma(Family):
     """Parts and traps of ``PaliGemmaForConditionalGeneration``, with the decoder of Gemma or of Gemma 2."""
 
     name = "paligemma"
+    checkpoints = ("google/paligemma-3b-mix-224", "google/paligemma2-3b-mix-224")
     processors = {"image": "SiglipImageProcessor"}
     marks = {"image": "<image>"}
     norm = "rms_plus_one"

@@ -16,6 +16,7 @@ class Qwen25VL(MergedByMlp):
     """Parts of ``Qwen2_5_VLForConditionalGeneration``."""
 
     name = "qwen2_5_vl"
+    checkpoints = ("Qwen/Qwen2.5-VL-3B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct")
 
     def rope_inputs(self, hf: HuggingFaceModel, ids: Tensor, media: Sequence[MediaInput]) -> dict[str, Tensor]:
         """Beside grids, how many seconds lie between a clip's times."""

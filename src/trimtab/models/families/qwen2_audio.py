@@ -17,6 +17,7 @@ class Qwen2Audio(Hearing):
     """Parts of ``Qwen2AudioForConditionalGeneration``."""
 
     name = "qwen2_audio"
+    checkpoints = ("Qwen/Qwen2-Audio-7B-Instruct",)
     least_positions = 2  # its own code takes a prompt whose sounds have one each for one that is yet to be expanded
 
     def template(self) -> str | None:

@@ -8,6 +8,7 @@ class Qwen2VL(MergedByMlp):
     """Parts of ``Qwen2VLForConditionalGeneration``."""
 
     name = "qwen2_vl"
+    checkpoints = ("Qwen/Qwen2-VL-2B-Instruct", "Qwen/Qwen2-VL-7B-Instruct")
 
 
 register(Qwen2VL())

@@ -18,6 +18,7 @@ class Qwen3VL(QwenVL):
     """Parts of ``Qwen3VLForConditionalGeneration``."""
 
     name = "qwen3_vl"
+    checkpoints = ("Qwen/Qwen3-VL-2B-Instruct", "Qwen/Qwen3-VL-4B-Instruct", "Qwen/Qwen3-VL-8B-Instruct")
     clips = AllFrames
 
     def expand(self, medium: MediaInput, placeholder: str) -> str:

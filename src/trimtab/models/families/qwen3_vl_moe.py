@@ -8,6 +8,7 @@ class Qwen3VLMoe(Qwen3VL):
     """Parts of ``Qwen3VLMoeForConditionalGeneration``."""
 
     name = "qwen3_vl_moe"
+    checkpoints = ("Qwen/Qwen3-VL-30B-A3B-Instruct",)
 
 
 register(Qwen3VLMoe())
