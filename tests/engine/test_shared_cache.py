@@ -1,7 +1,10 @@
 """Rows that share a prefix hold it once, and get what a cache of their own would give them."""
 
+from typing import Any, cast
+
 import torch
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 from trimtab.engine.local.prefix import Prefix
 from trimtab.engine.local.shared_cache import SharedLayer
@@ -12,17 +15,17 @@ def states(rows: int, length: int, seed: int) -> torch.Tensor:
 
 
 def prefix(prefixes: int) -> Prefix:
-    mask = torch.ones(prefixes, 5, dtype=torch.long)
-    layers = range(2)
-    return Prefix(
-        tuple(states(prefixes, 5, i) for i in layers), tuple(states(prefixes, 5, 9 + i) for i in layers), mask, mask
-    )
+    mask, cache = torch.ones(prefixes, 5, dtype=torch.long), DynamicCache()
+    for layer in range(2):
+        cache.update(states(prefixes, 5, layer), states(prefixes, 5, 9 + layer), layer)
+    return Prefix(tuple(cast(list[DynamicLayer], cache.layers)), mask, mask)
 
 
 def copied(held: Prefix, rows: list[int]) -> DynamicCache:
     cache = DynamicCache()
-    for layer, (k, v) in enumerate(zip(held.keys, held.values, strict=True)):
-        cache.update(k[rows], v[rows], layer)
+    for number, layer in enumerate(held.held):
+        keys, values = cast(Any, layer).keys, cast(Any, layer).values
+        cache.update(keys[rows], values[rows], number)
     return cache
 
 
@@ -38,9 +41,9 @@ def test_it_equals_a_cache_of_copies_through_decoding_and_narrowing():
             assert shared.get_seq_length() == own.get_seq_length()
             assert shared.get_mask_sizes(1, 0) == own.get_mask_sizes(1, 0)
             if step == 1:
-                kept = torch.tensor([0, 2])
-                shared.batch_select_indices(kept)
-                own.batch_select_indices(kept)
+                kept = cast(torch.LongTensor, torch.tensor([0, 2]))
+                shared.reorder_cache(kept)
+                own.reorder_cache(kept)
                 rows = [rows[0], rows[2]]
 
 
@@ -50,7 +53,7 @@ def test_many_rows_hold_one_prefix():
     cache.update(states(50, 1, 3), states(50, 1, 4), 0)
     layer = cache.layers[0]
     assert isinstance(layer, SharedLayer)
-    assert layer._prefixes[0].data_ptr() == held.keys[0].data_ptr()
+    assert layer._prefixes[0].data_ptr() == cast(Any, held.held[0]).keys.data_ptr()
     assert layer.keys is not None
     assert layer.keys.shape == (50, 2, 1, 4)
     assert layer.get_seq_length() == 6

@@ -26,6 +26,8 @@ OWN: dict[str, tuple[str, str]] = {
     "paligemma": ("paligemma", "PaliGemmaProcessor"),
     "gemma3": ("gemma3", "Gemma3Processor"),
     "qwen3_vl_moe": ("qwen3_vl", "Qwen3VLProcessor"),
+    "qwen3_5": ("qwen3_vl", "Qwen3VLProcessor"),
+    "qwen3_5_moe": ("qwen3_vl", "Qwen3VLProcessor"),
     "llava_next": ("llava_next", "LlavaNextProcessor"),
     "llava_onevision": ("llava_onevision", "LlavaOnevisionProcessor"),
 }

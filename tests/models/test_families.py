@@ -64,7 +64,7 @@ def test_edits_of_heads_and_masks_equal_the_reference(model):
     inside = int(encode(model, prompt).spans["image"][1])
     rows = [
         Row(prompt, (ScaleHeads(1, (0, 2), factor=0.0),)),
-        Row(prompt, (BlockAttention(("image",), ("question",), layers=(1, 2)),)),
+        Row(prompt, (BlockAttention(("image",), ("question",), layers=(1, 2) if model.attends[2] else (1, 3)),)),
         Row(prompt, (BlockAttention((0,), (inside,), layers=(1,)),)),
     ]
     found = run(model, rows).logits
@@ -117,7 +117,7 @@ def test_tokens_are_those_of_its_own_processor(model):
 
 def test_contributions_are_measured_or_refused_with_a_reason(model):
     items = read_items("pocket-mc2:test")[:1]
-    if model.family.mask != "causal" or any(model.windows):
+    if model.family.mask != "causal" or any(model.windows) or model.recurrent:
         with pytest.raises(UnsupportedMethodError, match="`contribution` must suit family"):
             measure(model, items)
         return

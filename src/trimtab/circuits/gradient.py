@@ -41,6 +41,7 @@ def gradient_gates(
     graph.
     """
     model = opened(model, Capability.GRADIENTS, owner="gradient_gates")
+    model.require_attending(range(model.n_layers), "gradient_gates")
     work = prepare(model, [Row(case.prompt) for case in cases])
     spans = tuple(str(name) for name in at if name not in ("generated", "all"))
     read = Read(at="all" if "all" in at else spans)
@@ -85,7 +86,7 @@ def _gated(model: Model, gates: Tensor, sets: TokenSets, place: Any) -> Iterator
         return hook
 
     with ExitStack() as stack:
-        for layer, projection in enumerate(model.head_outputs):
+        for layer, projection in model.head_outputs.items():
             handle = projection.register_forward_pre_hook(hook_for(layer))
             stack.callback(handle.remove)
         yield

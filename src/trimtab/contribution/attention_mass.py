@@ -40,6 +40,7 @@ class AttentionMass:
     def scores(self, model: Model, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
         """Score cases; see ``trimtab.contribution.method.Method``."""
         model = opened(model, Capability.CACHE, owner="AttentionMass")
+        model.require("contribution", full_attention=True)
         return in_batches(model, cases, lambda chosen: self._batch(model, chosen), advance)
 
     @torch.no_grad()

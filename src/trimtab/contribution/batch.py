@@ -9,6 +9,7 @@ from itertools import accumulate, pairwise
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from transformers.cache_utils import DynamicLayer
 
 from trimtab.contribution.spans import TextSpan, segment
 from trimtab.engine import Encoded
@@ -102,14 +103,16 @@ def query_batch(model: Model, asked: Sequence[Continued], text: TextSpan, modali
     padding = prefix.length - torch.tensor([len(a.prompt) - 1 for a in asked], device=tokens.device)
     places = (tokens + padding[:, None]).clamp_min(0)
     dtype = torch.promote_types(model.dtype, torch.float32)
+    held = [layer for layer in prefix.held if isinstance(layer, DynamicLayer)]  # all: jobs on entries ask for that
 
-    def laid_out(entries: Tensor) -> Tensor:
+    def laid_out(entries: Tensor | None) -> Tensor:
+        assert entries is not None
         at = places.to(entries.device)[:, None, :, None].expand(-1, entries.shape[1], -1, entries.shape[3])
         return entries.gather(2, at).to(dtype)
 
     return QueryBatch(
-        tuple(laid_out(k) for k in prefix.keys),
-        tuple(laid_out(v) for v in prefix.values),
+        tuple(laid_out(layer.keys) for layer in held),
+        tuple(laid_out(layer.values) for layer in held),
         slots,
         tokens,
         queries.embeds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -42,14 +43,29 @@ class Anatomy:
         return list(self.family.layers(self.hf))
 
     @cached_property
-    def head_outputs(self) -> list[nn.Module]:
-        """For each layer, the map whose input is its heads' outputs, head after head."""
-        return [self.family.head_outputs(layer) for layer in self.layers]
+    def attends(self) -> tuple[bool, ...]:
+        """Whether each layer attends to earlier tokens one by one; the others carry a state from token to token."""
+        return self.family.attends(self.hf)
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether some layers carry a state, into which padding between tokens would leak."""
+        return not all(self.attends)
 
     @cached_property
-    def attentions(self) -> list[nn.Module]:
-        """For each layer, its attention."""
-        return [self.family.attention(layer) for layer in self.layers]
+    def head_outputs(self) -> dict[int, nn.Module]:
+        """For each layer that attends, by number, the map whose input is its heads' outputs, head after head."""
+        return self._of_attending(self.layers, self.family.head_outputs)
+
+    @cached_property
+    def attentions(self) -> dict[int, nn.Module]:
+        """For each layer that attends, by number, its attention."""
+        return self._of_attending(self.layers, self.family.attention)
+
+    def _of_attending(
+        self, layers: Sequence[nn.Module], part: Callable[[nn.Module], nn.Module]
+    ) -> dict[int, nn.Module]:
+        return {number: part(layer) for number, layer in enumerate(layers) if self.attends[number]}
 
     @cached_property
     def embedding(self) -> nn.Embedding:
@@ -76,14 +92,14 @@ class Anatomy:
         found = {
             "decoder": self.family.decoder(self.hf),
             "layers": layers,
-            "head_outputs": [self.family.head_outputs(layer) for layer in layers],
-            "attentions": [self.family.attention(layer) for layer in layers],
+            "head_outputs": self._of_attending(layers, self.family.head_outputs),
+            "attentions": self._of_attending(layers, self.family.attention),
             "embedding": self.hf.get_input_embeddings(),
             "lm_head": self.hf.get_output_embeddings(),
         }
         for name, part in found.items():
             known = vars(self).get(name)
-            if isinstance(known, (nn.Module, list)) and known != part:  # modules are equal to themselves alone
+            if isinstance(known, (nn.Module, list, dict)) and known != part:  # modules are equal to themselves alone
                 vars(self)[name] = part
 
     def forget_parts(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -42,6 +42,8 @@ class Decoder(Anatomy):
         """
         family = self.family
         reason = family.refuses.get(job)
+        if reason is None and full_attention and self.recurrent:
+            reason = f"layer {self.attends.index(False)} has linear attention, without keys and values of each token"
         narrow = next((layer for layer, window in enumerate(self.windows) if window is not None), None)
         if reason is None and full_attention and narrow is not None:
             reason = f"layer {narrow} sees {self.windows[narrow]} tokens (a sliding window)"
@@ -50,6 +52,25 @@ class Decoder(Anatomy):
         if reason is not None:
             raise UnsupportedMethodError(
                 f"`{job}` must suit family {family.name}; {self.name} is refused: {reason}; use another one."
+            )
+
+    def require_attending(self, layers: Iterable[int], owner: str) -> None:
+        """Refuse work on heads or on what tokens see of each other in layers that carry a state instead.
+
+        Args:
+            layers: Numbers of layers; negative ones count from the end.
+            owner: What works on them, for the message.
+
+        Raises:
+            UnsupportedMethodError: One of them does not attend, with those that do.
+        """
+        lacking = [layer for layer in layers if not self.attends[layer]]
+        if lacking:
+            able = ", ".join(str(layer) for layer, attends in enumerate(self.attends) if attends)
+            raise UnsupportedMethodError(
+                f"`layers` of {owner} must be layers that attend to tokens one by one; layer "
+                f"{lacking[0] % self.n_layers} of {self.name} has linear attention: a state that holds all earlier "
+                f"tokens together; name layers among {able}."
             )
 
     @cached_property
@@ -65,7 +86,7 @@ class Decoder(Anatomy):
     @property
     def can_begin_late(self) -> bool:
         """Whether ``decode`` can begin at any layer; not where layers differ, told by their number."""
-        return len(set(self.windows)) <= 1 and not self.needs_extras
+        return len(set(self.windows)) <= 1 and not self.needs_extras and not self.recurrent
 
     def decode(
         self,

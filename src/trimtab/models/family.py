@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from trimtab.errors import UnsupportedMethodError
 from trimtab.modalities import Modality
 from trimtab.models.hugging_face import HuggingFaceModel
-from trimtab.models.masks import MaskRule, windows_of
+from trimtab.models.masks import MaskRule, attends_of, windows_of
 from trimtab.models.norms import NormKind
 from trimtab.models.offload import home
 from trimtab.registry import Registry
@@ -266,6 +266,10 @@ class Family:
     def windows(self, hf: HuggingFaceModel) -> tuple[int | None, ...]:
         """How many tokens each layer sees, the token itself among them; None for all."""
         return windows_of(hf.config.get_text_config(), len(self.layers(hf)))
+
+    def attends(self, hf: HuggingFaceModel) -> tuple[bool, ...]:
+        """Whether each layer attends to earlier tokens one by one; the others carry a state from token to token."""
+        return attends_of(hf.config.get_text_config(), len(self.layers(hf)))
 
     def cache(self, hf: HuggingFaceModel) -> Any:
         """An empty cache for the decoder."""

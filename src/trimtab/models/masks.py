@@ -18,6 +18,10 @@ MaskRule = Literal["causal", "media", "prompt"]
 """``causal``: a token sees what came before it; ``media``: tokens of one medium see each other, too; ``prompt``: all
 tokens of the prompt see each other."""
 
+ATTENDING = ("full_attention", "sliding_attention")
+LINEAR = "linear_attention"
+"""Kinds of layers in a configuration: those that attend to earlier tokens one by one, and those that carry a state."""
+
 NO_BLOCK = -1
 """The block of tokens that are in none."""
 
@@ -82,17 +86,23 @@ def windows_of(config: object, n_layers: int) -> tuple[int | None, ...]:
     """Return how many tokens each layer sees by a decoder's configuration, None for all.
 
     Raises:
-        UnsupportedModelError: Layers are of a kind that is no attention over a window.
+        UnsupportedModelError: Layers are of a kind that is not known.
     """
     window: int | None = getattr(config, "sliding_window", None)
     kinds = getattr(config, "layer_types", None)
     if not kinds:
         used = window is not None and getattr(config, "use_sliding_window", True)
         return (window if used else None,) * n_layers
-    other = sorted(set(kinds) - {"full_attention", "sliding_attention"})
+    other = sorted(set(kinds) - {*ATTENDING, LINEAR})
     if other:
         raise UnsupportedModelError(
-            f"`layer_types` of a model must be full_attention or sliding_attention; its layers are of types "
+            f"`layer_types` of a model must be among {', '.join((*ATTENDING, LINEAR))}; its layers are of types "
             f"{', '.join(sorted(set(kinds)))}; load a model without {', '.join(other)}."
         )
     return tuple(window if kind == "sliding_attention" else None for kind in kinds)
+
+
+def attends_of(config: object, n_layers: int) -> tuple[bool, ...]:
+    """Return whether each layer attends to earlier tokens one by one, by a decoder's configuration."""
+    kinds = getattr(config, "layer_types", None)
+    return tuple(kind != LINEAR for kind in kinds) if kinds else (True,) * n_layers

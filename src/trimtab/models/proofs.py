@@ -53,22 +53,22 @@ class Given:
         return self.model.logits(self.model.decode(self.embeds, mask, self.positions, extras=self.extras))
 
     def decode_cut(self, cut: int) -> Tensor:
-        """Return the same in two passes, the second onto the first one's cache, each padded on the left."""
+        """Return the same in two passes, the second onto the first one's cache, padded on the left as batches are."""
         model, length = self.model, self.embeds.shape[1]
         cache, mask, logits = model.family.cache(model.hf), self.embeds.new_zeros(1, 0, dtype=torch.long), []
         for part in (slice(0, cut), slice(cut, length)):
-            own = part.stop - part.start
-            mask = torch.cat([mask, mask.new_zeros(1, PADDING), mask.new_ones(1, own)], dim=1)
-            extras = {name: _padded(v[:, part], -1 if name == "blocks" else 0) for name, v in self.extras.items()}
-            positions = torch.nn.functional.pad(self.positions[:, :, part], (PADDING, 0))
-            hidden = model.decode(_padded(self.embeds[:, part]), mask, positions, cache, extras=extras)
-            logits.append(model.logits(hidden[:, PADDING:]))
+            own, pad = part.stop - part.start, 0 if model.recurrent and part.start else PADDING
+            mask = torch.cat([mask, mask.new_zeros(1, pad), mask.new_ones(1, own)], dim=1)
+            extras = {n: _padded(v[:, part], pad, -1 if n == "blocks" else 0) for n, v in self.extras.items()}
+            positions = torch.nn.functional.pad(self.positions[:, :, part], (pad, 0))
+            hidden = model.decode(_padded(self.embeds[:, part], pad), mask, positions, cache, extras=extras)
+            logits.append(model.logits(hidden[:, pad:]))
         return torch.cat(logits, dim=1)
 
 
-def _padded(values: Tensor, fill: int = 0) -> Tensor:
+def _padded(values: Tensor, pad: int, fill: int = 0) -> Tensor:
     rows, _, *rest = values.shape
-    return torch.cat([values.new_full((rows, PADDING, *rest), fill), values], dim=1)
+    return torch.cat([values.new_full((rows, pad, *rest), fill), values], dim=1)
 
 
 def check_media(model: Model, media: Sequence[MediaInput]) -> None:

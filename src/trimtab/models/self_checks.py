@@ -138,10 +138,10 @@ def _record(model: Model, forward: Any) -> tuple[dict[Any, Tensor], dict[int, Te
         return lambda _module, args: heads.__setitem__(layer, args[0])
 
     hooks = []
-    for i, (layer, projection) in enumerate(zip(model.layers, model.head_outputs, strict=True)):
+    for i, layer in enumerate(model.layers):
         hooks.append(layer.register_forward_hook(keep(i)))
         hooks.append(layer.register_forward_hook(keep((i, "again"))))
-        hooks.append(projection.register_forward_pre_hook(keep_heads(i)))
+    hooks += [projection.register_forward_pre_hook(keep_heads(i)) for i, projection in model.head_outputs.items()]
     try:
         states["output"] = forward()
     finally:
@@ -164,7 +164,7 @@ def _check_layers(model: Model, states: dict[Any, Tensor], heads: dict[int, Tens
             )
         if not torch.equal(states[i], states[i, "again"]):
             refuse(model, f"reading layer {i} twice must agree", "two different states")
-        if heads[i].shape[-1] != model.n_heads * model.head_dim:
+        if model.attends[i] and heads[i].shape[-1] != model.n_heads * model.head_dim:
             refuse(
                 model,
                 f"layer {i} must hand on {model.n_heads} heads of width {model.head_dim}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -32,21 +32,25 @@ def check_windows(model: Model) -> None:
     first = torch.zeros(1, dtype=torch.long, device=model.device)
     axes = len(model.family.positions(model.hf, first, []))
     positions = torch.full((axes, 1, 1), length - 1, device=model.device)
+    cache = _claiming(length - 1, model)
     with _attention_recorded(model, masks):
         model.decoder(
             inputs_embeds=model.embedding(first)[None],
             attention_mask=torch.ones(1, length, dtype=torch.long, device=model.device),  # masked by its own rule
             position_ids=positions[0] if axes == 1 else positions,
-            past_key_values=_claiming(length - 1, model),
+            past_key_values=cache,
             use_cache=True,
             **model.family.decoder_inputs(model.hf, {"ids": first[None]}),
         )
-    if len(masks) != model.n_layers:
+    attending = [layer for layer, attends in enumerate(model.attends) if attends]
+    if len(masks) != len(attending):
         raise UnsupportedModelError(
-            f"`{model.name}` must attend once in each of its {model.n_layers} layers; {len(masks)} did; load a model "
-            "of a known family, unchanged."
+            f"`{model.name}` must attend once in each of {len(attending)} layers; {len(masks)} did; load a model of a "
+            "known family, unchanged."
         )
-    for layer, (mask, window) in enumerate(zip(masks, model.windows, strict=True)):
+    _check_states(model, cache)
+    for layer, mask in zip(attending, masks, strict=True):
+        window = model.windows[layer]
         found, said = length if mask is None else int(_visible(mask).sum(-1).min()), window or length
         if found != said:
             raise UnsupportedModelError(
@@ -56,22 +60,38 @@ def check_windows(model: Model) -> None:
             )
 
 
+def _check_states(model: Model, cache: Any) -> None:
+    """Look at what layers that are said to carry a state have kept of a token.
+
+    Raises:
+        UnsupportedModelError: One has kept keys.
+    """
+    from transformers.cache_utils import DynamicLayer
+
+    for number, layer in enumerate(cache.layers):
+        if not model.attends[number] and isinstance(layer, DynamicLayer):
+            raise UnsupportedModelError(
+                f"`{model.name}` must carry a state in layer {number}, as family {model.family.name} says; it keeps a "
+                "token's keys and values; correct `attends` of the family, or `layer_types` in its config.json."
+            )
+
+
 def _visible(mask: Tensor) -> Tensor:
     """Which keys a mask shows, be it boolean or added to the scores."""
     return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
 
 
 def _claiming(length: int, model: Model) -> Any:
-    """A cache that claims so many tokens for each layer, and holds none."""
+    """A cache that claims so many tokens for each layer that attends, and holds none."""
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
 
-    cache = DynamicCache()
-    for _ in model.layers:
-        layer = DynamicLayer()
+    cache = model.family.cache(model.hf) if model.recurrent else DynamicCache()
+    cache.layers += [DynamicLayer() for _ in model.layers[len(cache.layers) :]]
+    for number in model.attentions:
+        layer = cast(DynamicLayer, cache.layers[number])
         layer.keys = layer.values = torch.zeros(1, device=model.device, dtype=model.dtype).expand(1, 1, length, 1)
         layer.is_initialized = True
-        cache.layers.append(layer)
     return cache
 
 
@@ -83,7 +103,7 @@ def _attention_recorded(model: Model, masks: list[Any]) -> Iterator[None]:
         masks.append(attention_mask)
         return torch.zeros_like(hidden_states), None
 
-    before = [(attention, vars(attention).get("forward")) for attention in model.attentions]
+    before = [(attention, vars(attention).get("forward")) for attention in model.attentions.values()]
     for attention, _ in before:
         attention.forward = skip
     try:

@@ -10,6 +10,7 @@ from trimtab.engine.local.exclusive import in_force
 from trimtab.engine.local.follow import Follower
 from trimtab.engine.local.native_generate import told_prompts
 from trimtab.engine.local.session import Scope, Session
+from trimtab.engine.local.work import require_sites
 from trimtab.engine.receipt import Receipt
 from trimtab.models import Model
 
@@ -17,6 +18,7 @@ from trimtab.models import Model
 @contextmanager
 def applied(model: Model, edits: Sequence[Edit]) -> Iterator[Receipt]:
     """Apply edits, which fit the model, to every forward pass inside the block; see ``trimtab.applied``."""
+    require_sites(model, edits)
     with in_force(model):
         receipt = Receipt()
         follower = Follower(model, tuple(edits), receipt)

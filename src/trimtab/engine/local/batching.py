@@ -29,8 +29,9 @@ def over_batches(
 ) -> Iterator[tuple[RowBatch, T]]:
     """Cut rows into batches that fit, compute their shared prefixes, and ``compute`` each batch.
 
-    Rows of like length go together, so little is padded; rows that share a prefix stay together. One batch is
-    in memory at a time.
+    Rows of like length go together, so little is padded; rows that share a prefix stay together. Where layers carry a
+    state, tails of a batch are of one length: padding between prefix and tail would leak into it. One batch is in
+    memory at a time.
 
     Args:
         model: The model.
@@ -42,12 +43,16 @@ def over_batches(
     Yields:
         Each batch and what ``compute`` made of it.
     """
-    groups = plan([w.prompt for w in work], [_limit(w, read) for w in work])
+    groups = plan([w.prompt for w in work], [_limit(w, read) for w in work], equal_lengths=model.recurrent)
     groups.sort(key=lambda g: (g.shared, len(work[g.rows[0]].prompt)))
     size = batch_size or Session.of(model).batch_size or rows_that_fit(model, work)
     tries = Passes()
-    for has_prefix in (False, True):
-        part = [(g, row) for g in groups for row in g.rows if (g.shared > 0) == has_prefix]
+    kinds: dict[tuple[bool, int], list[tuple[Group, int]]] = {}
+    for group in groups:
+        for row in group.rows:
+            tail = len(work[row].prompt) - group.shared if group.shared and model.recurrent else 0
+            kinds.setdefault((group.shared > 0, tail), []).append((group, row))
+    for _kind, part in sorted(kinds.items(), key=lambda kind: kind[0]):
 
         def one(start: int, end: int, part: list[tuple[Group, int]] = part) -> tuple[RowBatch, T]:
             return passes_in_batch(model, tries, lambda: _make_batch(model, work, part[start:end]), compute)

@@ -167,8 +167,8 @@ def cached_slots(cache: Any) -> int:
 
 def _capacity(cache: Any) -> int:
     """Return how many keys a static cache's attention is over; 0 for caches that grow."""
-    layers = getattr(cache, "layers", None) or [None]
-    return int(getattr(layers[0], "max_cache_len", 0) or 0)
+    layers = getattr(cache, "layers", None) or []
+    return max((int(getattr(layer, "max_cache_len", 0) or 0) for layer in layers), default=0)
 
 
 def _check_pass(model: Model, kwargs: dict[str, Any]) -> None:

@@ -30,8 +30,9 @@ T = TypeVar("T")
 def first_guess(model: Model, length: int, *, scores: bool = False, picture: int = 0) -> int:
     """Guess how many rows of ``length`` tokens fit.
 
-    Counts each row's keys and values, one layer's copy of the prefix it shares, a few hidden states, the feed-forward
-    states of one layer, one row of logits, and what the vision tower takes for the pictures that it encodes together.
+    Counts each row's keys and values, or the states that layers carry, one layer's copy of the prefix it shares, a few
+    hidden states, the feed-forward states of one layer, one row of logits, and what the vision tower takes for the
+    pictures that it encodes together.
 
     Args:
         model: The model.
@@ -42,11 +43,18 @@ def first_guess(model: Model, length: int, *, scores: bool = False, picture: int
     item, config = torch.finfo(model.dtype).bits // 8, model.text_config
     states = 2 * (model.n_layers + 2) * config.num_key_value_heads * model.head_dim
     states += 12 * model.hidden_size + 3 * config.intermediate_size
-    row = item * length * states + 8 * config.vocab_size
+    row = item * length * states + 8 * config.vocab_size + _state_bytes(model)
     if scores or config._attn_implementation == "eager":
         row += TABLES * 4 * model.n_heads * length**2
     rows = rows_within(model, row, _tower_bytes(model, picture) if picture else 0)
     return min(rows, MOST_ROWS.get(model.device.type, 64))
+
+
+def _state_bytes(model: Model) -> int:
+    """Return what the layers of a row take that carry a state, in float32, beside the copy that updates it."""
+    config, layers = model.text_config, model.n_layers - sum(model.attends)
+    heads, width = getattr(config, "linear_num_value_heads", 0), getattr(config, "linear_value_head_dim", 0)
+    return 4 * (layers + 1) * heads * width * getattr(config, "linear_key_head_dim", 0)
 
 
 def _tower_bytes(model: Model, picture: int) -> float:

@@ -22,7 +22,7 @@ class Group:
     shared: int
 
 
-def plan(prompts: Sequence[Encoded], limits: Sequence[int]) -> list[Group]:
+def plan(prompts: Sequence[Encoded], limits: Sequence[int], equal_lengths: bool = False) -> list[Group]:
     """Group rows by the prefix they can share.
 
     Rows belong together when their media and their tokens up to the end of the context are equal. Of a group, the
@@ -33,6 +33,7 @@ def plan(prompts: Sequence[Encoded], limits: Sequence[int]) -> list[Group]:
     Args:
         prompts: The rows' prompts.
         limits: For each row, the first token index that must be computed with that row's edits.
+        equal_lengths: Whether only rows of one length may share a prefix.
 
     Returns:
         Groups that cover every row once, in order of first appearance.
@@ -44,7 +45,7 @@ def plan(prompts: Sequence[Encoded], limits: Sequence[int]) -> list[Group]:
         key: tuple = (media, _digest(prompt, natural))
         if limit < natural:  # edited or read in its media or context: shares only what comes before
             key = (media, limit, _digest(prompt, limit)) if limit else (row,)
-        buckets.setdefault(key, []).append(row)
+        buckets.setdefault((key, len(prompt) if equal_lengths else 0), []).append(row)
     return [group for rows in buckets.values() for group in _cheapest(prompts, limits, rows)]
 
 

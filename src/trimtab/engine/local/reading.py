@@ -43,7 +43,8 @@ def reading(model: Model, read: Read) -> Iterator[dict[tuple[str, int], Tensor]]
     with ExitStack() as stack:
         stack.enter_context(layer_hooks(model, sorted(watched), keep))
         for layer in read.heads:
-            handle = model.head_outputs[layer].register_forward_pre_hook(keep_heads(layer % model.n_layers))
+            number = layer % model.n_layers
+            handle = model.head_outputs[number].register_forward_pre_hook(keep_heads(number))
             stack.callback(handle.remove)
         yield found
 

@@ -33,6 +33,7 @@ def run(
     model: Model, rows: Rows, read: Read, reuse: bool = True, batch_size: int | None = None, progress: Progress = SILENT
 ) -> Readings:
     """Run rows, which fit the model, and read something off; see ``trimtab.run``."""
+    model.require_attending(read.heads, "Read")
     work = prepare(model, rows)
     plain, contrasts = apart(work)
     readings = Readings()

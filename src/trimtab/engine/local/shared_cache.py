@@ -1,10 +1,33 @@
-"""A cache whose prefixes are held once, however many rows go on from each."""
+"""A cache whose prefixes are held once, however many rows go on from each; states that layers carry are copied."""
 
 from __future__ import annotations
 
+from copy import copy
+from typing import cast
+
 import torch
 from torch import Tensor
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicLayer, LinearAttentionLayer
+
+Held = DynamicLayer | LinearAttentionLayer
+"""What a layer keeps of prefixes: keys and values of each token, or a state."""
+
+
+def continued(held: Held, rows: Tensor) -> Held:
+    """Return what rows go on from in one layer; what is held stays as it is.
+
+    Args:
+        held: The layer's part of a cache of prefixes.
+        rows: Which prefix each row goes on from, ``(rows,)``.
+    """
+    if isinstance(held, LinearAttentionLayer):
+        own = copy(held)
+        own.conv_states, own.recurrent_states = dict(held.conv_states), dict(held.recurrent_states)
+        own.reorder_cache(cast(torch.LongTensor, rows))  # copies each row's
+        return own
+    assert held.keys is not None
+    assert held.values is not None
+    return SharedLayer(held.keys, held.values, rows)
 
 
 class SharedLayer(DynamicLayer):
@@ -49,8 +72,8 @@ class SharedLayer(DynamicLayer):
         """Return the positions of prefix and own tokens together."""
         return self._prefixes[0].shape[-2] + (self.keys.shape[-2] if self.keys.numel() else 0)
 
-    def batch_select_indices(self, indices: Tensor) -> None:
+    def reorder_cache(self, beam_idx: Tensor) -> None:
         """Go on with some of the rows only."""
-        self._rows = self._rows[indices.to(self._rows.device)]
+        self._rows = self._rows[beam_idx.to(self._rows.device)]
         if self.keys.numel():
-            self.keys, self.values = self.keys[indices], self.values[indices]
+            self.keys, self.values = self.keys[beam_idx], self.values[beam_idx]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
@@ -26,7 +28,7 @@ class Step:
 
     def narrow(self, kept: Tensor) -> None:
         """Go on with some of the rows only."""
-        self.cache.batch_select_indices(kept)
+        self.cache.reorder_cache(cast(torch.LongTensor, kept))
         self.mask, self.position, self.index = self.mask[kept], self.position[kept], self.index[kept]
         self.session.narrow(kept)
 

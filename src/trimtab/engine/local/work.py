@@ -48,6 +48,7 @@ def prepare(model: Model, rows: Rows, new_tokens: int = 0) -> list[Work]:
     Raises:
         UsageError: There is no row, or one is none.
         DataError: A prompt cannot be written, or is too long for the model.
+        UnsupportedMethodError: An edit is of what its layer does not have.
     """
     ambient = tuple(edit for scope in Session.of(model).ambient for edit in scope.edits)
     encoded: dict[int, tuple[Prompt | Encoded, Encoded]] = {}
@@ -61,8 +62,20 @@ def prepare(model: Model, rows: Rows, new_tokens: int = 0) -> list[Work]:
                 check_length(model, encoded[id(prompt)][1], new_tokens)
             for edit in row.edits:
                 KERNELS.named(type(edit).__name__, "`edits` of Row")
+            require_sites(model, row.edits)
             work.append(Work(encoded[id(prompt)][1], ambient + tuple(row.edits), number, contrast))
     return work
+
+
+def require_sites(model: Model, edits: Sequence[Edit]) -> None:
+    """Refuse edits of what their layers do not have.
+
+    Raises:
+        UnsupportedMethodError: An edit of heads, masks or scores is for a layer that does not attend.
+    """
+    for edit in edits:
+        if edit.site != "layer":
+            model.require_attending(edit.at_layers(model), type(edit).__name__)
 
 
 def apart(work: Sequence[Work]) -> tuple[list[Work], list[list[Work]]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from trimtab.models import FAMILIES
 from trimtab.testing.tiny.parts import Parts, builder, small_tokenizer, text_config
 
@@ -16,6 +18,7 @@ QWEN_TEMPLATE = (
 )
 QWEN_SPECIAL = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 QWEN_TOWER = {"depth": 2, "num_heads": 2, "initializer_range": 0.12}
+QWEN_ROPE = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]}
 QWEN3_TOWER = {
     **QWEN_TOWER,
     "hidden_size": 32,
@@ -64,6 +67,39 @@ def qwen3_vl_moe(layers: int) -> Parts:
     return _qwen(Qwen3VLMoeConfig, Qwen3VLMoeForConditionalGeneration, layers, tower, head_dim=16, **experts)
 
 
+@builder
+def qwen3_5(layers: int) -> Parts:
+    """A Qwen3.5: every other layer carries a state."""
+    from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
+
+    return _with_states(Qwen3_5Config, Qwen3_5ForConditionalGeneration, layers)
+
+
+@builder
+def qwen3_5_moe(layers: int) -> Parts:
+    """A Qwen3.5 of four experts, two for each token."""
+    from transformers import Qwen3_5MoeConfig, Qwen3_5MoeForConditionalGeneration
+
+    experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+    experts |= {"shared_expert_intermediate_size": 32}
+    return _with_states(Qwen3_5MoeConfig, Qwen3_5MoeForConditionalGeneration, layers, **experts)
+
+
+def _with_states(config_class: Any, model_class: Any, layers: int, **changes: Any) -> Parts:
+    """Make a model whose states last for many tokens, and whose norms are not those of weight 0."""
+    states: dict[str, Any] = {"linear_num_key_heads": 2, "linear_num_value_heads": 4}
+    states |= {"linear_key_head_dim": 16, "linear_value_head_dim": 16}
+    states |= {"rope_parameters": {**QWEN_ROPE, "partial_rotary_factor": 0.5, "mrope_section": [2, 1, 1]}}
+    kinds = ["linear_attention", "full_attention"] * (layers // 2) + ["linear_attention"] * (layers % 2)
+    parts = _qwen(config_class, model_class, layers, QWEN3_TOWER, head_dim=16, layer_types=kinds, **states, **changes)
+    for name, weight in parts[0].named_parameters():
+        if name.endswith("norm.weight") and "visual" not in name:
+            torch.nn.init.normal_(weight, 1.0 if "linear_attn" in name else 0.0, 0.3)
+        if name.endswith("A_log"):
+            torch.nn.init.uniform_(weight, -5, -2)
+    return parts
+
+
 def _qwen(config_class: Any, model_class: Any, layers: int, tower: dict[str, Any], **changes: Any) -> Parts:
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
@@ -73,8 +109,7 @@ def _qwen(config_class: Any, model_class: Any, layers: int, tower: dict[str, Any
         text_config=text_config(
             tokenizer,
             layers,
-            rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]},
-            **changes,
+            **{"rope_parameters": QWEN_ROPE, **changes},
         ),
         vision_config=tower,
         image_token_id=ids["<|image_pad|>"],

@@ -1,0 +1,32 @@
+"""Qwen3.5: most layers carry a state from token to token in place of keys and values; a norm of 1 + weight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trimtab.models.families.qwen_vl import QwenVL
+from trimtab.models.family import register
+from trimtab.models.hugging_face import HuggingFaceModel
+
+
+class Qwen35(QwenVL):
+    """Parts of ``Qwen3_5ForConditionalGeneration``."""
+
+    name = "qwen3_5"
+    norm = "rms_plus_one"
+
+    def cache(self, hf: HuggingFaceModel) -> Any:
+        """A cache with a place for the states of layers that carry one."""
+        from transformers import DynamicCache
+
+        return DynamicCache(config=hf.config)
+
+
+class Qwen35Moe(Qwen35):
+    """Parts of ``Qwen3_5MoeForConditionalGeneration``: the same with experts, chosen token by token."""
+
+    name = "qwen3_5_moe"
+
+
+register(Qwen35())
+register(Qwen35Moe())
