@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from trimtab.models.families.qwen_vl import QwenVL
+from trimtab.models.families.qwen_vl import TimedClips
 from trimtab.models.family import register
 from trimtab.models.hugging_face import HuggingFaceModel
 
 
-class Qwen35(QwenVL):
+class Qwen35(TimedClips):
     """Parts of ``Qwen3_5ForConditionalGeneration``."""
 
     name = "qwen3_5"
+    checkpoints = ("Qwen/Qwen3.5-9B", "Qwen/Qwen3.5-27B")
     norm = "rms_plus_one"
 
     def cache(self, hf: HuggingFaceModel) -> Any:
@@ -26,6 +27,7 @@ class Qwen35Moe(Qwen35):
     """Parts of ``Qwen3_5MoeForConditionalGeneration``: the same with experts, chosen token by token."""
 
     name = "qwen3_5_moe"
+    checkpoints = ("Qwen/Qwen3.5-35B-A3B",)
 
 
 register(Qwen35())

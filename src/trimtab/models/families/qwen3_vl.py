@@ -8,29 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trimtab.models.clips import AllFrames
-from trimtab.models.families.qwen_vl import QwenVL
-from trimtab.models.family import MediaInput, register
+from trimtab.models.families.qwen_vl import TimedClips
+from trimtab.models.family import register
 from trimtab.models.hugging_face import HuggingFaceModel
 
 
-class Qwen3VL(QwenVL):
+class Qwen3VL(TimedClips):
     """Parts of ``Qwen3VLForConditionalGeneration``."""
 
     name = "qwen3_vl"
     checkpoints = ("Qwen/Qwen3-VL-2B-Instruct", "Qwen/Qwen3-VL-4B-Instruct", "Qwen/Qwen3-VL-8B-Instruct")
-    clips = AllFrames
-
-    def expand(self, medium: MediaInput, placeholder: str) -> str:
-        """A clip's times are written out: before the positions of some frames, the middle of their seconds."""
-        if medium.kind != "video":
-            return super().expand(medium, placeholder)
-        times, high, wide = medium.grid
-        depth = -(-len(medium.seconds) // times)
-        padded = [*medium.seconds, *medium.seconds[-1:] * (times * depth - len(medium.seconds))]
-        middles = [(padded[first] + padded[first + depth - 1]) / 2 for first in range(0, len(padded), depth)]
-        shown = f"<|vision_start|>{placeholder * (high * wide)}<|vision_end|>"
-        return "".join(f"<{middle:.1f} seconds>{shown}" for middle in middles)
 
     def streams(self, hf: HuggingFaceModel) -> int:
         """One for each block of the tower whose features are taken."""

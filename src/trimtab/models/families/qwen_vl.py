@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from trimtab.errors import UsageError
 from trimtab.modalities import Modality
-from trimtab.models.clips import ClipPatches, ClipProcessor, FrameByFrame
+from trimtab.models.clips import AllFrames, ClipPatches, ClipProcessor, FrameByFrame
 from trimtab.models.family import Family, MediaInput
 from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.patches import inputs_of
@@ -138,6 +138,23 @@ class QwenVL(Family):
             if given.get(f"{kind}_grid_thw") is not None:
                 types[ids == tokens[kind]] = number
         return types
+
+
+class TimedClips(QwenVL):
+    """Those that take every frame, and write the times of a clip's frames between their positions."""
+
+    clips = AllFrames
+
+    def expand(self, medium: MediaInput, placeholder: str) -> str:
+        """A clip's times are written out: before the positions of some frames, the middle of their seconds."""
+        if medium.kind != "video":
+            return super().expand(medium, placeholder)
+        times, high, wide = medium.grid
+        depth = -(-len(medium.seconds) // times)
+        padded = [*medium.seconds, *medium.seconds[-1:] * (times * depth - len(medium.seconds))]
+        middles = [(padded[first] + padded[first + depth - 1]) / 2 for first in range(0, len(padded), depth)]
+        shown = f"<|vision_start|>{placeholder * (high * wide)}<|vision_end|>"
+        return "".join(f"<{middle:.1f} seconds>{shown}" for middle in middles)
 
 
 class MergedByMlp(QwenVL):
