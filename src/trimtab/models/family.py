@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from trimtab.errors import UnsupportedMethodError
+from trimtab.errors import UnsupportedMethodError, UnsupportedModelError
 from trimtab.modalities import Modality
 from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.masks import MaskRule, attends_of, windows_of
@@ -84,6 +84,8 @@ class Family:
     """Modalities whose media are prepared by ``show_among`` where a prompt shows several of them."""
     optional: tuple[Modality, ...] = ()
     """Modalities that a checkpoint of the family may lack; it loads without them, and the report says why."""
+    one_length: tuple[Modality, ...] = ()
+    """Modalities whose media must be equally long where a prompt shows several; their ``grid`` begins with that."""
     refuses: Mapping[str, str] = {}
     """Jobs that must not be tried with this family, and why, in a few words."""
 
@@ -228,6 +230,21 @@ class Family:
         """The tensors of media of one modality in one, as the model's own ``forward`` takes them."""
         names = dict.fromkeys(name for medium in media for name in medium.tensors)
         return {name: torch.cat([m.tensors[name] for m in media if name in m.tensors]) for name in names}
+
+    def require_one_length(self, media: Sequence[MediaInput]) -> None:
+        """Refuse what a prompt shows if it must be equally long and is not.
+
+        Raises:
+            UnsupportedModelError: Media of a modality in ``one_length`` have different lengths.
+        """
+        for kind in self.one_length:
+            lengths = sorted({medium.grid[0] for medium in media if medium.kind == kind})
+            if len(lengths) > 1:
+                raise UnsupportedModelError(
+                    f"`media` of a prompt must be equally long in {kind} for family {self.name}, whose own forward "
+                    f"takes them as one array; got lengths {', '.join(map(str, lengths))}; give equally long ones, or "
+                    "one a prompt."
+                )
 
     def features(self, output: Any) -> list[Tensor]:
         """What ``encode`` returned, in parts, in order.

@@ -33,13 +33,15 @@ def encode(model: Model, prompt: Prompt) -> Encoded:
     Raises:
         DataError: The text cannot be written by the model's tokenizer.
         PromptTooLongError: The prompt has more tokens than the model has positions.
-        UnsupportedModelError: The chat template or the tokenizer does not suit.
+        UnsupportedModelError: The chat template or the tokenizer does not suit, or media are not equally long for a
+            model that takes them as one array.
     """
     media = tuple(
         model.show(kind, medium, prompt.image_counterfactual, among=len(shown) > 1)
         for kind, shown in prompt.media.items()
         for medium in shown
     )
+    model.family.require_one_length(media)
     body, ranges = prompt.body()
     turn = render(model, body, media)
     tokens = model.plain_text.tokens(turn.before, turn.body, turn.after)

@@ -51,7 +51,7 @@ class AnyResolution(Family):
 
     def packed(self, hf: HuggingFaceModel, tiles: int, size: tuple[int, int]) -> int:
         """Positions that the model makes of so many tiles of a picture of this height and width."""
-        features = torch.zeros(tiles, _side(hf) ** 2, 1)
+        features = torch.zeros(tiles, side(hf) ** 2, 1)
         given = self.packing(hf) | {"image_newline": torch.zeros(1)}
         [positions], _ = hf.model.pack_image_features([features], [size], **given)
         return len(positions)
@@ -92,11 +92,11 @@ class AnyResolution(Family):
             needed = "default" if has_class_token(hf) else "full"
             raise UnsupportedModelError(
                 f"`vision_feature_select_strategy` of {self.name} must be {needed!r} for this vision tower, so that "
-                f"each tile has {_side(hf)} x {_side(hf)} features; got {strategy!r}; correct config.json."
+                f"each tile has {side(hf)} x {side(hf)} features; got {strategy!r}; correct config.json."
             )
 
 
-def _side(hf: HuggingFaceModel) -> int:
+def side(hf: HuggingFaceModel) -> int:
     """Rows of a tile's features."""
     config = hf.config.vision_config
     return config.image_size // config.patch_size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -11,8 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from trimtab.modalities import Modality
-from trimtab.models.families.anyres import AnyResolution
+from trimtab.models.families.anyres import AnyResolution, side
 from trimtab.models.family import MediaInput, register
+from trimtab.models.frames import FrameProcessor
 from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.processing import processed
 
@@ -22,12 +23,30 @@ class LlavaOnevision(AnyResolution):
 
     name = "llava_onevision"
     checkpoints = ("llava-hf/llava-onevision-qwen2-0.5b-ov-hf", "llava-hf/llava-onevision-qwen2-7b-ov-hf")
-    processors = {"image": "LlavaOnevisionImageProcessor"}
+    processors = {"image": "LlavaOnevisionImageProcessor", "video": "LlavaOnevisionVideoProcessor"}
+    optional = ("video",)
     company = ("image",)
+    one_length = ("video",)
+
+    def placeholders(self, hf: HuggingFaceModel) -> dict[Modality, int]:
+        """Ids of one position of a picture and of a clip."""
+        return {"image": hf.config.image_token_id, "video": hf.config.video_token_id}
+
+    def clip_processor(self, image_processor: Any, settings: Mapping[str, Any]) -> FrameProcessor:
+        """Scales every frame to the size of a tile."""
+        return FrameProcessor(image_processor, settings)
 
     def packing(self, hf: HuggingFaceModel) -> dict[str, Any]:
         """From how many tiles on their features are scaled down."""
         return {"vision_aspect_ratio": hf.config.vision_aspect_ratio}
+
+    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+        """A picture alone; or a clip, whose frames have a quarter of a tile's positions each, and one end."""
+        if kind != "video":
+            return super().show(hf, processor, kind, medium, key)
+        of_frame = hf.model.apply_pooling(torch.zeros(1, side(hf) ** 2, 1)).shape[1]
+        tensors = {"pixel_values_videos": processor(medium)}
+        return MediaInput(kind, tensors, len(medium) * of_frame + 1, key, grid=(len(medium),))
 
     def show_among(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
         """One tile, the whole picture in a square of the mean colour."""
@@ -36,13 +55,26 @@ class LlavaOnevision(AnyResolution):
         return MediaInput(kind, tensors, self.packed(hf, 1, (medium.height, medium.width)), key, grid=(1,))
 
     def embed_media(self, hf: HuggingFaceModel, media: Sequence[MediaInput]) -> list[Tensor]:
-        """Pictures that are alone in their prompts first, since a count stands for all that follow each other."""
-        order = sorted(range(len(media)), key=lambda place: _among(media[place]))
-        encoded = super().embed_media(hf, [media[place] for place in order])
-        return [features for _, features in sorted(zip(order, encoded, strict=True), key=lambda pair: pair[0])]
+        """Those that are prepared alike at a time: pictures alone, pictures among others, clips of each length."""
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for place, medium in enumerate(media):
+            groups.setdefault(medium.grid if medium.kind == "video" else (_among(medium),), []).append(place)
+        found: dict[int, Tensor] = {}
+        for places in groups.values():
+            found.update(zip(places, super().embed_media(hf, [media[place] for place in places]), strict=True))
+        return [found[place] for place in range(len(media))]
 
     def joined(self, media: Sequence[MediaInput]) -> dict[str, Tensor]:
-        """Pictures filled up with tiles of zeros, and how many are in one prompt; what is not 1 leaves them whole."""
+        """Clips of one length; or pictures filled up with tiles of zeros, and how many are in one prompt.
+
+        A count that is not 1 leaves pictures whole, so pictures among others that follow each other have one count.
+
+        Raises:
+            UnsupportedModelError: Clips have different lengths.
+        """
+        if media[0].kind == "video":
+            self.require_one_length(media)
+            return {"pixel_values_videos": torch.cat([medium.tensors["pixel_values_videos"] for medium in media])}
         counts = []
         for among, run in groupby(media, _among):
             number = len(list(run))

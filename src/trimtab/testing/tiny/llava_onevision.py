@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trimtab.models import FAMILIES
 from trimtab.testing.tiny.parts import Parts, builder, plain_template, small_tokenizer, text_config, tower_config
 
 RESOLUTIONS = [[height, width] for height in (28, 56, 84) for width in (28, 56, 84)]
@@ -26,5 +27,6 @@ def llava_onevision(layers: int) -> Parts:
         image_grid_pinpoints=RESOLUTIONS,
         vision_aspect_ratio="anyres_max_2",
     )
-    processor = LlavaOnevisionImageProcessorPil(size={"height": 28, "width": 28}, image_grid_pinpoints=RESOLUTIONS)
-    return LlavaOnevisionForConditionalGeneration(config), tokenizer, processor, plain_template()
+    pictures = LlavaOnevisionImageProcessorPil(size={"height": 28, "width": 28}, image_grid_pinpoints=RESOLUTIONS)
+    processors = {"image": pictures, "video": FAMILIES["llava_onevision"].clip_processor(pictures, {})}
+    return LlavaOnevisionForConditionalGeneration(config), tokenizer, processors, plain_template(video="<video>")

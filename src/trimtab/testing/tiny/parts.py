@@ -34,12 +34,14 @@ TEXT_CONFIG = {
 }
 
 
-def plain_template(placeholder: str = "<image>") -> str:
-    """A template that gives each picture a line."""
+def plain_template(placeholder: str = "<image>", **others: str) -> str:
+    """A template that gives each picture a line, and each medium of other modalities, by the text for one."""
+    marks = {"image": placeholder, **others}
+    written = "{% el".join(f"if part.type == '{kind}' %}}{mark}\n" for kind, mark in marks.items())
     return (
-        "{% for message in messages %}USER: {% for part in message.content %}{% if part.type == 'image' %}"
-        + placeholder
-        + "\n{% else %}{{ part.text }}{% endif %}{% endfor %}{% endfor %}"
+        "{% for message in messages %}USER: {% for part in message.content %}{% "
+        + written
+        + "{% else %}{{ part.text }}{% endif %}{% endfor %}{% endfor %}"
         "{% if add_generation_prompt %} ASSISTANT:{% endif %}"
     )
 
