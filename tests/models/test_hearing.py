@@ -1,5 +1,6 @@
 """Families that hear: the positions of sounds, what their own processors write for them, batches, folders, refusals."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from trimtab.testing import SMALL, melody, realistic_checkpoint, tiny_model
 SECONDS = (1.0, 0.3, 2.7, 0.09, 3.0, 0.11)
 
 
-@pytest.fixture(scope="module", params=["qwen2_audio"])
+@pytest.fixture(scope="module", params=["qwen2_audio", "voxtral"])
 def model(request: pytest.FixtureRequest) -> Model:
     return tiny_model(request.param)
 
@@ -26,24 +27,35 @@ def heard(*which: int, context: str | None = None) -> Prompt:
     return Prompt("What is it?", (), context, media={"audio": [melody(i, SECONDS[i]) for i in which]})
 
 
-def own_processor(model: Model) -> Any:
-    """The processor that transformers gives the family."""
+def test_a_prompt_is_what_qwen2_audios_own_processor_makes_of_it():
+    """Several sounds: the same ids, features and logits."""
     from transformers import Qwen2AudioProcessor
 
-    return Qwen2AudioProcessor(model.processors["audio"], model.tokenizer, model.chat_template)
-
-
-def test_a_prompt_is_what_its_own_processor_makes_of_it(model):
-    """Several sounds, each at another rate: the same ids, features and positions of sound."""
-    prompt = heard(0, 1, 4)
-    encoded, own = encode(model, prompt), own_processor(model)
+    model, prompt = tiny_model("qwen2_audio"), heard(0, 1, 4)
+    own: Any = Qwen2AudioProcessor(model.processors["audio"], model.tokenizer, model.chat_template)
+    encoded = encode(model, prompt)
     content = [*({"type": "audio"} for _ in range(3)), {"type": "text", "text": prompt.body()[0]}]
     text = own.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False)
     given = own(text=text, audio=[melody(i, SECONDS[i]).samples for i in (0, 1, 4)], return_tensors="pt")
     assert encoded.ids.tolist() == given["input_ids"][0].tolist()
     assert len(encoded.spans["audio"]) == sum(m.n_tokens for m in encoded.media)
-    theirs = model.hf(**given).logits[0]
-    assert_same(run(model, [prompt]).logits[0], theirs[-1])
+    hf: Any = model.hf
+    assert_same(run(model, [prompt]).logits[0], hf(**given).logits[0, -1])
+
+
+def test_features_are_what_voxtrals_own_processor_makes_of_sounds_of_any_length():
+    """Its class wants a tokenizer of mistral-common to be made, but not for sounds."""
+    from transformers import VoxtralProcessor
+
+    model = tiny_model("voxtral")
+    extractor, sounds = model.processors["audio"], [melody(i, SECONDS[i]) for i in range(5)]
+    facts: Any = SimpleNamespace(feature_extractor=extractor)
+    said = VoxtralProcessor.audio_kwargs | {"pad_to_multiple_of": extractor.n_samples}
+    most = said.pop("max_source_positions") * extractor.n_samples // 480_000
+    theirs = VoxtralProcessor._retrieve_input_features(facts, [s.samples for s in sounds], most, **said)
+    media = [model.show("audio", sound) for sound in sounds]
+    assert torch.equal(model.family.joined(media)["input_features"], theirs)
+    assert [m.n_tokens for m in media] == [25, 25, 75, 25, 75]
 
 
 def test_sounds_change_the_answer_and_batches_of_mixed_lengths_do_not(model):
@@ -64,7 +76,8 @@ def test_a_sound_of_another_rate_is_shown_as_the_same_sound(model):
     assert torch.equal(ours, direct)
 
 
-def test_sounds_too_long_or_too_short_are_refused_with_the_numbers(model):
+def test_sounds_too_long_or_too_short_are_refused_with_the_numbers():
+    model = tiny_model("qwen2_audio")
     with pytest.raises(DataError, match=r"a sound of 3\.50 s is longer than the 3 s that the model hears; cut it"):
         model.show("audio", melody(0, 3.5))
     with pytest.raises(DataError, match=r"a sound of 0\.030 s is too short"):
@@ -94,3 +107,17 @@ def test_a_released_folder_hears_though_its_tokenizers_template_does_not(tmp_pat
     assert 0.5 < float(logits.std()) < 2
     with pytest.raises(DataError, match=r"a sound of 31\.00 s is longer than the 30 s"):
         model.show("audio", melody(0, 31.0))
+
+
+def test_a_released_voxtral_is_asked_as_mistral_common_asks_it(tmp_path):
+    """From ``tekken.json`` alone. For these prompts mistral-common 1.13.1 made of this folder the same ids."""
+    sizes = {**SMALL, "vision_intermediate": 256}
+    model = load(realistic_checkpoint(tmp_path, "voxtral-mini-3b", sizes=sizes), dtype="float32")
+    prompt = Prompt("What is it?", (), "The cat's naïve café.", media={"audio": [melody(0, 1.0), melody(1, 31.0)]})
+    encoded = encode(model, prompt)
+    assert [m.n_tokens for m in encoded.media] == [375, 750]
+    ids = encoded.ids.tolist()
+    text = model.tokenizer(prompt.body()[0], add_special_tokens=False)["input_ids"]
+    assert ids == [1, 3, 25, *[24] * 375, 25, *[24] * 750, *text, 4]
+    assert 0.5 < float(run(model, [prompt]).logits.std()) < 2
+    assert model.stop_tokens == {2}

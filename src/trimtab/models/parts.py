@@ -28,7 +28,10 @@ def open_tokenizer(source: Source) -> Any:
     from transformers import AutoTokenizer
 
     with reading(source):
-        return AutoTokenizer.from_pretrained(source.path, trust_remote_code=False, **source.options)
+        # Mistral's own class, which is used where its package is installed, knows no character offsets.
+        return AutoTokenizer.from_pretrained(
+            source.path, trust_remote_code=False, mistral_format=False, **source.options
+        )
 
 
 def choose_template(source: Source, tokenizer: Any, family: Family, marks: Mapping[Modality, str]) -> str | None:

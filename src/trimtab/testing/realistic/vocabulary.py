@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.errors import UsageError
+from trimtab.testing.realistic.tekken import tekken
 
 LEARNED = 3000
 """Pieces learned from text; the rest of a vocabulary is made up of them."""
@@ -36,6 +37,7 @@ class Tokens:
         before: Special tokens that are written before every text.
         prefix: Whether a tokenizer in the manner of SentencePiece writes a space before every text, as Llama's does.
         lists: Whether ``vocab.json`` and ``merges.txt`` are published beside ``tokenizer.json``.
+        tekken: Whether ``tekken.json`` is published in their place.
     """
 
     words: str = ""
@@ -45,6 +47,7 @@ class Tokens:
     before: tuple[str, ...] = ()
     prefix: bool = True
     lists: bool = False
+    tekken: bool = False
 
     def ids(self, plain: int) -> dict[str, int]:
         """Return the ids of special and added tokens; those of ``first`` are among ``plain`` pieces."""
@@ -71,6 +74,8 @@ def tokenizer_files(tokens: Tokens, plain: int) -> dict[str, str]:
 
     bytes_ = () if tokens.words else tuple(f"<0x{byte:02X}>" for byte in range(256))
     vocabulary, merges = _filled(tokens, plain, (*tokens.first, *bytes_))
+    if tokens.tekken:
+        return {"tekken.json": tekken(vocabulary, tokens.first, tokens.words)}
     tokenizer = Tokenizer(_model(tokens, vocabulary, merges))
     (_byte_level if tokens.words else _sentence_pieces)(tokenizer, tokens)
     special = (*tokens.first, *tokens.special)
