@@ -15,12 +15,6 @@ from trimtab.models.clips import FILE
 from trimtab.models.family import Family
 from trimtab.models.source import Source, first_line, reading
 
-SECTIONS: dict[Modality, str] = {
-    "image": "image_processor",
-    "audio": "feature_extractor",
-    "video": "video_processor",
-}
-"""Keys of ``processor_config.json``, where each modality's processor is described."""
 OTHER = ("preprocessor_config.json",)
 FILES: dict[Modality, tuple[str, ...]] = {"video": (FILE, *OTHER)}
 """Where it may be described else, the first one that is there; for most in one file for all."""
@@ -47,7 +41,7 @@ def open_processors(source: Source, family: Family) -> dict[Modality, Any]:
 
 def save_processors(processors: Mapping[Modality, Any], folder: Path) -> None:
     """Write processors as checkpoints have them: one by itself, or several in a file of sections; clips' in its own."""
-    own = {SECTIONS[kind]: p for kind, p in processors.items() if kind in SECTIONS and kind != "video"}
+    own = {_section(kind): p for kind, p in processors.items() if kind != "video"}
     if "video" in processors:
         processors["video"].save_pretrained(folder)
     if len(own) == 1:
@@ -75,9 +69,14 @@ def understood(family: Family, image_processor: Any, name: str) -> Iterator[None
         ) from error
 
 
+def _section(kind: Modality) -> str:
+    """The key of ``processor_config.json`` that describes a modality's processor."""
+    return "feature_extractor" if kind == "audio" else f"{kind}_processor"
+
+
 def _settings(source: Source, kind: Modality) -> dict[str, Any]:
     """Return how a modality's processor is set; checkpoints have kept that in several files."""
-    section = SECTIONS[kind]
+    section = _section(kind)
     settings = (source.json("processor_config.json") or {}).get(section)
     for file in FILES.get(kind, OTHER):
         settings = settings or source.json(file)
