@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trimtab.registry import Registry
 
 if TYPE_CHECKING:
-    from trimtab.models import Model
+    from trimtab.engine import ModelOrEngine
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ArtifactKind:
 
     name: str
     holds: Callable[[Path], bool]
-    load: Callable[[Path, Model], Any]
+    load: Callable[[Path, ModelOrEngine], Any]
 
 
 KINDS: Registry[ArtifactKind] = Registry("`kind` of an artifact")

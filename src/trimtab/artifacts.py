@@ -9,6 +9,8 @@ from trimtab.artifact_checks import check_model
 from trimtab.artifact_folder import read_config
 from trimtab.artifact_kinds import KINDS, ArtifactKind
 from trimtab.circuits import HeadSet
+from trimtab.engine import Capability, ModelOrEngine
+from trimtab.engine.local.whitebox import opened
 from trimtab.errors import ArtifactError
 from trimtab.interference.hardening.files import RECORD, read_json
 from trimtab.models import Model, load
@@ -20,10 +22,10 @@ Kind = TypeVar("Kind", Artifact, HeadSet, Model)
 
 
 @overload
-def load_artifact(folder: str | Path, model: Model) -> Artifact | HeadSet | Model: ...
+def load_artifact(folder: str | Path, model: ModelOrEngine) -> Artifact | HeadSet | Model: ...
 @overload
-def load_artifact(folder: str | Path, model: Model, kind: type[Kind]) -> Kind: ...
-def load_artifact(folder: str | Path, model: Model, kind: type | None = None) -> Artifact | HeadSet | Model:
+def load_artifact(folder: str | Path, model: ModelOrEngine, kind: type[Kind]) -> Kind: ...
+def load_artifact(folder: str | Path, model: ModelOrEngine, kind: type | None = None) -> Artifact | HeadSet | Model:
     """Load what was fitted for a model: a steering artifact, a head set, or adapters.
 
     Args:
@@ -56,12 +58,13 @@ def load_artifact(folder: str | Path, model: Model, kind: type | None = None) ->
     )
 
 
-def _merged(folder: Path, model: Model) -> Model:
+def _merged(folder: Path, model: ModelOrEngine) -> Model:
     """Load adapters with the model they name; those that ``harden`` made know its fingerprint."""
+    own = opened(model, Capability.WEIGHTS, owner="load_artifact of adapters")
     record = read_json(folder / RECORD)
     if isinstance(record, dict) and "model" in record:
-        check_model(folder.name, (str(record.get("name")), record["model"]), model)
-    return load(folder, dtype=str(model.dtype).removeprefix("torch."), device=str(model.device))
+        check_model(folder.name, (str(record.get("name")), record["model"]), own)
+    return load(folder, dtype=str(own.dtype).removeprefix("torch."), device=str(own.device))
 
 
 def _a(kind: type) -> str:

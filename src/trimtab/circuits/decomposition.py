@@ -11,7 +11,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from trimtab.circuits.task import Case
-from trimtab.engine import Capability, Read, Readings, run
+from trimtab.engine import Capability, ModelOrEngine, Read, Readings, run
 from trimtab.engine.local.whitebox import opened
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress, Within
@@ -47,7 +47,9 @@ class Contributions:
 
 
 @torch.no_grad()
-def decompose(model: Model, cases: Sequence[Case], norm: Norm = "final", progress: Progress = SILENT) -> Contributions:
+def decompose(
+    model: ModelOrEngine, cases: Sequence[Case], norm: Norm = "final", progress: Progress = SILENT
+) -> Contributions:
     """Split the margin into what the embedding, every head and every MLP add to it directly.
 
     The margin is that of the leading following token over the leading competing one. A part ``x`` adds

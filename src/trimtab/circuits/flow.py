@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.circuits.readouts import LABELS, Variant, intact, read_out, two_way_effect
 from trimtab.circuits.task import Case, answered
-from trimtab.engine import PARTS_OF, BlockAttention, Encoded, Places, resolve
+from trimtab.engine import PARTS_OF, BlockAttention, Encoded, ModelOrEngine, Places, resolve
 from trimtab.errors import UsageError
 from trimtab.modalities import PAIR, SHOWN, Modality, in_order
-from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ def window(center: int, size: int, n_layers: int) -> tuple[int, ...]:
 
 
 def knockout(
-    model: Model,
+    model: ModelOrEngine,
     cases: Sequence[Case],
     edges: Sequence[Edge] | None = None,
     *,
@@ -166,7 +165,7 @@ def knockout(
 
 
 def _curve(
-    model: Model, ends: dict[Case, tuple[Indices, Indices]], edge: Edge, size: int, progress: Progress
+    model: ModelOrEngine, ends: dict[Case, tuple[Indices, Indices]], edge: Edge, size: int, progress: Progress
 ) -> list[dict[str, Any]]:
     cases = list(ends)
     windows = [window(layer, size, model.n_layers) for layer in range(model.n_layers)]

@@ -11,7 +11,7 @@ from jaxtyping import Float64
 from torch import Tensor, nn
 
 from trimtab.circuits.task import Case
-from trimtab.engine import Capability, Places, Read, Row, resolve
+from trimtab.engine import Capability, ModelOrEngine, Places, Read, Row, resolve
 from trimtab.engine.local.whitebox import (
     Place,
     RowBatch,
@@ -33,7 +33,7 @@ GRADIENT_COST = 4
 
 @exclusive
 def gradient_gates(
-    model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress = SILENT
+    model: ModelOrEngine, cases: Sequence[Case], at: Places = ("last",), progress: Progress = SILENT
 ) -> Float64[Tensor, "cases layers heads"]:
     """Return ``d margin / d gate`` at gate 1, ``(cases, layers, heads)``, float64.
 

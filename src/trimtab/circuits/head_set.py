@@ -17,6 +17,7 @@ from trimtab.circuits.heads import Head
 from trimtab.engine import (
     Capability,
     Edit,
+    ModelOrEngine,
     Placement,
     Places,
     Prompt,
@@ -31,7 +32,6 @@ from trimtab.errors import ArtifactError, UsageError
 from trimtab.items import Item, is_remembered
 from trimtab.items.prompts import instruction_for, prompt_for
 from trimtab.modalities import MODALITIES, PAIR, Modality
-from trimtab.models import Model
 
 METHOD = "heads"
 Reference = Literal["zero", "mean"]
@@ -131,7 +131,7 @@ class HeadSet:
         )
 
     @classmethod
-    def of(cls, model: Model, target: Modality, heads: Sequence[Head], **options: Any) -> HeadSet:
+    def of(cls, model: ModelOrEngine, target: Modality, heads: Sequence[Head], **options: Any) -> HeadSet:
         """Make a set for a model; the instruction is MC2's for the target unless another one is given."""
         options.setdefault("instruction", instruction_for(target, PAIR))
         return cls(target, tuple(heads), model.name, model.fingerprint, **options)
@@ -177,7 +177,7 @@ class HeadSet:
         """Return the prompt with the instruction put in; the same object if there is none."""
         return prompt if self.instruction is None else prompt.with_instruction(self.instruction, self.placement)
 
-    def asks(self, model: Model, prompts: Sequence[Prompt], strength: float | None = None) -> list[Row]:
+    def asks(self, model: ModelOrEngine, prompts: Sequence[Prompt], strength: float | None = None) -> list[Row]:
         """Return the row of each prompt.
 
         Raises:
@@ -186,12 +186,12 @@ class HeadSet:
         self.check(model)
         return [self.row(prompt, strength) for prompt in prompts]
 
-    def rows(self, model: Model, items: Sequence[Item], strength: float | None = None) -> list[Row]:
+    def rows(self, model: ModelOrEngine, items: Sequence[Item], strength: float | None = None) -> list[Row]:
         """Return the row of each item, for ``run`` and ``generate``."""
         return self.asks(model, [prompt_for(item) for item in items], strength)
 
     @contextmanager
-    def applied(self, model: Model, strength: float | None = None) -> Iterator[Receipt]:
+    def applied(self, model: ModelOrEngine, strength: float | None = None) -> Iterator[Receipt]:
         """Edit the heads in everything the model runs inside the block; prompts are left as they are.
 
         Raises:
@@ -210,7 +210,7 @@ class HeadSet:
         """Return the set with another strength of its own."""
         return replace(self, strength=strength)
 
-    def check(self, model: Model) -> None:
+    def check(self, model: ModelOrEngine) -> None:
         """Refuse another model, and an engine that cannot edit heads.
 
         Raises:
@@ -242,7 +242,7 @@ def parts_of(scope: str) -> tuple[Places, ...]:
     return parts or (SCOPES[scope],)
 
 
-def load_heads(folder: str | Path, model: Model) -> HeadSet:
+def load_heads(folder: str | Path, model: ModelOrEngine) -> HeadSet:
     """Load a head set for the model it was chosen on; ``trimtab.load_artifact`` takes artifacts of all kinds.
 
     Raises:
@@ -279,7 +279,7 @@ def load_heads(folder: str | Path, model: Model) -> HeadSet:
         raise ArtifactError(f"artifact {folder} must be as save wrote it: {error}") from error
 
 
-def _heads(folder: Path, found: list[Any], model: Model) -> tuple[Head, ...]:
+def _heads(folder: Path, found: list[Any], model: ModelOrEngine) -> tuple[Head, ...]:
     """Return heads that the model has."""
     sizes = (model.n_layers, model.n_heads)
     for head in found:

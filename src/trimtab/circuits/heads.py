@@ -19,10 +19,9 @@ from trimtab.circuits.decomposition import decompose
 from trimtab.circuits.gradient import gradient_gates
 from trimtab.circuits.readouts import intact, read_out
 from trimtab.circuits.task import Case
-from trimtab.engine import Capability, Edit, Places, Read, ReplaceHeads, ScaleHeads, require, run
+from trimtab.engine import Capability, Edit, ModelOrEngine, Places, Read, ReplaceHeads, ScaleHeads, require, run
 from trimtab.errors import UsageError
 from trimtab.modalities import PAIR, Modality, in_order
-from trimtab.models import Model
 from trimtab.progress import SILENT, Progress, Within
 
 ScoreName = Literal["direct", "gradient", "causal", "patching"]
@@ -105,7 +104,7 @@ class HeadScores:
 
 
 def head_scores(
-    model: Model,
+    model: ModelOrEngine,
     cases: Sequence[Case],
     score: ScoreName = "direct",
     *,
@@ -143,12 +142,12 @@ def head_scores(
     return HeadScores(score, scorers[score](), targets, tuple(case.item.id for case in cases))
 
 
-def every_head(model: Model) -> list[Head]:
+def every_head(model: ModelOrEngine) -> list[Head]:
     """Return all heads, layer by layer."""
     return [(layer, head) for layer in range(model.n_layers) for head in range(model.n_heads)]
 
 
-def _causal(model: Model, cases: Sequence[Case], at: Places, progress: Progress) -> Tensor:
+def _causal(model: ModelOrEngine, cases: Sequence[Case], at: Places, progress: Progress) -> Tensor:
     def silenced(layer: int, head: int) -> Callable[[Case], tuple[Edit, ...]]:
         return lambda _case: (ScaleHeads(layer, (head,), at, 0.0),)
 
@@ -156,7 +155,7 @@ def _causal(model: Model, cases: Sequence[Case], at: Places, progress: Progress)
     return (found[:, :1] - found[:, 1:]).unflatten(1, (model.n_layers, model.n_heads))
 
 
-def _patching(model: Model, cases: Sequence[Case], progress: Progress) -> Tensor:
+def _patching(model: ModelOrEngine, cases: Sequence[Case], progress: Progress) -> Tensor:
     """Patch each head from another case of the same item; ``(m_patched - m_own) / mean(m_other - m_own)``.
 
     Margins are those of the named modality. The way is averaged over cases, since a share of a way that happens to be
@@ -181,7 +180,9 @@ def _patching(model: Model, cases: Sequence[Case], progress: Progress) -> Tensor
     return ((moved - own[:, None]) / way).unflatten(1, (model.n_layers, model.n_heads))
 
 
-def _way(model: Model, cases: Sequence[Case], own: Tensor, partner: dict[Case, int], progress: Progress) -> Tensor:
+def _way(
+    model: ModelOrEngine, cases: Sequence[Case], own: Tensor, partner: dict[Case, int], progress: Progress
+) -> Tensor:
     """Return the mean way from each case's margin to that of the same two answers under the partner's instruction.
 
     Of two modalities the partner's own margin has the opposite sign on this case's scale, and the partners of all cases
@@ -210,14 +211,14 @@ def _partners(cases: Sequence[Case]) -> dict[Case, int]:
 
 
 def mean_outputs(
-    model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress = SILENT
+    model: ModelOrEngine, cases: Sequence[Case], at: Places = ("last",), progress: Progress = SILENT
 ) -> Float[Tensor, "layers heads head_dim"]:
     """Return each head's mean output over cases and over the spans in ``at``, ``(layers, heads, head_dim)``."""
     return _mean(model, cases, at, lambda outputs: outputs, progress)
 
 
 def mean_norms(
-    model: Model, cases: Sequence[Case], at: Places = ("last",), progress: Progress = SILENT
+    model: ModelOrEngine, cases: Sequence[Case], at: Places = ("last",), progress: Progress = SILENT
 ) -> Float[Tensor, "layers heads"]:
     """Return the mean norm of each head's output over cases and over the spans in ``at``, ``(layers, heads)``.
 
@@ -228,7 +229,7 @@ def mean_norms(
 
 
 def _mean(
-    model: Model, cases: Sequence[Case], at: Places, of: Callable[[Tensor], Tensor], progress: Progress
+    model: ModelOrEngine, cases: Sequence[Case], at: Places, of: Callable[[Tensor], Tensor], progress: Progress
 ) -> Tensor:
     """Average a property of the heads' outputs ``(tokens, heads, head_dim)`` over the prompt tokens of all cases."""
     every, spans = tuple(range(model.n_layers)), tuple(str(name) for name in at if name != "generated")

@@ -11,12 +11,11 @@ import torch
 
 from trimtab.circuits.head_set import HeadSet
 from trimtab.circuits.task import TaskConfig, answered
-from trimtab.engine import MAX_NEW_TOKENS, Edit, Encoded, Prompt, Read, Row, encode, generate, run
+from trimtab.engine import MAX_NEW_TOKENS, Edit, Encoded, ModelOrEngine, Prompt, Read, Row, encode, generate, run
 from trimtab.items import Item, judge
 from trimtab.items.admission import admit_items
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import MODALITIES, PAIR, SHOWN, others
-from trimtab.models import Model
 from trimtab.progress import SILENT, Progress, Within
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def agreeing_context(item: Item) -> str | None:
 
 
 def try_conditions(
-    model: Model,
+    model: ModelOrEngine,
     items: Sequence[Item],
     conditions: Sequence[Condition],
     config: TaskConfig | None = None,
@@ -147,7 +146,7 @@ def try_conditions(
 
 @torch.no_grad()
 def perplexity(
-    model: Model, items: Sequence[Item], conditions: Sequence[Condition], progress: Progress = SILENT
+    model: ModelOrEngine, items: Sequence[Item], conditions: Sequence[Condition], progress: Progress = SILENT
 ) -> DataFrame:
     """Measure how well the contexts are predicted, word by word, without a picture, heads edited at every token.
 

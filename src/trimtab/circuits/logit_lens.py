@@ -12,7 +12,7 @@ from torch import Tensor
 from trimtab.circuits.decomposition import CHUNK, Norm
 from trimtab.circuits.readouts import COMPETING, FOLLOWING, LABELS, label, margin
 from trimtab.circuits.task import Case
-from trimtab.engine import Capability, Read, Readings, run
+from trimtab.engine import Capability, ModelOrEngine, Read, Readings, run
 from trimtab.engine.local.whitebox import opened
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress, Within
@@ -24,7 +24,7 @@ LENS_SPANS = ("instruction", "question", "last")
 
 
 @torch.no_grad()
-def lens(model: Model, cases: Sequence[Case], norm: Norm = "final", progress: Progress = SILENT) -> DataFrame:
+def lens(model: ModelOrEngine, cases: Sequence[Case], norm: Norm = "final", progress: Progress = SILENT) -> DataFrame:
     """Read both answers off the states of the instruction, the question and the last token, layer by layer.
 
     An answer's logit at a span is the largest over its tokens and the span's positions; the latent decision of a layer

@@ -11,8 +11,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 from trimtab.circuits.task import Case
-from trimtab.engine import Edit, Row, engine_of, run
-from trimtab.models import Model
+from trimtab.engine import Edit, ModelOrEngine, Row, engine_of, run
 from trimtab.progress import SILENT, Progress, Within
 
 Variant = Callable[[Case], tuple[Edit, ...]]
@@ -49,7 +48,7 @@ class Readouts:
 
 
 def read_out(
-    model: Model,
+    model: ModelOrEngine,
     cases: Sequence[Case],
     variants: Sequence[Variant] = (intact,),
     progress: Progress = SILENT,

@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from trimtab.engine import Encoded, Placement, encode, engine_of
+from trimtab.engine import Encoded, ModelOrEngine, Placement, encode, engine_of
 from trimtab.errors import DataError, UsageError
 from trimtab.fields import check_fields
 from trimtab.items import Item, Skipped
 from trimtab.items.admission import admit_items
 from trimtab.items.prompts import instruction_for, prompt_for
 from trimtab.modalities import PAIR, Modality, others
-from trimtab.models import Model
 
 AnswerRule = Literal["distinct", "single"]
 ITEMS = "`items` of build_cases"
@@ -94,7 +93,7 @@ class Cases(list[Case]):
         return Cases([case for case in self if case.target == target], self.skipped)
 
 
-def build_cases(model: Model, items: Sequence[Item], config: TaskConfig | None = None) -> Cases:
+def build_cases(model: ModelOrEngine, items: Sequence[Item], config: TaskConfig | None = None) -> Cases:
     """Ask each item under the instruction for each of its modalities.
 
     Items that the model cannot take (see ``trimtab.engine.admit``), or whose answers the first token does not tell
@@ -118,7 +117,7 @@ def build_cases(model: Model, items: Sequence[Item], config: TaskConfig | None =
     return Cases([case for item in found.items for case in made[item.id]], found.skipped)
 
 
-def _cases_of(model: Model, item: Item, config: TaskConfig) -> list[Case]:
+def _cases_of(model: ModelOrEngine, item: Item, config: TaskConfig) -> list[Case]:
     tokens, among = answer_tokens(model, item, config.answer_tokens), answered(item)
     found = []
     for target in among:
@@ -146,7 +145,7 @@ class AnswerTokens(NamedTuple):
     competing: tuple[int, ...]
 
 
-def answer_tokens(model: Model, item: Item, rule: AnswerRule = "distinct") -> dict[Modality, AnswerTokens]:
+def answer_tokens(model: ModelOrEngine, item: Item, rule: AnswerRule = "distinct") -> dict[Modality, AnswerTokens]:
     """Return the tokens that each modality's answer can begin with: plain, after a space, and capitalised.
 
     Tokens that begin the answers of several modalities decide nothing between them and are left out.
@@ -172,7 +171,7 @@ def answer_tokens(model: Model, item: Item, rule: AnswerRule = "distinct") -> di
     return found
 
 
-def _first_tokens(model: Model, answers: Sequence[str]) -> set[int]:
+def _first_tokens(model: ModelOrEngine, answers: Sequence[str]) -> set[int]:
     engine = engine_of(model)
     forms = {form for answer in answers if answer for form in (answer, answer.lower(), answer.capitalize())}
     found = {_ids(model, lead + form)[0] for form in forms for lead in ("", " ")}
@@ -180,5 +179,5 @@ def _first_tokens(model: Model, answers: Sequence[str]) -> set[int]:
     return {token for token in found if engine.detokenize([token]).strip()}
 
 
-def _ids(model: Model, text: str) -> list[int]:
+def _ids(model: ModelOrEngine, text: str) -> list[int]:
     return engine_of(model).tokenize(text)

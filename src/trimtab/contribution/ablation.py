@@ -13,11 +13,10 @@ from trimtab.contribution.method import Case, answers_in_chunks
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import TextSpan
 from trimtab.contribution.spoiling import spoilt
-from trimtab.engine import Prompt
+from trimtab.engine import ModelOrEngine, Prompt
 from trimtab.fields import Count, check_fields
 from trimtab.media import Spoilt
 from trimtab.modalities import Modality
-from trimtab.models import Model
 from trimtab.progress import Advance
 
 
@@ -48,7 +47,7 @@ class Ablation:
         """The text is the context alone."""
         return "context"
 
-    def scores(self, model: Model, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
+    def scores(self, model: ModelOrEngine, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
         """Score cases; see ``trimtab.contribution.method.Method``."""
         modalities, draws = cases[0].modalities, 1 if self.kind == "blank" else self.draws
         versions = (

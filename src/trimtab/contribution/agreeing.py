@@ -14,10 +14,10 @@ from trimtab.contribution.measuring import measure
 from trimtab.contribution.method import Method
 from trimtab.contribution.ranks import spearman
 from trimtab.contribution.scores import Contributions
+from trimtab.engine import ModelOrEngine
 from trimtab.errors import UsageError
 from trimtab.items import Item
 from trimtab.modalities import Modality
-from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Agreement:
 
 
 def agreement(
-    model: Model,
+    model: ModelOrEngine,
     items: Sequence[Item],
     methods: Mapping[str, Method],
     *,

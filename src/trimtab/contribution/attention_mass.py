@@ -13,7 +13,7 @@ from trimtab.contribution.method import Case, in_batches
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.shared_prefix import SharedPrefix
 from trimtab.contribution.spans import TextSpan
-from trimtab.engine import Capability
+from trimtab.engine import Capability, ModelOrEngine
 from trimtab.engine.local.whitebox import opened
 from trimtab.fields import check_fields
 from trimtab.models import Model
@@ -37,7 +37,7 @@ class AttentionMass:
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def scores(self, model: Model, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
+    def scores(self, model: ModelOrEngine, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
         """Score cases; see ``trimtab.contribution.method.Method``."""
         model = opened(model, Capability.CACHE, owner="AttentionMass")
         model.require("contribution", full_attention=True)

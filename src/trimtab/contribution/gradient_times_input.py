@@ -12,7 +12,7 @@ from torch import Tensor
 from trimtab.contribution.method import Case, in_batches
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import TextSpan, segment
-from trimtab.engine import Capability
+from trimtab.engine import Capability, ModelOrEngine
 from trimtab.engine.local.whitebox import Piece, collate, engine_drives, opened
 from trimtab.fields import check_fields
 from trimtab.models import Model
@@ -36,7 +36,7 @@ class GradientTimesInput:
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def scores(self, model: Model, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
+    def scores(self, model: ModelOrEngine, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
         """Score cases; see ``trimtab.contribution.method.Method``."""
         model = opened(model, Capability.GRADIENTS, owner="GradientTimesInput")
         return in_batches(model, cases, lambda chosen: self._batch(model, chosen), advance)

@@ -10,14 +10,13 @@ from trimtab.contribution.options import MCS
 from trimtab.contribution.scores import Contribution, Contributions, Scores
 from trimtab.contribution.spans import segment
 from trimtab.contribution.vocabulary import answer_tokens
-from trimtab.engine import Encoded, encode, engine_of
+from trimtab.engine import Encoded, ModelOrEngine, encode, engine_of
 from trimtab.engine.local.whitebox import exclusive, open_blocks
 from trimtab.errors import DataError, UsageError
 from trimtab.items import Item, Skipped
 from trimtab.items.admission import admit_items, check_items
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import MODALITIES, Modality, in_order, others
-from trimtab.models import Model
 from trimtab.progress import SILENT, Advance, Progress
 
 ITEMS = "`items` of measure"
@@ -25,7 +24,7 @@ ITEMS = "`items` of measure"
 
 @exclusive
 def measure(
-    model: Model,
+    model: ModelOrEngine,
     items: Sequence[Item],
     *,
     instruction: str | None = None,
@@ -83,7 +82,7 @@ def measure(
 
 
 def ask(
-    model: Model,
+    model: ModelOrEngine,
     items: Sequence[Item],
     method: Method,
     instruction: str | None = None,
@@ -121,7 +120,7 @@ def _checked(modalities: Sequence[Modality]) -> tuple[Modality, ...]:
 
 
 def _case(
-    model: Model, item: Item, method: Method, instruction: str | None, wanted: tuple[Modality, ...] | None
+    model: ModelOrEngine, item: Item, method: Method, instruction: str | None, wanted: tuple[Modality, ...] | None
 ) -> Case:
     """Make an item's case. Raises DataError if it cannot be measured."""
     prompt = prompt_for(item, instruction=instruction)
@@ -144,7 +143,7 @@ def _called(modality: Modality) -> str:
     return "context" if modality == "text" else modality
 
 
-def _scores(model: Model, cases: Sequence[Case], method: Method, advance: Advance) -> list[Scores]:
+def _scores(model: ModelOrEngine, cases: Sequence[Case], method: Method, advance: Advance) -> list[Scores]:
     """Score cases, those of the same modalities together."""
     found: dict[int, Scores] = {}
     for kind in dict.fromkeys(case.modalities for case in cases):

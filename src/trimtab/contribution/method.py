@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import TextSpan
-from trimtab.engine import Encoded, Prompt, Row, describe, run
+from trimtab.engine import Encoded, ModelOrEngine, Prompt, Row, describe, run
 from trimtab.engine.local.whitebox import batch_size_of, halving, rows_within
 from trimtab.items import Item
 from trimtab.modalities import Modality
@@ -49,7 +49,7 @@ class Method(Protocol):
         """What the text modality is."""
         ...
 
-    def scores(self, model: Model, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
+    def scores(self, model: ModelOrEngine, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
         """Score cases.
 
         Args:
@@ -64,7 +64,7 @@ class Method(Protocol):
 
 
 def answers_in_chunks(
-    model: Model, versions: Iterable[Sequence[Prompt | Encoded]], advance: Advance | None
+    model: ModelOrEngine, versions: Iterable[Sequence[Prompt | Encoded]], advance: Advance | None
 ) -> Iterator[Tensor]:
     """Answer several versions of each case and yield each case's logits, ``(versions, vocabulary)``.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from trimtab.contribution.spans import TextSpan
-from trimtab.engine import Capability
+from trimtab.engine import Capability, ModelOrEngine
 from trimtab.engine.local.whitebox import opened
 from trimtab.errors import UsageError
 from trimtab.fields import Count, Positive, Some, check_fields
@@ -15,7 +15,6 @@ from trimtab.fields import Count, Positive, Some, check_fields
 if TYPE_CHECKING:
     from trimtab.contribution.method import Case
     from trimtab.contribution.scores import Scores
-    from trimtab.models import Model
     from trimtab.progress import Advance
 
 Divergence = Literal["ce", "ce_reversed", "kl", "kl_reversed", "js", "probability"]
@@ -153,7 +152,7 @@ class MCS:
                     f"{getattr(self, option)!r}; choose that, or estimator='sampled'."
                 )
 
-    def scores(self, model: Model, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
+    def scores(self, model: ModelOrEngine, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
         """Score cases; see ``trimtab.contribution.method.Method``."""
         from trimtab.contribution.mcs import score_cases
 

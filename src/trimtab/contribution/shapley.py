@@ -14,9 +14,9 @@ from trimtab.contribution.method import Case, answers_in_chunks
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import TextSpan
 from trimtab.contribution.spoiling import without
+from trimtab.engine import ModelOrEngine
 from trimtab.fields import check_fields
 from trimtab.modalities import Modality
-from trimtab.models import Model
 from trimtab.progress import Advance
 
 Value = Literal["probability", "log_probability"]
@@ -51,7 +51,7 @@ class Shapley:
         """The text is the context alone."""
         return "context"
 
-    def scores(self, model: Model, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
+    def scores(self, model: ModelOrEngine, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
         """Score cases; see ``trimtab.contribution.method.Method``."""
         modalities = cases[0].modalities
         hidden = [out for size in range(len(modalities) + 1) for out in combinations(reversed(modalities), size)]

@@ -10,12 +10,11 @@ from trimtab.contribution.mcs import average_scores, step_scores, with_answers
 from trimtab.contribution.measuring import ask
 from trimtab.contribution.options import MCS
 from trimtab.contribution.scores import Scores, columns
-from trimtab.engine import Capability
+from trimtab.engine import Capability, ModelOrEngine
 from trimtab.engine.local.whitebox import opened
 from trimtab.errors import DataError
 from trimtab.items import Item
 from trimtab.modalities import Modality
-from trimtab.models import Model
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -63,7 +62,7 @@ class AnswerTrace:
 
 
 def trace(
-    model: Model,
+    model: ModelOrEngine,
     item: Item,
     *,
     instruction: str | None = None,

@@ -11,16 +11,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from trimtab.contribution.method import Case
-from trimtab.engine import Encoded, engine_of
+from trimtab.engine import Encoded, ModelOrEngine, engine_of
 from trimtab.errors import DataError, UsageError
-from trimtab.models import Model
 
 if TYPE_CHECKING:
     from trimtab.contribution.options import MCS
 
 
 def restrict(
-    logits: Float[Tensor, "items rows vocabulary"], model: Model, cases: Sequence[Case], config: MCS
+    logits: Float[Tensor, "items rows vocabulary"], model: ModelOrEngine, cases: Sequence[Case], config: MCS
 ) -> Float[Tensor, "items rows answers"]:
     """Keep the logits of the answers that each item's modalities support, or all of them.
 
@@ -39,7 +38,7 @@ def restrict(
     return logits.gather(2, ids[:, None].expand(-1, logits.shape[1], -1))
 
 
-def answer_tokens(model: Model, case: Case) -> tuple[int, ...]:
+def answer_tokens(model: ModelOrEngine, case: Case) -> tuple[int, ...]:
     """Return the first token of each modality's answer, as it would follow the prompt.
 
     Raises:
@@ -63,7 +62,7 @@ def answer_tokens(model: Model, case: Case) -> tuple[int, ...]:
     return tuple(tokens.values())
 
 
-def first_token(model: Model, prompt: Encoded, answer: str) -> int:
+def first_token(model: ModelOrEngine, prompt: Encoded, answer: str) -> int:
     """Return the first visible token of an answer after a prompt, with a blank between them if it ends without one."""
     engine = engine_of(model)
     ends_open = not engine.detokenize(prompt.ids[-1:].tolist()).endswith(("\n", " "))

@@ -8,10 +8,9 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from trimtab.engine import engine_of
+from trimtab.engine import ModelOrEngine, engine_of
 from trimtab.errors import UsageError
 from trimtab.items import judge_choice
-from trimtab.models import Model
 
 
 def letters(n: int) -> list[str]:
@@ -19,7 +18,7 @@ def letters(n: int) -> list[str]:
     return [chr(ord("A") + i) for i in range(n)]
 
 
-def letter_tokens(model: Model, n: int) -> list[list[int]]:
+def letter_tokens(model: ModelOrEngine, n: int) -> list[list[int]]:
     """Return, for each of ``n`` options, the tokens that write its letter, with and without a blank before it.
 
     Raises:

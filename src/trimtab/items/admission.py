@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trimtab.engine import Prompt, admit, reason_of
+from trimtab.engine import ModelOrEngine, Prompt, admit, reason_of
 from trimtab.errors import UsageError
 from trimtab.items.item import Item, Skipped
-from trimtab.models import Model
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ class Admitted:
 
 
 def admit_items(
-    model: Model, items: Iterable[Item], ask: Ask, what: str, *, also: Also | None = None, new_tokens: int = 0
+    model: ModelOrEngine, items: Iterable[Item], ask: Ask, what: str, *, also: Also | None = None, new_tokens: int = 0
 ) -> Admitted:
     """Make the prompts of items, and leave out the items of which the model cannot take one.
 
@@ -78,7 +77,7 @@ def admit_items(
 
 
 def admit_each(
-    model: Model, items: Sequence[Item], ask: Ask, *, also: Also | None = None, new_tokens: int = 0
+    model: ModelOrEngine, items: Sequence[Item], ask: Ask, *, also: Also | None = None, new_tokens: int = 0
 ) -> Admitted:
     """Do what ``admit_items`` does with items that are known to be sound; nothing is logged."""
     found = Admitted([], [], [])

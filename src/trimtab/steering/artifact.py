@@ -15,6 +15,7 @@ from trimtab.engine import (
     AddVector,
     Capability,
     Edit,
+    ModelOrEngine,
     Placement,
     Positions,
     Predictor,
@@ -28,7 +29,6 @@ from trimtab.errors import UsageError
 from trimtab.items import Item, is_remembered
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import Modality
-from trimtab.models import Model
 from trimtab.steering.asks import Ask
 from trimtab.steering.chooser import Chooser
 from trimtab.steering.contrasting import Rule
@@ -119,7 +119,7 @@ class Artifact:
             return ()
         return (AddVector(self.layer, self.direction, strength, self.positions),)
 
-    def asks(self, model: Model, prompts: Sequence[Prompt], strength: float | None = None) -> list[Ask]:
+    def asks(self, model: ModelOrEngine, prompts: Sequence[Prompt], strength: float | None = None) -> list[Ask]:
         """Return what to ask the engine for each prompt, for ``trimtab.steering.answer``; any method has this.
 
         A method that chooses each item's strength runs the model here to choose. Strength 0 is the plain prompt,
@@ -156,7 +156,7 @@ class Artifact:
         strength = self.strength if strength is None else strength
         return Row(prompt if strength == 0 else self.asked(prompt), self.edits(strength))
 
-    def rows(self, model: Model, items: Sequence[Item], strength: float | None = None) -> list[Row]:
+    def rows(self, model: ModelOrEngine, items: Sequence[Item], strength: float | None = None) -> list[Row]:
         """Return the steered row of each item, for ``run`` and ``generate``.
 
         Raises:
@@ -182,7 +182,7 @@ class Artifact:
         return prompt
 
     @contextmanager
-    def applied(self, model: Model, strength: float | None = None) -> Iterator[Receipt]:
+    def applied(self, model: ModelOrEngine, strength: float | None = None) -> Iterator[Receipt]:
         """Steer everything the model runs inside the block, ``model.hf.generate(...)`` too.
 
         Yields:
@@ -216,7 +216,7 @@ class Artifact:
         parts = [part.needs for part in (self.chooser, self.contrast) if part is not None]
         return frozenset({Capability.ADD_VECTOR} if self.direction is not None else ()).union(*parts)
 
-    def check(self, model: Model) -> None:
+    def check(self, model: ModelOrEngine) -> None:
         """Refuse another model, and an engine that cannot be steered so.
 
         Raises:

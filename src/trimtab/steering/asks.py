@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from jaxtyping import Float32
 from torch import Tensor
 
-from trimtab.engine import Contrast, Row, run
-from trimtab.models import Model
+from trimtab.engine import Contrast, ModelOrEngine, Row, run
 
 Ask = Row | Contrast
 """A row with its edits, or several rows whose next tokens are chosen together."""
 
 
-def first_scores(model: Model, asks: Sequence[Ask]) -> Float32[Tensor, "asks vocabulary"]:
+def first_scores(model: ModelOrEngine, asks: Sequence[Ask]) -> Float32[Tensor, "asks vocabulary"]:
     """Return the log-probabilities of the first answer token, ``(asks, vocabulary)``, float32.
 
     Those of a contrast are its combined scores, normalised.

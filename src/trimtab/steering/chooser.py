@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from jaxtyping import Float
 from torch import Tensor
 
-from trimtab.engine import AddVector, Capability, Edit, Predictor, Prompt
+from trimtab.engine import AddVector, Capability, Edit, ModelOrEngine, Predictor, Prompt
 from trimtab.modalities import Modality
-from trimtab.models import Model
 from trimtab.registry import Registry
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class Chooser(ABC):
 
     @abstractmethod
     def edits(
-        self, model: Model, prompts: Sequence[Prompt], artifact: Artifact, strength: float
+        self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact, strength: float
     ) -> list[tuple[Edit, ...]]:
         """Return the edits of each prompt; ``strength`` is not 0."""
 
@@ -71,11 +70,11 @@ class StrengthChooser(Chooser):
     """A chooser of one factor for each item, by which the artifact's own vector is multiplied."""
 
     @abstractmethod
-    def factors(self, model: Model, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
+    def factors(self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
         """Return each prompt's factor on the strength, ``(prompts,)``; 0 leaves the prompt unsteered."""
 
     def edits(
-        self, model: Model, prompts: Sequence[Prompt], artifact: Artifact, strength: float
+        self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact, strength: float
     ) -> list[tuple[Edit, ...]]:
         """Return ``AddVector`` with each prompt's own strength."""
         assert artifact.layer is not None

@@ -12,10 +12,9 @@ from torch import Tensor
 from trimtab.artifact_checks import check_choices, check_model
 from trimtab.artifact_folder import WEIGHTS, method_of, read_artifact
 from trimtab.artifact_kinds import KINDS, ArtifactKind
-from trimtab.engine import POSITIONS, Predictor
+from trimtab.engine import POSITIONS, ModelOrEngine, Predictor
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.modalities import MODALITIES, Modality
-from trimtab.models import Model
 from trimtab.steering.artifact import PLACEMENTS, Artifact
 from trimtab.steering.chooser import CHOOSERS, Chooser
 from trimtab.steering.contrasting import RULES, Rule
@@ -51,7 +50,7 @@ _CHOICES = {
 }
 
 
-def load_steering(folder: str | Path, model: Model) -> Artifact:
+def load_steering(folder: str | Path, model: ModelOrEngine) -> Artifact:
     """Load a steering artifact for the model it was fitted on; ``trimtab.load_artifact`` takes those of all kinds.
 
     Args:
@@ -130,7 +129,9 @@ def _made(folder: Path, field: str, config: dict[str, Any], make: Callable[[dict
         ) from error
 
 
-def _direction(folder: Path, artifact: Artifact, tensors: dict[str, Tensor], model: Model) -> Tensor | Predictor | None:
+def _direction(
+    folder: Path, artifact: Artifact, tensors: dict[str, Tensor], model: ModelOrEngine
+) -> Tensor | Predictor | None:
     """Make the direction of tensors whose names and shapes are what the method and the model need."""
     hidden = model.hidden_size
     width = tensors["b_in"].shape[0] if "b_in" in tensors and tensors["b_in"].ndim == 1 else 1

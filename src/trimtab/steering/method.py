@@ -11,12 +11,11 @@ from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor
 
-from trimtab.engine import Capability, Positions, Predictor, check_layer, require
+from trimtab.engine import Capability, ModelOrEngine, Positions, Predictor, check_layer, require
 from trimtab.errors import UsageError
 from trimtab.fields import check_fields
 from trimtab.items import Item, remembered
 from trimtab.modalities import MODALITIES, PAIR, Modality
-from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.registry import Registry
 from trimtab.steering.artifact import Artifact
@@ -102,7 +101,7 @@ class Method(ABC):
             )
 
     @abstractmethod
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet, progress: Progress = SILENT) -> Artifact:
+    def fit(self, model: ModelOrEngine, items: Sequence[Item] | TrainingSet, progress: Progress = SILENT) -> Artifact:
         """Learn from training items.
 
         Args:
@@ -117,7 +116,7 @@ class Method(ABC):
             UsageError: The items or the layer do not suit the method.
         """
 
-    def artifact(self, model: Model, **parts: Any) -> Artifact:
+    def artifact(self, model: ModelOrEngine, **parts: Any) -> Artifact:
         """Return an artifact of the method for a model, with what it has learned."""
         return Artifact(self.name, self.target, model.name, model.fingerprint, options=self.options(), **parts)
 
@@ -135,14 +134,16 @@ class Method(ABC):
 class UntrainedMethod(Method):
     """A method that learns nothing."""
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
+    def fit(
+        self, model: ModelOrEngine, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT
+    ) -> Artifact:
         """Learn nothing: items only say which modalities there are, image and text if none are given."""
         given = items.given if isinstance(items, TrainingSet) else items
         shown = chain.from_iterable(item.modalities for item in given) if given else PAIR
         return self.artifact(model, **self.parts(model, in_conflict((*shown, self.target))))
 
     @abstractmethod
-    def parts(self, model: Model, among: tuple[Modality, ...]) -> dict[str, Any]:
+    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> dict[str, Any]:
         """Return what the artifact holds, to follow the target among some modalities."""
 
 
@@ -168,7 +169,7 @@ class VectorMethod(Method):
     positions: Positions = "from_last_prompt"
     seed: int = 0
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet, progress: Progress = SILENT) -> Artifact:
+    def fit(self, model: ModelOrEngine, items: Sequence[Item] | TrainingSet, progress: Progress = SILENT) -> Artifact:
         """Learn the vector, or what predicts it, from training items; see ``Method.fit``."""
         require(model, *self.needs, owner=f"{type(self).__name__}.fit")
         layer = default_layer(model) if self.layer is None else self.layer
@@ -209,6 +210,6 @@ class VectorMethod(Method):
         """Return the direction learned at a layer and what there is to say about it."""
 
 
-def default_layer(model: Model) -> int:
+def default_layer(model: ModelOrEngine) -> int:
     """Return the layer at half the depth: 14 of 28, 6 of 12."""
     return model.n_layers // 2

@@ -11,14 +11,14 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from trimtab.engine import ModelOrEngine
 from trimtab.errors import UsageError
-from trimtab.models import Model
 
 LAYERS = ("layers", "first_layer")
 """Fields that hold numbers of layers."""
 
 
-def check_kept(kind: type[Any], kept: Mapping[str, Any], tensors: Mapping[str, Tensor], model: Model) -> None:
+def check_kept(kind: type[Any], kept: Mapping[str, Any], tensors: Mapping[str, Tensor], model: ModelOrEngine) -> None:
     """Refuse fields that a dataclass does not have, lacks, or that are not of its types and of the model's sizes.
 
     Args:

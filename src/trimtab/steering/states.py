@@ -9,13 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from trimtab.engine import Prompt, Read, Row, engine_of, run
+from trimtab.engine import ModelOrEngine, Prompt, Read, Row, engine_of, run
 from trimtab.errors import UsageError
 from trimtab.items import Item, Skipped
 from trimtab.items.admission import admit_items, say_left_out
 from trimtab.items.prompts import instruction_for, prompt_for
 from trimtab.modalities import PAIR, Modality, in_order, others
-from trimtab.models import Model
 from trimtab.progress import SILENT, Progress, Within
 
 
@@ -59,7 +58,7 @@ class States:
 
 
 def collect_states(
-    model: Model,
+    model: ModelOrEngine,
     items: Sequence[Item],
     layers: Sequence[int],
     progress: Progress = SILENT,
@@ -120,7 +119,9 @@ def in_conflict(modalities: Iterable[Modality]) -> tuple[Modality, ...]:
     return PAIR if set(named) <= set(PAIR) else named
 
 
-def _finite(model: Model, hidden: Mapping[int, Tensor], items: Sequence[Item], layers: Sequence[int]) -> list[int]:
+def _finite(
+    model: ModelOrEngine, hidden: Mapping[int, Tensor], items: Sequence[Item], layers: Sequence[int]
+) -> list[int]:
     """Return the places of the items whose states are finite at every layer.
 
     Raises:

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from trimtab.contribution import MCS, measure
-from trimtab.engine import check_layer, generate
+from trimtab.engine import ModelOrEngine, check_layer, generate
 from trimtab.errors import UsageError
 from trimtab.items import Item, Label, items_fingerprint, judge
 from trimtab.items.admission import check_items
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import Modality
-from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.steering.states import States, collect_states
 
@@ -37,7 +36,7 @@ class TrainingSet:
 
     def __init__(
         self,
-        model: Model,
+        model: ModelOrEngine,
         items: Sequence[Item],
         layers: Sequence[int] | None = None,
         progress: Progress = SILENT,

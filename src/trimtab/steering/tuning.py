@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trimtab.engine import MAX_NEW_TOKENS, generate, require
+from trimtab.engine import MAX_NEW_TOKENS, ModelOrEngine, generate, require
 from trimtab.errors import UsageError
 from trimtab.items import Item, Judgement, items_fingerprint, judge, remembered, valid_answers
 from trimtab.items.admission import admit_items
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import MODALITIES, Modality, others
-from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.method import Method, VectorMethod, default_layer
@@ -34,7 +33,7 @@ class _Candidate:
 
 def tune(
     method: Method,
-    model: Model,
+    model: ModelOrEngine,
     train: Sequence[Item] | TrainingSet,
     validation: Sequence[Item],
     layers: Sequence[int] | None = None,
@@ -95,7 +94,7 @@ def tune(
 
 def _candidates(
     method: Method,
-    model: Model,
+    model: ModelOrEngine,
     train: Sequence[Item] | TrainingSet,
     layers: Sequence[int] | None,
     strengths: Sequence[float],

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from trimtab.engine import Contrast, Cost, Encoded, Prompt, Row, generate, run
+from trimtab.engine import Contrast, Cost, Encoded, ModelOrEngine, Prompt, Row, generate, run
 from trimtab.errors import UsageError
 from trimtab.interference.diagnosis.config import DiagnosisConfig, Scoring
 from trimtab.interference.diagnosis.distances import js, kl, total_variation
@@ -24,7 +24,6 @@ from trimtab.interference.perturbations import Donors, perturb
 from trimtab.interference.views import CLEAN, Opened, View
 from trimtab.items import Item, Skipped, relevant_name
 from trimtab.items.admission import admit_each, check_items, say_left_out
-from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class Diagnosis:
 
 
 def diagnose(
-    model: Model,
+    model: ModelOrEngine,
     items: Iterable[Item],
     config: DiagnosisConfig | None = None,
     *,
@@ -115,7 +114,12 @@ class _Reply(NamedTuple):
 
 
 def _prepared(
-    model: Model, items: Sequence[Item], start: int, config: DiagnosisConfig, donors: Donors, skipped: list[Skipped]
+    model: ModelOrEngine,
+    items: Sequence[Item],
+    start: int,
+    config: DiagnosisConfig,
+    donors: Donors,
+    skipped: list[Skipped],
 ) -> list[_Asked]:
     opened = Opened()
     made: dict[str, list[_Asked]] = {}
@@ -141,7 +145,7 @@ def _names(condition: str) -> list[str]:
 
 
 def _answered(
-    model: Model, asked: Sequence[_Asked], scoring: Scoring, config: DiagnosisConfig, cost: Cost
+    model: ModelOrEngine, asked: Sequence[_Asked], scoring: Scoring, config: DiagnosisConfig, cost: Cost
 ) -> Iterator[tuple[_Asked, _Reply]]:
     """Ask everything at once, and pair each with its reply; contrasts come last."""
     asked = sorted(asked, key=lambda ask: isinstance(ask.row, Contrast))
@@ -151,7 +155,7 @@ def _answered(
         yield from zip(asked, _by_generation(model, asked, config.max_new_tokens, cost), strict=True)
 
 
-def _by_logits(model: Model, part: Sequence[_Asked], cost: Cost) -> Iterator[_Reply]:
+def _by_logits(model: ModelOrEngine, part: Sequence[_Asked], cost: Cost) -> Iterator[_Reply]:
     readings = run(model, [ask.row for ask in part])
     cost.add(readings.cost)
     # A contrast's implausible tokens are at minus infinity; two options may both be, and still need finite scores.
@@ -164,14 +168,14 @@ def _by_logits(model: Model, part: Sequence[_Asked], cost: Cost) -> Iterator[_Re
         yield _Reply(option, ask.view.item.choices[option], logs[0].exp().double().numpy(), float(mass[0]))
 
 
-def _by_generation(model: Model, part: Sequence[_Asked], longest: int, cost: Cost) -> Iterator[_Reply]:
+def _by_generation(model: ModelOrEngine, part: Sequence[_Asked], longest: int, cost: Cost) -> Iterator[_Reply]:
     answers = generate(model, [ask.row for ask in part], max_new_tokens=longest)
     cost.add(answers.cost)
     for ask, text in zip(part, answers.texts, strict=True):
         yield _Reply(picked_option(text, ask.view.item.choices), text, None, None)
 
 
-def _judged(model: Model, ask: _Asked, reply: _Reply, scoring: Scoring) -> dict[str, Any]:
+def _judged(model: ModelOrEngine, ask: _Asked, reply: _Reply, scoring: Scoring) -> dict[str, Any]:
     view, item = ask.view, ask.view.item
     right = item.choices.index(item.answer)
     named = None if view.named is None else item.choices.index(view.named)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from trimtab.engine import ModelOrEngine
 from trimtab.interference.diagnosis.config import DiagnosisConfig
 from trimtab.interference.diagnosis.diagnosis import Diagnosis, diagnose
 from trimtab.items import Item
-from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 
 SPECTRUM = ("shuffled_image", "shuffled_text", "shuffled_image+shuffled_text")
@@ -16,7 +16,7 @@ SPECTRUM = ("shuffled_image", "shuffled_text", "shuffled_image+shuffled_text")
 
 
 def spectrum(
-    model: Model,
+    model: ModelOrEngine,
     items: Iterable[Item],
     config: DiagnosisConfig | None = None,
     *,

@@ -12,9 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from trimtab.divergences import kl
-from trimtab.engine import AddVector, Capability, Edit, Positions, Predictor, Prompt, Read, Row, run
+from trimtab.engine import AddVector, Capability, Edit, ModelOrEngine, Positions, Predictor, Prompt, Read, Row, run
 from trimtab.modalities import Modality, others
-from trimtab.models import Model
 from trimtab.steering.chooser import Chooser, has_evidence, register_chooser
 
 if TYPE_CHECKING:
@@ -59,7 +58,9 @@ class AutotrimChooser(Chooser):
     w_out: Tensor | None = None
     b_out: Tensor | None = None
 
-    def edits(self, model: Model, prompts: Sequence[Prompt], artifact: Artifact, strength: float) -> list[Edits]:
+    def edits(
+        self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact, strength: float
+    ) -> list[Edits]:
         """Try every candidate on every prompt that is a conflict, as rows of one run, and keep each prompt's best.
 
         A prompt without the target, or with it alone, cannot be one. ``strength`` multiplies the candidates' own.
@@ -89,14 +90,14 @@ class AutotrimChooser(Chooser):
             prompt = prompt.without(other)
         return Row(prompt)
 
-    def _best(self, model: Model, prompts: Sequence[Prompt], wanted: Tensor, strength: float) -> list[Edits]:
+    def _best(self, model: ModelOrEngine, prompts: Sequence[Prompt], wanted: Tensor, strength: float) -> list[Edits]:
         """Return each prompt's best candidate, given what its target alone answers."""
         candidates = [self._candidates(own, strength) for own in self._directions(model, prompts)]
         tried = [Row(prompt, edits) for prompt, own in zip(prompts, candidates, strict=True) for edits in own]
         steered = run(model, tried).logits.log_softmax(-1).unflatten(0, (len(prompts), -1))
         return [own[k] for own, k in zip(candidates, nearest(wanted, steered).tolist(), strict=True)]
 
-    def _directions(self, model: Model, prompts: Sequence[Prompt]) -> list[Sequence[Tensor | Predictor]]:
+    def _directions(self, model: ModelOrEngine, prompts: Sequence[Prompt]) -> list[Sequence[Tensor | Predictor]]:
         """Return each prompt's directions, layer by layer."""
         tensors = [t for t in (self.w_in, self.b_in, self.w_out, self.b_out) if t is not None]
         if tensors:

@@ -8,10 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 
-from trimtab.engine import Capability, Positions, Predictor, check_layer, require
+from trimtab.engine import Capability, ModelOrEngine, Positions, Predictor, check_layer, require
 from trimtab.fields import Positive, Share, Some
 from trimtab.items import Item, remembered
-from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.steering.amps import AMPS
 from trimtab.steering.artifact import Artifact
@@ -62,7 +61,9 @@ class Autotrim(Method):
     network: NetworkConfig = field(default_factory=NetworkConfig)
     seed: int = 0
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
+    def fit(
+        self, model: ModelOrEngine, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT
+    ) -> Artifact:
         """Learn a vector's predictor at every candidate layer, or nothing for ``base="own"``; see ``Method.fit``."""
         require(model, *self.needs, owner="Autotrim.fit")
         spread = dict.fromkeys((default_layer(model), 3 * model.n_layers // 4, model.n_layers - 1))

@@ -6,9 +6,10 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
+from trimtab.engine import ModelOrEngine
 from trimtab.fields import Between, Portion
 from trimtab.modalities import Modality
-from trimtab.models import Counterfactual, Model
+from trimtab.models import Counterfactual
 from trimtab.steering.contrasting import STEPS, CausalRule, ContrastRule, Form, Halves, Rule
 from trimtab.steering.method import UntrainedMethod, register
 
@@ -28,10 +29,10 @@ class ContrastiveMethod(UntrainedMethod):
     plausibility: Portion = 0.1
 
     @abstractmethod
-    def rule(self, model: Model) -> Rule:
+    def rule(self, model: ModelOrEngine) -> Rule:
         """Return the contrast."""
 
-    def parts(self, model: Model, among: tuple[Modality, ...]) -> dict[str, Any]:
+    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> dict[str, Any]:
         """Return the contrast."""
         return {"contrast": self.rule(model)}
 
@@ -52,7 +53,7 @@ class VCD(ContrastiveMethod):
 
     noise_step: Annotated[int, Between(0, STEPS - 1)] = 500
 
-    def rule(self, model: Model) -> ContrastRule:
+    def rule(self, model: ModelOrEngine) -> ContrastRule:
         """Return the contrast against noise."""
         return ContrastRule("image", "noise", plausibility=self.plausibility, noise_step=self.noise_step)
 
@@ -74,7 +75,7 @@ class VDD(ContrastiveMethod):
 
     form: Form = "difference"
 
-    def rule(self, model: Model) -> ContrastRule:
+    def rule(self, model: ModelOrEngine) -> ContrastRule:
         """Return the contrast against the prompt without the target modality."""
         return ContrastRule(self.target, "dropped", self.form, self.plausibility)
 
@@ -106,6 +107,6 @@ class CausalMM(ContrastiveMethod):
     halves: Halves = "both"
     image_counterfactual: Counterfactual = "shuffle"
 
-    def rule(self, model: Model) -> CausalRule:
+    def rule(self, model: ModelOrEngine) -> CausalRule:
         """Return the contrast against the halves chosen; uniform attention is at all layers."""
         return CausalRule(model.n_layers, self.halves, self.image_counterfactual, self.plausibility)

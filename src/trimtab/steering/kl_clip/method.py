@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from trimtab.divergences import kl
-from trimtab.engine import Capability, Predictor, Prompt, Row, run
+from trimtab.engine import Capability, ModelOrEngine, Predictor, Prompt, Row, run
 from trimtab.fields import Portion, Positive
-from trimtab.models import Model
 from trimtab.steering.adaptive import AdaptiveMethod
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import Chooser, StrengthChooser, register_chooser
@@ -36,7 +35,7 @@ class KLClipChooser(StrengthChooser):
     trial: float
     top_p: float
 
-    def factors(self, model: Model, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
+    def factors(self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
         """Run every prompt plainly and at the trial strength."""
         edits = artifact.edits(self.trial)
         rows = [Row(prompt, e) for prompt in prompts for e in ((), edits)]

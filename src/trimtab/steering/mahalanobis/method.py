@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from trimtab.engine import Predictor, Prompt
+from trimtab.engine import ModelOrEngine, Predictor, Prompt
 from trimtab.fields import Portion, Positive
-from trimtab.models import Model
 from trimtab.steering.adaptive import AdaptiveMethod, plain_states, principal_axes
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import Chooser, StrengthChooser, register_chooser, vectors_of
@@ -39,7 +38,7 @@ class MahalanobisChooser(StrengthChooser):
     radius: float
     max_strength: float
 
-    def factors(self, model: Model, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
+    def factors(self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
         """Read every prompt's plain state and solve for its strength."""
         assert artifact.layer is not None
         assert artifact.direction is not None

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from trimtab.engine import Predictor, Prompt
-from trimtab.models import Model
+from trimtab.engine import ModelOrEngine, Predictor, Prompt
 from trimtab.steering.adaptive import plain_states
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import Chooser, StrengthChooser, register_chooser
@@ -31,7 +30,7 @@ class MinimalShiftChooser(StrengthChooser):
 
     level: float
 
-    def factors(self, model: Model, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
+    def factors(self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
         """Read every prompt's plain state and measure what it lacks."""
         assert artifact.layer is not None
         assert isinstance(artifact.direction, Tensor)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from trimtab.engine import ModelOrEngine
 from trimtab.modalities import Modality
-from trimtab.models import Model
 from trimtab.steering.method import UntrainedMethod, register
 
 
@@ -19,6 +19,6 @@ class NoSteering(UntrainedMethod):
     title: ClassVar[str] = "none"
     colour: ClassVar[str] = "#767676"
 
-    def parts(self, model: Model, among: tuple[Modality, ...]) -> dict[str, Any]:
+    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> dict[str, Any]:
         """Return a strength of 0."""
         return {"strength": 0.0}

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from trimtab.engine import Predictor, Prompt
-from trimtab.models import Model
+from trimtab.engine import ModelOrEngine, Predictor, Prompt
 from trimtab.steering.adaptive import AdaptiveMethod, plain_states
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import Chooser, StrengthChooser, register_chooser
@@ -36,7 +35,7 @@ class ProbeGateChooser(StrengthChooser):
     weights: Tensor
     threshold: float
 
-    def factors(self, model: Model, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
+    def factors(self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
         """Read every prompt's plain state and gate it."""
         assert artifact.layer is not None
         states = plain_states(model, list(prompts), artifact.layer)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from trimtab.engine import ModelOrEngine
 from trimtab.errors import UsageError
 from trimtab.fields import Count
 from trimtab.items import Item
 from trimtab.items.prompts import instruction_for
 from trimtab.modalities import FACTS, MODALITIES, SHOWN, Modality, others
-from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.method import Method, UntrainedMethod, register
@@ -38,7 +38,7 @@ class ChainOfThought(UntrainedMethod):
     title: ClassVar[str] = "chain of thought"
     changes_prompt: ClassVar[bool] = True
 
-    def parts(self, model: Model, among: tuple[Modality, ...]) -> dict[str, Any]:
+    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> dict[str, Any]:
         """Return the instruction and the request."""
         return {"instruction": f"{instruction_for(self.target, among)} {_think(among)}", "placement": "after_question"}
 
@@ -68,7 +68,9 @@ class FewShot(Method):
 
     shots: Count = 2
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
+    def fit(
+        self, model: ModelOrEngine, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT
+    ) -> Artifact:
         """Take the first item of each task, then the second, until there are enough."""
         train = items.given if isinstance(items, TrainingSet) else items
         if len(train) < self.shots:
@@ -108,6 +110,6 @@ class DropModality(UntrainedMethod):
     colour: ClassVar[str] = "#000000"
     changes_prompt: ClassVar[bool] = True
 
-    def parts(self, model: Model, among: tuple[Modality, ...]) -> dict[str, Any]:
+    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> dict[str, Any]:
         """Return what is left out, whatever a prompt has of it."""
         return {"without": others(self.target, MODALITIES)}

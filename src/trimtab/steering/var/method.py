@@ -8,13 +8,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from trimtab.engine import PARTS_OF, Capability, Edit, Prompt, Read, RedistributeAttention, require, run
+from trimtab.engine import PARTS_OF, Capability, Edit, ModelOrEngine, Prompt, Read, RedistributeAttention, require, run
 from trimtab.errors import UnsupportedMethodError
 from trimtab.fields import Positive, Share
 from trimtab.items import Item
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import Modality
-from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import Chooser, has_evidence, register_chooser
@@ -50,7 +49,7 @@ class SinkChooser(Chooser):
     max_sink_share: float
 
     def edits(
-        self, model: Model, prompts: Sequence[Prompt], artifact: Artifact, strength: float
+        self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact, strength: float
     ) -> list[tuple[Edit, ...]]:
         """Return a redistribution for each layer that has sinks; ``strength`` is the share moved, above 1 all of it."""
         found = self.sinks(model, prompts)
@@ -63,7 +62,7 @@ class SinkChooser(Chooser):
         rules = (self.min_attention, self.max_sink_share)
         return tuple(RedistributeAttention(spans, places, (layer,), moved, own, *rules) for layer, own in sinks.items())
 
-    def sinks(self, model: Model, prompts: Sequence[Prompt]) -> list[dict[int, tuple[int, ...]]]:
+    def sinks(self, model: ModelOrEngine, prompts: Sequence[Prompt]) -> list[dict[int, tuple[int, ...]]]:
         """Return each prompt's sinks, by layer; layers without any are left out."""
         layers = range(FIRST_LAYER, model.n_layers - 1)
         if not layers:
@@ -115,7 +114,9 @@ class VAR(Method):
     min_attention: Share = 0.2
     max_sink_share: Share = 0.5
 
-    def fit(self, model: Model, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT) -> Artifact:
+    def fit(
+        self, model: ModelOrEngine, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT
+    ) -> Artifact:
         """Learn nothing; the first items only show whether the model has sinks at all.
 
         Raises:

@@ -25,8 +25,8 @@ from trimtab.circuits import (
     top_heads,
 )
 from trimtab.circuits.interventions import choose_strength
+from trimtab.engine import ModelOrEngine
 from trimtab.modalities import MODALITIES
-from trimtab.models import Model
 from trimtab.studies.circuits.plan import CircuitsPlan
 from trimtab.studies.kit.records import Record, grouped
 
@@ -80,7 +80,7 @@ def choose_amplification(plan: CircuitsPlan, tried: Sequence[Record]) -> dict[st
 
 def tried_conditions(
     plan: CircuitsPlan,
-    model: Model,
+    model: ModelOrEngine,
     cases: Cases,
     scores: HeadScores,
     choice: Mapping[str, Any],
@@ -102,7 +102,7 @@ def tried_conditions(
 
 
 def _sets(
-    plan: CircuitsPlan, model: Model, cases: Cases, scores: HeadScores, chosen: Heads
+    plan: CircuitsPlan, model: ModelOrEngine, cases: Cases, scores: HeadScores, chosen: Heads
 ) -> dict[str, Sequence[tuple[int, int]]]:
     everything = every_head(model)
     sets: dict[str, Sequence[tuple[int, int]]] = {"blocked": chosen}

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from trimtab.circuits import MEASURES
-from trimtab.engine import Capability
+from trimtab.engine import Capability, ModelOrEngine
 from trimtab.engine.local.whitebox import opened
 from trimtab.errors import UsageError
 from trimtab.items import Items, items_fingerprint, split_items
 from trimtab.items.admission import check_items
 from trimtab.modalities import PAIR
-from trimtab.models import Model
 from trimtab.studies.circuits.claims import answer_claims
 from trimtab.studies.circuits.plan import CircuitsPlan
 from trimtab.studies.circuits.steps import CircuitSteps, choice_of, rows_of, scores_of
@@ -59,7 +58,7 @@ class CircuitsStudy:
         """Return the plan's one model."""
         return (self.plan.model,)
 
-    def check(self, model: Model) -> None:
+    def check(self, model: ModelOrEngine) -> None:
         """Refuse an engine without the model at hand, and a model that is too small for the plan."""
         opened(model, Capability.GRADIENTS, Capability.WEIGHTS, owner="a circuits study")
         usual = CircuitsPlan.window  # on a model of fewer layers it is the whole depth

@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from trimtab.engine import Capability
+from trimtab.engine import Capability, ModelOrEngine
 from trimtab.engine.local.whitebox import opened
 from trimtab.file_names import file_name
 from trimtab.interference import CLEAN, DiagnosisConfig, Donors, HardenConfig, diagnose, harden
@@ -84,7 +84,7 @@ class HardeningStudy:
         """Return the plan's one model."""
         return (self.plan.model,)
 
-    def check(self, model: Model) -> None:
+    def check(self, model: ModelOrEngine) -> None:
         """Refuse an engine without the model at hand."""
         opened(model, Capability.GRADIENTS, Capability.WEIGHTS, owner="a hardening study")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from trimtab.engine import ModelOrEngine
 from trimtab.errors import UsageError
 from trimtab.interference import diagnose, spectrum, with_relevant
 from trimtab.interference.diagnosis import Diagnosis
 from trimtab.items import Items, items_fingerprint
-from trimtab.models import Model
 from trimtab.progress import Advance, Within
 from trimtab.studies.interference.effect_tables import effects, worst_cases
 from trimtab.studies.interference.plans import InterferencePlan
@@ -36,7 +36,7 @@ class InterferenceStudy:
         """Return the plan's one model."""
         return (self.plan.model,)
 
-    def check(self, model: Model) -> None:
+    def check(self, model: ModelOrEngine) -> None:
         """Take any model."""
 
     def data(self, bench: Bench) -> dict[str, Any]:

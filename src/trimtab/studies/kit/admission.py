@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from trimtab.engine import ModelOrEngine
 from trimtab.items import Item, Items, Skipped
 from trimtab.items.admission import admit_items
-from trimtab.models import Model
 from trimtab.steering.states import instructed
 from trimtab.studies.kit.protocols import PROTOCOLS
 from trimtab.studies.kit.run_folder import StepResult
@@ -15,7 +15,7 @@ from trimtab.studies.kit.run_folder import StepResult
 COLUMNS = ("model", "split", "row", "id", "reason")
 
 
-def left_out(model: Model, splits: dict[str, Items], protocols: Sequence[str], new_tokens: int) -> StepResult:
+def left_out(model: ModelOrEngine, splits: dict[str, Items], protocols: Sequence[str], new_tokens: int) -> StepResult:
     """Ask a model for every item whether it takes it, plainly, under either instruction and in every protocol.
 
     Args:

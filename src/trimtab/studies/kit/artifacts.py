@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trimtab.artifacts import load_artifact
 from trimtab.circuits import HeadSet
+from trimtab.engine import ModelOrEngine
 from trimtab.errors import UsageError
 from trimtab.models import Model
 from trimtab.steering import Artifact
@@ -17,7 +18,7 @@ AnyArtifact = Artifact | HeadSet
 """What ``evaluate`` takes: it asks (``asks``) and has a target and a strength of its own."""
 
 
-def load_any_artifact(folder: str | Path, model: Model) -> AnyArtifact:
+def load_any_artifact(folder: str | Path, model: ModelOrEngine) -> AnyArtifact:
     """Load what ``evaluate`` takes: a steering artifact or a head set.
 
     Raises:
@@ -30,7 +31,9 @@ def load_any_artifact(folder: str | Path, model: Model) -> AnyArtifact:
     return artifact
 
 
-def load_artifacts(folders: Sequence[str | Path], model: Model, labels: Sequence[str] = ()) -> list[AnyArtifact]:
+def load_artifacts(
+    folders: Sequence[str | Path], model: ModelOrEngine, labels: Sequence[str] = ()
+) -> list[AnyArtifact]:
     """Load artifacts so that each has a name of its own in tables.
 
     Those that share name and target, say two of one method, are named after their folders.

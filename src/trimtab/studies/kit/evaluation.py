@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from trimtab.engine import MAX_NEW_TOKENS, Answers, Cost, Prompt, Receipt, Row, generate
+from trimtab.engine import MAX_NEW_TOKENS, Answers, Cost, ModelOrEngine, Prompt, Receipt, Row, generate
 from trimtab.errors import UsageError
 from trimtab.fields import check_value
 from trimtab.items import Item, Judgement, Skipped, valid_answers
 from trimtab.items.admission import admit_items
-from trimtab.models import Model
 from trimtab.progress import SILENT, Progress, Within, rescaled
 from trimtab.steering import Ask
 from trimtab.studies.kit.artifacts import AnyArtifact
@@ -60,7 +59,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: Model,
+    model: ModelOrEngine,
     items: Iterable[Item],
     artifacts: Sequence[AnyArtifact],
     *,
@@ -184,7 +183,7 @@ class Asks:
 
 
 def _judged(
-    model: Model,
+    model: ModelOrEngine,
     protocol: Protocol,
     way: Condition,
     item: Item,

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from trimtab.engine import engine_of
+from trimtab.engine import ModelOrEngine, engine_of
 from trimtab.made_with import source_digest
 from trimtab.models import Model
 
@@ -49,7 +49,7 @@ def hardware(models: Iterable[Model] = ()) -> dict[str, Any]:
     return found
 
 
-def describe(model: Model) -> dict[str, Any]:
+def describe(model: ModelOrEngine) -> dict[str, Any]:
     """Return what identifies a model and its sizes."""
     engine = engine_of(model)
     return {

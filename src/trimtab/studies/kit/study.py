@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
+from trimtab.engine import ModelOrEngine
 from trimtab.errors import UsageError
 from trimtab.registry import Registry, import_inside
 from trimtab.studies.kit.run_folder import StepResult
@@ -14,7 +15,6 @@ from trimtab.studies.kit.run_folder import StepResult
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from trimtab.models import Model
     from trimtab.progress import Advance
     from trimtab.studies.kit.bench import Bench, Read
 
@@ -94,7 +94,7 @@ class Study(Protocol):
         """Return the names of the models that it runs."""
         ...
 
-    def check(self, model: Model) -> None:
+    def check(self, model: ModelOrEngine) -> None:
         """Refuse a model that the plan does not fit, before any work."""
         ...
 

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any, ClassVar
 
 from trimtab.contribution import measure
+from trimtab.engine import ModelOrEngine
 from trimtab.items import Items, items_fingerprint
-from trimtab.models import Model
 from trimtab.progress import Advance, Within
 from trimtab.studies.kit.bench import Bench
 from trimtab.studies.kit.choosing import choose_items
@@ -36,7 +36,7 @@ class MeasurementStudy:
         """Return the plan's one model."""
         return (self.plan.model,)
 
-    def check(self, model: Model) -> None:
+    def check(self, model: ModelOrEngine) -> None:
         """Take any model."""
 
     def data(self, bench: Bench) -> dict[str, Any]:

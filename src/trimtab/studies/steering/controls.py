@@ -9,11 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trimtab.divergences import kl
-from trimtab.engine import MAX_NEW_TOKENS, Capability, Prompt, Row, generate, require
+from trimtab.engine import MAX_NEW_TOKENS, Capability, ModelOrEngine, Prompt, Row, generate, require
 from trimtab.items import Item, judge
 from trimtab.items.admission import admit_items
 from trimtab.items.prompts import prompt_for
-from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.steering import Artifact, Ask, first_scores
 from trimtab.studies.kit.evaluation import Asks, Condition, as_asked, conditions
@@ -63,7 +62,7 @@ def _with_one_answer(item: Item) -> Item:
 
 
 def evaluate_controls(
-    model: Model,
+    model: ModelOrEngine,
     controls: Sequence[Control],
     methods: Sequence[Artifact],
     *,
@@ -113,7 +112,7 @@ def evaluate_controls(
 
 
 def _admitted(
-    model: Model, controls: Sequence[Control], ways: Sequence[Condition], new_tokens: int
+    model: ModelOrEngine, controls: Sequence[Control], ways: Sequence[Condition], new_tokens: int
 ) -> tuple[list[Control], list[Prompt]]:
     """Return the controls that the model can take, with their prompts; the controls of one item share its id."""
     by_kind = {
@@ -137,7 +136,7 @@ def _admitted(
 
 
 def _divergences(
-    model: Model,
+    model: ModelOrEngine,
     asks: Sequence[Ask],
     places: Sequence[Sequence[int]],
     unsteered: Sequence[int],

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from trimtab.engine import Capability
+from trimtab.engine import Capability, ModelOrEngine
 from trimtab.engine.local.whitebox import opened
 from trimtab.errors import UsageError
 from trimtab.modalities import MODALITIES, PAIR
-from trimtab.models import Model
 from trimtab.steering import METHODS, Instruction
 from trimtab.studies.kit.bench import Bench
 from trimtab.studies.kit.records import records
@@ -58,7 +57,7 @@ class SteeringStudy:
         """Return the models of the plan."""
         return self.plan.models
 
-    def check(self, model: Model) -> None:
+    def check(self, model: ModelOrEngine) -> None:
         """Refuse an engine that contributions cannot be measured on; a method that a model cannot take is left out."""
         opened(model, Capability.CACHE, Capability.GRADIENTS, owner="a steering study")
 
