@@ -39,7 +39,11 @@ FACTS: dict[Modality, ModalityFacts] = {
     "text": ModalityFacts("text context", "a text", "#E69F00"),
     "audio": ModalityFacts("audio content", "a sound", "#009E73", "The sound says: {}.", "Sound file (.wav)."),
     "video": ModalityFacts(
-        "video content", "a clip", "#CC79A7", "The clip shows: {}.", "Animated picture file, or a folder of frames."
+        "video content",
+        "a clip",
+        "#CC79A7",
+        "The clip shows: {}.",
+        "Video or animated picture file, or a folder of frames.",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Clips: pictures one after the other with how long they last, from an animated image, a folder or an array."""
+"""Clips: pictures one after the other and how long they last, from a film, an animated image, a folder or an array."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from PIL import Image
 
 from trimtab.errors import DataError, UsageError
 from trimtab.media.decode import opened, suffix_of
+from trimtab.media.film import film_frames, is_film
 from trimtab.media.held import Held
 from trimtab.media.kinds import MediumKind, register_kind
 from trimtab.media.picture import (
@@ -41,7 +42,7 @@ class Clip:
 
     Attributes:
         seconds: How long it lasts.
-        origin: What opens it again: the path of an animated image; None if nothing does.
+        origin: What opens it again: the path or the bytes of an animated image or a film; None if nothing does.
         stamp: When its file was last changed, and its size in bytes; None where there is no file.
     """
 
@@ -111,13 +112,14 @@ def open_clip(source: Any, name: str | None = None) -> Clip:
 
     Args:
         source: A ``Clip``, pictures in order, an array ``(frames, height, width, channels)``, the path or the bytes of
-            an animated image, the path of a folder of frames (in the order of their names), or an object with
-            ``open()``.
+            an animated image or of a video file (which needs ``trimtab[video]``; frames are taken at two a second, and
+            at least four), the path of a folder of frames (in the order of their names), or an object with ``open()``.
         name: What an error calls it; left out, its path or form.
 
     Raises:
         MissingImageError: There is no file of that path.
         DataError: It is corrupt, or its frames cannot be shown as one clip.
+        MissingDependencyError: It is a video file, and PyAV is not installed.
         UsageError: It is nothing that holds a clip.
     """
     if isinstance(source, Clip):
@@ -133,8 +135,8 @@ def open_clip(source: Any, name: str | None = None) -> Clip:
     if isinstance(source, Source) and not isinstance(source, Image.Image):
         return open_clip(source.open(), name)
     raise UsageError(
-        f"video {name or 'of a prompt'} must be pictures in order, an array of 4 axes, an animated image or a folder "
-        f"of frames; got {type(source).__name__}; give a list of pictures."
+        f"video {name or 'of a prompt'} must be pictures in order, an array of 4 axes, a video file, an animated image "
+        f"or a folder of frames; got {type(source).__name__}; give a list of pictures."
     )
 
 
@@ -155,7 +157,12 @@ def _of_file(path: Path, name: str) -> Clip:
 
 
 def _frames(file: IO[bytes], name: str) -> tuple[list[Picture], float | None]:
-    """The frames of an animated image, and how long it lasts if it says so."""
+    """The frames of a video file or an animated image, and how long it lasts if it says so."""
+    head = file.read(12)
+    file.seek(0)
+    if is_film(head):
+        pictures, rate = film_frames(file, name, FRAMES_A_SECOND, MAX_FRAMES)
+        return pictures, len(pictures) / rate
     with opened(file, name) as image:
         count, frames, milliseconds = getattr(image, "n_frames", 1), [], 0.0
         if count > MAX_FRAMES:
@@ -212,7 +219,7 @@ register_kind(
         fingerprint=lambda clip: clip.fingerprint,
         shape=lambda clip: (len(clip), clip.size, clip.seconds),
         encode=encode_clip,
-        suffix=suffix_of,
+        suffix=lambda data, name: ".mp4" if is_film(data[:12]) else suffix_of(data, name),
         example=example_clip,
         spoil={"blank": by_frame(blank_picture), "shuffle": shuffled_clip, "noise": by_frame(noise_picture)},
         in_folder=True,

@@ -57,9 +57,9 @@ def load(
         device_map: Passed to ``from_pretrained`` to spread a large model; excludes ``device``.
         attention: ``"sdpa"`` or ``"eager"``. Left out: ``"sdpa"``, where the family has it.
         check: Run the self-check, a few tiny forward passes.
-        max_pixels: Most pixels of a picture; the image processor scales larger ones down. None leaves the checkpoint's
-            own limit; a checkpoint whose limit is lower than the default keeps it. It acts where a picture's positions
-            grow with its size (Qwen2.5-VL); others scale every picture to one size.
+        max_pixels: Most pixels of a picture or of a clip's frame; larger ones are scaled down. None keeps the
+            checkpoint's own limit; a checkpoint whose limit is lower than the default keeps it. It acts where a
+            picture's positions grow with its size (Qwen2.5-VL); others scale every picture to one size.
         revision: Branch, tag or commit of a Hub id.
         token: Access token for a private or gated Hub id; True takes the one of ``hf auth login``.
         local_files_only: Read only what was downloaded before.
