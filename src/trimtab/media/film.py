@@ -43,7 +43,7 @@ def film_frames(file: IO[bytes], name: str, rate: float, most: int) -> tuple[lis
             "a list or a folder of pictures"
         ) from error
     try:
-        with av.open(file) as container:
+        with av.open(file, "r") as container:
             if not container.streams.video:
                 raise DataError(f"video {name} must show something; it holds no pictures; give another file.")
             stream = container.streams.video[0]
