@@ -11,7 +11,7 @@ from transformers.video_utils import VideoMetadata
 
 from tests.engine.test_contract import assert_same
 from trimtab import load
-from trimtab.engine import AddVector, BlockAttention, Prompt, Read, Row, ScaleHeads, encode, generate, run
+from trimtab.engine import AddVector, BlockAttention, Prompt, Read, Row, ScaleHeads, encode, generate, inputs, run
 from trimtab.media import Clip
 from trimtab.models import Model, from_parts, save_processors
 from trimtab.testing import clip, picture, tiny_model
@@ -54,6 +54,8 @@ def test_fast_path_is_the_models_own_forward_and_generate(model):
     for layer in read.hidden:
         assert_same(fast.hidden[layer], plain.hidden[layer])
     assert_same(fast.logits, torch.cat([run(model, [row]).logits for row in rows]))
+    with torch.no_grad():
+        assert_same(model.hf(**inputs(model, prompts())).logits[:, -1], plain.logits)
     answers = generate(model, rows, max_new_tokens=5)
     assert answers.tokens == generate(model, rows, max_new_tokens=5, reuse=False).tokens
 
@@ -159,3 +161,11 @@ def test_bundled_models_go_on_without_clips():
     model = load("pocket-qwen")
     assert model.modalities == ("image", "text")
     assert list(model.processors) == ["image"]
+
+
+def test_glm4v_is_shown_pictures_alone_whatever_its_template_takes():
+    model = tiny_model("glm4v")
+    template = model.chat_template.replace("{% else %}", "{% elif part.type == 'video' %}<|video|>{% else %}")
+    again = from_parts(model.hf, model.tokenizer, model.processors, template)
+    assert again.modalities == ("image", "text")
+    assert not again.report.notes

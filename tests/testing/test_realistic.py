@@ -9,6 +9,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 import trimtab
 from trimtab.errors import UsageError
+from trimtab.media import Clip
 from trimtab.testing import RELEASES, SMALL, picture, realistic_checkpoint
 
 FIRST_NAMES = {
@@ -41,6 +42,18 @@ def test_it_loads_with_sane_logits(released, release, dtype):
     assert 0.5 < float(logits.std()) < 2
     answers = trimtab.generate(model, [prompt], max_new_tokens=4)
     assert answers.tokens[0]
+
+
+def test_a_release_whose_template_takes_clips_is_shown_them(released):
+    model = trimtab.load(released("qwen2.5-vl-3b"), dtype="float32")
+    assert model.modalities == ("image", "text", "video")
+    assert not model.report.notes
+    frames = [picture(number, (640, 480)) for number in range(5)]
+    shown = model.show("video", Clip(frames))
+    assert shown.grid == (3, 17, 23)  # each frame as a picture of its size, two of them a step
+    prompt = trimtab.Prompt(QUESTION, media={"video": [Clip(frames[:2], 1.0)]})
+    logits = trimtab.run(model, [prompt]).logits
+    torch.testing.assert_close(logits, trimtab.run(model, [prompt], reuse=False).logits, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("release", RELEASES)

@@ -1,7 +1,9 @@
 """GLM-4.1V: patches with a grid and three-axis rotary positions, as Qwen's models have them."""
 
+from trimtab.modalities import Modality
 from trimtab.models.families.qwen_vl import QwenVL
 from trimtab.models.family import register
+from trimtab.models.hugging_face import HuggingFaceModel
 
 
 class Glm4v(QwenVL):
@@ -10,6 +12,11 @@ class Glm4v(QwenVL):
     name = "glm4v"
     checkpoints = ("zai-org/GLM-4.1V-9B-Thinking",)
     processors = {"image": "Glm4vImageProcessor"}
+    optional = ()
+
+    def placeholders(self, hf: HuggingFaceModel) -> dict[Modality, int]:
+        """That of a picture: a clip's positions have the same token, so its own forward takes one kind at a time."""
+        return {"image": hf.config.image_token_id}
 
 
 register(Glm4v())
