@@ -99,21 +99,20 @@ def check_tensors(name: str, tensors: Mapping[str, Tensor]) -> None:
             )
 
 
-def check_strength(strength: Any, owner: str) -> None:
+def check_strength(strength: object, owner: str) -> None:
     """Refuse what cannot be a strength.
 
     Raises:
         UsageError: It is no number, not finite, or too large for any model.
     """
-    known = isinstance(strength, (int, float)) and not isinstance(strength, bool)
-    if not known or not abs(strength) <= LARGEST_STRENGTH:  # not so of NaN
+    if isinstance(strength, bool) or not (isinstance(strength, (int, float)) and abs(strength) <= LARGEST_STRENGTH):
         raise UsageError(
             f"`strength` of {owner} must be a number from {-LARGEST_STRENGTH:g} to {LARGEST_STRENGTH:g}; got "
             f"{strength!r:.50}; give another."
         )
 
 
-def without_gaps(value: Any) -> Any:
+def without_gaps(value: object) -> object:
     """Return plain data with null for every number that is not finite, which JSON does not know."""
     if isinstance(value, Mapping):
         return {key: without_gaps(v) for key, v in value.items()}

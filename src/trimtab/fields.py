@@ -48,7 +48,7 @@ class AtLeast:
         """The rule."""
         return f"at least {self.least:g}"
 
-    def holds(self, value: Any) -> bool:
+    def holds(self, value: float) -> bool:
         """Whether a number keeps to it."""
         return value >= self.least
 
@@ -64,7 +64,7 @@ class Above:
         """The rule."""
         return f"above {self.limit:g}"
 
-    def holds(self, value: Any) -> bool:
+    def holds(self, value: float) -> bool:
         """Whether a number keeps to it."""
         return value > self.limit
 
@@ -92,7 +92,7 @@ class Between:
         least = f"above {low}" if self.without in ("least", "both") else f"at least {low}"
         return f"{least} and {f'below {high}' if self.without in ('most', 'both') else f'at most {high}'}"
 
-    def holds(self, value: Any) -> bool:
+    def holds(self, value: float) -> bool:
         """Whether a number keeps to it."""
         low = value > self.least if self.without in ("least", "both") else value >= self.least
         return low and (value < self.most if self.without in ("most", "both") else value <= self.most)
@@ -109,7 +109,7 @@ class OneOf:
         """The rule."""
         return f"one of {', '.join(self.known)}"
 
-    def holds(self, value: Any) -> bool:
+    def holds(self, value: object) -> bool:
         """Whether a name keeps to it."""
         return value in self.known
 
@@ -129,7 +129,7 @@ class Some:
         """The rule."""
         return f"at least one{', each once' if self.each_once else ''}"
 
-    def holds(self, value: Any) -> bool:
+    def holds(self, value: Collection[object]) -> bool:
         """Whether a list keeps to it."""
         return len(value) > 0 and not (self.each_once and len(set(value)) < len(value))
 
@@ -150,7 +150,7 @@ _short.maxstring = _short.maxother = 80
 _short.maxlist = _short.maxtuple = _short.maxdict = 8
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return a value as an error message shows it: whole if it is short."""
     if isinstance(value, int) and value.bit_length() > 128:
         return "a number of more than 38 digits"  # Python refuses to write very large ones
@@ -163,7 +163,7 @@ def call_explained(kind: Class) -> Class:
     parameters = signature(init)
 
     @functools.wraps(init)
-    def explained(self: Any, *args: Any, **kwargs: Any) -> None:
+    def explained(self: Any, *args: object, **kwargs: object) -> None:
         try:
             init(self, *args, **kwargs)
         except TypeError:
@@ -208,7 +208,7 @@ def check_fields(config: Any) -> None:
             raise UsageError(f"`{field.name}` of {owner} must be {rule}; got {shown(value)}{remedy}")
 
 
-def check_value(name: str, owner: str, hint: Any, value: Any) -> None:
+def check_value(name: str, owner: str, hint: object, value: object) -> None:
     """Refuse a value that is not of a type.
 
     Args:
@@ -253,7 +253,7 @@ def _broken(hint: Any, value: Any) -> str | None:
     return None
 
 
-def _suits(hint: Any, value: Any) -> bool:
+def _suits(hint: Any, value: object) -> bool:
     origin, inside = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _suits(inside[0], value)
@@ -276,7 +276,7 @@ def _suits(hint: Any, value: Any) -> bool:
     return isinstance(value, origin or hint) if isinstance(origin or hint, type) else True
 
 
-def in_words(hint: Any) -> str:
+def in_words(hint: object) -> str:
     """Return what a field of a type takes, in words."""
     origin, inside = get_origin(hint), get_args(hint)
     if origin is Annotated:

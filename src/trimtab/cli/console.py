@@ -22,7 +22,7 @@ PIPE_WIDTH = 140
 """Columns of a table that no terminal will fold."""
 
 
-def print_json(value: Any) -> None:
+def print_json(value: object) -> None:
     """Print a value as one JSON document; what is no number becomes null."""
     unicode = "utf" in (sys.stdout.encoding or "").lower()
     document = json.dumps(_plain(value), indent=1, ensure_ascii=not unicode, allow_nan=False)
@@ -223,7 +223,7 @@ def at_a_terminal() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> object:
     """Make a value ready for strict JSON."""
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}

@@ -49,5 +49,5 @@ def check_model(name: str, loading: Loading) -> dict[str, Any]:
     }
 
 
-def _text(found: Any) -> str:
+def _text(found: object) -> str:
     return ", ".join(map(str, found)) if isinstance(found, list) else str(found)

@@ -182,7 +182,7 @@ def _attention(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float,
-    **_options: Any,
+    **_options: object,
 ) -> tuple[Tensor, None]:
     """Have the shared prefix in force attend, for every layer of the decoder."""
     layer: Any = module.layer_idx

@@ -96,6 +96,6 @@ def trace(
     tokens = [model.tokenizer.decode([token]) for token in asked[0].answer]
     return AnswerTrace(
         item.id,
-        tuple(tokens or [model.tokenizer.eos_token]),  # an answer that stops at once
+        tuple(tokens or [model.tokenizer.eos_token or ""]),  # an answer that stops at once
         tuple(average_scores(values[..., n : n + 1], cases[0].modalities, config) for n in range(values.shape[-1])),
     )

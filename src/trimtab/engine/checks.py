@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any
 
 from trimtab.engine.capability import Sizes
 from trimtab.engine.edits import Edit
 from trimtab.errors import UsageError
 
 
-def check_count(value: Any, name: str, owner: str) -> int:
+def check_count(value: object, name: str, owner: str) -> int:
     """Return a whole number from 1.
 
     Raises:
@@ -21,7 +20,7 @@ def check_count(value: Any, name: str, owner: str) -> int:
     return int(value)
 
 
-def check_edits(model: Sizes, edits: Any, owner: str) -> tuple[Edit, ...]:
+def check_edits(model: Sizes, edits: object, owner: str) -> tuple[Edit, ...]:
     """Return edits as a tuple, each checked on the model.
 
     Raises:
@@ -37,6 +36,6 @@ def check_edits(model: Sizes, edits: Any, owner: str) -> tuple[Edit, ...]:
     return tuple(edits)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = repr(value) if isinstance(value, (str, int, float, type(None))) else f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."

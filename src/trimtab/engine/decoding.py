@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from trimtab.errors import UsageError
 from trimtab.fields import AtLeast, Between, Count, Portion, check_fields
@@ -56,7 +56,7 @@ class Decoding:
 GREEDY = Decoding()
 
 
-def check_decoding(decoding: Any, owner: str) -> None:
+def check_decoding(decoding: object, owner: str) -> None:
     """Refuse what is no ``Decoding``.
 
     Raises:

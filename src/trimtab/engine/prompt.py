@@ -36,7 +36,7 @@ class Part:
 
     name: str
     kind: Modality
-    content: Any
+    content: object
 
 
 @call_explained

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from trimtab.engine.contrast import Contrast
 from trimtab.engine.encoded import Encoded
@@ -18,7 +17,7 @@ Rows = Sequence[Question] | Question
 """What is run: many questions, or one alone."""
 
 
-def as_questions(rows: Any) -> list[Row | Contrast]:
+def as_questions(rows: object) -> list[Row | Contrast]:
     """Return what was asked as a list of rows and contrasts.
 
     Raises:

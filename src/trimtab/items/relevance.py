@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from trimtab.errors import UsageError
 from trimtab.fields import shown
@@ -20,7 +19,7 @@ Relevant = str | Iterable[str]
 """``"image"``, ``"both"``, ``"image+audio"``, or modalities."""
 
 
-def relevant_of(given: Any, owner: str) -> tuple[Modality, ...] | None:
+def relevant_of(given: object, owner: str) -> tuple[Modality, ...] | None:
     """Return the modalities that are relevant, in the order of tables; None stays None.
 
     Args:

@@ -123,7 +123,7 @@ class MediaHeld(MediaSource):
         DataError: It cannot be shown.
     """
 
-    def __init__(self, medium: Any, kind: Modality = "image") -> None:
+    def __init__(self, medium: object, kind: Modality = "image") -> None:
         self.kind = kind
         self._medium = _open(kind, medium)
 
@@ -220,13 +220,13 @@ def as_source(given: MediaSource | Given | None, kind: Modality) -> MediaSource 
     return MediaHeld(given, kind)
 
 
-def _open(kind: Modality, source: Any, name: str | None = None) -> Any:
+def _open(kind: Modality, source: object, name: str | None = None) -> Any:
     from trimtab.media import open_medium
 
     return open_medium(kind, source, name)
 
 
-def _encoded(kind: Modality, medium: Any) -> bytes:
+def _encoded(kind: Modality, medium: object) -> bytes:
     from trimtab.media import medium_kind
 
     return medium_kind(kind).encode(medium)

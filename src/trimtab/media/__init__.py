@@ -7,7 +7,7 @@ from trimtab.media.clip import Clip, open_clip
 from trimtab.media.decode import suffix_of
 from trimtab.media.fields import Media, Pictures, Shown
 from trimtab.media.held import Held, Made
-from trimtab.media.kinds import KINDS, MediumKind, Spoilt, medium_kind, open_medium, register_kind
+from trimtab.media.kinds import KINDS, Medium, MediumKind, Spoilt, medium_kind, open_medium, register_kind
 from trimtab.media.picture import MAX_PIXELS, Picture, picture_key
 from trimtab.media.sound import Sound, open_sound
 from trimtab.media.source import PictureSource, Source, check_file, open_picture, unreadable
@@ -22,6 +22,7 @@ __all__ = [
     "Held",
     "Made",
     "Media",
+    "Medium",
     "MediumKind",
     "Picture",
     "PictureSource",

@@ -51,7 +51,7 @@ class Clip:
         frames: Sequence[Any] | np.ndarray,
         seconds: float | None = None,
         *,
-        origin: Any = None,
+        origin: object = None,
         stamp: tuple[int, int] | None = None,
     ) -> None:
         """Open the frames.
@@ -107,7 +107,7 @@ class Clip:
         return hashlib.sha256(f"{self.seconds} {keys}".encode()).hexdigest()[:32]
 
 
-def open_clip(source: Any, name: str | None = None) -> Clip:
+def open_clip(source: object, name: str | None = None) -> Clip:
     """Open a clip.
 
     Args:

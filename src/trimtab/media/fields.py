@@ -39,7 +39,7 @@ class Shown(Mapping[Modality, tuple[Any, ...]]):
     def __repr__(self) -> str:
         return repr({kind: len(held) for kind, held in self._held.items()})
 
-    def replaced(self, kind: Modality, media: Any) -> Shown:
+    def replaced(self, kind: Modality, media: object) -> Shown:
         """The same with other media of one modality."""
         return Shown({**self._held, kind: _held(kind, media)})
 
@@ -91,6 +91,6 @@ def _store(owner: Any) -> dict[Modality, tuple[Held, ...]]:
     return owner.__dict__.setdefault(_STORE, {})
 
 
-def _held(kind: Modality, value: Any) -> tuple[Held, ...]:
+def _held(kind: Modality, value: object) -> tuple[Held, ...]:
     several = value if isinstance(value, list | tuple) else () if value is None else (value,)
     return tuple(Held(open_medium(kind, each), kind) for each in several)

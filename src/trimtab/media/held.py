@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from trimtab.errors import DataError
-from trimtab.media.kinds import medium_kind, open_medium
+from trimtab.media.kinds import Medium, medium_kind, open_medium
 from trimtab.media.picture import Picture
 from trimtab.modalities import Modality
 
@@ -22,7 +22,7 @@ RECENT_BYTES = 64_000_000
 class Held:
     """A medium: itself, or where it came from if that opens it again."""
 
-    def __init__(self, medium: Any, kind: Modality = "image") -> None:
+    def __init__(self, medium: Medium, kind: Modality = "image") -> None:
         """Hold an opened medium; only its origin is kept alive where it has one."""
         self._kind: Modality = kind
         self._origin = medium.origin
@@ -88,10 +88,10 @@ class _Recent:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._media: OrderedDict[int, Any] = OrderedDict()
+        self._media: OrderedDict[int, Medium] = OrderedDict()
         self._bytes = 0
 
-    def add(self, medium: Any) -> None:
+    def add(self, medium: Medium) -> None:
         with self._lock:
             if self._media.pop(id(medium), None) is None:
                 self._bytes += medium.nbytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from trimtab.modalities import Modality
 from trimtab.registry import Registry
@@ -14,12 +14,28 @@ Spoilt = Literal["blank", "shuffle", "noise"]
 """How what a modality shows is spoilt: made blank, put in another order, or replaced by noise."""
 
 
+class Medium(Protocol):
+    """An opened medium."""
+
+    @property
+    def origin(self) -> Any:
+        """What opens it again: a path, encoded bytes, an object with ``open()``; None if nothing does."""
+        ...
+
+    @property
+    def stamp(self) -> tuple[int, int] | None:
+        """When its file was changed and how long it is; None where there is no file."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        ...
+
+
 @dataclass(frozen=True)
 class MediumKind:
     """How media of one modality are opened, told apart and spoilt.
-
-    An opened medium has ``origin``, what opens it again (a path, encoded bytes, an object with ``open()``; None if
-    nothing does), ``stamp``, when its file was changed and how long it is, and ``nbytes``, what it takes in memory.
 
     Attributes:
         kind: The modality.
@@ -67,7 +83,7 @@ def medium_kind(kind: str) -> MediumKind:
     return KINDS.named(kind)
 
 
-def open_medium(kind: str, source: Any, name: str | None = None) -> Any:
+def open_medium(kind: str, source: object, name: str | None = None) -> Any:
     """Open whatever holds a medium, such as a ``Picture``, a ``Sound`` or a ``Clip``, by one set of rules each.
 
     Args:

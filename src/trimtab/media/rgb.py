@@ -72,7 +72,7 @@ def _with_keyed_out(image: Image.Image) -> Image.Image:
     return image
 
 
-def _colours(image: Image.Image, profile: Any) -> Image.Image:
+def _colours(image: Image.Image, profile: bytes | None) -> Image.Image:
     if image.mode == "LAB":
         return lab_in_srgb(image)
     return in_srgb(image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB"), profile)
@@ -91,5 +91,5 @@ def _deep(image: Image.Image, name: str) -> Image.Image:
     return Image.fromarray(levels).convert("RGB")
 
 
-def _first(value: Any) -> Any:
+def _first(value: object) -> Any:
     return value[0] if isinstance(value, tuple) and value else value

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
 
@@ -40,7 +39,7 @@ class Sound:
 
     samples: np.ndarray
     rate: int
-    origin: Any = None
+    origin: object = None
     stamp: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
@@ -99,7 +98,7 @@ def _mono(samples: np.ndarray) -> np.ndarray:
     return samples
 
 
-def open_sound(source: Any, name: str | None = None) -> Sound:
+def open_sound(source: object, name: str | None = None) -> Sound:
     """Open a sound as one channel of floats.
 
     Args:

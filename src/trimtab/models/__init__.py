@@ -1,7 +1,7 @@
 """Loads multimodal models and knows their parts; the only package that knows Hugging Face module paths."""
 
 from trimtab.models.family import FAMILIES, Family, MediaInput, register
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import FastTokenizer, HuggingFaceModel, Processor
 from trimtab.models.loading import DTYPES, from_parts, load
 from trimtab.models.masks import MaskRule, cut_before
 from trimtab.models.model import Model
@@ -23,12 +23,14 @@ __all__ = [
     "REFUSED",
     "Counterfactual",
     "Family",
+    "FastTokenizer",
     "HuggingFaceModel",
     "LoadReport",
     "MaskRule",
     "MediaInput",
     "Model",
     "NormKind",
+    "Processor",
     "cut_before",
     "devices_of",
     "find",

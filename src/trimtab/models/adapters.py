@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -21,6 +21,9 @@ from trimtab.models.proofs import same_logits
 from trimtab.models.self_checks import tiny_logits
 from trimtab.models.source import Source, find, first_line, read_json
 from trimtab.models.stored import check_tensors
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
 
 ADAPTER = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
@@ -154,7 +157,7 @@ def _adapted(model: Model, path: str | Path) -> Any:
     return adapted.eval()
 
 
-def _check_options(config: Any, path: str | Path) -> None:
+def _check_options(config: PeftConfig, path: str | Path) -> None:
     """Refuse options that are switched on and that this version of peft leaves out: it would compute without them.
 
     Numbers and whatever is empty are let pass: newer versions write the defaults of all options that they know.
@@ -175,7 +178,7 @@ def _switched_on(value: Any) -> bool:
     return value is True or (isinstance(value, (str, list, dict)) and bool(value))
 
 
-def _untie(model: Model, config: Any, path: str | Path) -> None:
+def _untie(model: Model, config: PeftConfig, path: str | Path) -> None:
     """Give the unembedding weights of its own where adapters change it or the embedding, which shares them.
 
     Beside the weights such adapters change one of the two; merged into shared weights they would change both.
@@ -184,7 +187,7 @@ def _untie(model: Model, config: Any, path: str | Path) -> None:
     head, embedding = hf.get_output_embeddings(), hf.get_input_embeddings()
     tied = head.weight is embedding.weight
     wrapped = [name for name, module in hf.named_modules() if module is head or module is embedding]
-    touched = _touches(config.target_modules, wrapped) or _touches(getattr(config, "modules_to_save", None), wrapped)
+    touched = any(_touches(getattr(config, name, None), wrapped) for name in ("target_modules", "modules_to_save"))
     if not tied or not touched:
         return
     if getattr(config, "ensure_weight_tying", False):

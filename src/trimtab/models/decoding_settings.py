@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from trimtab.errors import UsageError
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import Configuration, HuggingFaceModel
 from trimtab.models.source import Source
 
 SETTINGS = frozenset(
@@ -51,7 +51,7 @@ def overridden(hf: HuggingFaceModel) -> dict[str, Any]:
     return {name: value for name, value in stated if name in SETTINGS and value is not None and value is not False}
 
 
-def read_generation_config(source: Source, config: Any) -> tuple[Any, tuple[str, ...]]:
+def read_generation_config(source: Source, config: Configuration) -> tuple[Any, tuple[str, ...]]:
     """Read the checkpoint's ``generation_config.json``, or make one of the configuration where that is broken.
 
     Returns:

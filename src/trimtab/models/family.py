@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedMethodError, UnsupportedModelError
 from trimtab.modalities import Modality
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import FastTokenizer, HuggingFaceModel, Processor
 from trimtab.models.masks import MaskRule, attends_of, windows_of
 from trimtab.models.norms import NormKind
 from trimtab.models.offload import home
@@ -99,7 +99,7 @@ class Family:
             return f"tokens of a {'prompt' if self.mask == 'prompt' else 'medium'} see each other whatever the order"
         return "its decoder is given token ids" if self.wants_ids else None
 
-    def attentions(self, config: Any) -> tuple[str, ...]:
+    def attentions(self, config: Configuration) -> tuple[str, ...]:
         """Implementations of attention that a configuration's layers can have, the usual one first."""
         return "sdpa", "eager"
 
@@ -131,7 +131,7 @@ class Family:
         """Id of the token that stands for one position of each modality that the model can be shown."""
         return {"image": hf.config.image_token_id}
 
-    def written(self, hf: HuggingFaceModel, tokenizer: Any) -> dict[Modality, str]:
+    def written(self, hf: HuggingFaceModel, tokenizer: FastTokenizer) -> dict[Modality, str]:
         """What a chat template writes for a medium of each modality."""
         tokens = self.placeholders(hf).items()
         return {kind: self.marks.get(kind) or tokenizer.convert_ids_to_tokens(token) or "" for kind, token in tokens}
@@ -140,7 +140,7 @@ class Family:
         """A chat template for checkpoints that have none, or none that takes media."""
         return None
 
-    def open_processor(self, kind: Modality, settings: Mapping[str, Any]) -> Any:
+    def open_processor(self, kind: Modality, settings: Mapping[str, Any]) -> Processor | None:
         """The processor of a modality where transformers has none that needs no torchvision; None leaves it to them.
 
         Args:
@@ -158,7 +158,7 @@ class Family:
         """
         raise NotImplementedError
 
-    def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:
+    def limit_pixels(self, image_processor: Processor, most: int | None, at_most_own: bool = False) -> int | None:
         """Have the image processor scale down pictures of more pixels than ``most``; None leaves its own limit.
 
         Args:
@@ -171,11 +171,11 @@ class Family:
         """
         return None
 
-    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Processor, width: int, height: int) -> int:
         """Number of positions that a picture of this size takes."""
         raise NotImplementedError
 
-    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Preprocess one medium and count its positions.
 
         Args:
@@ -187,7 +187,9 @@ class Family:
         """
         raise NotImplementedError
 
-    def show_among(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show_among(
+        self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str
+    ) -> MediaInput:
         """Preprocess one of several media of a prompt, if its modality is in ``company``; see ``show``."""
         raise NotImplementedError
 

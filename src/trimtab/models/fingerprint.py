@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedModelError
+from trimtab.models.hugging_face import Configuration
 from trimtab.models.offload import tensors
 
 SAMPLES = 4096
@@ -74,7 +75,7 @@ def _signs(values: Tensor) -> bytes:
     return np.packbits(torch.signbit(sample.float()).cpu().numpy()).tobytes()
 
 
-def _without_volatile(config: Any) -> Any:
+def _without_volatile(config: Configuration) -> Any:
     if isinstance(config, dict):
         return {k: _without_volatile(v) for k, v in config.items() if k not in VOLATILE}
     return config

@@ -1,20 +1,42 @@
-"""What trimtab asks of the objects that it takes from transformers, as types."""
+"""What trimtab asks of the objects that it takes from transformers, as types; nothing is ever made of these classes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 if TYPE_CHECKING:
-    from transformers import GenerationConfig
+    from tokenizers import AddedToken
+    from transformers import BatchEncoding, GenerationConfig
+
+
+class Configuration:
+    """What a checkpoint says of itself, or of a part of it; each family has keys of its own."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
+
+class Processor(Configuration):
+    """What makes tensors of a medium, with settings of its own."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *media: object, **options: object) -> Any:
+            """Return the tensors by name."""
+            ...
 
 
 class HuggingFaceModel(nn.Module):
-    """A model of transformers that generates text; a type alone, nothing is ever made of it.
+    """A model that generates text.
 
     Attributes:
-        config: Its configuration; each family has keys of its own.
+        config: Its configuration.
         model: What it is made of but for the unembedding; each family has parts of its own.
         generation_config: How it decodes by itself.
     """
@@ -25,8 +47,6 @@ class HuggingFaceModel(nn.Module):
     generate: Any
     prepare_inputs_for_generation: Any
     _prepare_position_ids_for_generation: Any
-    save_pretrained: Any
-    set_attn_implementation: Any
 
     if TYPE_CHECKING:
 
@@ -36,4 +56,64 @@ class HuggingFaceModel(nn.Module):
 
         def get_output_embeddings(self) -> nn.Linear:
             """The map from normalised hidden states to logits."""
+            ...
+
+        def save_pretrained(self, folder: Path) -> None:
+            """Write configuration and weights."""
+            ...
+
+        def set_attn_implementation(self, implementation: str) -> None:
+            """Attend by another implementation from now on."""
+            ...
+
+
+class FastTokenizer:
+    """A fast tokenizer, which knows the characters of each token."""
+
+    if TYPE_CHECKING:
+        added_tokens_decoder: Mapping[int, AddedToken]
+        backend_tokenizer: Any
+        chat_template: Any
+        is_fast: bool
+        bos_token: str | None
+        eos_token: str | None
+        unk_token: str | None
+        eos_token_id: int | None
+        pad_token_id: int | None
+        unk_token_id: int | None
+
+        def __call__(self, text: str, *, add_special_tokens: bool = ..., **options: object) -> BatchEncoding:
+            """Return ``input_ids`` and more."""
+            ...
+
+        def apply_chat_template(self, turns: Sequence[Mapping[str, object]], **options: object) -> str:
+            """Return turns as text."""
+            ...
+
+        def convert_ids_to_tokens(self, ids: int) -> str:
+            """Return the text of a token of the vocabulary."""
+            ...
+
+        def convert_tokens_to_ids(self, tokens: str) -> int:
+            """Return a token's id."""
+            ...
+
+        def decode(self, ids: object, *, skip_special_tokens: bool = ...) -> str:
+            """Return the text of tokens."""
+            ...
+
+        def batch_decode(self, ids: object, *, skip_special_tokens: bool = ...) -> list[str]:
+            """Return the texts of rows of tokens."""
+            ...
+
+        def __len__(self) -> int:
+            """Return how many tokens there are, added ones among them."""
+            ...
+
+        def get_vocab(self) -> dict[str, int]:
+            """Return each token's id."""
+            ...
+
+        def save_pretrained(self, folder: Path) -> None:
+            """Write its files."""
             ...

@@ -15,7 +15,7 @@ from trimtab.modalities import Modality, in_order
 from trimtab.models.decoder import Decoder
 from trimtab.models.family import Family, MediaInput
 from trimtab.models.fingerprint import weights_fingerprint
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import FastTokenizer, HuggingFaceModel
 from trimtab.models.masks import blocks_of
 from trimtab.models.patches import Counterfactual
 from trimtab.models.plain_text import PlainText
@@ -39,7 +39,7 @@ class Model(Decoder):
     def __init__(
         self,
         hf: HuggingFaceModel,
-        tokenizer: Any,
+        tokenizer: FastTokenizer,
         processors: Mapping[Modality, Any],
         chat_template: str,
         family: Family,
@@ -104,7 +104,7 @@ class Model(Decoder):
         return weights_fingerprint(self.hf)
 
     def show(
-        self, kind: Modality, medium: Any, counterfactual: Counterfactual | None = None, *, among: bool = False
+        self, kind: Modality, medium: object, counterfactual: Counterfactual | None = None, *, among: bool = False
     ) -> MediaInput:
         """Say how a medium is shown: its positions and its digest; its tensors are made when they are asked for.
 

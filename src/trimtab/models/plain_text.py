@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tokenizers import Tokenizer
 
 from trimtab.errors import DataError
+from trimtab.models.hugging_face import FastTokenizer
 
 BRACKETED = re.compile(r"<.+>|\[.+\]", re.DOTALL)
 """Added tokens that are not declared special and yet are markup, such as ``<think>``."""
@@ -43,7 +44,7 @@ class PlainText:
     knows control tokens by secret names, which only the template is given in.
     """
 
-    def __init__(self, tokenizer: Any, name: str) -> None:
+    def __init__(self, tokenizer: FastTokenizer, name: str) -> None:
         """Read the control tokens.
 
         Args:
@@ -94,7 +95,7 @@ class PlainText:
 
     def _secretly(self, usual: Tokens, parts: tuple[str, str, str], special: bool) -> Tokens:
         before, body, after = parts
-        held = self._tokenizer.convert_ids_to_tokens(self._controls(usual, len(body)))
+        held = [self._tokenizer.convert_ids_to_tokens(number) for number in self._controls(usual, len(body))]
         refusal = DataError(
             f"text of a prompt must not hold {held[0]!r}, a control token of {self._name} that its tokenizer cannot "
             "write as plain text; take it out."

@@ -8,7 +8,7 @@ PLAIN = (None, "default", "mrope")
 """Kinds of rotary positions that reach as far as ``max_position_embeddings`` says."""
 
 
-def position_limit(text_config: Any) -> int | None:
+def position_limit(text_config: object) -> int | None:
     """Return how many tokens a prompt and its answer may have together; None if the configuration sets no limit.
 
     Positions that are scaled (``yarn``, ``linear``, ``dynamic``, ...) reach as far as the scaling says, where that is
@@ -26,7 +26,7 @@ def position_limit(text_config: Any) -> int | None:
     return min(_scaled(most, kind, text_config) for kind in by_kind or [rope])
 
 
-def _scaled(most: int, rope: dict[str, Any], text_config: Any) -> int:
+def _scaled(most: int, rope: dict[str, Any], text_config: object) -> int:
     factor = rope.get("factor")
     if rope.get("rope_type", rope.get("type")) in PLAIN or not isinstance(factor, int | float):
         return most

@@ -10,9 +10,10 @@ from PIL.Image import Image
 
 from trimtab.errors import DataError, UsageError
 from trimtab.media import MAX_PIXELS
+from trimtab.models.hugging_face import Processor
 
 
-def processed(image_processor: Any, image: Image, beside: Sequence[Image] = (), **options: Any) -> Any:
+def processed(image_processor: Processor, image: Image, beside: Sequence[Image] = (), **options: object) -> Any:
     """Return what an image processor makes of one RGB picture.
 
     Args:
@@ -33,7 +34,7 @@ def processed(image_processor: Any, image: Image, beside: Sequence[Image] = (), 
         raise _refused(*image.size, error) from error
 
 
-def limit_edge(image_processor: Any, most: int | None, at_most_own: bool, unit: int, family: str) -> int:
+def limit_edge(image_processor: Processor, most: int | None, at_most_own: bool, unit: int, family: str) -> int:
     """Have a processor that scales a picture's long side down to ``longest_edge`` keep to a number of pixels.
 
     Args:
@@ -62,7 +63,7 @@ def limit_edge(image_processor: Any, most: int | None, at_most_own: bool, unit: 
     return edge**2
 
 
-def _ask(image_processor: Any, width: int, height: int) -> None:
+def _ask(image_processor: Processor, width: int, height: int) -> None:
     count = getattr(image_processor, "get_number_of_image_patches", None)
     if count is not None:
         try:
@@ -77,7 +78,7 @@ def _ask(image_processor: Any, width: int, height: int) -> None:
         )
 
 
-def _short_side(image_processor: Any) -> int | None:
+def _short_side(image_processor: Processor) -> int | None:
     """The length that the processor scales every picture's short side to, if it does so whatever the long one is."""
     size = getattr(image_processor, "size", None) or {}
     if not getattr(image_processor, "do_resize", True) or "longest_edge" in size or "shortest_edge" not in size:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -120,7 +119,7 @@ def same_logits(model: Model, claim: str, got: Tensor, expected: Tensor) -> None
         refuse(model, f"{claim} (logits within {limit:g} of the largest)", f"a difference of {difference:.2g}")
 
 
-def refuse(model: Model, claim: str, found: Any) -> None:
+def refuse(model: Model, claim: str, found: object) -> None:
     """Refuse a model that is not as its family says.
 
     Raises:

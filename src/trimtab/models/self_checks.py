@@ -183,5 +183,5 @@ def _with_added(model: Model, amount: float, forward: Any) -> Tensor:
         hook.remove()
 
 
-def _tensor(output: Any) -> Tensor:
+def _tensor(output: Tensor | tuple[Tensor, ...]) -> Tensor:
     return output[0] if isinstance(output, tuple) else output

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trimtab.errors import UnsupportedModelError, UsageError
-from trimtab.media import Held, medium_kind
+from trimtab.media import Held, Medium, medium_kind
 from trimtab.modalities import Modality
 from trimtab.models.family import MediaInput
 from trimtab.models.patches import Counterfactual, patch_weights, weighted_patches
@@ -59,7 +59,7 @@ class ShownMedia:
         """Forget everything, and remember half as much from now on; return how many bytes it took."""
         return sum(kept.give_up() for kept in self._every)
 
-    def show(self, kind: Modality, medium: Any, counterfactual: Counterfactual | None, among: bool) -> MediaInput:
+    def show(self, kind: Modality, medium: Medium, counterfactual: Counterfactual | None, among: bool) -> MediaInput:
         """See ``Model.show``; ``among`` is False for families that treat one of several like any other."""
         known = medium_kind(kind)
         key, shape = known.fingerprint(medium) + AMONG * among, (kind, known.shape(medium), among)
@@ -70,12 +70,12 @@ class ShownMedia:
         shown = replace(layout, tensors=tensors, key=key)
         return shown if counterfactual is None or kind != "image" else self._weighted(shown, counterfactual)
 
-    def _processed(self, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def _processed(self, kind: Modality, medium: Medium, key: str) -> MediaInput:
         model = self._model
         prepare = model.family.show_among if key.endswith(AMONG) else model.family.show
         return prepare(model.hf, model.processors[kind], kind, medium, key)
 
-    def _layout(self, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def _layout(self, kind: Modality, medium: Medium, key: str) -> MediaInput:
         """Preprocess a medium, and return for all of its shape what does not depend on its content."""
         found = self._processed(kind, medium, key)
         self._pixels.put(key, *found.tensors.values())

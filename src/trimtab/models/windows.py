@@ -99,7 +99,7 @@ def _claiming(length: int, model: Model) -> Any:
 def _attention_recorded(model: Model, masks: list[Any]) -> Iterator[None]:
     """Keep each layer's mask, and leave its attention out, inside the block."""
 
-    def skip(hidden_states: Tensor, *_: Any, attention_mask: Any = None, **__: Any) -> tuple[Tensor, None]:
+    def skip(hidden_states: Tensor, *_: object, attention_mask: Any = None, **__: object) -> tuple[Tensor, None]:
         masks.append(attention_mask)
         return torch.zeros_like(hidden_states), None
 

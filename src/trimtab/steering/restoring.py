@@ -52,7 +52,7 @@ def check_kept(kind: type[Any], kept: Mapping[str, Any], tensors: Mapping[str, T
             raise UsageError(f"{name!r} must be layers of a model that has {model.n_layers}; got {value}.")
 
 
-def _is(value: Any, hint: Any) -> bool:
+def _is(value: object, hint: Any) -> bool:
     """Whether a value is of a type that fields of choosers and rules have."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
@@ -67,5 +67,5 @@ def _is(value: Any, hint: Any) -> bool:
     return isinstance(value, type(None) if hint is None else hint)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"{value!r:.100}"

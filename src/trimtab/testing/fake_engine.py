@@ -212,7 +212,7 @@ def _digest(row: Row) -> bytes:
     if isinstance(row.prompt, Prompt):
         for part in row.prompt.parts():
             told.update(part.name.encode())
-            told.update(part.content.encode() if part.kind == "text" else _medium(part.content))
+            told.update(str(part.content).encode() if part.kind == "text" else _medium(part.content))
         told.update(str(row.prompt.image_counterfactual).encode())
     else:
         told.update(row.prompt.ids.numpy().tobytes())

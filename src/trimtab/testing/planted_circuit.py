@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from trimtab.models import Model, from_parts, self_check
+from trimtab.models import FastTokenizer, Model, from_parts, self_check
 
 COLOURS = ("black", "blue", "green", "cyan", "red", "magenta", "yellow", "white")
 """The answers: the corners of the colour cube, by the bits of red, green and blue."""
@@ -90,7 +90,7 @@ def colour_picture(colour: str) -> Image.Image:
     return Image.new("RGB", (28, 28), tuple(255 * (bits >> shift & 1) for shift in (2, 1, 0)))
 
 
-def _hf(tokenizer: Any) -> Any:
+def _hf(tokenizer: FastTokenizer) -> Any:
     from transformers import LlavaConfig, LlavaForConditionalGeneration
 
     config = LlavaConfig(
@@ -146,7 +146,7 @@ def _see(hf: Any) -> None:
     projector.linear_2.bias[SEEN] = 1.0
 
 
-def _embed(hf: Any, tokenizer: Any) -> None:
+def _embed(hf: Any, tokenizer: FastTokenizer) -> None:
     """Give every word the loud component, and the words that matter what they stand for."""
     table = hf.get_input_embeddings().weight
     table[:, LOUD] = LOUDNESS
@@ -214,7 +214,7 @@ class Head:
         self.attention.k_proj.weight[slot, asked] = self.gain
 
 
-def let_answer(hf: Any, tokenizer: Any) -> None:
+def let_answer(hf: Any, tokenizer: FastTokenizer) -> None:
     """Let the colours be answered; after a colour, stop."""
     head = hf.get_output_embeddings().weight
     for number, colour in enumerate(COLOURS):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any
 
 import torch
 
@@ -44,7 +43,7 @@ def check_heads(model: Sizes, heads: Sequence[int], owner: str) -> None:
         )
 
 
-def check_layers(model: Sizes, layers: Any, owner: str) -> None:
+def check_layers(model: Sizes, layers: object, owner: str) -> None:
     """Refuse layers that the model does not have, and none at all.
 
     Raises:
@@ -56,7 +55,7 @@ def check_layers(model: Sizes, layers: Any, owner: str) -> None:
         check_layer(model, layer, owner)
 
 
-def check_number(value: Any, name: str, owner: str, remedy: str) -> None:
+def check_number(value: object, name: str, owner: str, remedy: str) -> None:
     """Refuse what is no finite number.
 
     Raises:
@@ -66,15 +65,15 @@ def check_number(value: Any, name: str, owner: str, remedy: str) -> None:
         raise UsageError(f"`{name}` of {owner} must be finite, a number; got {value!r}; {remedy}.")
 
 
-def check_tensor(value: Any, shape: tuple[int | None, ...], name: str, owner: str, model: Sizes, remedy: str) -> None:
+def check_tensor(
+    value: object, shape: tuple[int | None, ...], name: str, owner: str, model: Sizes, remedy: str
+) -> None:
     """Refuse what is no finite tensor of real numbers in a shape; None in the shape is any size.
 
     Raises:
         UsageError: With the rule and this model's numbers.
     """
-    real = isinstance(value, torch.Tensor) and not value.is_complex()
-    fits = real and value.ndim == len(shape) and all(s in (None, n) for s, n in zip(shape, value.shape, strict=True))
-    if not fits:
+    if not (isinstance(value, torch.Tensor) and not value.is_complex() and _fits(value, shape)):
         got = (
             str(tuple(value.shape))
             if isinstance(value, torch.Tensor)
@@ -87,3 +86,7 @@ def check_tensor(value: Any, shape: tuple[int | None, ...], name: str, owner: st
         )
     if not torch.isfinite(value).all():
         raise UsageError(f"`{name}` of {owner} must be finite; it holds NaN or infinity; {remedy}.")
+
+
+def _fits(value: torch.Tensor, shape: tuple[int | None, ...]) -> bool:
+    return value.ndim == len(shape) and all(s in (None, n) for s, n in zip(shape, value.shape, strict=True))

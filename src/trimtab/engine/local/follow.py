@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,9 @@ from trimtab.engine.local.turn import Turn, prompt_mask
 from trimtab.engine.receipt import Receipt
 from trimtab.errors import UsageError
 from trimtab.models import Model
+
+if TYPE_CHECKING:
+    from transformers import Cache
 
 TURNS = "_trimtab_turns"
 """Attribute of a cache: which prompts it holds, by the block that followed them. Copies of the cache have it too."""
@@ -84,7 +87,7 @@ class Follower:
             for handle in handles:
                 handle.remove()
 
-    def begin(self, mask: Tensor, ids: Tensor | None, cache: Any) -> Turn:
+    def begin(self, mask: Tensor, ids: Tensor | None, cache: Cache | None) -> Turn:
         """Return the turn of a prompt whose end is known.
 
         Raises:
@@ -101,7 +104,7 @@ class Follower:
         return turn
 
     @contextmanager
-    def told(self, mask: Tensor, ids: Tensor | None, cache: Any) -> Iterator[None]:
+    def told(self, mask: Tensor, ids: Tensor | None, cache: Cache | None) -> Iterator[None]:
         """Take a prompt that the model's ``generate`` answers inside the block."""
         self.calls.append(self.begin(mask, ids, cache))
         try:
@@ -127,7 +130,9 @@ class Follower:
         self._turn = self._which(rows, length, cached, cache, kwargs.get("attention_mask"), tokens.device)
         self._session = self._turn.advance(rows, cached, length, _capacity(cache))
 
-    def _which(self, rows: int, length: int, cached: int, cache: Any, mask: Any, device: torch.device) -> Turn:
+    def _which(
+        self, rows: int, length: int, cached: int, cache: Cache | None, mask: object, device: torch.device
+    ) -> Turn:
         """Say which prompt a pass belongs to."""
         if self._fixed is not None:
             return self._fixed
@@ -146,11 +151,11 @@ class Follower:
             )
         return known
 
-    def _held_by(self, cache: Any) -> Turn | None:
+    def _held_by(self, cache: object) -> Turn | None:
         """Return the prompt whose keys and values a cache holds, if this block followed it."""
         return getattr(cache, TURNS, {}).get(self._number)
 
-    def _after(self, _module: nn.Module, _args: tuple, output: Any) -> None:
+    def _after(self, _module: nn.Module, _args: tuple, output: object) -> None:
         """Forget the pass, and remember which prompt its cache holds."""
         if not self._of_model.lock.mine:
             return
@@ -160,12 +165,12 @@ class Follower:
         self._turn = self._session = self._ids = None
 
 
-def cached_slots(cache: Any) -> int:
+def cached_slots(cache: Cache | None) -> int:
     """Return how many slots a cache holds; a static one counts in a tensor."""
     return 0 if cache is None else int(cache.get_seq_length())
 
 
-def _capacity(cache: Any) -> int:
+def _capacity(cache: object) -> int:
     """Return how many keys a static cache's attention is over; 0 for caches that grow."""
     layers = getattr(cache, "layers", None) or []
     return max((int(getattr(layer, "max_cache_len", 0) or 0) for layer in layers), default=0)

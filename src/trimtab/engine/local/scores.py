@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +28,7 @@ def attend(
     scaling: float,
     dropout: float = 0.0,
     softcap: float | None = None,
-    **_: Any,
+    **_: object,
 ) -> tuple[Tensor, Tensor]:
     """Attend as transformers' ``eager`` does, and let a change that is in force see the scores first."""
     groups = query.shape[1] // key.shape[1]

@@ -53,7 +53,7 @@ def _changing(site: Site, now: Now) -> Callable[[int, Tensor], Tensor | None]:
 def _heads(model: Model, layer: int, now: Now) -> AbstractContextManager[None]:
     """Edit what goes into the output projection, which is the heads' outputs, head after head."""
 
-    def hook(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> Any:
+    def hook(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> object:
         editing = now()
         if editing is None:
             return None
@@ -66,7 +66,7 @@ def _heads(model: Model, layer: int, now: Now) -> AbstractContextManager[None]:
 def _attention(model: Model, layer: int, now: Now) -> AbstractContextManager[None]:
     """Edit which keys are seen, on top of the layer's own mask."""
 
-    def hook(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> Any:
+    def hook(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> object:
         editing = now()
         if editing is None:
             return None
@@ -81,7 +81,7 @@ def _attention(model: Model, layer: int, now: Now) -> AbstractContextManager[Non
 
 
 @contextmanager
-def _before(module: nn.Module, hook: Any) -> Iterator[None]:
+def _before(module: nn.Module, hook: Callable[..., object]) -> Iterator[None]:
     handle = module.register_forward_pre_hook(hook, with_kwargs=True)
     try:
         yield
@@ -97,8 +97,8 @@ def layer_hooks(model: Model, layers: Iterable[int], change: Callable[[int, Tens
     the tensor.
     """
 
-    def hook_for(layer: int) -> Any:
-        def hook(_module: nn.Module, _args: tuple, output: Any) -> Any:
+    def hook_for(layer: int) -> Callable[..., object]:
+        def hook(_module: nn.Module, _args: tuple, output: Tensor | tuple[Tensor, ...]) -> object:
             hidden = change(layer, output[0] if isinstance(output, tuple) else output)
             if hidden is None:
                 return None

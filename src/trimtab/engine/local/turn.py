@@ -129,7 +129,7 @@ class Turn:
         return self._known
 
 
-def prompt_mask(mask: Any, rows: int, slots: int, device: torch.device) -> Tensor:
+def prompt_mask(mask: object, rows: int, slots: int, device: torch.device) -> Tensor:
     """Return the mask of prompts; all ones where none is given.
 
     Raises:
@@ -146,5 +146,5 @@ def prompt_mask(mask: Any, rows: int, slots: int, device: torch.device) -> Tenso
     return mask.to(device).long()
 
 
-def _kind_of(mask: Any) -> str:
+def _kind_of(mask: object) -> str:
     return f"shape {tuple(mask.shape)}" if isinstance(mask, Tensor) else f"a {type(mask).__name__}"

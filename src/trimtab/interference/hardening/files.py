@@ -20,7 +20,7 @@ LAST = ("adapter_config.json", "config.json")
 """By these a folder is known to be a model; they come when everything else is there."""
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write a file whole or not at all."""
     write_whole(path, json.dumps(value, indent=1), owner=OUT)
 

@@ -44,7 +44,7 @@ def parse_json(text: str) -> Any:
         raise DataError(str(error)) from error
 
 
-def as_object(content: Any, what: str) -> dict[str, Any]:
+def as_object(content: object, what: str) -> dict[str, Any]:
     """Return a record that is a sound object.
 
     Args:

@@ -17,14 +17,14 @@ from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.modalities import Modality
 from trimtab.models.families.llava import has_class_token
 from trimtab.models.family import Family, MediaInput
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.processing import processed
 
 
 class AnyResolution(Family):
     """What families have in common whose configuration has ``image_grid_pinpoints``."""
 
-    def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:
+    def limit_pixels(self, image_processor: Processor, most: int | None, at_most_own: bool = False) -> int | None:
         """Leave the processor the resolutions of at most so many pixels; larger pictures are scaled to fit them."""
         areas = [height * width for height, width in image_processor.image_grid_pinpoints]
         if most is None or (at_most_own and max(areas) <= most):
@@ -40,7 +40,7 @@ class AnyResolution(Family):
         image_processor.image_grid_pinpoints = chosen
         return max(height * width for height, width in chosen)
 
-    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Processor, width: int, height: int) -> int:
         """The whole picture's, and each row's of the tiles with its end."""
         from transformers.models.llava_next.modeling_llava_next import image_size_to_num_patches
 
@@ -60,7 +60,7 @@ class AnyResolution(Family):
         """What the model's own ``pack_image_features`` is given beside features, sizes and the end of a row."""
         raise NotImplementedError
 
-    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
         """The whole picture, its tiles row after row, and its height and width."""
         size = _fitted(hf, processor, *medium.size)
         fitted: Image = medium if size == medium.size else medium.resize(size, processor.resample)
@@ -102,7 +102,7 @@ def side(hf: HuggingFaceModel) -> int:
     return config.image_size // config.patch_size
 
 
-def _fitted(hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> tuple[int, int]:
+def _fitted(hf: HuggingFaceModel, image_processor: Processor, width: int, height: int) -> tuple[int, int]:
     """The width and height that a picture is scaled down to, so that the model cuts it as the processor may.
 
     The model chooses among all resolutions of its configuration. What fits into one of the processor's is given that

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from trimtab.modalities import Modality
 from trimtab.models.family import Family, MediaInput, register
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.processing import processed
 
 BEGINS, ENDS = "<start_of_image>", "<end_of_image>"
@@ -25,11 +25,11 @@ class Gemma3(Family):
     norm = "rms_plus_one"
     mask = "media"
 
-    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Processor, width: int, height: int) -> int:
         """The same for every picture."""
         return hf.config.mm_tokens_per_image
 
-    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Normalised pixels of the whole picture."""
         pixels = processed(processor, medium, do_pan_and_scan=False)["pixel_values"]
         return MediaInput(kind, {"pixel_values": pixels}, hf.config.mm_tokens_per_image, key)

@@ -11,7 +11,7 @@ from trimtab.errors import DataError
 from trimtab.media import Sound
 from trimtab.modalities import Modality
 from trimtab.models.family import Family, MediaInput
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import HuggingFaceModel, Processor
 
 
 class Hearing(Family):
@@ -29,7 +29,7 @@ class Hearing(Family):
         """The encoder of sounds."""
         return hf.model.audio_tower
 
-    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Features of a sound, filled up with silence, and which of them are sound; positions stand for those alone.
 
         Raises:

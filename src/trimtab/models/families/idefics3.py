@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from trimtab.modalities import Modality
 from trimtab.models.family import Family, MediaInput, register
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.processing import limit_edge, processed
 
 AROUND, WHOLE = "<fake_token_around_image>", "<global-img>"
@@ -24,15 +24,15 @@ class Idefics3(Family):
     processors = {"image": "Idefics3ImageProcessor"}
     decoder_path = "model.text_model"
 
-    def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:
+    def limit_pixels(self, image_processor: Processor, most: int | None, at_most_own: bool = False) -> int | None:
         """Set the length that the processor scales every long side to, in whole tiles."""
         return limit_edge(image_processor, most, at_most_own, image_processor.max_image_size["longest_edge"], self.name)
 
-    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Processor, width: int, height: int) -> int:
         """As many for each tile, and for the whole picture."""
         return max(image_processor.get_number_of_image_patches(height, width)[0], 1) * _of_tile(hf)
 
-    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Tiles of a picture, row after row, and then the whole; alone if it is small or never cut."""
         batch = processed(processor, medium, return_row_col_info=True)
         pixels, grid = batch["pixel_values"], (batch["rows"][0][0], batch["cols"][0][0])

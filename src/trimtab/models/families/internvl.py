@@ -9,7 +9,7 @@ from torch import nn
 from trimtab.errors import UsageError
 from trimtab.modalities import Modality
 from trimtab.models.family import Family, MediaInput, register
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.processing import processed
 
 CUT: dict[str, Any] = {"crop_to_patches": True}
@@ -24,7 +24,7 @@ class InternVL(Family):
     processors = {"image": "GotOcr2ImageProcessor"}
     begins, ends = "<img>", "</img>"
 
-    def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:
+    def limit_pixels(self, image_processor: Processor, most: int | None, at_most_own: bool = False) -> int | None:
         """Set the most tiles that a picture is cut into; the thumbnail is not counted."""
         tile, own = image_processor.size["height"] * image_processor.size["width"], int(image_processor.max_patches)
         if most is None or (at_most_own and own * tile <= most):
@@ -36,11 +36,11 @@ class InternVL(Family):
         image_processor.max_patches = most // tile
         return most // tile * tile
 
-    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Processor, width: int, height: int) -> int:
         """As many for each tile, and for the thumbnail if there are several."""
         return image_processor.get_number_of_image_patches(height, width, CUT) * self.of_tile(hf)
 
-    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Tiles of a picture, row after row, and its thumbnail."""
         pixels = processed(processor, medium, **CUT)["pixel_values"]
         return MediaInput(kind, {"pixel_values": pixels}, len(pixels) * self.of_tile(hf), key, grid=(len(pixels),))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from trimtab.errors import UnsupportedMethodError
 from trimtab.modalities import Modality
 from trimtab.models.family import Family, MediaInput, register
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.patches import inputs_of
 from trimtab.models.processing import processed
 
@@ -22,11 +22,11 @@ class Llava(Family):
     checkpoints = ("llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-13b-hf")
     processors = {"image": "CLIPImageProcessor"}
 
-    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Processor, width: int, height: int) -> int:
         """The same for every picture."""
         return self.show(hf, image_processor, "image", Image.new("RGB", (64, 64)), "").n_tokens
 
-    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Normalised pixels; a position for each feature of the tower, without the first where it is left out."""
         pixel_values = processed(processor, medium)["pixel_values"]
         config = hf.config

@@ -14,7 +14,7 @@ from trimtab.modalities import Modality
 from trimtab.models.families.anyres import AnyResolution, side
 from trimtab.models.family import MediaInput, register
 from trimtab.models.frames import FrameProcessor
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.processing import processed
 
 
@@ -40,7 +40,7 @@ class LlavaOnevision(AnyResolution):
         """From how many tiles on their features are scaled down."""
         return {"vision_aspect_ratio": hf.config.vision_aspect_ratio}
 
-    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
         """A picture alone; or a clip, whose frames have a quarter of a tile's positions each, and one end."""
         if kind != "video":
             return super().show(hf, processor, kind, medium, key)
@@ -48,7 +48,9 @@ class LlavaOnevision(AnyResolution):
         tensors = {"pixel_values_videos": processor(medium)}
         return MediaInput(kind, tensors, len(medium) * of_frame + 1, key, grid=(len(medium),))
 
-    def show_among(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show_among(
+        self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str
+    ) -> MediaInput:
         """One tile, the whole picture in a square of the mean colour."""
         batch = processed(processor, medium, beside=[Image.new("RGB", (1, 1))])
         tensors = {name: batch[name][:1] for name in ("pixel_values", "image_sizes")}

@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from trimtab.modalities import Modality
 from trimtab.models.family import Family, MediaInput, register
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.processing import limit_edge, processed
 
 ROW_ENDS, ENDS = "[IMG_BREAK]", "[IMG_END]"
@@ -24,17 +24,17 @@ class Mistral3(Family):
     checkpoints = ("mistralai/Mistral-Small-3.1-24B-Instruct-2503",)
     processors = {"image": "PixtralImageProcessor"}
 
-    def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:
+    def limit_pixels(self, image_processor: Processor, most: int | None, at_most_own: bool = False) -> int | None:
         """Set the length that the processor scales a longer side down to."""
         return limit_edge(image_processor, most, at_most_own, 1, self.name)
 
-    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Processor, width: int, height: int) -> int:
         """Squares of merged patches in the scaled picture."""
         side, edge = _side(hf), image_processor.size["longest_edge"]
         ratio = max(height / edge, width / edge, 1.0)
         return -(-int(height / ratio) // side) * -(-int(width / ratio) // side)
 
-    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
         """A picture in whole squares of merged patches, with its height and width."""
         batch = processed(processor, medium, patch_size=_side(hf))
         rows, columns = (batch["image_sizes"][0] // _side(hf)).tolist()

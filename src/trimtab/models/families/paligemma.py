@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from trimtab.modalities import Modality
 from trimtab.models.family import Family, MediaInput, register
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import Configuration, HuggingFaceModel, Processor
 from trimtab.models.processing import processed
 
 PROMPT = """
@@ -37,7 +37,7 @@ class PaliGemma(Family):
         """One for checkpoints, which have none."""
         return PROMPT
 
-    def attentions(self, config: Any) -> tuple[str, ...]:
+    def attentions(self, config: Configuration) -> tuple[str, ...]:
         """``eager`` alone where scores are capped, as Gemma 2's are: ``sdpa`` cannot do that."""
         capped = getattr(config.get_text_config(), "attn_logit_softcapping", None)
         return super().attentions(config) if capped is None else ("eager",)
@@ -46,11 +46,11 @@ class PaliGemma(Family):
         """That of Gemma 2."""
         return getattr(hf.config.get_text_config(), "final_logit_softcapping", None)
 
-    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Processor, width: int, height: int) -> int:
         """The same for every picture."""
         return (hf.config.vision_config.image_size // hf.config.vision_config.patch_size) ** 2
 
-    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Normalised pixels of the whole picture."""
         pixels = processed(processor, medium)["pixel_values"]
         return MediaInput(kind, {"pixel_values": pixels}, self.count_positions(hf, processor, *medium.size), key)

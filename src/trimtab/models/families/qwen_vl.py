@@ -14,7 +14,7 @@ from trimtab.errors import UsageError
 from trimtab.modalities import Modality
 from trimtab.models.clips import AllFrames, ClipPatches, ClipProcessor, FrameByFrame
 from trimtab.models.family import Family, MediaInput
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.patches import inputs_of
 from trimtab.models.processing import processed
 
@@ -42,7 +42,7 @@ class QwenVL(Family):
         """Scales frames and cuts them to patches."""
         return self.clips(image_processor, settings)
 
-    def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int | None:
+    def limit_pixels(self, image_processor: Processor, most: int | None, at_most_own: bool = False) -> int | None:
         """Set the processor's ``longest_edge``, which is its name for the most pixels."""
         own = int(image_processor.size["longest_edge"])
         if most is None or (at_most_own and own <= most):
@@ -56,11 +56,11 @@ class QwenVL(Family):
         image_processor.size = {"shortest_edge": shortest, "longest_edge": most}
         return most
 
-    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Processor, width: int, height: int) -> int:
         """Patches of the scaled picture; the merger joins ``merge_size ** 2`` of them."""
         return image_processor.get_number_of_image_patches(height, width) // image_processor.merge_size**2
 
-    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Patches and grid of one medium; the merger joins ``merge_size ** 2`` patches to one position."""
         if kind == "video":
             return self._show_clip(processor(medium), processor.merge_size, key)

@@ -9,7 +9,7 @@ from torch import Tensor
 from trimtab.modalities import Modality
 from trimtab.models.families.hearing import Hearing, features_of
 from trimtab.models.family import MediaInput, register
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import HuggingFaceModel, Processor
 
 PROMPT = (
     "<s>{% for message in messages %}{% if message.role == 'user' %}[INST]{% endif %}"
@@ -29,7 +29,7 @@ class Voxtral(Hearing):
         """One for checkpoints, which have none."""
         return PROMPT
 
-    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Features of a sound of any length in pieces of equal length; silence fills the last, and takes positions."""
         length, config = processor.n_samples, hf.config.audio_config
         given = features_of(processor, medium, padding=True, truncation=False, pad_to_multiple_of=length)

@@ -152,7 +152,7 @@ def _baseline(rows: Sequence[Record], skipped: int) -> list[Record]:
     return found
 
 
-def _rounded(value: Any) -> Any:
+def _rounded(value: object) -> Any:
     """Round numbers for reading."""
     if isinstance(value, dict):
         return {key: float(f"{v:.4g}") if key == "p" else _rounded(v) for key, v in value.items()}

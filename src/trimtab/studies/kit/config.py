@@ -62,7 +62,7 @@ def _built(kind: Any, found: dict[Any, Any], owner: str) -> Any:
         raise UsageError(f"{owner} must hold all that {kind.__name__} needs; {error}.") from error
 
 
-def _value(hint: Any, value: Any, owner: str) -> Any:
+def _value(hint: object, value: object, owner: str) -> Any:
     """Return as a tuple or a configuration what a field keeps as one; what is neither is left for its check."""
     if isinstance(value, list):
         return tuple(value)
@@ -70,7 +70,7 @@ def _value(hint: Any, value: Any, owner: str) -> Any:
     return _built(within, value, owner) if within is not None and isinstance(value, dict) else value
 
 
-def _sort(found: Any) -> str:
+def _sort(found: object) -> str:
     if found is None:
         return "nothing"
     return "a list" if isinstance(found, list) else f"one value, {shown(found)}"

@@ -315,7 +315,7 @@ def _read_config(path: Path) -> Any:
         ) from error
 
 
-def _check_same(path: Path, found: Any, wanted: dict[str, Any]) -> None:
+def _check_same(path: Path, found: object, wanted: dict[str, Any]) -> None:
     different = _difference("", found if isinstance(found, dict) else {}, wanted)
     if different is None:
         return
@@ -326,7 +326,7 @@ def _check_same(path: Path, found: Any, wanted: dict[str, Any]) -> None:
     )
 
 
-def _difference(name: str, theirs: Any, ours: Any) -> tuple[str, Any, Any] | None:
+def _difference(name: str, theirs: object, ours: object) -> tuple[str, Any, Any] | None:
     """Return the first field that differs, with its full name and both values; None if none does."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
         for key in {**ours, **theirs}:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from trimtab.models import FastTokenizer
+
 Parts = tuple[Any, Any, Any, str]
 """A Hugging Face model, its tokenizer, its image processor (or one for each modality), and a chat template."""
 
@@ -46,7 +48,7 @@ def plain_template(placeholder: str = "<image>", **others: str) -> str:
     )
 
 
-def text_config(tokenizer: Any, layers: int, **changes: Any) -> dict[str, Any]:
+def text_config(tokenizer: FastTokenizer, layers: int, **changes: Any) -> dict[str, Any]:
     """What is said of a decoder, but for its family's own."""
     return {
         **TEXT_CONFIG,

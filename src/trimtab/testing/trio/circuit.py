@@ -20,7 +20,7 @@ import torch
 
 from trimtab.media import Sound
 from trimtab.modalities import Modality
-from trimtab.models import Model, from_parts, self_check
+from trimtab.models import FastTokenizer, Model, from_parts, self_check
 from trimtab.testing import planted_circuit as pair
 from trimtab.testing.planted_circuit import (
     ANSWER,
@@ -108,7 +108,7 @@ def colour_sound(colour: str) -> Sound:
     return Sound(np.tile(frame, 2), RATE)
 
 
-def _config(tokenizer: Any) -> TrioConfig:
+def _config(tokenizer: FastTokenizer) -> TrioConfig:
     return TrioConfig(
         text_config={
             "hidden_size": HIDDEN,
@@ -145,7 +145,7 @@ def _see_and_hear(hf: Any) -> None:
         projector.linear_2.bias[feature] = 1.0
 
 
-def _embed(hf: Any, tokenizer: Any) -> None:
+def _embed(hf: Any, tokenizer: FastTokenizer) -> None:
     """Give every word the loud component, and the words that matter what they stand for."""
     table = hf.get_input_embeddings().weight
     table[:, LOUD] = LOUDNESS

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trimtab.media import Sound
 from trimtab.modalities import Modality
-from trimtab.models import Family, HuggingFaceModel, MediaInput, register
+from trimtab.models import Family, HuggingFaceModel, MediaInput, Processor, register
 from trimtab.testing.trio.modeling import FRAME, PATCH
 
 SIDE = 2
@@ -55,11 +55,11 @@ class TinyTrio(Family):
         config = hf.config
         return {"image": config.image_token_id, "audio": config.audio_token_id}
 
-    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Processor, width: int, height: int) -> int:
         """The same for every picture."""
         return SIDE**2
 
-    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
         """Patches of a picture or frames of a sound; each takes a position."""
         tensors = processor(medium)
         n_tokens = SIDE**2 if kind == "image" else len(tensors["sound_frames"])
