@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlavaNextConfig, LlavaOnevisionConfig
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
-from transformers.models.llava_next.modeling_llava_next import LlavaNextModel
+from transformers.models.llava_next.modeling_llava_next import LlavaNextForConditionalGeneration, LlavaNextModel
 from transformers.models.llava_next.processing_llava_next import LlavaNextProcessor
 from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
 from transformers.models.llava_onevision.modeling_llava_onevision import LlavaOnevisionModel
@@ -108,6 +108,18 @@ def test_features_of_several_layers_side_by_side(model):
     torch.manual_seed(0)
     several = from_parts(type(hf)(config), model.tokenizer, model.image_processor, model.chat_template)
     assert several.hf.model.multi_modal_projector.linear_1.in_features == 2 * config.vision_config.hidden_size
+
+
+def test_llava_next_with_a_tower_without_class_token_and_several_layers():
+    """As IBM's Granite Vision is."""
+    model = tiny_model("llava_next")
+    config = deepcopy(model.hf.config)
+    config.vision_config = deepcopy(tiny_model("llava_onevision").hf.config.vision_config)
+    config.vision_feature_layer, config.vision_feature_select_strategy = [-3, -1], "full"
+    torch.manual_seed(0)
+    hf: Any = LlavaNextForConditionalGeneration(config)
+    seeing = from_parts(hf, model.tokenizer, model.image_processor, model.chat_template)
+    assert seeing.show("image", picture(0, (84, 56))).n_tokens == model.show("image", picture(0, (84, 56))).n_tokens
 
 
 def test_counterfactual_pictures_are_refused(model):
