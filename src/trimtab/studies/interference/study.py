@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from trimtab.engine import ModelOrEngine
 from trimtab.errors import UsageError
 from trimtab.interference import diagnose, spectrum, with_relevant
 from trimtab.interference.diagnosis import Diagnosis
-from trimtab.items import Items, items_fingerprint
+from trimtab.items import Items
 from trimtab.progress import Advance, Within
 from trimtab.studies.interference.effect_tables import effects, worst_cases
 from trimtab.studies.interference.plans import InterferencePlan
 from trimtab.studies.kit.bench import Bench
-from trimtab.studies.kit.choosing import choose_items
+from trimtab.studies.kit.one_model import OneModelStudy
 from trimtab.studies.kit.records import records
 from trimtab.studies.kit.run_folder import ITEMS, StepResult
 from trimtab.studies.kit.study import KINDS, Outcome, Results, Step
@@ -22,7 +21,7 @@ from trimtab.studies.kit.study import KINDS, Outcome, Results, Step
 
 @KINDS.register
 @dataclass(eq=False)
-class InterferenceStudy:
+class InterferenceStudy(OneModelStudy[InterferencePlan]):
     """Diagnose a model: perturb what does not matter, item by item, and see how answers change."""
 
     kind: ClassVar[str] = "interference"
@@ -30,32 +29,23 @@ class InterferenceStudy:
     sections: ClassVar[tuple[str, ...]] = ("head", "accuracy", "worst", "tests", "spectrum", "slices", "skipped")
     plan_type: ClassVar[type] = InterferencePlan
 
-    plan: InterferencePlan
-
-    def models(self) -> tuple[str, ...]:
-        """Return the plan's one model."""
-        return (self.plan.model,)
-
-    def check(self, model: ModelOrEngine) -> None:
-        """Take any model."""
-
-    def data(self, bench: Bench) -> dict[str, Any]:
-        """Return size and fingerprint of the items."""
-        items = self._items(bench)
-        return {"items": {"items": len(items), "fingerprint": items_fingerprint(items)}}
+    @property
+    def seed(self) -> int:
+        """The plan's."""
+        return self.plan.diagnosis.seed
 
     def steps(self, bench: Bench) -> list[Step]:
         """List the diagnosis and, if it is wanted, the data spectrum."""
-        model, n = self.plan.model, len(self._items(bench))
+        model, n = self.plan.model, len(self.items(bench))
 
         def diagnosis(_done: Results, advance: Advance) -> StepResult:
             return _result(
-                diagnose(bench.model(model), self._items(bench), self.plan.diagnosis, progress=Within(advance))
+                diagnose(bench.model(model), self.items(bench), self.plan.diagnosis, progress=Within(advance))
             )
 
         steps = [Step("diagnosis", diagnosis, (), model, f"{model}: diagnosis", n)]
         if self.plan.spectrum:
-            seen = [item for item in self._items(bench) if "image" in (item.relevant or ())]
+            seen = [item for item in self.items(bench) if "image" in (item.relevant or ())]
 
             def spectrum(_done: Results, advance: Advance) -> StepResult:
                 return self._spectrum(bench, Items(seen), advance)
@@ -85,11 +75,10 @@ class InterferenceStudy:
             return {**summary, "schema_version": cls.schema_version, "kind": cls.kind}
         return None
 
-    def _items(self, bench: Bench) -> Items:
-        plan, items = self.plan, bench.items(self.plan.data)
-        if plan.limit is not None:
-            items = choose_items(items, plan.limit, plan.diagnosis.seed)
-        return with_relevant(items, plan.relevant) if plan.relevant is not None else items
+    def items(self, bench: Bench) -> Items:
+        """Return the items that are asked: where the plan says what is relevant, those alone."""
+        items, relevant = super().items(bench), self.plan.relevant
+        return items if relevant is None else with_relevant(items, relevant)
 
     def _spectrum(self, bench: Bench, items: Items, advance: Advance) -> StepResult:
         """Run the spectrum test; data that cannot be shuffled is a finding, not a failure."""

@@ -7,13 +7,11 @@ from functools import partial
 from typing import Any, ClassVar
 
 from trimtab.contribution import measure
-from trimtab.engine import ModelOrEngine
-from trimtab.items import Items, items_fingerprint
 from trimtab.progress import Advance, Within
 from trimtab.studies.kit.bench import Bench
-from trimtab.studies.kit.choosing import choose_items
 from trimtab.studies.kit.chunks import chunks_of
 from trimtab.studies.kit.metrics import contribution_rates
+from trimtab.studies.kit.one_model import OneModelStudy
 from trimtab.studies.kit.records import records
 from trimtab.studies.kit.run_folder import ITEMS, StepResult, joined
 from trimtab.studies.kit.study import KINDS, Outcome, Results, Step
@@ -22,7 +20,7 @@ from trimtab.studies.measurement.plan import MeasurementPlan
 
 @KINDS.register
 @dataclass(eq=False)
-class MeasurementStudy:
+class MeasurementStudy(OneModelStudy[MeasurementPlan]):
     """Measure the contributions of every item, chunk by chunk."""
 
     kind: ClassVar[str] = "measurement"
@@ -30,19 +28,10 @@ class MeasurementStudy:
     sections: ClassVar[tuple[str, ...]] = ("ratios",)
     plan_type: ClassVar[type] = MeasurementPlan
 
-    plan: MeasurementPlan
-
-    def models(self) -> tuple[str, ...]:
-        """Return the plan's one model."""
-        return (self.plan.model,)
-
-    def check(self, model: ModelOrEngine) -> None:
-        """Take any model."""
-
-    def data(self, bench: Bench) -> dict[str, Any]:
-        """Return size and fingerprint of the items."""
-        items = self._items(bench)
-        return {"items": {"items": len(items), "fingerprint": items_fingerprint(items)}}
+    @property
+    def seed(self) -> int:
+        """The plan's."""
+        return self.plan.seed
 
     def steps(self, bench: Bench) -> list[Step]:
         """List a step for each chunk of items."""
@@ -56,7 +45,7 @@ class MeasurementStudy:
                 f"{model}: contribution",
                 chunk.stop - chunk.start,
             )
-            for number, chunk in enumerate(chunks_of(len(self._items(bench)), self.plan.chunk))
+            for number, chunk in enumerate(chunks_of(len(self.items(bench)), self.plan.chunk))
         ]
 
     def summarise(self, bench: Bench, done: Results) -> Outcome:
@@ -66,7 +55,7 @@ class MeasurementStudy:
         summary = {
             "model": bench.model(self.plan.model).name,
             **{name: plan[name] for name in ("data", "method", "options", "instruction", "seed")},
-            "items": len(self._items(bench)),
+            "items": len(self.items(bench)),
             "skipped": len(skipped),
             "skipped_items": skipped,
             "ratios": contribution_rates(records(rows), self.plan.seed),
@@ -80,12 +69,8 @@ class MeasurementStudy:
             return {"schema_version": cls.schema_version, "kind": cls.kind, "seed": 0, **summary}
         return None
 
-    def _items(self, bench: Bench) -> Items:
-        items = bench.items(self.plan.data)
-        return items if self.plan.limit is None else choose_items(items, self.plan.limit, self.plan.seed)
-
     def _measure(self, bench: Bench, chunk: slice, _done: Results, advance: Advance) -> StepResult:
-        items = self._items(bench)[chunk]
+        items = self.items(bench)[chunk]
         found = measure(
             bench.model(self.plan.model),
             items,
