@@ -182,7 +182,7 @@ def test_the_command_line_writes_everything(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "planted").mkdir()  # what is checked before work begins is that such a folder is there
     data = write_items(Items(items()), tmp_path / "items.jsonl")
-    arguments = ["circuits", "planted", data, "--out", tmp_path / "run", "--items", 10, "--flow-items", 1, "--json"]
+    arguments = ["circuits", "planted", data, "--out", tmp_path / "run", "--limit", 10, "--flow-items", 1, "--json"]
     result = CliRunner().invoke(app, [str(a) for a in arguments])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["summary"]["choice"]["count"] == 1

@@ -1,39 +1,17 @@
 """The command line on a tiny model and a file of made-up items."""
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conflicts import make_items
 from typer.testing import CliRunner
 
 from trimtab.cli import app
-from trimtab.items import Item, Items, MediaBytes, write_items
+from trimtab.items import write_items
 from trimtab.models import Model
-from trimtab.testing import picture, tiny_model
-
-ANSWERS = ["one", "two", "three", "red", "cat", "ball"]
-
-
-def make_items(split: str, n: int = 6) -> Items:
-    found = Items()
-    for i in range(n):
-        buffer = io.BytesIO()
-        picture(i).save(buffer, format="PNG")
-        found.append(
-            Item(
-                id=f"{split}-{i}",
-                task=["color", "counting"][i % 2],
-                question="What is in the picture?",
-                context=f"The cats play with {ANSWERS[i % 6]} of the ball.",
-                answer_image=ANSWERS[(i + 1) % 6],
-                answer_text=ANSWERS[i % 6],
-                image=MediaBytes(buffer.getvalue()),
-                split=split,
-            )
-        )
-    return found
+from trimtab.testing import tiny_model
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.cli.conftest import make_items
+from tests.conflicts import make_items
 
 from trimtab.items import read_items, write_items
 

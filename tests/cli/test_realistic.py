@@ -3,11 +3,10 @@
 import json
 
 import pytest
+from tests.conflicts import make_items
 
 from trimtab.items import Items, write_items
 from trimtab.testing import picture
-
-from .conftest import make_items
 
 FOLDERS = [("qwen2.5-vl-7b", "bfloat16"), ("llava-1.5-7b", "float32")]
 
@@ -46,7 +45,7 @@ def test_fit_evaluate_generate(run, folder, data):
 
 
 def test_circuits(run, folder, data):
-    found = run("circuits", folder, write_items(Items(make_items("test", 12)), data), "--items", 12, "--flow-items", 2)
+    found = run("circuits", folder, write_items(Items(make_items("test", 12)), data), "--limit", 12, "--flow-items", 2)
     assert found["summary"]["claims"]
 
 

@@ -4,14 +4,13 @@ from functools import partial
 import pytest
 from pandas import read_parquet
 from PIL import Image
+from tests.conflicts import make_items
 
 import trimtab.studies
 from trimtab.items import Items
 from trimtab.models import LoadReport
 from trimtab.studies import SCHEMA_VERSION, Plan, run_study
 from trimtab.testing import picture
-
-from .conftest import make_items
 
 
 def answer(result) -> dict:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import trimtab as tt
 from tests.circuits.conftest import tiny_items
-from tests.cli.conftest import make_items
+from tests.conflicts import make_items
 from tests.contribution.items import conflict_items
 from tests.cuda.conftest import POCKET, model_on
 from tests.engine.prompts import varied_prompts
@@ -140,7 +140,7 @@ def test_the_command_line_from_end_to_end(released, tmp_path: Path, monkeypatch:
     artifact = call("fit", "mean", folder, data, "--target", "image", "--layer", 1, "--limit", 4)["artifact"]
     found = call("evaluate", folder, data, "--artifact", artifact, "--limit", 2)
     assert {r["method"] for r in found["rates"]} == {"none", "instruction", "mean"}
-    assert call("circuits", folder, data, "--items", 12, "--flow-items", 2)["summary"]["claims"]
+    assert call("circuits", folder, data, "--limit", 12, "--flow-items", 2)["summary"]["claims"]
     assert call("interference", folder, data, "--relevant", "image", "--out", "i")["summary"]["effects"]
     options = ("--relevant", "image", "--steps", 1, "--batch-size", 1, "--rank", 2, "--perturbation", "unrelated_text")
     hardened = call("harden", folder, data, *options, "--out", "h")

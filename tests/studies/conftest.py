@@ -1,40 +1,18 @@
 """A small world for studies: a tiny random model, made-up conflict items, a plan of seconds."""
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.conflicts import make_items
 
-from trimtab.items import Item, Items, MediaBytes
+from trimtab.items import Items
 from trimtab.models import Model
 from trimtab.progress import SILENT, Progress
 from trimtab.studies import Plan, run_study
-from trimtab.testing import picture, tiny_model
+from trimtab.testing import tiny_model
 
-ANSWERS = ["one", "two", "three", "red", "cat", "ball"]
 SIZES = {"train": 8, "validation": 4, "test": 8}
-
-
-def make_items(split: str, n: int) -> Items:
-    """Conflict items over two tasks; pictures are noise, which is enough to run."""
-    found = Items()
-    for i in range(n):
-        buffer = io.BytesIO()
-        picture(i).save(buffer, format="PNG")
-        found.append(
-            Item(
-                id=f"{split}-{i}",
-                task=["color", "counting"][i % 2],
-                question="What is in the picture?",
-                context=f"The cats play with {ANSWERS[i % 6]} of the ball.",
-                answer_image=ANSWERS[(i + 1) % 6],
-                answer_text=ANSWERS[i % 6],
-                image=MediaBytes(buffer.getvalue(), f"{split}-{i}.png"),
-                split=split,
-            )
-        )
-    return found
 
 
 def read(source: str) -> Items:

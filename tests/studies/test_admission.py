@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from pandas import read_parquet
-from tests.studies.conftest import make_items
+from tests.conflicts import make_items
 
 from trimtab.errors import UsageError
 from trimtab.items import Items, MediaBytes

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from tests.studies.conftest import make_items
+from tests.conflicts import make_items
 
 from trimtab.studies import PROTOCOLS
 from trimtab.studies.kit.protocols import INCONSISTENT

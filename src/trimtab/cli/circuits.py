@@ -35,7 +35,6 @@ def circuits(
             "--limit", min=8, help="Use at most this many items: 30 % to score heads, 20 % to choose, 50 % to test."
         ),
     ] = None,
-    items: Annotated[int | None, typer.Option("--items", min=8, hidden=True, help="The old name of --limit.")] = None,
     flow_items: Annotated[int, typer.Option(min=1, help="Items for the attention knockout.")] = 24,
     window: Annotated[int, typer.Option(min=1, help="Number of layers that a knockout covers.")] = 3,
     share: Annotated[float, typer.Option(help="Share of all heads that the head set holds.")] = 0.05,
@@ -74,7 +73,7 @@ def circuits(
         images=check_images(images),
         split=split or "",
         skip_missing=skip_missing,
-        **_sizes(limit or items),
+        **_sizes(limit),
     )
     found = run_plan(plan, out)
     say_skipped(len(found.summary["skipped"]), data)
