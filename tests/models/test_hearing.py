@@ -1,5 +1,7 @@
 """Families that hear: the positions of sounds, what their own processors write for them, batches, folders, refusals."""
 
+import json
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,17 +10,17 @@ import pytest
 import torch
 
 from tests.engine.test_contract import assert_same
-from tests.models.folders import save
+from tests.models.folders import edit_weights, save
 from trimtab import load
 from trimtab.engine import Prompt, encode, generate, run
-from trimtab.errors import DataError
+from trimtab.errors import DataError, UnsupportedModelError
 from trimtab.models import Model
-from trimtab.testing import SMALL, melody, realistic_checkpoint, tiny_model
+from trimtab.testing import SMALL, clip, melody, picture, realistic_checkpoint, tiny_model
 
 SECONDS = (1.0, 0.3, 2.7, 0.09, 3.0, 0.11)
 
 
-@pytest.fixture(scope="module", params=["qwen2_audio", "voxtral"])
+@pytest.fixture(scope="module", params=["qwen2_audio", "voxtral", "qwen2_5_omni_thinker"])
 def model(request: pytest.FixtureRequest) -> Model:
     return tiny_model(request.param)
 
@@ -56,6 +58,32 @@ def test_features_are_what_voxtrals_own_processor_makes_of_sounds_of_any_length(
     media = [model.show("audio", sound) for sound in sounds]
     assert torch.equal(model.family.joined(media)["input_features"], theirs)
     assert [m.n_tokens for m in media] == [25, 25, 75, 25, 75]
+
+
+def test_features_and_text_are_what_qwen2_5_omnis_own_processor_makes_of_sounds():
+    from transformers import Qwen2_5OmniProcessor
+
+    model, sounds = tiny_model("qwen2_5_omni_thinker"), [melody(i, SECONDS[i]) for i in range(5)]
+    own: Any = Qwen2_5OmniProcessor
+    facts = SimpleNamespace(feature_extractor=model.processors["audio"], audio_token="<|AUDIO|>")
+    facts.replace_audio_token = partial(own.replace_audio_token, facts)
+    said = {**own.audio_kwargs, "return_tensors": "pt"}
+    given, texts = own._process_audio(facts, [sound.samples for sound in sounds], **said)
+    media = [model.show("audio", sound) for sound in sounds]
+    assert [model.expand(m) for m in media] == [f"<|audio_bos|>{text}<|audio_eos|>" for text in texts]
+    for medium, features, mask in zip(media, given["input_features"], given["feature_attention_mask"], strict=True):
+        assert torch.equal(medium.tensors["input_features"][0], features[:, mask.bool()])
+
+
+def test_a_thinkers_positions_are_its_own_with_all_it_is_shown():
+    model = tiny_model("qwen2_5_omni_thinker")
+    media = {"audio": [melody(0, 1.0), melody(1, 0.3)], "video": [clip(0, 6), clip(1, 4)]}
+    prompt = Prompt("What is it?", (picture(0, (84, 56)), picture(1)), "A cat.", media=media)
+    encoded = encode(model, prompt)
+    given = model.family.native_inputs(model.hf, encoded.ids, encoded.media)
+    assert_same(run(model, [prompt]).logits[0], model.hf(**given).logits[0, -1])
+    bare = {name: tensor for name, tensor in given.items() if name != "attention_mask"}
+    assert_same(model.hf(**bare).logits[0, -1], model.hf(**given).logits[0, -1])  # a mask left out is filled in
 
 
 def test_sounds_change_the_answer_and_batches_of_mixed_lengths_do_not(model):
@@ -121,3 +149,27 @@ def test_a_released_voxtral_is_asked_as_mistral_common_asks_it(tmp_path):
     assert ids == [1, 3, 25, *[24] * 375, 25, *[24] * 750, *text, 4]
     assert 0.5 < float(run(model, [prompt]).logits.std()) < 2
     assert model.stop_tokens == {2}
+
+
+def test_of_a_released_qwen2_5_omni_the_thinker_is_loaded_and_the_rest_is_named(tmp_path):
+    folder = realistic_checkpoint(tmp_path, "qwen2.5-omni-7b", sizes=SMALL)
+    model = load(folder, dtype="float32")
+    assert model.modalities == ("image", "text", "audio", "video")
+    assert model.report.notes == (
+        f"Tensors that {folder} holds beside what is loaded were left out: 1 of talker, 1 of token2wav.",
+    )
+    media = {"audio": [melody(0, 1.0, 44100), melody(1, 40.0)], "video": [clip(0, 4)]}
+    prompt = Prompt("What is it?", (picture(0, (90, 60)),), "A cat.", media=media)
+    assert [m.n_tokens for m in encode(model, prompt).media] == [6, 25, 1000, 288]
+    assert 0.5 < float(run(model, [prompt]).logits.std()) < 2
+
+
+@pytest.mark.parametrize("wrong", ["thinker.extra.weight", "extra.weight"])
+def test_a_tensor_of_a_thinker_that_has_no_place_is_refused(tmp_path, wrong):
+    folder = realistic_checkpoint(tmp_path, "qwen2.5-omni-7b", sizes=SMALL, shards=1)
+    edit_weights(folder, lambda held: {**held, wrong: torch.ones(2)}, "model-00001-of-00001")
+    edit_weight_map = json.loads((folder / "model.safetensors.index.json").read_text())
+    edit_weight_map["weight_map"][wrong] = "model-00001-of-00001.safetensors"
+    (folder / "model.safetensors.index.json").write_text(json.dumps(edit_weight_map))
+    with pytest.raises(UnsupportedModelError, match="has no place for .*extra.weight"):
+        load(folder, dtype="float32", check=False)

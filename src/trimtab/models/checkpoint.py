@@ -48,7 +48,7 @@ def read_config(source: Source) -> Any:
             f"`name_or_path` of load must be a model's folder; {source.path} cannot be loaded (it has no config.json); "
             "check the name, or that the folder is complete."
         )
-    family_of(held, source.path)
+    part = family_of(held, source.path).part
     method = quantization(held)
     if method is not None and method not in DEQUANTIZED:
         raise UnsupportedModelError(
@@ -62,7 +62,7 @@ def read_config(source: Source) -> Any:
         config = AutoConfig.from_pretrained(source.path, trust_remote_code=False, **source.options)
         if method is not None:
             config.quantization_config["dequantize"] = True
-    return config
+    return config if part is None else getattr(config, part)
 
 
 def family_of(config: Any, path: str) -> Family:
@@ -166,6 +166,7 @@ def load_weights(source: Source, config: Any, used: torch.dtype | str, **placing
     """
     from transformers import AutoModelForMultimodalLM
 
+    family = family_of(config, source.path)
     was_quantised = getattr(config, "quantization_config", None) is not None
     with reading(source):
         check_files(source)
@@ -183,7 +184,7 @@ def load_weights(source: Source, config: Any, used: torch.dtype | str, **placing
         source.path,
         "the checkpoint",
         missing=info["missing_keys"],
-        unexpected=info["unexpected_keys"],
+        unexpected=[name for name in info["unexpected_keys"] if not name.startswith(family.leaves_out)],
         mismatched=info["mismatched_keys"],
     )
     if was_quantised:
@@ -199,9 +200,21 @@ def _to_one_type(hf: Any, used: torch.dtype | str) -> None:
             parameter.data = parameter.data.to(dtype)
 
 
+def not_loaded(source: Source, config: Any) -> tuple[str, ...]:
+    """Return a note where a checkpoint holds tensors that are not loaded on purpose."""
+    beginnings = family_of(config, source.path).leaves_out
+    names = [t.name for file in weight_files(source) for t in head(file)] if beginnings else []
+    counts = {start: sum(name.startswith(start) for name in names) for start in beginnings}
+    said = ", ".join(f"{count:,} of {start.rstrip('.')}" for start, count in counts.items() if count)
+    return (f"Tensors that {source.path} holds beside what is loaded were left out: {said}.",) if said else ()
+
+
 def untied(hf: Any, path: str) -> tuple[str, ...]:
     """Return a note where the checkpoint holds an unembedding of its own, though its configuration ties it."""
-    tied = any(getattr(config, "tie_word_embeddings", False) for config in (hf.config, hf.config.get_text_config()))
+    text = hf.config.get_text_config()
+    by_default = getattr(type(text), "tie_word_embeddings", False)  # which is no word of the file's
+    stated = getattr(text, "tie_word_embeddings", False) and not by_default
+    tied = stated or getattr(hf.config, "tie_word_embeddings", False)
     head, embedding = hf.get_output_embeddings().weight, hf.get_input_embeddings().weight
     if not tied or head is embedding or head.is_meta or embedding.is_meta or torch.equal(head, embedding):
         return ()

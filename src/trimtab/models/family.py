@@ -86,6 +86,10 @@ class Family:
     """Modalities that a checkpoint of the family may lack; it loads without them, and the report says why."""
     one_length: tuple[Modality, ...] = ()
     """Modalities whose media must be equally long where a prompt shows several; their ``grid`` begins with that."""
+    part: str | None = None
+    """Key of the configuration of what is loaded, where a checkpoint holds more than that."""
+    leaves_out: tuple[str, ...] = ()
+    """How the names of tensors begin that such a checkpoint holds beside, and that are not loaded."""
     refuses: Mapping[str, str] = {}
     """Jobs that must not be tried with this family, and why, in a few words."""
 

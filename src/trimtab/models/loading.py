@@ -14,7 +14,16 @@ from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.modalities import Modality
 from trimtab.models import adapters, families  # noqa: F401  (importing families registers them)
 from trimtab.models.checkpoint import DTYPES as DTYPES
-from trimtab.models.checkpoint import Precision, family_of, load_weights, precision, quantization, read_config, untied
+from trimtab.models.checkpoint import (
+    Precision,
+    family_of,
+    load_weights,
+    not_loaded,
+    precision,
+    quantization,
+    read_config,
+    untied,
+)
 from trimtab.models.decoding_settings import overridden, read_generation_config
 from trimtab.models.family import Family
 from trimtab.models.hugging_face import HuggingFaceModel
@@ -112,7 +121,7 @@ def _weights(base: Source, dtype: Any, device: Any, device_map: Any, attention: 
         attn_implementation=attention,
         generation_config=generation,
     )
-    found = untied(hf, base.path)
+    found = untied(hf, base.path) + not_loaded(base, config)
     if where is not None:
         with reading(base):
             nn.Module.to(hf, where)

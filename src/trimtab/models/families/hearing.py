@@ -30,22 +30,33 @@ class Hearing(Family):
         return hf.model.audio_tower
 
     def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
-        """Features of a sound, filled up with silence, and which of them are sound; positions stand for those alone.
-
-        Raises:
-            DataError: The sound is longer than the model hears at once, or too short to be heard.
-        """
-        given = features_of(processor, medium, padding="max_length", return_attention_mask=True)
-        heard = given["attention_mask"]
-        n_tokens = int(hf.model.audio_tower._get_feat_extract_output_lengths(heard.sum(-1))[1])
-        if n_tokens < self.least_positions:
-            raise DataError(f"a sound of {medium.seconds:.3f} s is too short for the model to hear; lengthen it.")
-        return MediaInput(
-            "audio", {"input_features": given["input_features"], "feature_attention_mask": heard}, n_tokens, key
-        )
+        """Features of a sound, filled up with silence, and which of them are sound; positions stand for those alone."""
+        return heard(hf, processor, medium, key, self.least_positions)
 
 
-def features_of(extractor: Any, sound: Sound, **options: Any) -> dict[str, Tensor]:
+def heard(hf: HuggingFaceModel, extractor: Processor, sound: Sound, key: str, least: int = 1) -> MediaInput:
+    """Return a sound's features, filled up with silence, and which of them are sound; positions stand for those alone.
+
+    Args:
+        hf: The model.
+        extractor: Its feature extractor.
+        sound: The sound.
+        key: Its digest.
+        least: Fewest positions that it may take.
+
+    Raises:
+        DataError: The sound is longer than the model hears at once, or too short to be heard.
+    """
+    given = features_of(extractor, sound, padding="max_length", return_attention_mask=True)
+    mask = given["attention_mask"]
+    n_tokens = int(hf.model.audio_tower._get_feat_extract_output_lengths(mask.sum(-1))[1])
+    if n_tokens < least:
+        raise DataError(f"a sound of {sound.seconds:.3f} s is too short for the model to hear; lengthen it.")
+    tensors = {"input_features": given["input_features"], "feature_attention_mask": mask}
+    return MediaInput("audio", tensors, n_tokens, key)
+
+
+def features_of(extractor: Processor, sound: Sound, **options: Any) -> dict[str, Tensor]:
     """Return what a feature extractor makes of one sound, which it would cut silently where it is too long.
 
     Args:

@@ -23,6 +23,8 @@ class Published:
             taken.
         files: Says what the small files hold, by their names: a JSON object, or text.
         plus_one: How today's names of the norms begin that weigh by 1 + weight, so that their weights are near 0.
+        part: Key of the configuration of the model, where a checkpoint holds more than that.
+        beside: Names and shapes of some of what it holds beside.
     """
 
     name: str
@@ -30,6 +32,8 @@ class Published:
     names: Mapping[str, str]
     files: Callable[[Made], Mapping[str, Any]]
     plus_one: tuple[str, ...] = ()
+    part: str = ""
+    beside: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,11 @@ def _names(folder: Path, family: Published, tied: bool) -> dict[str, tuple[str, 
 
     config: Any = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
     with torch.device("meta"):
-        model = getattr(transformers, config.architectures[0])(config)
-    found = {}
+        if family.part:
+            model = transformers.AutoModelForMultimodalLM.from_config(getattr(config, family.part))
+        else:
+            model = getattr(transformers, config.architectures[0])(config)
+    found = {name: (name, torch.Size(shape)) for name, shape in family.beside.items()}
     for name, tensor in model.state_dict().items():
         if tied and name == "lm_head.weight":
             continue
@@ -56,7 +59,7 @@ def _names(folder: Path, family: Published, tied: bool) -> dict[str, tuple[str, 
 
 def _norm(family: Published, name: str) -> float | None:
     """Return what a norm's weights or biases are; None for other tensors."""
-    if "norm" not in name and "ln_q" not in name:
+    if "norm" not in name and ".ln_" not in name:
         return None
     return 1.0 if name.endswith("weight") and not name.startswith(family.plus_one) else 0.0
 
