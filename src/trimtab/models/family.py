@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedMethodError, UnsupportedModelError
 from trimtab.modalities import Modality
-from trimtab.models.hugging_face import FastTokenizer, HuggingFaceModel, Processor
+from trimtab.models.hugging_face import Configuration, FastTokenizer, HuggingFaceModel, Processor
 from trimtab.models.masks import MaskRule, attends_of, windows_of
 from trimtab.models.norms import NormKind
 from trimtab.models.offload import home
