@@ -155,6 +155,15 @@ def test_positions_at_released_sizes_are_as_many_as_its_own_processor_counts(fam
     assert KNOWN[family].count_positions(hf, processor, width, height) == said
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("size", [(4000, 3), (3, 4000), (1, 1)])
+def test_a_picture_of_any_shape_is_shown(family, size):
+    hf, processor, _ = released(family)
+    shown = KNOWN[family].show(hf, processor, "image", picture(0, size), "")
+    assert shown.n_tokens == KNOWN[family].count_positions(hf, processor, *size)
+    assert shown.tensors["pixel_values"].shape[1] == shown.grid[0] > 1
+
+
 class Mistaken(LlavaOnevision):
     """Says of several pictures that each is alone."""
 

@@ -81,7 +81,9 @@ def _ask(image_processor: Processor, width: int, height: int) -> None:
 def _short_side(image_processor: Processor) -> int | None:
     """The length that the processor scales every picture's short side to, if it does so whatever the long one is."""
     size = getattr(image_processor, "size", None) or {}
-    if not getattr(image_processor, "do_resize", True) or "longest_edge" in size or "shortest_edge" not in size:
+    tiles = getattr(image_processor, "image_grid_pinpoints", None)  # squares of that side, and the whole as one
+    fixed = tiles or not getattr(image_processor, "do_resize", True)
+    if fixed or "longest_edge" in size or "shortest_edge" not in size:
         return None
     return size["shortest_edge"]
 
