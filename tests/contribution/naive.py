@@ -98,7 +98,9 @@ def _cache_logits(model, prompt, ids, places, modality, sigma, draw, config):
 
             cache = DynamicCache()
             embeds = model.embed(ids[:-1], prompt.media)[None]
-            model.decode(embeds, torch.ones(1, len(ids) - 1, dtype=torch.long), positions[:, None, :-1], cache)
+            extras = {name: values[None] for name, values in model.extras(ids[:-1], prompt.media).items()}
+            mask = torch.ones(1, len(ids) - 1, dtype=torch.long)
+            model.decode(embeds, mask, positions[:, None, :-1], cache, extras=extras)
     keys: Any = cache.layers[0].keys  # pyright: ignore[reportAttributeAccessIssue]
     heads, width = keys.shape[1], keys.shape[3]
     sites = (model.n_layers, 2, heads)
@@ -119,8 +121,10 @@ def _cache_logits(model, prompt, ids, places, modality, sigma, draw, config):
             chosen.append(torch.tensor(gets_noise))
             deviations.append(sigma * scale if gets_noise else 0.0)
     mask = torch.ones(1, len(ids), dtype=torch.long)
-    hidden = model.decode(model.embedding(ids[-1:])[None], mask, positions[:, None, -1:], cache, extras={})
-    return model.lm_head(hidden[0, -1]).double(), leaves, chosen, deviations
+    hidden = model.decode(
+        model.embedding(ids[-1:])[None], mask, positions[:, None, -1:], cache, extras={"ids": ids[None, -1:]}
+    )
+    return model.logits(hidden[0, -1]).double(), leaves, chosen, deviations
 
 
 def _embedding_loss(model, prompt, item, ids, places, modality, sigma, draw, config):
@@ -142,7 +146,7 @@ def _embedding_logits(model: Model, prompt: Encoded, ids: Tensor, embeds: Tensor
     mask = torch.ones(1, len(ids), dtype=torch.long)
     extras = {name: values[None] for name, values in model.extras(ids, prompt.media).items()}
     hidden = model.decode(embeds[None], mask, _positions(prompt, ids)[:, None], extras=extras)
-    return model.lm_head(hidden[0, -1]).double()
+    return model.logits(hidden[0, -1]).double()
 
 
 def _divergence(kind: str, clean: Tensor, noisy: Tensor) -> Tensor:

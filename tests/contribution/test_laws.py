@@ -76,7 +76,7 @@ def test_token_normalisation_divides_by_counts(model: Model):
 @pytest.fixture
 def silent_heads(model: Model) -> Iterator[Model]:
     """The model with attention that says nothing."""
-    weights = [projection.get_parameter("weight") for projection in model.head_outputs]
+    weights = [projection.get_parameter("weight") for projection in model.head_outputs.values()]
     before = [weight.data for weight in weights]
     for weight in weights:
         weight.data = torch.zeros_like(weight)

@@ -54,7 +54,9 @@ def test_attention_mass_equals_eager_attention(model: Model):
     item = conflict_items(1)[0]
     prompt = encode(model, prompt_for(item))
     layers: list[torch.Tensor] = []
-    hooks = [a.register_forward_hook(lambda _m, _a, output: layers.append(output[1])) for a in model.attentions]
+    hooks = [
+        a.register_forward_hook(lambda _m, _a, output: layers.append(output[1])) for a in model.attentions.values()
+    ]
     with attention(model, "eager"), torch.no_grad():
         model.hf(**model.family.native_inputs(model.hf, prompt.ids, prompt.media))
     for hook in hooks:

@@ -134,4 +134,4 @@ def test_a_family_refuses_jobs_with_a_reason():
         model.require("contribution")
     model.require("steering")
     with pytest.raises(UnsupportedMethodError, match="see each other"):
-        model_of("media_see_media").require("contribution", full_attention=True)
+        odd("rows_of_tiles", mask="prompt", check=False).require("contribution", sees=1)

@@ -47,6 +47,11 @@ class Ablation:
         """The text is the context alone."""
         return "context"
 
+    @property
+    def queried(self) -> int:
+        """None: prompts are changed."""
+        return 0
+
     def scores(self, model: ModelOrEngine, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
         """Score cases; see ``trimtab.contribution.method.Method``."""
         modalities, draws = cases[0].modalities, 1 if self.kind == "blank" else self.draws

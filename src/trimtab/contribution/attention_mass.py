@@ -37,10 +37,15 @@ class AttentionMass:
     def __post_init__(self) -> None:
         check_fields(self)
 
+    @property
+    def queried(self) -> int:
+        """The prompt's last token."""
+        return 1
+
     def scores(self, model: ModelOrEngine, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
         """Score cases; see ``trimtab.contribution.method.Method``."""
         model = opened(model, Capability.CACHE, owner="AttentionMass")
-        model.require("contribution", full_attention=True)
+        model.require("contribution", sees=max(len(case.encoded) for case in cases))
         return in_batches(model, cases, lambda chosen: self._batch(model, chosen), advance)
 
     @torch.no_grad()
@@ -48,7 +53,7 @@ class AttentionMass:
         modalities = cases[0].modalities
         batch = query_batch(model, [Continued.of(case.encoded) for case in cases], self.text, modalities)
         prefix = SharedPrefix(batch.keys, batch.values, batch.allowed)
-        prefix.answer(model, batch.embeds, batch.positions)
+        prefix.answer(model, batch.ids, batch.embeds, batch.positions)
         masses = [
             torch.stack([t.attention[..., batch.slots[m]].sum(-1).mean((1, 2, 3)).cpu() for t in prefix.traces]).mean(0)
             for m in modalities

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -13,9 +13,10 @@ from transformers.cache_utils import DynamicLayer
 
 from trimtab.contribution.spans import TextSpan, segment
 from trimtab.engine import Encoded
-from trimtab.engine.local.whitebox import Piece, collate, prefill
+from trimtab.engine.local.whitebox import Batch, Piece, collate, prefill
+from trimtab.errors import UnsupportedMethodError
 from trimtab.modalities import Modality
-from trimtab.models import Model
+from trimtab.models import NO_BLOCK, Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,10 @@ class Continued:
         ids = torch.cat([prompt.ids, prompt.ids.new_tensor(before)])
         later = prompt.positions.max() + 1 + torch.arange(len(before), device=ids.device)
         positions = torch.cat([prompt.positions, later.expand(len(prompt.positions), -1)], dim=1)
-        return cls(Encoded(ids, positions, prompt.spans, prompt.media), len(prompt), tuple(answer))
+        blocks = prompt.blocks
+        if blocks is not None:
+            blocks = torch.cat([blocks, blocks.new_full((len(before),), NO_BLOCK)])
+        return cls(Encoded(ids, positions, prompt.spans, prompt.media, blocks), len(prompt), tuple(answer))
 
     @property
     def steps(self) -> int:
@@ -67,7 +71,8 @@ class QueryBatch:
         values: The same shape.
         slots: Where each modality's entries are, in the order of tables.
         tokens: Which token each slot holds, -1 for none, ``(items, slots)``.
-        embeds: The query tokens, one for each step, ``(items, steps, hidden)``.
+        ids: The query tokens, one for each step, ``(items, steps)``.
+        embeds: Their embeddings, ``(items, steps, hidden)``.
         positions: Their rotary positions, ``(axes, items, steps)``.
         index: Which token each query is, -1 for a step the item does not have, ``(items, steps)``. An item with fewer
             steps than others has them last.
@@ -77,6 +82,7 @@ class QueryBatch:
     values: tuple[Float[Tensor, "items kv_heads slots head_dim"], ...]
     slots: dict[Modality, slice]
     tokens: Int[Tensor, "items slots"]
+    ids: Int[Tensor, "items steps"]
     embeds: Float[Tensor, "items steps hidden"]
     positions: Int[Tensor, "axes items steps"]
     index: Int[Tensor, "items steps"]
@@ -92,9 +98,18 @@ class QueryBatch:
         return (self.tokens[:, self.slots[modality]] >= 0).sum(-1)
 
 
+def blocks_alone(batch: Batch) -> Mapping[str, Tensor] | None:
+    """Return what a pass over embeddings must be given beside them; None where media say more than embeddings do."""
+    return batch.extras if set(batch.extras) <= {"blocks"} else None
+
+
 @torch.no_grad()
 def query_batch(model: Model, asked: Sequence[Continued], text: TextSpan, modalities: Sequence[Modality]) -> QueryBatch:
-    """Prefill prompts and lay their entries out."""
+    """Prefill prompts and lay their entries out.
+
+    Raises:
+        UnsupportedMethodError: Not every layer keeps keys and values of its own.
+    """
     prefix = prefill(model, [Piece(a.prompt, 0, len(a.prompt) - 1) for a in asked])
     queries = collate(model, [Piece(a.prompt, a.length - 1, len(a.prompt)) for a in asked])
     tokens, slots = _slots(asked, text, modalities)
@@ -103,7 +118,15 @@ def query_batch(model: Model, asked: Sequence[Continued], text: TextSpan, modali
     padding = prefix.length - torch.tensor([len(a.prompt) - 1 for a in asked], device=tokens.device)
     places = (tokens + padding[:, None]).clamp_min(0)
     dtype = torch.promote_types(model.dtype, torch.float32)
-    held = [layer for layer in prefix.held if isinstance(layer, DynamicLayer)]  # all: jobs on entries ask for that
+    held = [layer for layer in prefix.held if isinstance(layer, DynamicLayer)]
+    if len(held) < model.n_layers:
+        raise UnsupportedMethodError(
+            f"`contribution` must suit family {model.family.name}; {model.name} is refused: {len(held)} of "
+            f"{model.n_layers} layers keep keys and values of their own; use another one."
+        )
+    ids = torch.zeros_like(queries.index)
+    for row, a in enumerate(asked):
+        ids[row, len(queries.index[0]) - a.steps :] = a.prompt.ids[a.length - 1 :]
 
     def laid_out(entries: Tensor | None) -> Tensor:
         assert entries is not None
@@ -115,6 +138,7 @@ def query_batch(model: Model, asked: Sequence[Continued], text: TextSpan, modali
         tuple(laid_out(layer.values) for layer in held),
         slots,
         tokens,
+        ids,
         queries.embeds,
         queries.positions,
         queries.index,

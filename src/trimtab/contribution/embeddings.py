@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from trimtab.contribution.batch import Continued
+from trimtab.contribution.batch import Continued, blocks_alone
 from trimtab.contribution.divergence import divergence
 from trimtab.contribution.method import Case
 from trimtab.contribution.noise import NoisePool
@@ -65,7 +65,8 @@ def embedding_scores(
 def _answers(model: Model, cases: Sequence[Case], batch: Batch, embeds: Tensor, steps: int, config: MCS) -> Tensor:
     """Return the logits after the last ``steps`` tokens of each row, ``(items, steps, vocabulary)``."""
     with engine_drives(model):
-        hidden = model.decode(embeds.to(model.dtype), batch.mask, batch.positions)[:, -steps:]
+        extras = blocks_alone(batch)
+        hidden = model.decode(embeds.to(model.dtype), batch.mask, batch.positions, extras=extras)[:, -steps:]
     return restrict(model.logits(hidden).to(embeds.dtype), model, cases, config)
 
 

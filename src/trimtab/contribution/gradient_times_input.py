@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from trimtab.contribution.batch import blocks_alone
 from trimtab.contribution.method import Case, in_batches
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import TextSpan, segment
@@ -36,6 +37,11 @@ class GradientTimesInput:
     def __post_init__(self) -> None:
         check_fields(self)
 
+    @property
+    def queried(self) -> int:
+        """None: whole prompts are run."""
+        return 0
+
     def scores(self, model: ModelOrEngine, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
         """Score cases; see ``trimtab.contribution.method.Method``."""
         model = opened(model, Capability.GRADIENTS, owner="GradientTimesInput")
@@ -45,7 +51,7 @@ class GradientTimesInput:
         batch = collate(model, [Piece(case.encoded, 0, len(case.encoded)) for case in cases])
         leaf = batch.embeds.to(torch.promote_types(model.dtype, torch.float32)).requires_grad_()
         with torch.enable_grad(), engine_drives(model):
-            hidden = model.decode(leaf.to(model.dtype), batch.mask, batch.positions)[:, -1]
+            hidden = model.decode(leaf.to(model.dtype), batch.mask, batch.positions, extras=blocks_alone(batch))[:, -1]
             log_p = model.logits(hidden).double().log_softmax(-1)
             (gradient,) = torch.autograd.grad(log_p.amax(-1).sum(), leaf)
         worth = (gradient * leaf.detach()).sum(-1).cpu()

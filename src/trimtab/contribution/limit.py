@@ -80,7 +80,8 @@ def token_gradients(model: Model, batch: QueryBatch, tokens: int) -> TokenGradie
     allowed = batch.allowed if steps == 1 else batch.allowed[:, step]
     prefix = SharedPrefix(batch.keys, batch.values, allowed)
     with torch.enable_grad():
-        logits = prefix.answer(model, batch.embeds[:, step], batch.positions[:, :, step]).unflatten(1, (steps, tokens))
+        asked = batch.ids[:, step], batch.embeds[:, step], batch.positions[:, :, step]
+        logits = prefix.answer(model, *asked).unflatten(1, (steps, tokens))
         likeliest = logits[:, :, 0].detach().topk(tokens).indices
         log_p = logits.double().log_softmax(-1).gather(3, likeliest[..., None])[..., 0]
         gradients = attention_gradients(log_p.sum(), prefix.traces)

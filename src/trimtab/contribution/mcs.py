@@ -72,13 +72,13 @@ def step_scores(
         the limit has one draw.
 
     Raises:
-        UnsupportedMethodError: The model's layers do not all attend to the whole prompt.
+        UnsupportedMethodError: The model's layers do not all attend to the longest prompt.
     """
-    model.require("contribution", full_attention=True)
     for layer in config.layers or ():
         check_layer(model, layer, "MCS")
     order = sorted(range(len(asked)), key=lambda i: -len(asked[i].prompt))
     longest = len(asked[order[0]].prompt)
+    model.require("contribution", sees=longest if config.queried else 0)
     segments = _longest_segments(cases, asked, config)
     pool = NoisePool(model, config, segments, draws_that_fit(model, config, longest, len(segments)))
     found: dict[int, Tensor] = {}

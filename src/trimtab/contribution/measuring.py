@@ -10,8 +10,8 @@ from trimtab.contribution.options import MCS
 from trimtab.contribution.scores import Contribution, Contributions, Scores
 from trimtab.contribution.spans import segment
 from trimtab.contribution.vocabulary import answer_tokens
-from trimtab.engine import Encoded, ModelOrEngine, encode, engine_of
-from trimtab.engine.local.whitebox import exclusive, open_blocks
+from trimtab.engine import Capability, Encoded, ModelOrEngine, encode, engine_of
+from trimtab.engine.local.whitebox import exclusive, open_blocks, opened
 from trimtab.errors import DataError, UsageError
 from trimtab.items import Item, Skipped
 from trimtab.items.admission import admit_items, check_items
@@ -42,8 +42,8 @@ def measure(
     Items that cannot be measured, because the model cannot take them (see ``trimtab.engine.admit``), because their
     image is missing or corrupt, because they have one modality alone (no image, or no context where the text is the
     context alone), because their answers begin with the same token where the answer is chosen among these, or because
-    their scores are not finite, are left out, logged, and listed in ``.skipped`` of the result with their number,
-    counted from 1.
+    their scores are not finite, or because they are longer than a layer's sliding window where entries of the whole
+    prompt are queried, are left out, logged, and listed in ``.skipped`` of the result with their number, from 1.
 
     Args:
         model: The model.
@@ -99,6 +99,8 @@ def ask(
             f"{blocks} blocks of applied edits are open; call it outside of them."
         )
     wanted = None if modalities is None else _checked(modalities)
+    if method.queried:
+        opened(model, Capability.CACHE, owner=type(method).__name__).require("contribution", sees=1)
     made: dict[str, Case] = {}
 
     def encoded(item: Item) -> list[Encoded]:
@@ -134,6 +136,10 @@ def _case(
         beside = "context" if alone != "text" else _called(others("text", MODALITIES)[0])
         raise DataError(f"it has no {beside}, so there is nothing to set its {alone} against.")
     case = Case(item, prompt, encoded, wanted or present)
+    if method.queried:
+        unseen = opened(model, Capability.CACHE, owner=method.name).why_unseen(len(encoded) + method.queried - 1)
+        if unseen is not None:
+            raise DataError(f"it is longer than what can be measured at once: {unseen}.")
     if isinstance(method, MCS) and method.vocabulary == "answers":
         answer_tokens(model, case)  # refuses answers that their first tokens do not tell apart
     return case

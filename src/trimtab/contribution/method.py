@@ -49,6 +49,11 @@ class Method(Protocol):
         """What the text modality is."""
         ...
 
+    @property
+    def queried(self) -> int:
+        """How many tokens query keys and values of the whole prompt, one after the other; 0 if it asks otherwise."""
+        ...
+
     def scores(self, model: ModelOrEngine, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
         """Score cases.
 

@@ -124,6 +124,11 @@ class MCS:
         self._check_together()
 
     @property
+    def queried(self) -> int:
+        """The prompt's last token and those of the answer but its last; none where whole prompts are run."""
+        return self.steps if self.site == "cache" else 0
+
+    @property
     def counts_whole_cache(self) -> bool:
         """Whether the gradients of all entries count, not only of those with noise.
 

@@ -52,7 +52,7 @@ def sampled_scores(
     allowed = batch.allowed if steps == 1 else batch.allowed[:, step]
     prefix = SharedPrefix(batch.keys, batch.values, allowed, tuple(noise.values()))
     with torch.enable_grad():
-        logits = prefix.answer(model, batch.embeds[:, step], batch.positions[:, :, step])
+        logits = prefix.answer(model, batch.ids[:, step], batch.embeds[:, step], batch.positions[:, :, step])
         logits = restrict(logits, model, cases, config)
         noisy = logits[:, steps:].unflatten(1, (len(batch.slots), *shape))
         clean = logits[:, None, None, None, :steps].detach().expand_as(noisy)

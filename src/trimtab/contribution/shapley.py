@@ -51,6 +51,11 @@ class Shapley:
         """The text is the context alone."""
         return "context"
 
+    @property
+    def queried(self) -> int:
+        """None: prompts are changed."""
+        return 0
+
     def scores(self, model: ModelOrEngine, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
         """Score cases; see ``trimtab.contribution.method.Method``."""
         modalities = cases[0].modalities

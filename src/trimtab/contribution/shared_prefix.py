@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface
 
 from trimtab.engine.local.whitebox import decoder_attention, engine_drives
+from trimtab.errors import UnsupportedMethodError
 from trimtab.models import Model
 
 IMPLEMENTATION = "trimtab_shared_prefix"
@@ -82,13 +83,18 @@ class SharedPrefix:
     traces: list[Trace] = field(default_factory=list)
 
     def answer(
-        self, model: Model, embeds: Float[Tensor, "items rows hidden"], positions: Int[Tensor, "axes items rows"]
+        self,
+        model: Model,
+        ids: Int[Tensor, "items rows"],
+        embeds: Float[Tensor, "items rows hidden"],
+        positions: Int[Tensor, "axes items rows"],
     ) -> Float[Tensor, "items rows vocabulary"]:
         """Run the query tokens and keep the layers' traces.
 
         Args:
             model: The model.
-            embeds: The query tokens, ``(items, rows, hidden)``.
+            ids: The query tokens, text all of them, ``(items, rows)``.
+            embeds: Their embeddings, ``(items, rows, hidden)``.
             positions: Their rotary positions, ``(axes, items, rows)``.
 
         Returns:
@@ -100,7 +106,8 @@ class SharedPrefix:
         self.traces = []
         with _in_force(model, self), engine_drives(model):
             at = positions.reshape(len(positions), items * rows, 1)
-            hidden = model.decode(flat, mask, at, extras={})  # the queries are text; what media add is in the prefix
+            own = {"ids": ids.reshape(items * rows, 1)}  # what media add and see of each other is in the prefix
+            hidden = model.decode(flat, mask, at, extras=own)
         return model.logits(hidden[:, 0]).to(self.keys[0].dtype).view(items, rows, -1)
 
     def attend(
@@ -182,10 +189,20 @@ def _attention(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float,
-    **_options: object,
+    **options: object,
 ) -> tuple[Tensor, None]:
-    """Have the shared prefix in force attend, for every layer of the decoder."""
+    """Have the shared prefix in force attend, for every layer of the decoder.
+
+    Raises:
+        UnsupportedMethodError: The layer's attention does more than a softmax of scaled products.
+    """
     layer: Any = module.layer_idx
+    further = [name for name in ("softcap", "s_aux") if options.get(name) is not None]
+    if further:
+        raise UnsupportedMethodError(
+            f"`contribution` must be measured where attention is a softmax of scaled products; layer {layer} of a "
+            f"{type(module).__name__} has {further[0]} beside; use another method."
+        )
     return _CURRENT.get().attend(layer, query, key, value, scaling), None
 
 

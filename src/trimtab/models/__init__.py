@@ -3,7 +3,7 @@
 from trimtab.models.family import FAMILIES, Family, MediaInput, register
 from trimtab.models.hugging_face import FastTokenizer, HuggingFaceModel, Processor
 from trimtab.models.loading import DTYPES, from_parts, load
-from trimtab.models.masks import MaskRule, cut_before
+from trimtab.models.masks import NO_BLOCK, MaskRule, cut_before
 from trimtab.models.model import Model
 from trimtab.models.norms import NormKind
 from trimtab.models.patches import COUNTERFACTUALS, Counterfactual, weighted_patches
@@ -20,6 +20,7 @@ __all__ = [
     "DTYPES",
     "ENCODED_AT_ONCE",
     "FAMILIES",
+    "NO_BLOCK",
     "REFUSED",
     "Counterfactual",
     "Family",

@@ -30,29 +30,34 @@ class Decoder(Anatomy):
         super().__init__(hf, family)
         self.name = name
 
-    def require(self, job: str, *, full_attention: bool = False) -> None:
+    def require(self, job: str, *, sees: int = 0) -> None:
         """Refuse a job that the model's family does not allow.
 
         Args:
             job: What is about to be done, as the family's ``refuses`` names it.
-            full_attention: Whether it needs plain causal attention to the whole prompt in every layer.
+            sees: How many tokens a query must see in every layer, itself among them, by keys and values that do not
+                depend on it; 0 if the job does not care.
 
         Raises:
             UnsupportedMethodError: With the reason.
         """
         family = self.family
         reason = family.refuses.get(job)
-        if reason is None and full_attention and self.recurrent:
+        if reason is None and sees and self.recurrent:
             reason = f"layer {self.attends.index(False)} has linear attention, without keys and values of each token"
-        narrow = next((layer for layer, window in enumerate(self.windows) if window is not None), None)
-        if reason is None and full_attention and narrow is not None:
-            reason = f"layer {narrow} sees {self.windows[narrow]} tokens (a sliding window)"
-        if reason is None and full_attention:
-            reason = family.why_not_plain
+        if reason is None and sees:
+            reason = family.why_not_plain or self.why_unseen(sees)
         if reason is not None:
             raise UnsupportedMethodError(
                 f"`{job}` must suit family {family.name}; {self.name} is refused: {reason}; use another one."
             )
+
+    def why_unseen(self, length: int) -> str | None:
+        """Say which layer does not see so many tokens; None if all do."""
+        narrow = next((layer for layer, window in enumerate(self.windows) if window and window < length), None)
+        if narrow is None:
+            return None
+        return f"layer {narrow} sees {self.windows[narrow]:,} of {length:,} tokens (a sliding window)"
 
     def require_attending(self, layers: Iterable[int], owner: str) -> None:
         """Refuse work on heads or on what tokens see of each other in layers that carry a state instead.

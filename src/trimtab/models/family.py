@@ -95,13 +95,11 @@ class Family:
 
     @property
     def why_not_plain(self) -> str | None:
-        """Why its layers do not attend to the whole prompt causally, as contributions need; None if they may.
+        """Why what is kept of a prompt depends on its last token, as contributions cannot have it; None if it does not.
 
-        Windows are the checkpoint's: see ``windows``.
+        Windows and layers that carry a state are the checkpoint's: see ``windows`` and ``attends``.
         """
-        if self.mask != "causal":
-            return f"tokens of a {'prompt' if self.mask == 'prompt' else 'medium'} see each other whatever the order"
-        return "its decoder is given token ids" if self.wants_ids else None
+        return "tokens of a prompt see each other whatever the order" if self.mask == "prompt" else None
 
     def attentions(self, config: Configuration) -> tuple[str, ...]:
         """Implementations of attention that a configuration's layers can have, the usual one first."""
