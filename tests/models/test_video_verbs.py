@@ -6,14 +6,18 @@ from typing import Any
 import pytest
 
 from tests.contribution.items import conflict_items
+from tests.engine.test_contract import assert_same
 from tests.interference.items import THINGS, image
 from tests.steering.conftest import quick
 from trimtab.circuits import TaskConfig, build_cases, edges_among, knockout
 from trimtab.cli.program import app
 from trimtab.contribution import MCS, Ablation, AttentionMass, GradientTimesInput, Method, Shapley, measure
-from trimtab.engine import Row
+from trimtab.engine import Row, run
 from trimtab.errors import UnsupportedMethodError
-from trimtab.interference import DiagnosisConfig, diagnose
+from trimtab.interference import DiagnosisConfig, HardenConfig, diagnose
+from trimtab.interference.hardening.objective import Objective
+from trimtab.interference.hardening.rows import make_rows, written_letters
+from trimtab.interference.hardening.schedule import Schedule
 from trimtab.items import Item
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import Modality
@@ -108,6 +112,34 @@ def test_an_irrelevant_clip_is_diagnosed(model):
     answers: Any = diagnose(model, asked, DiagnosisConfig(names)).answers
     assert set(answers.condition) == {"clean", *names}
     assert all(answers[answers.condition == name].kl.max() > 1e-5 for name in names)
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_vl", "qwen3_5", "gemma3", "paligemma"])
+def test_hardening_computes_what_the_model_itself_computes(family):
+    """Also where the decoder is given more than embeddings, and with views of several lengths."""
+    model = tiny_model(family, check=False)
+    more: dict[str, Any] = {"context": "A sofa in the picture."}
+    more |= {"video": clip(1, 3)} if "video" in model.modalities else {}
+    items = [
+        Item(
+            f"i{i}",
+            "things",
+            "What is in the picture?",
+            image=image(i),
+            answer_image=THINGS[0],
+            choices=THINGS,
+            relevant="image",
+            **(more if not i else {}),
+        )
+        for i in range(2)
+    ]
+    config = HardenConfig(perturbations=("unrelated_text",), attack=None, steps=1, method="full")
+    schedule = Schedule(items, config)
+    groups = [schedule[place] for place in range(2)]
+    letters = written_letters(model, [groups[0].prompts[0]], 4)
+    rows, prompts = make_rows(model, groups, letters, "context"), [p for group in groups for p in group.prompts]
+    found = Objective(model, config, letters)._logits(rows, rows.embeds)[:, 0]
+    assert_same(found.detach(), run(model, prompts, reuse=False).logits)
 
 
 def test_the_command_line_shows_a_folder_of_frames(model, tmp_path, capsys):

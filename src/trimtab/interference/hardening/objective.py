@@ -123,7 +123,7 @@ class Objective(nn.Module):
     def _logits(self, rows: Rows, embeds: Float[Tensor, "rows length hidden"]) -> Float[Tensor, "rows 2 vocabulary"]:
         """Return the logits that predict the letter and the end, ``(rows, 2, vocabulary)``, and compute no others."""
         with self._float32_stream():
-            hidden = self.model.decode(embeds, rows.mask, rows.positions)
+            hidden = self.model.decode(embeds, rows.mask, rows.positions, extras=rows.extras)
             row = torch.arange(len(embeds), device=hidden.device)[:, None]
             at = rows.answer_at[:, None] + torch.arange(2, device=hidden.device)
             return self.model.logits(hidden[row, at])

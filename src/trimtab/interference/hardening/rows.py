@@ -25,6 +25,7 @@ class Rows:
         embeds: Input embeddings, ``(rows, length, hidden)``, in float32; with gradient to the token embeddings.
         mask: 1 at tokens, 0 at padding, ``(rows, length)``.
         positions: Rotary positions, ``(axes, rows, length)``.
+        extras: What the family's decoder needs of each token beside these, ``(rows, length, ...)`` by name.
         attacked: 1 at the positions that an attack may change, ``(rows, length)``.
         answer_at: Position that predicts the answer's letter, ``(rows,)``; the next one predicts the end.
         targets: The letter and the end, ``(rows, 2)``.
@@ -36,6 +37,7 @@ class Rows:
     embeds: Float32[Tensor, "rows length hidden"]
     mask: Int[Tensor, "rows length"]
     positions: Int[Tensor, "axes rows length"]
+    extras: dict[str, Tensor]
     attacked: Float[Tensor, "rows length"]
     answer_at: Int[Tensor, " rows"]
     targets: Int[Tensor, "rows 2"]
@@ -54,6 +56,7 @@ class Rows:
             self.embeds[rows],
             self.mask[rows],
             self.positions[:, rows],
+            {name: values[rows] for name, values in self.extras.items()},
             self.attacked[rows],
             self.answer_at[rows],
             self.targets[rows],
@@ -100,18 +103,33 @@ def make_rows(model: Model, groups: Sequence[Group], letters: Sequence[int], tex
         attacked.append(_attackable(prompt, groups[g], text, length))
         positions[:, row, : len(prompt)] = prompt.positions
         positions[:, row, len(prompt)] = prompt.positions.max() + 1
+    answers = [letters[groups[g].answer] for g, _ in owners]
     end = model.tokenizer.eos_token_id
     return Rows(
         torch.stack(embeds),
         torch.tensor(mask, device=device),
         positions,
+        _extras(model, prompts, answers, length),
         torch.stack(attacked),
         torch.tensor([len(p) - 1 for p in prompts], device=device),
-        torch.tensor([[letters[groups[g].answer], end] for g, _ in owners], device=device),
+        torch.tensor([[answer, end] for answer in answers], device=device),
         torch.tensor([g for g, _ in owners], device=device),
         torch.tensor([v == 0 for _, v in owners], device=device),
         [groups[g].place * 1000 + v for g, v in owners],
     )
+
+
+def _extras(model: Model, prompts: Sequence[Encoded], answers: Sequence[int], length: int) -> dict[str, Tensor]:
+    """Return what the decoder needs of each token beside its embedding, padded on the right; see ``Model.extras``."""
+    rows, found = [model.extras(prompt.ids, prompt.media) for prompt in prompts], {}
+    for name, like in {name: values for row in rows for name, values in row.items()}.items():
+        found[name] = like.new_full((len(rows), length, *like.shape[1:]), -1 if name == "blocks" else 0)
+        for into, row, answer in zip(found[name], rows, answers, strict=True):
+            if name in row:
+                into[: len(row[name])] = row[name]
+            if name == "ids":
+                into[len(row[name])] = answer
+    return found
 
 
 def _attackable(prompt: Encoded, group: Group, text: Span, length: int) -> Tensor:
