@@ -106,6 +106,8 @@ ONCE = HardenConfig(steps=1, batch_size=2, attack=None, perturbations=("misleadi
 STUDIES: dict[str, Any] = {
     "measurement": MeasurementPlan("fake", "items", method="ablation"),
     "steering": Plan(models=("fake",), methods=("none", "instruction"), cost_items=1, control_items=2),
+    "plain steering": Plan(models=("fake",), methods=("none", "instruction", "drop"), contribution_items=0),
+    "vectors": Plan(models=("fake",), methods=("none", "mean"), contribution_items=0),
     "circuits": CircuitsPlan("fake", "items", score_items=2, validation_items=2, test_items=2, flow_items=1),
     "interference": InterferencePlan("fake", "options", DiagnosisConfig(("noise_image",)), limit=4),
     "hardening": AblationPlan("fake", "options", "items", ("augmented",), (0,), ONCE, ("noise_image",), ("plain",)),
@@ -171,13 +173,13 @@ VERBS: dict[str, Callable[[FakeEngine, Path], Any]] = {
 
 WORK: dict[str, set[str]] = {
     "nothing": {"generate", "admit", "encode", "build_cases", "every_head", "evaluate", "diagnose answers"}
-    | {"tune instruction"}
+    | {"tune instruction", "study of plain steering"}
     | {f"fit {name}" for name in ("none", "instruction", "chain_of_thought", "few_shot", "drop")},
     "logits": {"run", "contrast", "read_out", "measure ablation", "measure shapley", "diagnose letters"}
     | {"controls", "spectrum", "study of measurement", "study of interference"}
     | {"fit vcd", "fit vdd"},
     "states": {"read hidden"},
-    "vectors": {"vector", "fit mean", "fit random", "tune mean"},
+    "vectors": {"vector", "fit mean", "fit random", "tune mean", "study of vectors"},
     "remote": {"read heads", "heads", "mask", "scores", "knockout", "mean_outputs", "head_scores causal"}
     | {"head_scores patching"}
     | {"fit pai", "fit causalmm"},

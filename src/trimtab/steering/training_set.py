@@ -80,6 +80,8 @@ class TrainingSet:
         Raises:
             UsageError: None is left.
         """
+        if items is None and tasks is None:
+            return self
         kept = [i for i, item in enumerate(self.items) if tasks is None or item.task in tasks][:items]
         if len(kept) == len(self.items):
             return self

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any
 
 from trimtab.artifact_checks import check_strength
+from trimtab.engine import Capability
 from trimtab.errors import UsageError
 from trimtab.fields import Between, Count, CountFrom0, Positive, Some, check_fields, check_value
 from trimtab.file_names import check_names
@@ -93,7 +94,7 @@ class Plan(FromFile):
         validation_items: Items to choose layer and strength on.
         test_items: Items to evaluate on at the chosen strength.
         sweep_items: How many of these to evaluate at every strength.
-        contribution_items: How many of these to measure the contribution of.
+        contribution_items: How many of these to measure the contribution of; 0 for none, which needs no gradients.
         control_items: How many of these to ask without a conflict, image alone and text alone, and how many items
             that need both, where the data has them; at every strength.
         cost_items: How many of these to answer one by one under each method, to count the work.
@@ -118,7 +119,7 @@ class Plan(FromFile):
     validation_items: Count = 40
     test_items: Count = 240
     sweep_items: Count = 40
-    contribution_items: Count = 40
+    contribution_items: CountFrom0 = 40
     control_items: CountFrom0 = 0
     cost_items: CountFrom0 = 0
     depths: Annotated[tuple[Annotated[float, Between(0, 1, without="most")], ...], Some()] = (0.42, 0.58)
@@ -145,6 +146,11 @@ class Plan(FromFile):
             )
         for strength in self.strengths:
             check_strength(strength, "Plan")
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        """What an engine must be able to do for the plan's methods."""
+        return frozenset[Capability]().union(*(METHODS[self.spec(name).method].needs for name in self.methods))
 
     @property
     def longest_answer(self) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from trimtab.artifact_folder import artifact_digest
 from trimtab.contribution import MCS, measure
-from trimtab.engine import forget_media
+from trimtab.engine import Capability, forget_media
 from trimtab.errors import RunFolderError, UnsupportedMethodError
 from trimtab.file_names import file_name
 from trimtab.items import Items
@@ -192,8 +192,9 @@ class ModelSteps:
         if self._train is None:
             items = self._admitted(done)["train"]
             self._train = TrainingSet(self.model, items, layers_needed(self.plan, self.model.n_layers))
-            _ = self._train.states
-            forget_media(self.model)
+            if Capability.HIDDEN in self.plan.needs:
+                _ = self._train.states
+                forget_media(self.model)
         return self._train
 
     def _artifacts(self, done: Results) -> list[Artifact]:

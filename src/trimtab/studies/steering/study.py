@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from trimtab.engine import Capability, ModelOrEngine
+from trimtab.engine import Capability, ModelOrEngine, require
 from trimtab.engine.local.whitebox import opened
 from trimtab.errors import UsageError
 from trimtab.modalities import MODALITIES, PAIR
@@ -22,6 +22,9 @@ from trimtab.studies.steering.summary import SCHEMA_VERSION, summarise
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+INSIDE = frozenset({Capability.CACHE, Capability.GRADIENTS, Capability.WEIGHTS})
+"""What takes the model itself, in this process."""
 
 
 @KINDS.register
@@ -58,8 +61,9 @@ class SteeringStudy:
         return self.plan.models
 
     def check(self, model: ModelOrEngine) -> None:
-        """Refuse an engine that contributions cannot be measured on; a method that a model cannot take is left out."""
-        opened(model, Capability.CACHE, Capability.GRADIENTS, owner="a steering study")
+        """Refuse an engine that lacks what the plan needs; a method that a model cannot take is left out."""
+        needed = self._needed()
+        (opened if needed & INSIDE else require)(model, *needed, owner="a steering study")
 
     def data(self, bench: Bench) -> dict[str, Any]:
         """Return sizes and fingerprints of the items by split."""
@@ -119,6 +123,16 @@ class SteeringStudy:
             return {**summary, **new, **rows}
         return None
 
+    def _needed(self) -> frozenset[Capability]:
+        """What an engine must be able to do for the plan's methods and for what is measured beside them."""
+        plan = self.plan
+        measured = [
+            *([Capability.CACHE, Capability.GRADIENTS] if plan.contribution_items else []),
+            *([Capability.LOGITS] if plan.control_items else []),
+            *([Capability.WEIGHTS] if plan.cost_items else []),
+        ]
+        return plan.needs.union(measured)
+
     def _read(self, bench: Bench) -> StudyItems:
         if self._items is None or self._items.bench is not bench:
             self._items = StudyItems(self.plan, bench)
@@ -146,6 +160,8 @@ def _with_scores(plan: Plan, answers: DataFrame, contributions: DataFrame) -> Da
     instructed = answers["method"] == Instruction.name
     asked_as = answers["target"].where(instructed, NEUTRAL)
     asked = answers.assign(instruction=asked_as.where((same_prompt | instructed) & (answers["protocol"] == SWEPT)))
+    if contributions.empty:
+        return asked
     named = {modality: f"contribution_{modality}" for modality in MODALITIES if modality in contributions}
     scores = contributions.rename(columns={"item_id": "id", **named})
     return asked.merge(scores.drop(columns="task"), how="left", on=["model", "instruction", "id"])
