@@ -118,8 +118,9 @@ def test_an_irrelevant_clip_is_diagnosed(model):
 def test_hardening_computes_what_the_model_itself_computes(family):
     """Also where the decoder is given more than embeddings, and with views of several lengths."""
     model = tiny_model(family, check=False)
-    more: dict[str, Any] = {"context": "A sofa in the picture."}
-    more |= {"video": clip(1, 3)} if "video" in model.modalities else {}
+    short: dict[str, Any] = {}
+    long: dict[str, Any] = {"context": "A sofa in the picture."}
+    long |= {"video": clip(1, 3)} if "video" in model.modalities else {}
     items = [
         Item(
             f"i{i}",
@@ -129,7 +130,7 @@ def test_hardening_computes_what_the_model_itself_computes(family):
             answer_image=THINGS[0],
             choices=THINGS,
             relevant="image",
-            **(more if not i else {}),
+            **(short if i else long),
         )
         for i in range(2)
     ]
