@@ -20,6 +20,8 @@ FIRST_NAMES = {
         "vision_tower.vision_model.encoder.layers.0.self_attn.k_proj.weight",
         "multi_modal_projector.linear_1.weight",
     ),
+    "llava_next": ("image_newline", "language_model.model.norm.weight", "language_model.lm_head.weight"),
+    "llava_onevision": ("image_newline", "language_model.model.norm.weight", "multi_modal_projector.linear_2.bias"),
     "qwen2_audio": (
         "language_model.model.embed_tokens.weight",
         "language_model.lm_head.weight",
@@ -95,13 +97,19 @@ def test_sizes_are_those_released_unless_changed(tmp_path, release, monkeypatch)
             "qwen2.5-vl-7b": (3584, 18944, 28, 4),
             "qwen2.5-vl-3b": (2048, 11008, 16, 2),
             "llava-1.5-7b": (4096, 11008, 32, 32),
+            "llava-v1.6-vicuna-7b": (4096, 11008, 32, 32),
+            "llava-v1.6-mistral-7b": (4096, 14336, 32, 8),
+            "llava-onevision-qwen2-0.5b": (896, 4864, 14, 2),
+            "llava-onevision-qwen2-7b": (3584, 18944, 28, 4),
             "qwen2-audio-7b": (4096, 11008, 32, 32),
             "voxtral-mini-3b": (3072, 8192, 32, 8),
             "qwen2.5-omni-7b": (3584, 18944, 28, 4),
         }[release]
     )
     assert (text.num_hidden_layers, text.vocab_size) == (2, RELEASES[release].sizes.vocabulary)
-    assert text.rope_parameters["rope_theta"] == {"qwen2.5": 1e6, "voxtral": 1e8}.get(release.partition("-")[0], 1e4)
+    bases = {"qwen2.5": 1e6, "voxtral": 1e8, "llava-v1.6-mistral": 1e6, "llava-onevision": 1e6}
+    base = next((base for begins, base in bases.items() if release.startswith(begins)), 1e4)
+    assert text.rope_parameters["rope_theta"] == base
 
 
 @pytest.mark.parametrize(
@@ -110,6 +118,8 @@ def test_sizes_are_those_released_unless_changed(tmp_path, release, monkeypatch)
         ("qwen2.5-vl-7b", {"<|endoftext|>": 151643, "<|im_end|>": 151645, "<|image_pad|>": 151655}),
         ("qwen2.5-vl-3b", {"<|im_start|>": 151644, "<|video_pad|>": 151656, "<tool_call>": 151657}),
         ("llava-1.5-7b", {"<s>": 1, "</s>": 2, "<image>": 32000, "<pad>": 32001}),
+        ("llava-v1.6-mistral-7b", {"<s>": 1, "</s>": 2, "<image>": 32000, "<pad>": 32001}),
+        ("llava-onevision-qwen2-7b", {"<|im_start|>": 151644, "<image>": 151646, "<video>": 151647}),
         ("qwen2.5-omni-7b", {"<|AUDIO|>": 151646, "<|vision_bos|>": 151652, "<|IMAGE|>": 151655}),
         ("voxtral-mini-3b", {"<s>": 1, "</s>": 2, "[INST]": 3, "<pad>": 11, "[AUDIO]": 24, "[BEGIN_AUDIO]": 25}),
         ("qwen2-audio-7b", {"<|endoftext|>": 151643, "<|AUDIO|>": 151646, "<|audio_eos|>": 151648}),
