@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from trimtab.errors import DataError
 from trimtab.modalities import Modality
 from trimtab.models.family import Family, MediaInput, register
 from trimtab.models.hugging_face import HuggingFaceModel, Processor
@@ -35,9 +36,18 @@ class Mistral3(Family):
         return -(-int(height / ratio) // side) * -(-int(width / ratio) // side)
 
     def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
-        """A picture in whole squares of merged patches, with its height and width."""
+        """A picture in whole squares of merged patches, with its height and width.
+
+        Raises:
+            DataError: It is one square, whose features transformers loses where no other picture is beside it.
+        """
         batch = processed(processor, medium, patch_size=_side(hf))
         rows, columns = (batch["image_sizes"][0] // _side(hf)).tolist()
+        if rows * columns == 1:
+            raise DataError(
+                f"an image for {self.name} must be larger than {_side(hf)} pixels in height or width, since its own "
+                f"code fails on a single position; it is {medium.width} x {medium.height}; scale it up."
+            )
         tensors = {"pixel_values": batch["pixel_values"], "image_sizes": batch["image_sizes"]}
         return MediaInput(kind, tensors, rows * columns, key, grid=(rows, columns))
 
