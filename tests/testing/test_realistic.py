@@ -20,6 +20,7 @@ FIRST_NAMES = {
         "vision_tower.vision_model.encoder.layers.0.self_attn.k_proj.weight",
         "multi_modal_projector.linear_1.weight",
     ),
+    "qwen3_5": ("model.language_model.layers.0.linear_attn.A_log", "model.visual.merger.norm.weight", "lm_head.weight"),
     "llava_next": ("image_newline", "language_model.model.norm.weight", "language_model.lm_head.weight"),
     "llava_onevision": ("image_newline", "language_model.model.norm.weight", "multi_modal_projector.linear_2.bias"),
     "qwen2_audio": (
@@ -67,7 +68,7 @@ def test_every_tensor_arrives_under_its_published_name(released, release):
     names = index["weight_map"]
     assert len(set(names.values())) == 2
     assert set(FIRST_NAMES[family]) <= set(names)
-    assert ("lm_head.weight" in names) == (release == "qwen2.5-vl-7b")
+    assert ("lm_head.weight" in names) == (release in ("qwen2.5-vl-7b", "qwen3.5-9b"))
     held = {}
     for shard in sorted(set(names.values())):
         with safe_open(folder / shard, "pt") as file:
@@ -104,10 +105,12 @@ def test_sizes_are_those_released_unless_changed(tmp_path, release, monkeypatch)
             "qwen2-audio-7b": (4096, 11008, 32, 32),
             "voxtral-mini-3b": (3072, 8192, 32, 8),
             "qwen2.5-omni-7b": (3584, 18944, 28, 4),
+            "qwen3.5-9b": (4096, 12288, 16, 4),
         }[release]
     )
-    assert (text.num_hidden_layers, text.vocab_size) == (2, RELEASES[release].sizes.vocabulary)
-    bases = {"qwen2.5": 1e6, "voxtral": 1e8, "llava-v1.6-mistral": 1e6, "llava-onevision": 1e6}
+    sizes = RELEASES[release].sizes
+    assert (text.num_hidden_layers, text.vocab_size) == (sizes.layers, sizes.vocabulary)
+    bases = {"qwen2.5": 1e6, "qwen3.5": 1e7, "voxtral": 1e8, "llava-v1.6-mistral": 1e6, "llava-onevision": 1e6}
     base = next((base for begins, base in bases.items() if release.startswith(begins)), 1e4)
     assert text.rope_parameters["rope_theta"] == base
 
