@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
 from trimtab import Model, Prompt, load
 from trimtab.contribution import MCS
@@ -103,9 +104,11 @@ def _naive_one(model: Model, prompt: Encoded, modality: Any, sigma: float, draw:
     with torch.no_grad():
         clean = model.lm_head(model.decode(embeds, mask, prompt.positions[:, None, -1:], prefix.cache()))[0, -1]
     cache, leaves = DynamicCache(), []
-    heads, width = prefix.keys[0].shape[1], prefix.keys[0].shape[3]
+    layers = [layer for layer in prefix.held if isinstance(layer, DynamicLayer)]
+    held = [(one.keys, one.values) for one in layers if one.keys is not None and one.values is not None]
+    _, heads, _, width = held[0][0].shape
     noise = standard_normal(len(places), width, (0, modality, draw), (model.n_layers, 2, heads), model.device)
-    for number, layer in enumerate(zip(prefix.keys, prefix.values, strict=True)):
+    for number, layer in enumerate(held):
         for kind, entries in enumerate(layer):
             copy = entries.clone()
             own = copy[0][:, places]
