@@ -67,7 +67,8 @@ def _of_prompts(sizes: PromptSizes) -> Iterator[str]:
 def _of_methods(model: Model, sizes: PromptSizes) -> Iterator[str]:
     """Name the steering methods that have nothing to work with on this model."""
     try:
-        make_method("var", {"target": "image"}).fit(model, sizes.usable[:SINK_ITEMS])
+        target = next((item.modalities[0] for item in sizes.usable), "image")
+        make_method("var", {"target": target}).fit(model, sizes.usable[:SINK_ITEMS])
     except UnsupportedMethodError:
         yield "Of the steering methods, VAR cannot be used: no token's state is massive enough to be a sink."
     except (TrimtabError, RuntimeError):

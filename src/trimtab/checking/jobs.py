@@ -20,7 +20,7 @@ from trimtab.contribution import measure
 from trimtab.engine import AddVector, Edit, Row, ScaleHeads, generate
 from trimtab.errors import UsageError
 from trimtab.interference import Donors, HardenConfig, diagnose, harden, perturb, with_relevant
-from trimtab.interference.hardening import SEEN
+from trimtab.interference.hardening import usual
 from trimtab.items.prompts import prompt_for
 from trimtab.steering import default_layer
 from trimtab.steering.states import collect_states
@@ -113,16 +113,20 @@ def _heads_of_study(trial: Trial) -> int:
 
 
 def _interference(trial: Trial) -> Done:
-    items = with_relevant(trial.items[:NEIGHBOURS], "image")
+    items = with_relevant(trial.items[:NEIGHBOURS], trial.item.modalities[0])
     diagnose(trial.model, items[:1], donors=Donors(items))
     return Done()
 
 
 def _harden(trial: Trial) -> Done:
     """Take one step on one item, under the default views that fit the items."""
-    items = with_relevant(trial.items[:NEIGHBOURS], "image")
+    items = with_relevant(trial.items[:NEIGHBOURS], trial.item.modalities[0])
     donors = Donors(items)
-    fitting = [name for name in SEEN if any(perturb(item, [name], donors) is not None for item in items)]
+    fitting = [
+        name
+        for name in usual(trial.model.modalities)
+        if any(perturb(item, [name], donors) is not None for item in items)
+    ]
     config = HardenConfig(steps=1, batch_size=1, perturbations=tuple(fitting))
     with tempfile.TemporaryDirectory(prefix="trimtab-check-") as folder:
         found = harden(trial.model, items, Path(folder) / "out", config)

@@ -81,6 +81,8 @@ class _Widths:
 
 def of_picture(trial: Trial) -> float:
     """Bytes of one picture in the vision tower."""
+    if not trial.image_tokens:
+        return 0.0
     vision: Any = trial.model.hf.config.vision_config  # pyright: ignore[reportAttributeAccessIssue]
     merged = getattr(vision, "spatial_merge_size", 1) ** 2
     patches = trial.image_tokens * merged

@@ -136,7 +136,8 @@ def _of_model(found: Checked, seconds: float) -> Iterator[tuple[str, str]]:
     )
     limit = loading["max_pixels"]
     photo = f"; a photo of 12 megapixels takes {loading['photo_tokens']:,} positions" if loading["photo_tokens"] else ""
-    yield "pictures", (f"of at most {limit:,} pixels" if limit else "all scaled to one size") + photo
+    if limit or loading["photo_tokens"]:
+        yield "pictures", (f"of at most {limit:,} pixels" if limit else "all scaled to one size") + photo
 
 
 def _of_items(found: Checked, data: str) -> Iterator[tuple[str, str]]:
@@ -144,6 +145,8 @@ def _of_items(found: Checked, data: str) -> Iterator[tuple[str, str]]:
     yield "data", f"{data}, {prompts['items']:,} items; {prompts['looked_at']} looked at"
     for label, key in (("prompts", "tokens"), ("pictures", "image_tokens")):
         least, most, middle = (prompts[key][name] for name in ("least", "most", "median"))
+        if not most:
+            continue
         spread = f"{least:,} to {most:,} tokens, half of them up to {middle:,.0f}"
         yield label, spread if least < most else f"{most:,} tokens each"
     yield "batches", f"of {count(found.machine['rows_at_once'], 'prompt')} of the longest kind fit"

@@ -69,10 +69,10 @@ def harden(
     """Fine-tune a model so that the irrelevant modality harms it less; `trimtab.load` takes the result."""
     from trimtab.interference import AttackConfig, HardenConfig, LoraConfig
     from trimtab.interference import harden as harden_model
-    from trimtab.interference.hardening import SEEN, check_harden_folder
+    from trimtab.interference.hardening import check_harden_folder, usual
 
     config = HardenConfig(
-        perturbations=tuple(perturbation or SEEN),
+        **({"perturbations": tuple(perturbation)} if perturbation else {}),  # pyright: ignore[reportArgumentType]
         attack=AttackConfig(size=attack_size, steps=attack_steps) if attack_steps else None,
         consistency=consistency,  # pyright: ignore[reportArgumentType]  (checked by the configuration)
         weight=weight,
@@ -93,8 +93,9 @@ def harden(
     check_harden_folder(out, "`--out`")
     check_model(model, loading)
     items, held_out = _read(data, validation, reading, relevant, seed)
-    config = config if perturbation else _with_fitting(config, items)
     loaded = load_model(model, loading)
+    if not perturbation:
+        config = _with_fitting(replace(config, perturbations=usual(loaded.modalities)), items)
     with progress_bars() as bars:
         found = harden_model(loaded, items, out, config, validation=held_out, progress=bars)
     say_skipped(found.record["skipped"], data)

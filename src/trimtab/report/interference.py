@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Rows = Sequence[dict[str, Any]]
-COLOURS = {"image": MODALITY_COLOURS["image"], "text": MODALITY_COLOURS["text"], "both": "#009E73"}
-"""By what is relevant."""
+COLOURS = {**MODALITY_COLOURS, "both": "#009E73"}
+"""By what is relevant; several together have that of both."""
 EFFECTS = (
     "relevant",
     "way",
@@ -43,7 +43,8 @@ def interference_verdicts(summary: dict[str, Any]) -> list[str]:
             r for r in _over_all(summary["effects"]) if all(r[k] == row[k] for k in ("way", "scoring", "relevant"))
         ]
         harmed = sorted((r for r in table if r["difference"] and _decided(r) and r["difference"] < 0), key=_difference)
-        other = "text" if row["relevant"] == "image" else "picture"
+        other = "text" if row["relevant"] == "image" else "evidence"
+        other = "picture" if any(r["condition"].endswith("_image") for r in table) else other
         start = f"Where the {row['relevant']} is relevant (by {row['scoring']}, {row['n']} items)"
         if not harmed:
             sentences.append(f"{start}, {_not_shown(other, [r for r in table if r['difference'] is not None])}")
@@ -172,8 +173,15 @@ def accuracy_figure(effects: Rows) -> Figure:
         for panel, family in zip(panels, families, strict=True):
             chosen = [r for r in rows if r["relevant"] == family][::-1]
             for place, r in enumerate(chosen):
-                panel.plot([r["accuracy_low"], r["accuracy_high"]], [place] * 2, color=COLOURS[family], linewidth=2.2)
-                panel.plot(r["accuracy"], place, "o", color=COLOURS[family], markersize=6, clip_on=False)
+                panel.plot(
+                    [r["accuracy_low"], r["accuracy_high"]],
+                    [place] * 2,
+                    color=COLOURS.get(family, COLOURS["both"]),
+                    linewidth=2.2,
+                )
+                panel.plot(
+                    r["accuracy"], place, "o", color=COLOURS.get(family, COLOURS["both"]), markersize=6, clip_on=False
+                )
             clean = next(r["accuracy"] for r in chosen if r["condition"] == CLEAN)
             panel.axvline(clean, color=QUIET, linewidth=0.9, linestyle=(0, (4, 3)))
             panel.set_yticks(range(len(chosen)), [r["condition"].replace("_", " ") for r in chosen], color=INK)

@@ -7,8 +7,9 @@ distances between the option distributions, which see what a flip hides.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,11 +21,13 @@ from trimtab.interference.diagnosis.config import DiagnosisConfig, Scoring
 from trimtab.interference.diagnosis.distances import js, kl, total_variation
 from trimtab.interference.diagnosis.ways import WAYS
 from trimtab.interference.options import letter_tokens, option_log_probabilities, picked_option
-from trimtab.interference.perturbations import Donors, perturb
+from trimtab.interference.perturbations import PERTURBATIONS, Donors, perturb
 from trimtab.interference.views import CLEAN, Opened, View
 from trimtab.items import Item, Skipped, relevant_name
 from trimtab.items.admission import admit_each, check_items, say_left_out
 from trimtab.progress import SILENT, Progress
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -75,7 +78,7 @@ def diagnose(
     Raises:
         UsageError: No item can be asked, or two have the same id.
     """
-    config, items = config or DiagnosisConfig(), check_items(items, "`items` of diagnose")
+    config, items = _taken(model, config or DiagnosisConfig()), check_items(items, "`items` of diagnose")
     donors = donors or Donors(items, config.seed)
     rows: list[dict[str, Any]] = []
     cost, skipped = Cost(), []
@@ -94,6 +97,15 @@ def diagnose(
     from pandas import DataFrame
 
     return Diagnosis(DataFrame(rows), cost, skipped)
+
+
+def _taken(model: ModelOrEngine, config: DiagnosisConfig) -> DiagnosisConfig:
+    """Return what to try without conditions that show what the model does not take."""
+    kinds = {name: {PERTURBATIONS.named(one).modality for one in _names(name)} for name in config.conditions}
+    missing = {name: sorted(own - set(model.modalities)) for name, own in kinds.items()}
+    if left_out := {name: lacks for name, lacks in missing.items() if lacks}:
+        logger.info("%s takes no %s; left out: %s.", model.name, next(iter(left_out.values()))[0], ", ".join(left_out))
+    return replace(config, conditions=tuple(name for name in config.conditions if not missing[name]))
 
 
 class _Asked(NamedTuple):

@@ -7,6 +7,7 @@ from trimtab.interference.hardening.config import (
     AttackConfig,
     HardenConfig,
     LoraConfig,
+    usual,
     variant,
 )
 from trimtab.interference.hardening.cost import StepCost
@@ -23,5 +24,6 @@ __all__ = [
     "StepCost",
     "check_harden_folder",
     "harden",
+    "usual",
     "variant",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
@@ -9,7 +10,7 @@ from trimtab.errors import MissingDependencyError, UsageError
 from trimtab.fields import AtLeast, Count, CountFrom0, Positive, Share, check_fields
 from trimtab.interference.perturbations import PERTURBATIONS
 from trimtab.items import RELEVANT, relevant_name
-from trimtab.modalities import PAIR, in_order
+from trimtab.modalities import PAIR, SHOWN, Modality, in_order
 
 Consistency = Literal["none", "kl", "js"]
 Method = Literal["lora", "full"]
@@ -17,6 +18,18 @@ Span = Literal["context", "all"]
 
 SEEN = ("unrelated_text", "misleading_text", "other_image", "noise_image")
 """Perturbations a model is hardened with by default; the others test what it makes of kinds it never met."""
+
+
+def usual(modalities: Collection[Modality]) -> tuple[str, ...]:
+    """Return the perturbations that a model of some modalities is hardened with by default.
+
+    Those of ``SEEN``; for a model without eyes, the same of the first medium that it is shown in pictures' place.
+    """
+    if "image" in modalities:
+        return SEEN
+    shown = next((kind for kind in SHOWN if kind in modalities), None)
+    names = [name if not name.endswith("_image") else name.replace("image", shown or "") for name in SEEN]
+    return tuple(name for name in names if name in PERTURBATIONS)
 
 
 @dataclass(frozen=True)

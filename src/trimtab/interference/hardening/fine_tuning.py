@@ -17,7 +17,7 @@ from trimtab.engine.local.whitebox import exclusive, opened
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.files import check_writable, is_temporary
 from trimtab.interference.hardening.card import model_card
-from trimtab.interference.hardening.config import SEEN, HardenConfig
+from trimtab.interference.hardening.config import SEEN, HardenConfig, usual
 from trimtab.interference.hardening.counts import counted
 from trimtab.interference.hardening.evaluation import Accuracies, family_accuracies
 from trimtab.interference.hardening.files import OUT, RECORD, read_json, save_model, write_json
@@ -90,7 +90,7 @@ def harden(
     """
     model = opened(model, Capability.GRADIENTS, Capability.WEIGHTS, owner="harden")
     out, items, held_out = Path(out), check_items(train, "`train` of harden"), list(validation)
-    config = config or HardenConfig(perturbations=fitting(SEEN, items) or SEEN)
+    config = config or HardenConfig(perturbations=fitting(usual(model.modalities), items) or SEEN)
     _refuse_several_processes()
     if config.method == "lora" and config.lora.rank > model.hidden_size:
         raise UsageError(

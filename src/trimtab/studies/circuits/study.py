@@ -136,6 +136,11 @@ class CircuitsStudy:
                     f"`items` of circuits must be at least {LEAST_ITEMS}, to score heads, choose among them and test "
                     f"them on different ones; got {len(items)}; a verdict takes some 40."
                 )
+            if other := next((item for item in items if not set(PAIR) <= set(item.modalities)), None):
+                raise UsageError(
+                    f"`items` of a circuits study must set a picture against a text; item {other.id} has evidence of "
+                    f"{', '.join(other.modalities) or 'nothing'}; ask knockout and head_scores of trimtab.circuits."
+                )
             split = split_items(items, PARTS, plan.seed)
             self._found = {name: choose_items(split[name], size, plan.seed) for name, size in sizes.items()}
         return self._found
