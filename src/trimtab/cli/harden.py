@@ -94,8 +94,7 @@ def harden(
     check_model(model, loading)
     items, held_out = _read(data, validation, reading, relevant, seed)
     loaded = load_model(model, loading)
-    if not perturbation:
-        config = _with_fitting(replace(config, perturbations=usual(loaded.modalities)), items)
+    config = config if perturbation else _with_fitting(replace(config, perturbations=usual(loaded.modalities)), items)
     with progress_bars() as bars:
         found = harden_model(loaded, items, out, config, validation=held_out, progress=bars)
     say_skipped(found.record["skipped"], data)
