@@ -53,7 +53,8 @@ def decompose(
     """Split the margin into what the embedding, every head and every MLP add to it directly.
 
     The margin is that of the leading following token over the leading competing one. A part ``x`` adds
-    ``(w_f - w_c) . D x``, where ``w`` are rows of the unembedding and ``D`` the frozen factors of the final norm.
+    ``(w_f - w_c) . D x``, where ``w`` are rows of the unembedding and ``D`` the frozen factors of the final norm. Where
+    a family caps its logits, the margin is that before the cap, of which the parts are a sum.
 
     Args:
         model: The model.

@@ -12,6 +12,7 @@ from trimtab.cli.console import print_json, print_table, remark
 from trimtab.cli.early import check_model
 from trimtab.cli.inputs import load_model
 from trimtab.cli.loading import Loading, loads
+from trimtab.cli.matrix import matrix
 from trimtab.cli.options import Json, ModelName
 from trimtab.modalities import in_order
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from trimtab.models import Family, LoadReport
 
 models_app = typer.Typer(no_args_is_help=True, help="List the bundled models, or show what a model is.")
+models_app.command("matrix", epilog="Example: trimtab models matrix --family llava --out llava.md")(matrix)
 
 
 @models_app.command("list", epilog="Example: trimtab models list")

@@ -7,7 +7,8 @@ import torch
 from trimtab.errors import UsageError
 from trimtab.models import Model, from_parts
 from trimtab.registry import import_inside
-from trimtab.testing.tiny.parts import BUILDERS
+from trimtab.testing.tiny.parts import BUILDERS as BUILDERS
+from trimtab.testing.tiny.parts import builder as builder
 
 import_inside(__name__, __path__)
 

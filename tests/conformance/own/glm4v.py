@@ -1,0 +1,10 @@
+"""GLM-4.1V's own text of a picture."""
+
+from PIL.Image import Image
+
+from tests.conformance.processor_classes import texts_of
+from trimtab.models import Model
+
+
+def texts(model: Model, pictures: list[Image]) -> list[str]:
+    return texts_of(model, pictures, "glm4v", "Glm4vProcessor")

@@ -1,0 +1,18 @@
+"""InternVL's own text of a picture."""
+
+from PIL.Image import Image
+
+from tests.conformance.processor_classes import texts_of
+from trimtab.models import Model
+
+
+def texts(model: Model, pictures: list[Image]) -> list[str]:
+    return texts_of(
+        model,
+        pictures,
+        "internvl",
+        "InternVLProcessor",
+        image_seq_length=4,
+        start_image_token="<img>",
+        end_image_token="</img>",
+    )

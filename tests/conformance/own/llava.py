@@ -1,0 +1,18 @@
+"""LLaVA's own text of a picture."""
+
+from PIL.Image import Image
+
+from tests.conformance.processor_classes import texts_of
+from trimtab.models import Model
+
+
+def texts(model: Model, pictures: list[Image]) -> list[str]:
+    return texts_of(
+        model,
+        pictures,
+        "llava",
+        "LlavaProcessor",
+        patch_size=model.hf.config.vision_config.patch_size,
+        num_additional_image_tokens=1,
+        vision_feature_select_strategy=model.hf.config.vision_feature_select_strategy,
+    )

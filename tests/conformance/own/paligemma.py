@@ -1,0 +1,16 @@
+"""PaliGemma's own text of a picture."""
+
+from PIL.Image import Image
+
+from tests.conformance.processor_classes import texts_of
+from trimtab.models import Model
+
+
+def texts(model: Model, pictures: list[Image]) -> list[str]:
+    return texts_of(
+        model,
+        pictures,
+        "paligemma",
+        "PaliGemmaProcessor",
+        image_seq_length=model.image_processor.image_seq_length,
+    )

@@ -1,0 +1,10 @@
+"""Qwen2.5-VL's own text of a picture."""
+
+from PIL.Image import Image
+
+from tests.conformance.processor_classes import texts_of
+from trimtab.models import Model
+
+
+def texts(model: Model, pictures: list[Image]) -> list[str]:
+    return texts_of(model, pictures, "qwen2_5_vl", "Qwen2_5_VLProcessor")
