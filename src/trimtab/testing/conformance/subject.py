@@ -100,10 +100,17 @@ class Subject:
         return tuple(sorted({0, self.model.n_layers // 2, self.model.n_layers - 1}))
 
     @property
+    def attending(self) -> tuple[int, ...]:
+        """The first layer that attends, a middle one and the last: other layers carry a state and have no heads."""
+        found = [layer for layer, attends in enumerate(self.model.attends) if attends]
+        return tuple(sorted({found[0], found[len(found) // 2], found[-1]}))
+
+    @property
     def widest(self) -> int:
         """The last of the layers that see most of a prompt."""
         sizes = [float("inf") if window is None else window for window in self.model.windows]
-        return max(range(len(sizes)), key=lambda layer: (sizes[layer], layer))
+        every = (layer for layer, attends in enumerate(self.model.attends) if attends)
+        return max(every, key=lambda layer: (sizes[layer], layer))
 
     @property
     def heads(self) -> tuple[int, int]:

@@ -98,7 +98,7 @@ def scale_heads(subject: Subject) -> None:
     """A silenced head is one whose columns of the output projection are zero; a scaled one changes alone."""
     model, prompt = subject.model, subject.prompt
     encoded, head, width = encode(model, prompt), subject.heads[1], model.head_dim
-    for layer in subject.layers:
+    for layer in subject.attending:
         silent = run(model, [Row(prompt, (ScaleHeads(layer, (head,), ("all",)),))]).logits[0]
         weight: Tensor = model.head_outputs[layer].get_parameter("weight")
         before, columns = weight.detach().clone(), slice(head * width, (head + 1) * width)
@@ -121,9 +121,9 @@ def replace_heads(subject: Subject) -> None:
     """A head puts out what it is given; given its own output, nothing changes."""
     model, prompt, heads = subject.model, subject.prompt, list(subject.heads)
     values = torch.randn(len(heads), model.head_dim, generator=torch.Generator().manual_seed(0))
-    plain = run(model, [prompt], Read(heads=subject.layers))
+    plain = run(model, [prompt], Read(heads=subject.attending))
     rows = []
-    for layer in subject.layers:
+    for layer in subject.attending:
         own = plain.heads[layer][0][heads]
         rows.append(Row(prompt, (ReplaceHeads(layer, subject.heads, END, values),)))
         kept = Row(prompt, (ReplaceHeads(layer, subject.heads, ("last",), own),))
@@ -137,22 +137,27 @@ def replace_heads(subject: Subject) -> None:
 @job
 def block_attention(subject: Subject) -> None:
     """With all edges from a medium cut the answer cannot depend on it; cut in a layer, their targets change alone."""
-    model, every = subject.model, tuple(range(subject.model.n_layers))
-    most = tuple(layer for layer in every if layer != subject.widest)
-    kind = subject.kinds[0]
+    model, kind = subject.model, subject.kinds[0]
+    behind = subject.behind(encode(model, subject.prompt), kind)
+    edits = [BlockAttention((kind,), behind, (layer,)) for layer in subject.attending]
+    for layer, edit in zip(subject.attending, edits, strict=True):
+        _changes_only(subject, edit, layer, behind)
+    _same_ways(model, [Row(subject.prompt, (edit,)) for edit in edits])
+    if not model.recurrent:  # a state carries what is shown past all edges
+        _blinded(subject)
+
+
+def _blinded(subject: Subject) -> None:
+    model, kind, every = subject.model, subject.kinds[0], range(subject.model.n_layers)
     prompts = [subject.prompt.with_media(kind, [subject.medium(kind, seed)]) for seed in (0, 1)]
     encoded = encode(model, prompts[0])
-    shown = encoded.spans[kind]
-    rest = tuple(i for i in range(int(shown[0]), len(encoded)) if i not in set(shown.tolist()))
-    blind = run(model, [Row(p, (BlockAttention((kind,), rest, every),)) for p in prompts]).logits
-    partly = [Row(p, (BlockAttention((kind,), rest, most),)) for p in prompts]
+    shown = encoded.spans[kind].tolist()
+    rest = tuple(token for token in range(shown[0], len(encoded)) if token not in shown)
+    most = tuple(layer for layer in every if layer != subject.widest)
+    blind = run(model, [Row(p, (BlockAttention((kind,), rest, tuple(every)),)) for p in prompts]).logits
+    seen = run(model, [Row(p, (BlockAttention((kind,), rest, most),)) for p in prompts]).logits
     same("logits of two media, all edges cut", blind[0], blind[1])
-    seen = run(model, partly).logits
     moved("logits of two media, edges of one layer left", seen[:1], seen[1:])
-    _same_ways(model, partly)
-    behind = subject.behind(encoded, kind)
-    for layer in subject.layers:
-        _changes_only(subject, BlockAttention((kind,), behind, (layer,)), layer, behind)
 
 
 @job
@@ -161,15 +166,11 @@ def attention_scores(subject: Subject) -> None:
     model, kind = subject.model, subject.kinds[0]
     behind = subject.behind(encode(model, subject.prompt), kind)
     rows = []
-    for layer in subject.layers:
+    for layer in subject.attending:
         for edit in _of_scores(kind, layer, 0.8, behind):
             _changes_only(subject, edit, layer, behind)
         rows += [Row(subject.prompt, (edit,)) for edit in _of_scores(kind, layer, 0.8, END)]
     _same_ways(model, rows)
-    flat = FlattenAttention(("all",), ("all",), (0,), 1.0)
-    heads = run(model, [Row(subject.prompt, (flat,))], Read(logits=False, heads=(0,))).heads[0][0]
-    shared = model.n_heads // getattr(model.text_config, "num_key_value_heads", model.n_heads)
-    same("heads that share their values, looking at all alike", heads[0], heads[shared - 1])
 
 
 def _of_scores(kind: str, layer: int, strength: float, at: Places) -> list[Edit]:
@@ -184,7 +185,7 @@ def _of_scores(kind: str, layer: int, strength: float, at: Places) -> list[Edit]
 @job
 def strength_0(subject: Subject) -> None:
     """At strength 0, and heads times 1, logits and answers are those of the unedited model."""
-    model, kind, layer = subject.model, subject.kinds[0], subject.model.n_layers // 2
+    model, kind, layer = subject.model, subject.kinds[0], subject.attending[0]
     plain = torch.cat([run(model, [prompt]).logits for prompt in subject.prompts])
     for positions in ("all", "from_last_prompt", "last_prompt"):
         edits = (AddVector(layer, subject.vector(), 0.0, positions), ScaleHeads(layer, subject.heads, ("all",), 1.0))
@@ -201,11 +202,11 @@ def applied_block(subject: Subject) -> None:
     """Inside ``with applied(model, edits)`` the model's own generate is edited as ours is; behind it nothing is."""
     model, prompt, kind = subject.model, subject.prompt, subject.kinds[0]
     encoded = encode(model, prompt)
-    layers = tuple(range(model.n_layers))
+    layers = subject.attending
     edits: list[Edit] = [
-        AddVector(layers[-1] // 2, 5.0 * subject.vector(), 1.0, "all"),
+        AddVector(model.n_layers // 2, 5.0 * subject.vector(), 1.0, "all"),
         ScaleHeads(layers[-1], subject.heads, ("last", "generated"), 4.0),
-        BlockAttention((kind,), ("last", "generated"), layers[1:]),
+        BlockAttention((kind,), ("last", "generated"), layers),
     ]
     expected = generate(model, [Row(prompt, tuple(edits))], max_new_tokens=NEW).tokens
     given = model.family.native_inputs(model.hf, encoded.ids, encoded.media)

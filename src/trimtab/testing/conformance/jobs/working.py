@@ -33,7 +33,7 @@ def knockout(subject: Subject) -> None:
     encoded = encode(model, subject.prompt)
     targets = (*subject.behind(encoded, kind), len(encoded) - 1)
     with attention(model, "eager"):
-        for layers in (subject.layers[:1], subject.layers[1:]):
+        for layers in (subject.attending[:1], subject.attending[1:]):
             edit = BlockAttention((kind,), targets, layers)
             found = run(model, [Row(encoded, (edit,))]).logits
             with ExitStack() as hooks:
@@ -65,7 +65,7 @@ def head_gradients(subject: Subject) -> None:
     cases = [replace(case, following=case.following[:1], competing=case.competing[:1]) for case in subject.cases]
     found = head_scores(model, cases, "gradient").values
     largest = float(found.abs().max())
-    for layer, head in zip(subject.layers, (*subject.heads, 0), strict=False):
+    for layer, head in zip(subject.attending, (*subject.heads, 0), strict=False):
 
         def scaled(factor: float, layer: int = layer, head: int = head) -> Any:
             return lambda _case: (ScaleHeads(layer, (head,), ("last",), factor),)
