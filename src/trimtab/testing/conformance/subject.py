@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from trimtab.circuits import Cases, build_cases
 from trimtab.engine import Encoded, Prompt, encode
+from trimtab.errors import UnsupportedMethodError, UnsupportedModelError
 from trimtab.items import Evidence, Item
 from trimtab.modalities import Modality, in_order
 from trimtab.models import Model
@@ -61,8 +63,22 @@ class Subject:
         return self._makers[kind](seed, size % SIZES)
 
     def media(self, kind: Modality, n: int = SIZES) -> list[Any]:
-        """Return media of one kind, each of another size."""
-        return [self.medium(kind, number, number) for number in range(n)]
+        """Return media of one kind for one prompt, each of another size if the model takes that."""
+        return [self.medium(kind, number, number * (kind in self.mixed)) for number in range(n)]
+
+    def mixed_prompt(self, kind: Modality) -> Prompt:
+        """Return a prompt of media of a kind in all sizes."""
+        return Prompt("What is it?", media={kind: [self.medium(kind, size, size) for size in range(SIZES)]})
+
+    @cached_property
+    def mixed(self) -> tuple[Modality, ...]:
+        """The kinds whose media may be of several sizes in one prompt."""
+        found = []
+        for kind in self.kinds:
+            with suppress(UnsupportedMethodError, UnsupportedModelError):
+                encode(self.model, self.mixed_prompt(kind))
+                found.append(kind)
+        return tuple(found)
 
     @property
     def prompt(self) -> Prompt:

@@ -17,7 +17,7 @@ from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.testing.conformance.comparing import equal, same
 from trimtab.testing.conformance.outcomes import NotApplicableError, job
-from trimtab.testing.conformance.subject import INSTRUCTION, Subject
+from trimtab.testing.conformance.subject import INSTRUCTION, SIZES, Subject
 
 REPEATING = "a dog sleeps. What color is it? a dog sleeps."
 """A context that holds the question."""
@@ -34,7 +34,7 @@ def self_check(subject: Subject) -> None:
 
 @job
 def spans(subject: Subject) -> None:
-    """The tokens of each part of a prompt say its text; several media of mixed sizes have their own positions."""
+    """The tokens of each part of a prompt say its text; several media have their own positions."""
     model = subject.model
     for kind in subject.kinds:
         for placement in ("before_question", "after_question"):
@@ -62,6 +62,15 @@ def _positions_of_media(subject: Subject, encoded: Encoded, kind: Modality) -> N
 
 def _text(model: Model, encoded: Encoded, span: str) -> str:
     return model.tokenizer.decode(encoded.ids[encoded.span(span)]).strip()
+
+
+@job
+def mixed_sizes(subject: Subject) -> None:
+    """Media of several sizes stand in one prompt, each with the positions of its own."""
+    for kind in subject.kinds:
+        encoded = encode(subject.model, subject.mixed_prompt(kind))
+        equal(f"number of {kind} media", len(encoded.media), SIZES)
+        _positions_of_media(subject, encoded, kind)
 
 
 @job
