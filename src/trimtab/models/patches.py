@@ -57,7 +57,7 @@ def weighted_patches(family: Family, hf: HuggingFaceModel, media: Sequence[Media
     Args:
         family: The model's family.
         hf: The model.
-        media: What the block encodes, in order: pictures that all have weights, or that all have none.
+        media: What the block encodes, in order: pictures that all have weights, or that all have none; and others.
 
     Raises:
         UnsupportedModelError: The block ended without an error, yet the projector was never called.
@@ -68,9 +68,11 @@ def weighted_patches(family: Family, hf: HuggingFaceModel, media: Sequence[Media
         return
     projector, weights, calls = family.projector(hf), torch.cat(factors), 0
 
-    def multiply(_module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    def multiply(_module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
         nonlocal calls
         calls += 1
+        if calls > 1:  # clips of the same prompt, which a model's own forward encodes behind its pictures
+            return None
         features = args[0].reshape(len(weights), -1)  # a row a patch, whether or not some are merged side by side
         return ((features * weights[:, None].to(features)).reshape(args[0].shape), *args[1:])
 
