@@ -69,6 +69,7 @@ def test_every_family_names_the_checkpoints_it_was_written_for():
     own = [family for family in FAMILIES.values() if type(family).__module__.startswith("trimtab.models.families.")]
     named = [checkpoint for family in own for checkpoint in family.checkpoints]
     assert len(own) >= 17
-    assert all(family.checkpoints for family in own)
+    for family in own:  # one that is published as a part of another's checkpoints alone has none
+        assert family.checkpoints or any(other is not family and isinstance(other, type(family)) for other in own)
     assert len(set(named)) == len(named)
     assert all(name.count("/") == 1 for name in named)

@@ -24,6 +24,7 @@ class Voxtral(Hearing):
     """Parts of ``VoxtralForConditionalGeneration``."""
 
     name = "voxtral"
+    checkpoints = ("mistralai/Voxtral-Mini-3B-2507", "mistralai/Voxtral-Small-24B-2507")
 
     def template(self) -> str | None:
         """One for checkpoints, which have none."""
