@@ -55,7 +55,7 @@ def test_fast_path_equals_plain_reference(model):
         assert_same(fast.hidden[layer], plain.hidden[layer])
     for layer in read.heads:
         assert_same(fast.heads[layer], plain.heads[layer])
-    assert fast.cost.tokens < plain.cost.tokens or model.family.mask == "prompt"
+    assert fast.cost.tokens < plain.cost.tokens or model.mask_rule == "prompt"
 
 
 def test_counterfactual_pictures_equal_the_plain_reference_and_share_nothing_with_the_plain_ones(model):

@@ -27,7 +27,7 @@ def model_facts(model: Model) -> dict[str, Any]:
         "weights_bytes": sum(p.numel() * p.element_size() for p in model.hf.parameters()),
         "device": str(model.device),
         "attention": text._attn_implementation,
-        "kv_heads": text.num_key_value_heads,
+        "kv_heads": max(model.kv_heads),
         "vocabulary": text.vocab_size,
         "positions": most_positions(model),
         "loading": {**asdict(model.report), "overridden": dict(model.report.overridden)},

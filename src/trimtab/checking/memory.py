@@ -47,8 +47,8 @@ class _Widths:
             model.n_layers,
             model.hidden_size,
             text.intermediate_size,
-            model.n_heads * model.head_dim,
-            2 * text.num_key_value_heads * model.head_dim,
+            model.n_heads * max(model.head_dims),
+            2 * max(model.key_widths),
             text.vocab_size,
         )
 

@@ -84,7 +84,7 @@ def _decompose(model: Model, cases: Sequence[Case], read: Readings, norm: Norm) 
     heads, attention, mlp = [], [], []
     for layer in range(model.n_layers):
         projection = cast(Any, model.head_outputs[layer])
-        through = (directions @ projection.weight.double().cpu()).unflatten(-1, (model.n_heads, model.head_dim))
+        through = (directions @ projection.weight.double().cpu()).unflatten(-1, (model.n_heads, -1))
         own = (through * read.heads[layer].double()).sum(-1)
         bias = getattr(projection, "bias", None)
         added = own.sum(-1) if bias is None else own.sum(-1) + directions @ bias.double().cpu()

@@ -79,7 +79,7 @@ def _gated(model: Model, gates: Tensor, sets: TokenSets, place: Any) -> Iterator
     def hook_for(layer: int) -> Any:
         def hook(_module: nn.Module, args: tuple) -> tuple:
             touched = sets.holds(cast(Place, place()).index)[..., None, None]
-            heads = args[0].unflatten(-1, (model.n_heads, model.head_dim))
+            heads = args[0].unflatten(-1, (model.n_heads, -1))
             gated = heads * gates[:, layer, None, :, None].to(heads.dtype)
             return (torch.where(touched, gated, heads).flatten(-2), *args[1:])
 

@@ -20,7 +20,7 @@ from trimtab.circuits.gradient import gradient_gates
 from trimtab.circuits.readouts import intact, read_out
 from trimtab.circuits.task import Case
 from trimtab.engine import Capability, Edit, ModelOrEngine, Places, Read, ReplaceHeads, ScaleHeads, require, run
-from trimtab.errors import UsageError
+from trimtab.errors import UnsupportedMethodError, UsageError
 from trimtab.modalities import PAIR, Modality, in_order
 from trimtab.progress import SILENT, Progress, Within
 
@@ -213,7 +213,16 @@ def _partners(cases: Sequence[Case]) -> dict[Case, int]:
 def mean_outputs(
     model: ModelOrEngine, cases: Sequence[Case], at: Places = ("last",), progress: Progress = SILENT
 ) -> Float[Tensor, "layers heads head_dim"]:
-    """Return each head's mean output over cases and over the spans in ``at``, ``(layers, heads, head_dim)``."""
+    """Return each head's mean output over cases and over the spans in ``at``, ``(layers, heads, head_dim)``.
+
+    Raises:
+        UnsupportedMethodError: Layers' heads differ in width.
+    """
+    if len(set(model.head_dims)) > 1:
+        raise UnsupportedMethodError(
+            f"`reference` of a head set must be 'zero' for {model.name}, whose layers' heads differ in width; means of "
+            "such heads are not kept together."
+        )
     return _mean(model, cases, at, lambda outputs: outputs, progress)
 
 

@@ -55,8 +55,8 @@ class Sizes(Protocol):
         ...
 
     @property
-    def head_dim(self) -> int:
-        """Width of one query head."""
+    def head_dims(self) -> tuple[int, ...]:
+        """Width of a query head in each layer."""
         ...
 
     @property

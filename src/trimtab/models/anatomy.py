@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trimtab.errors import UnsupportedMethodError
 from trimtab.models.family import Family
 from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.norms import before_norm, normed
@@ -71,6 +72,10 @@ class Anatomy:
     def embedding(self) -> nn.Embedding:
         """The token embedding table."""
         return self.hf.get_input_embeddings()
+
+    def embed_ids(self, ids: Tensor) -> Tensor:
+        """Return the embeddings of token ids ``(...)``, ``(..., hidden)``."""
+        return self.embedding(self.family.looked_up(self.hf, ids))
 
     @cached_property
     def lm_head(self) -> nn.Module:
@@ -146,9 +151,34 @@ class Anatomy:
         return self.text_config.num_attention_heads
 
     @property
+    def head_dims(self) -> tuple[int, ...]:
+        """Width of a query head in each layer."""
+        return self.family.head_dims(self.hf)
+
+    @property
+    def kv_heads(self) -> tuple[int, ...]:
+        """Key-value heads of each layer; 0 where a layer attends to the keys of an earlier one."""
+        return self.family.kv_heads(self.hf)
+
+    @property
+    def key_widths(self) -> tuple[int, ...]:
+        """Numbers that a token's keys take in each layer, as many as its values do."""
+        return tuple(heads * width for heads, width in zip(self.kv_heads, self.head_dims, strict=True))
+
+    @property
     def head_dim(self) -> int:
-        """Width of one query head."""
-        return getattr(self.text_config, "head_dim", None) or self.hidden_size // self.n_heads
+        """Width of a query head in every layer.
+
+        Raises:
+            UnsupportedMethodError: Layers differ in it.
+        """
+        widths = sorted(set(self.head_dims))
+        if len(widths) > 1:
+            raise UnsupportedMethodError(
+                f"`head_dim` must be one number for what was asked; heads of family {self.family.name} have "
+                f"{' or '.join(map(str, widths))} by their layer; use another model."
+            )
+        return widths[0]
 
     @property
     def hidden_size(self) -> int:

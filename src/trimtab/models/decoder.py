@@ -13,7 +13,7 @@ from trimtab.errors import UnsupportedMethodError
 from trimtab.models.anatomy import Anatomy
 from trimtab.models.family import Family
 from trimtab.models.hugging_face import HuggingFaceModel
-from trimtab.models.masks import in_form, seen
+from trimtab.models.masks import MaskRule, in_form, seen
 
 if TYPE_CHECKING:
     from transformers import DynamicCache
@@ -83,10 +83,15 @@ class Decoder(Anatomy):
         """Features that media have for each position beside their embedding."""
         return self.family.streams(self.hf)
 
+    @cached_property
+    def mask_rule(self) -> MaskRule:
+        """Which tokens see each other whatever the order."""
+        return self.family.mask_rule(self.hf)
+
     @property
     def needs_extras(self) -> bool:
         """Whether ``decode`` must be given ``extras``."""
-        return bool(self.n_streams) or self.family.wants_ids or self.family.mask != "causal"
+        return bool(self.n_streams) or self.family.wants_ids or self.mask_rule != "causal"
 
     @property
     def can_begin_late(self) -> bool:
@@ -143,7 +148,7 @@ class Decoder(Anatomy):
         form = self.text_config._attn_implementation, self.dtype
         kinds = getattr(self.text_config, "layer_types", None) or [""] * self.n_layers
         found = {
-            k: in_form(seen(mask, length, w, blocks), *form)
+            k: in_form(seen(mask, length, w, blocks, self.mask_rule), *form)
             for k, w in dict(zip(kinds, self.windows, strict=True)).items()
         }
         return found if len(found) > 1 else next(iter(found.values()))

@@ -101,6 +101,10 @@ class Family:
         """
         return "tokens of a prompt see each other whatever the order" if self.mask == "prompt" else None
 
+    def mask_rule(self, hf: HuggingFaceModel) -> MaskRule:
+        """Which tokens see each other in this model, where configurations of a family differ in it."""
+        return self.mask
+
     def attentions(self, config: Configuration) -> tuple[str, ...]:
         """Implementations of attention that a configuration's layers can have, the usual one first."""
         return "sdpa", "eager"
@@ -124,6 +128,16 @@ class Family:
     def final_norm(self, hf: HuggingFaceModel) -> nn.Module:
         """The norm between the last layer and the unembedding."""
         return self.decoder(hf).get_submodule(self.norm_path)
+
+    def head_dims(self, hf: HuggingFaceModel) -> tuple[int, ...]:
+        """Width of a query head in each layer."""
+        config = hf.config.get_text_config()
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return (width,) * len(self.layers(hf))
+
+    def kv_heads(self, hf: HuggingFaceModel) -> tuple[int, ...]:
+        """Key-value heads of each layer; 0 where a layer attends to the keys of an earlier one."""
+        return (hf.config.get_text_config().num_key_value_heads,) * len(self.layers(hf))
 
     def logit_cap(self, hf: HuggingFaceModel) -> float | None:
         """What the unembedding's logits are kept below in size, by a tanh; None leaves them as they are."""
@@ -207,6 +221,10 @@ class Family:
             placeholder: The text of its kind's token.
         """
         return placeholder * medium.n_tokens
+
+    def looked_up(self, hf: HuggingFaceModel, ids: Tensor) -> Tensor:
+        """The ids whose embeddings tokens get, where these are not always their own, in the shape of ``ids``."""
+        return ids
 
     def streams(self, hf: HuggingFaceModel) -> int:
         """How many features a medium has for each position beside its embedding, which enter the decoder further up."""

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from trimtab.errors import UnsupportedModelError
 
-MaskRule = Literal["causal", "media", "prompt"]
-"""``causal``: a token sees what came before it; ``media``: tokens of one medium see each other, too; ``prompt``: all
-tokens of the prompt see each other."""
+MaskRule = Literal["causal", "media", "media_in_windows", "prompt"]
+"""``causal``: a token sees what came before it; ``media``: tokens of one medium see each other, too;
+``media_in_windows``: they do so in layers with windows alone, and no further back than these; ``prompt``: all tokens of
+the prompt see each other."""
 
 ATTENDING = ("full_attention", "sliding_attention")
 LINEAR = "linear_attention"
@@ -53,7 +54,7 @@ def cut_before(blocks: Tensor | None, index: int) -> int:
     return index - int(same.flip(0).long().cumprod(0).sum())
 
 
-def seen(mask: Tensor, length: int, window: int | None, blocks: Tensor | None) -> Tensor:
+def seen(mask: Tensor, length: int, window: int | None, blocks: Tensor | None, rule: MaskRule = "media") -> Tensor:
     """Return which keys each query sees, ``(rows, 1, length, cached + length)``.
 
     Args:
@@ -61,15 +62,20 @@ def seen(mask: Tensor, length: int, window: int | None, blocks: Tensor | None) -
         length: Slots of the queries, which are the last ones.
         window: How many tokens a query sees, itself among them; None for all.
         blocks: The queries' blocks, ``(rows, length)``; None if there are none.
+        rule: What blocks mean.
     """
     keys = (mask.cumsum(-1) - 1).masked_fill(mask == 0, -1)
     queries = keys[:, -length:]
     found = (keys[:, None] >= 0) & (keys[:, None] <= queries[..., None])
+    own, together = found[..., -length:], None
+    if blocks is not None:
+        together = (blocks[:, None] == blocks[..., None]) & (blocks >= 0)[:, None]
+    if together is not None and rule == "media_in_windows" and window is not None:
+        own |= together
     if window is not None:
         found &= keys[:, None] > queries[..., None] - window
-    own = found[..., -length:]
-    if blocks is not None:
-        own |= (blocks[:, None] == blocks[..., None]) & (blocks >= 0)[:, None]
+    if together is not None and rule != "media_in_windows":
+        own |= together
     own |= torch.eye(length, dtype=torch.bool, device=mask.device)  # padding sees itself, lest it see nothing
     return found[:, None]
 

@@ -174,7 +174,7 @@ class Model(Decoder):
         Raises:
             UnsupportedModelError: The prompt has more or fewer positions of a modality than its media fill.
         """
-        embeds = self.embedding(ids)
+        embeds = self.embed_ids(ids)
         if not media and not self.media_positions(ids).any():
             return embeds
         for places, features in self._filled(ids, media, encoded):
@@ -208,7 +208,7 @@ class Model(Decoder):
             for places, features in self._filled(ids, media, encoded):
                 streams[places] = features[:, 1:].to(streams)
             found |= {"streams": streams, "shown": self.media_positions(ids)}
-        if family.mask != "causal":
+        if self.mask_rule != "causal":
             own = self.blocks(ids) if blocks is None else blocks
             assert own is not None
             found["blocks"] = own
@@ -232,4 +232,4 @@ class Model(Decoder):
 
     def blocks(self, ids: Tensor) -> Tensor | None:
         """Return the blocks of a whole prompt whose tokens see each other, ``(length,)``; None if none do."""
-        return blocks_of(self.family.mask, ids, list(self.placeholders.values()))
+        return blocks_of(self.mask_rule, ids, list(self.placeholders.values()))

@@ -164,10 +164,10 @@ def _check_layers(model: Model, states: dict[Any, Tensor], heads: dict[int, Tens
             )
         if not torch.equal(states[i], states[i, "again"]):
             refuse(model, f"reading layer {i} twice must agree", "two different states")
-        if model.attends[i] and heads[i].shape[-1] != model.n_heads * model.head_dim:
+        if model.attends[i] and heads[i].shape[-1] != model.n_heads * model.head_dims[i]:
             refuse(
                 model,
-                f"layer {i} must hand on {model.n_heads} heads of width {model.head_dim}",
+                f"layer {i} must hand on {model.n_heads} heads of width {model.head_dims[i]}",
                 f"a width of {heads[i].shape[-1]}",
             )
 

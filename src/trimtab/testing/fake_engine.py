@@ -69,7 +69,7 @@ class FakeEngine:
             modalities: What prompts may show or say.
             name: What messages call it.
         """
-        self.name, self.n_layers, self.n_heads, self.head_dim = name, layers, heads, head_dim
+        self.name, self.n_layers, self.n_heads, self.head_dims = name, layers, heads, (head_dim,) * layers
         self.vocab_size, self.modalities, self.capabilities = vocabulary, modalities, frozenset(capabilities)
         self.hidden_size, self.fingerprint, self.family_name, self.precision = heads * head_dim, name, "fake", "float32"
         self.n_parameters, self.device = None, "nowhere"
@@ -122,7 +122,7 @@ class FakeEngine:
                 readings.hidden[layer] = self._shaped(states, read)
             for layer in read.heads:
                 states = [self._states(q, read, f"heads{layer}", self.hidden_size) for q in questions]
-                shape = (self.n_heads, self.head_dim)
+                shape = (self.n_heads, -1)
                 readings.heads[layer] = self._shaped([own.unflatten(-1, shape) for own in states], read)
             advance(len(questions))
         return readings

@@ -93,5 +93,5 @@ class ReplaceHeads(HeadEdit):
     def check(self, model: Sizes) -> None:
         """Refuse an edit that does not fit the model; see ``HeadEdit.check``."""
         super().check(model)
-        shape = (len(self.heads), model.head_dim)
+        shape = (len(self.heads), model.head_dims[self.layer])
         check_tensor(self.values, shape, "values", "ReplaceHeads", model, "read them with Read(heads=...)")

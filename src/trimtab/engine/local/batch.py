@@ -83,7 +83,7 @@ def _extras(model: Model, pieces: Sequence[Piece], encoded: Mapping[str, Tensor]
     rows = []
     for piece in pieces:
         prompt, media = piece.prompt, piece.prompt.media if _shows(model, piece) else ()
-        if model.family.mask != "causal" and prompt.blocks is None:
+        if model.mask_rule != "causal" and prompt.blocks is None:
             raise UnsupportedMethodError(
                 f"`blocks` of a prompt must be given for family {model.family.name}, whose tokens see each other; what "
                 f"was asked of {model.name} does not keep them; use trimtab.run or trimtab.generate."

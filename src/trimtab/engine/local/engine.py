@@ -63,9 +63,9 @@ class LocalEngine:
         return self.model.n_heads
 
     @property
-    def head_dim(self) -> int:
-        """Width of one query head."""
-        return self.model.head_dim
+    def head_dims(self) -> tuple[int, ...]:
+        """Width of a query head in each layer."""
+        return self.model.head_dims
 
     @property
     def hidden_size(self) -> int:

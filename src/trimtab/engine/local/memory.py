@@ -41,7 +41,7 @@ def first_guess(model: Model, length: int, *, scores: bool = False, picture: int
         picture: Positions of the largest picture.
     """
     item, config = torch.finfo(model.dtype).bits // 8, model.text_config
-    states = 2 * (model.n_layers + 2) * config.num_key_value_heads * model.head_dim
+    states = 2 * (sum(model.key_widths) + 2 * max(model.key_widths))
     states += 12 * model.hidden_size + 3 * config.intermediate_size
     row = item * length * states + 8 * config.vocab_size + _state_bytes(model)
     if scores or config._attn_implementation == "eager":

@@ -35,7 +35,7 @@ def reading(model: Model, read: Read) -> Iterator[dict[tuple[str, int], Tensor]]
 
     def keep_heads(layer: int) -> Any:
         def hook(_module: nn.Module, args: tuple) -> None:
-            found["heads", layer] = args[0].unflatten(-1, (model.n_heads, model.head_dim))
+            found["heads", layer] = args[0].unflatten(-1, (model.n_heads, -1))
 
         return hook
 

@@ -57,7 +57,7 @@ def _heads(model: Model, layer: int, now: Now) -> AbstractContextManager[None]:
         editing = now()
         if editing is None:
             return None
-        heads = args[0].unflatten(-1, (model.n_heads, model.head_dim))
+        heads = args[0].unflatten(-1, (model.n_heads, -1))
         return (editing.edit(("heads", layer), heads).flatten(-2), *args[1:]), kwargs
 
     return _before(model.head_outputs[layer], hook)

@@ -39,6 +39,6 @@ class Step:
         self.session.advance(self.index[:, None])
         positions = self.position[None, :, None].expand(self.axes, -1, -1)
         with engine_drives(self.model):
-            embeds = self.model.embedding(token)[:, None]
+            embeds = self.model.embed_ids(token)[:, None]
             hidden = self.model.decode(embeds, self.mask, positions, self.cache, extras={"ids": token[:, None]})
         return self.model.logits(hidden[:, -1])

@@ -24,6 +24,8 @@ class Gemma3(Family):
     marks = {"image": BEGINS}
     norm = "rms_plus_one"
     mask = "media"
+    types_name = "token_type_ids"
+    """What the model's own ``forward`` calls the types of tokens that its mask depends on."""
 
     def count_positions(self, hf: HuggingFaceModel, image_processor: Processor, width: int, height: int) -> int:
         """The same for every picture."""
@@ -43,21 +45,21 @@ class Gemma3(Family):
         return hf.model.vision_tower
 
     def native_inputs(self, hf: HuggingFaceModel, ids: Tensor, media: Sequence[MediaInput]) -> dict[str, Tensor]:
-        """Inputs for the model's own ``forward``, with the token types that its mask depends on."""
+        """Inputs for the model's own ``forward``, with the types of tokens."""
         given = super().native_inputs(hf, ids, media)
-        return {**given, "token_type_ids": self._token_types(hf, ids[None])} if media else given
+        return {**given, self.types_name: self._token_types(hf, ids[None])} if media else given
 
     def guard(self, hf: HuggingFaceModel) -> None:
-        """Supply ``token_type_ids`` whenever a caller leaves them out.
+        """Supply the types of tokens whenever a caller leaves them out.
 
         Without them transformers masks pictures as it does text and raises nothing.
         """
         model, prepare = hf.model, hf.prepare_inputs_for_generation
 
         def fill(ids: Tensor | None, kwargs: dict[str, Any]) -> None:
-            if ids is not None and kwargs.get("token_type_ids") is None:
+            if ids is not None and kwargs.get(self.types_name) is None:
                 types = self._token_types(hf, ids)
-                kwargs.update({"token_type_ids": types} if types.any() else {})
+                kwargs.update({self.types_name: types} if types.any() else {})
 
         def fill_forward(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict]:
             fill(kwargs.get("input_ids"), kwargs)

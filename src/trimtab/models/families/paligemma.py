@@ -20,7 +20,7 @@ PROMPT = """
 {%- for message in messages %}{% if message.content is string %}{{ message.content }}{% else -%}
 {% for part in message.content %}{% if part.type == 'text' %}{{ part.text }}{% endif %}{% endfor %}{% endif %}
 {%- endfor %}{{ '\\n' }}"""
-"""What its own processor writes: all pictures, the token of the beginning, the text, and a line's end."""
+"""A turn as its own processor writes it: all pictures, the token of the beginning, the text, and a line's end."""
 
 
 class PaliGemma(Family):

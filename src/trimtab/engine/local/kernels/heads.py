@@ -33,7 +33,7 @@ class HeadKernel(Kernel[AnyHeadEdit]):
         device = self.rows.device
         self.tokens = TokenSets([resolve(e.at, p, "at", type(e).__name__) for e, p in zip(edits, prompts, strict=True)])
         self.factors = torch.ones(len(rows), model.n_heads, 1, device=device)
-        self.values = torch.zeros(len(rows), model.n_heads, model.head_dim, device=device)
+        self.values = torch.zeros(len(rows), model.n_heads, model.head_dims[entry.layer], device=device)
 
     def apply(self, states: Tensor, place: Place) -> Tensor:
         """Return the outputs with the rows' heads scaled or replaced where the edits say."""
