@@ -157,12 +157,7 @@ class Family:
         return None
 
     def open_processor(self, kind: Modality, settings: Mapping[str, Any]) -> Processor | None:
-        """The processor of a modality where transformers has none that needs no torchvision; None leaves it to them.
-
-        Args:
-            kind: The modality.
-            settings: What the checkpoint's file says of it.
-        """
+        """A processor as the checkpoint sets it, where transformers has none without torchvision; else None."""
         return None
 
     def clip_processor(self, image_processor: Any, settings: Mapping[str, Any]) -> Any:
