@@ -63,6 +63,7 @@ def decompose(
         progress: Told of rows as they finish.
     """
     model = opened(model, Capability.WEIGHTS, owner="decompose")
+    model.require("decompose")
     every = tuple(range(model.n_layers))
     parts = []
     read = Read(hidden=every, heads=every)

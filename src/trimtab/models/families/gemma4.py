@@ -31,7 +31,10 @@ class Gemma4(Gemma3):
     norm = "rms"
     mask = "media_in_windows"
     wants_ids = True
-    refuses = {"contribution": "its layers' heads differ in width, and some layers share keys"}
+    refuses = {
+        "contribution": "its layers' heads differ in width, and some layers share keys",
+        "decompose": "norms stand behind its heads, and each layer scales all that went before",
+    }
     types_name = "mm_token_type_ids"
 
     def mask_rule(self, hf: HuggingFaceModel) -> MaskRule:

@@ -124,7 +124,7 @@ def batches(subject: Subject) -> None:
 def shared_prefix(subject: Subject) -> None:
     """Prompts that share a prefix are computed from its cache, as if each were computed whole."""
     model = subject.model
-    if model.family.mask == "prompt":
+    if model.mask_rule == "prompt":
         raise NotApplicableError("all tokens of a prompt see each other, so each prompt is computed whole")
     for kind in subject.kinds:
         media = {kind: subject.media(kind, 2)}

@@ -97,8 +97,9 @@ def _while_generating(model: Model, prompt: Prompt, vector: Tensor) -> None:
 def scale_heads(subject: Subject) -> None:
     """A silenced head is one whose columns of the output projection are zero; a scaled one changes alone."""
     model, prompt = subject.model, subject.prompt
-    encoded, head, width = encode(model, prompt), subject.heads[1], model.head_dim
+    encoded, head = encode(model, prompt), subject.heads[1]
     for layer in subject.attending:
+        width = model.head_dims[layer]
         silent = run(model, [Row(prompt, (ScaleHeads(layer, (head,), ("all",)),))]).logits[0]
         weight: Tensor = model.head_outputs[layer].get_parameter("weight")
         before, columns = weight.detach().clone(), slice(head * width, (head + 1) * width)
@@ -120,11 +121,11 @@ def scale_heads(subject: Subject) -> None:
 def replace_heads(subject: Subject) -> None:
     """A head puts out what it is given; given its own output, nothing changes."""
     model, prompt, heads = subject.model, subject.prompt, list(subject.heads)
-    values = torch.randn(len(heads), model.head_dim, generator=torch.Generator().manual_seed(0))
+    drawn = torch.randn(len(heads), max(model.head_dims), generator=torch.Generator().manual_seed(0))
     plain = run(model, [prompt], Read(heads=subject.attending))
     rows = []
     for layer in subject.attending:
-        own = plain.heads[layer][0][heads]
+        own, values = plain.heads[layer][0][heads], drawn[:, : model.head_dims[layer]]
         rows.append(Row(prompt, (ReplaceHeads(layer, subject.heads, END, values),)))
         kept = Row(prompt, (ReplaceHeads(layer, subject.heads, ("last",), own),))
         same(f"logits with the heads' own outputs, layer {layer}", run(model, [kept]).logits, plain.logits)
