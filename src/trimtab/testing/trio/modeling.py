@@ -80,11 +80,11 @@ class TrioModel(_Base):
 
     def get_image_features(self, pixel_values: Tensor, **_: Any) -> Features:
         """Embed pictures ``(pictures, patches, values)``."""
-        return Features(list(self.picture_projector(pixel_values)))
+        return Features(list(self.picture_projector(pixel_values.to(self.dtype))))
 
     def get_audio_features(self, sound_frames: Tensor, sound_lengths: Tensor, **_: Any) -> Features:
         """Embed sounds, whose frames ``(frames, samples)`` follow each other; ``sound_lengths`` are frames of each."""
-        return Features(list(self.sound_projector(sound_frames).split(sound_lengths.tolist())))
+        return Features(list(self.sound_projector(sound_frames.to(self.dtype)).split(sound_lengths.tolist())))
 
     def decoder_inputs(self, input_ids: Tensor, features: dict[int, Features]) -> dict[str, Any]:
         """What the decoder is given beside embeddings; for models that are made from this one."""
