@@ -264,7 +264,7 @@ def load_heads(folder: str | Path, model: ModelOrEngine) -> HeadSet:
     check_model(METHOD, (config["model_name"], config["model_fingerprint"]), model)
     heads = _heads(folder, config["heads"], model)
     values, mean = tensors.pop("values", None), config["reference"] == "mean"
-    expected = (len(parts_of(config["scope"])), len(heads), model.head_dim) if mean else None
+    expected = (len(parts_of(config["scope"])), len(heads), model.head_dims[0]) if mean else None
     found = None if values is None else tuple(values.shape)
     if tensors or found != expected:
         raise ArtifactError(
