@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.models.folders import copy, edit, edit_weights, save
-from trimtab.engine import Prompt, generate, run
+from trimtab.engine import Prompt, encode, generate, run
 from trimtab.errors import TrimtabError, UnsupportedModelError, UsageError
 from trimtab.models import load
 from trimtab.testing import SMALL, picture, realistic_checkpoint, tiny_model
@@ -96,11 +96,26 @@ def test_a_broken_folder_is_refused_in_one_sentence(folder, spoil, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_tokenizer_beyond_the_embeddings_is_refused(folder):
+def add_token(folder, content, special):
     held = json.loads((folder / "tokenizer.json").read_text())
-    held["added_tokens"].append({**held["added_tokens"][0], "id": 400, "content": "<more>"})
+    held["added_tokens"].append({**held["added_tokens"][0], "id": 400, "content": content, "special": special})
     (folder / "tokenizer.json").write_text(json.dumps(held))
-    with pytest.raises(UnsupportedModelError, match="no token beyond the model's 400 embeddings; got token 400"):
+
+
+def test_a_tokenizer_beyond_the_embeddings_is_refused(folder):
+    add_token(folder, "more", special=False)
+    with pytest.raises(UnsupportedModelError, match="no token beyond the model's 400 embeddings; got 'more'"):
+        load(folder)
+
+
+def test_a_control_token_beyond_the_embeddings_that_no_prompt_has_is_no_reason_to_refuse(folder):
+    """As ``<video>`` of InternVL3, which its processor replaces: in a user's text it is plain text."""
+    add_token(folder, "<video>", special=True)
+    model = load(folder)
+    assert max(encode(model, Prompt("What is <video>?", (picture(),))).ids) < 400
+    template = (folder / "chat_template.jinja").read_text()
+    (folder / "chat_template.jinja").write_text("<video>" + template)
+    with pytest.raises(UnsupportedModelError, match="no token beyond the model's 400 embeddings; got '<video>'"):
         load(folder)
 
 

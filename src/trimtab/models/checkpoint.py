@@ -209,18 +209,20 @@ def not_loaded(source: Source, config: Any) -> tuple[str, ...]:
     return (f"Tensors that {source.path} holds beside what is loaded were left out: {said}.",) if said else ()
 
 
-def untied(hf: Any, path: str) -> tuple[str, ...]:
-    """Return a note where the checkpoint holds an unembedding of its own, though its configuration ties it."""
-    text = hf.config.get_text_config()
-    by_default = getattr(type(text), "tie_word_embeddings", False)  # which is no word of the file's
-    stated = getattr(text, "tie_word_embeddings", False) and not by_default
-    tied = stated or getattr(hf.config, "tie_word_embeddings", False)
+def untied(source: Source, hf: Any) -> tuple[str, ...]:
+    """Return a note where the checkpoint holds an unembedding of its own, though its configuration says it is tied.
+
+    Only what the file says counts: some families' classes suppose it where nothing is said, against their checkpoints.
+    """
+    held = source.json("config.json") or {}
+    text = held.get("text_config")
+    tied = any(part.get("tie_word_embeddings") for part in (held, text if isinstance(text, dict) else {}))
     head, embedding = hf.get_output_embeddings().weight, hf.get_input_embeddings().weight
     if not tied or head is embedding or head.is_meta or embedding.is_meta or torch.equal(head, embedding):
         return ()
     return (
-        f"config.json of {path} says tie_word_embeddings, yet its weights hold another unembedding, which is used; "
-        "programs that follow config.json alone answer differently.",
+        f"config.json of {source.path} says tie_word_embeddings, yet its weights hold another unembedding, which is "
+        "used; programs that follow config.json alone answer differently.",
     )
 
 

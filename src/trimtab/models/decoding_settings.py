@@ -40,6 +40,20 @@ SETTINGS = frozenset(
     }
 )
 """What a checkpoint may say of decoding that would change an answer."""
+ONE_IS_NEUTRAL = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "typical_p",
+        "repetition_penalty",
+        "encoder_repetition_penalty",
+        "length_penalty",
+        "num_beams",
+        "num_beam_groups",
+        "guidance_scale",
+    }
+)
+"""Those of them that change nothing where they are 1."""
 
 
 def overridden(hf: HuggingFaceModel) -> dict[str, Any]:
@@ -48,7 +62,11 @@ def overridden(hf: HuggingFaceModel) -> dict[str, Any]:
     if config is None:
         return {}
     stated = sorted(config.to_diff_dict().items())
-    return {name: value for name, value in stated if name in SETTINGS and value is not None and value is not False}
+    return {name: value for name, value in stated if name in SETTINGS and not _is_neutral(name, value)}
+
+
+def _is_neutral(name: str, value: Any) -> bool:
+    return value is None or value is False or (name in ONE_IS_NEUTRAL and value == 1)
 
 
 def read_generation_config(source: Source, config: Configuration) -> tuple[Any, tuple[str, ...]]:

@@ -28,7 +28,7 @@ from trimtab.models.decoding_settings import overridden, read_generation_config
 from trimtab.models.family import Family
 from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.model import Model
-from trimtab.models.parts import check_parts, choose_template, left_out, open_tokenizer
+from trimtab.models.parts import check_parts, choose_template, dated, left_out, open_tokenizer
 from trimtab.models.processors import open_processors, understood
 from trimtab.models.report import PHOTO, LoadReport
 from trimtab.models.self_checks import self_check
@@ -121,7 +121,7 @@ def _weights(base: Source, dtype: Any, device: Any, device_map: Any, attention: 
         attn_implementation=attention,
         generation_config=generation,
     )
-    found = untied(hf, base.path) + not_loaded(base, config)
+    found = untied(base, hf) + not_loaded(base, config)
     if where is not None:
         with reading(base):
             nn.Module.to(hf, where)
@@ -145,7 +145,7 @@ def _with_parts(base: Source, weights: _Weights, max_pixels: int | None, name: s
         max_pixels=limit,
         quantization=quantization(weights.config.to_dict()),
         shards=len(weight_files(base)),
-        notes=weights.notes + model.report.notes,
+        notes=weights.notes + model.report.notes + dated(template, base.path),
     )
     return model
 

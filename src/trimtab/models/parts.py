@@ -10,6 +10,7 @@ from trimtab.media import medium_kind
 from trimtab.modalities import Modality
 from trimtab.models.family import Family
 from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.plain_text import PlainText
 from trimtab.models.source import Source, reading
 
 if TYPE_CHECKING:
@@ -70,21 +71,32 @@ def _plain(template: Any) -> str | None:
     return template if isinstance(template, str) and template else None
 
 
+def dated(template: str | None, path: str) -> tuple[str, ...]:
+    """Return a note where a template asks what day it is."""
+    if "strftime_now" not in (template or ""):
+        return ()
+    return (
+        f"the chat template of {path} writes today's date into each prompt, so numbers differ from day to day; give "
+        "`from_parts` a template with one date to have them again.",
+    )
+
+
 def template_fault(tokenizer: Any, template: str, kind: Modality, mark: str) -> str | None:
     """Return what is wrong with a template for one medium of a kind and a sentence; None if nothing is."""
-    content = [{"type": kind}, {"type": "text", "text": SENTENCE}]
     try:
-        rendered = tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}],
-            chat_template=template,
-            add_generation_prompt=True,
-            tokenize=False,
-        )
+        rendered = _rendered(tokenizer, template, kind)
     except Exception as error:  # a template is a program, and may fail in any way
         return f"fails with {type(error).__name__} ({str(error).splitlines()[0] if str(error) else ''})"
     if rendered.count(mark) != 1 or SENTENCE not in rendered:
         return f"renders {rendered[:200]!r}"
     return None
+
+
+def _rendered(tokenizer: Any, template: str, kind: Modality) -> str:
+    content = [{"type": kind}, {"type": "text", "text": SENTENCE}]
+    return tokenizer.apply_chat_template(
+        [{"role": "user", "content": content}], chat_template=template, add_generation_prompt=True, tokenize=False
+    )
 
 
 def left_out(hf: HuggingFaceModel, tokenizer: Any, template: str, family: Family) -> dict[Modality, str]:
@@ -119,14 +131,21 @@ def check_parts(model: Model) -> None:
     if not ids or tokenizer.decode(ids).strip() != SENTENCE:
         got = f"{SENTENCE!r} to {tokenizer.decode(ids)!r}"
         raise _refused(name, "tokenizer", "write and read any text", got, "complete its files (tokenizer.json)")
-    highest = max(tokenizer.get_vocab().values())
-    if highest >= rows:
-        rule = f"have no token beyond the model's {rows} embeddings"
-        raise _refused(name, "tokenizer", rule, f"token {highest}", "use the tokenizer that the model was trained with")
+    # Control tokens may be beyond, such as one that the model's own processor replaces: nobody's text becomes them.
+    beyond = {token for token, number in tokenizer.get_vocab().items() if number >= rows}
+    _check_beyond(beyond - PlainText(tokenizer, name).control.keys(), rows, name)
     for kind, token in model.placeholders.items():
         _check_placeholder(tokenizer, kind, token, name)
     for kind, mark in model.marks.items():
         _check_template(tokenizer, model.chat_template, kind, mark, name)
+        written = _encode(tokenizer, _rendered(tokenizer, model.chat_template, kind), name)
+        _check_beyond(beyond & set(tokenizer.convert_ids_to_tokens(written)), rows, name)
+
+
+def _check_beyond(tokens: set[str], rows: int, name: str) -> None:
+    if tokens:
+        rule = f"have no token beyond the model's {rows} embeddings"
+        raise _refused(name, "tokenizer", rule, repr(min(tokens)), "use the tokenizer that the model was trained with")
 
 
 def _check_placeholder(tokenizer: Any, kind: Modality, token: int, name: str) -> None:

@@ -51,11 +51,10 @@ def realistic_checkpoint(
         UsageError: There is no such release, type or size, or sizes do not fit together.
     """
     made = _asked(release, dtype, tied, shards, sizes or {})
-    family = made.release.family
-    files = dict(family.files(made))
+    files = dict(made.release.family.files(made))
     if image_processor:
         files["preprocessor_config.json"]["image_processor_type"] = image_processor
-    files |= tokenizer_files(family.tokens, made.plain)
+    files |= tokenizer_files(made.tokens, made.plain)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, held in files.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -69,6 +69,13 @@ class Made:
     dtype: str
     tied: bool
 
+    @cached_property
+    def tokens(self) -> Tokens:
+        """The tokenizer, without unused tokens where the vocabulary was made smaller."""
+        tokens = self.release.family.tokens
+        whole = self.sizes.vocabulary >= self.release.sizes.vocabulary
+        return tokens if whole else replace(tokens, unused=0)
+
     @property
     def plain(self) -> int:
         """Pieces of the vocabulary before the tokens that were added to it; three quarters of it at least."""
@@ -77,12 +84,11 @@ class Made:
     @cached_property
     def ids(self) -> dict[str, int]:
         """Ids of special and added tokens."""
-        return self.release.family.tokens.ids(self.plain)
+        return self.tokens.ids(self.plain)
 
     def tokenizer_config(self, **own: Any) -> dict[str, Any]:
         """Return ``tokenizer_config.json``: the added tokens, and what the family says."""
-        marks = self.release.family.tokens.marks
-        added = {i: _added(token, token not in marks) for token, i in self.ids.items()}
+        added = {i: _added(token, token not in self.tokens.marks) for token, i in self.ids.items()}
         return dict(sorted({"added_tokens_decoder": added, **own}.items()))
 
 

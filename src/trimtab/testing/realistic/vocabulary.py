@@ -17,11 +17,14 @@ LEARNED = 3000
 """Pieces learned from text; the rest of a vocabulary is made up of them."""
 SMALLEST = 600
 
-QWEN_WORDS = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+CASES = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
+REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+QWEN_WORDS = CASES + r"\p{N}" + REST
 """Where Qwen's byte-level tokenizer cuts text before merging: words with their space, single digits."""
+LLAMA3_WORDS = CASES + r"\p{N}{1,3}" + REST
+"""Where those of Llama 3 and GLM-4 do: up to three digits stay together."""
+GPT2_WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+"""Where GPT-2's and those made after it do, with single digits as SmolLM's and Cohere's have them."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Tokens:
         first: Special tokens at the beginning of the vocabulary.
         special: Special tokens behind its plain pieces.
         marks: Tokens behind these, which are added and not special.
+        unused: How many tokens ``<unused1>``, ... follow, which a vocabulary below the released size leaves out.
+        last: Special tokens behind all others.
         before: Special tokens that are written before every text.
         prefix: Whether a tokenizer in the manner of SentencePiece writes a space before every text, as Llama's does.
         lists: Whether ``vocab.json`` and ``merges.txt`` are published beside ``tokenizer.json``.
@@ -44,14 +49,21 @@ class Tokens:
     first: tuple[str, ...] = ()
     special: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
+    unused: int = 0
+    last: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     prefix: bool = True
     lists: bool = False
     tekken: bool = False
 
+    @property
+    def added(self) -> tuple[str, ...]:
+        """Tokens behind the plain pieces, in their order."""
+        return (*self.special, *self.marks, *(f"<unused{i}>" for i in range(1, self.unused + 1)), *self.last)
+
     def ids(self, plain: int) -> dict[str, int]:
         """Return the ids of special and added tokens; those of ``first`` are among ``plain`` pieces."""
-        behind = enumerate((*self.special, *self.marks), plain)
+        behind = enumerate(self.added, plain)
         return {**{token: i for i, token in enumerate(self.first)}, **{token: i for i, token in behind}}
 
 
@@ -78,9 +90,8 @@ def tokenizer_files(tokens: Tokens, plain: int) -> dict[str, str]:
         return {"tekken.json": tekken(vocabulary, tokens.first, tokens.words)}
     tokenizer = Tokenizer(_model(tokens, vocabulary, merges))
     (_byte_level if tokens.words else _sentence_pieces)(tokenizer, tokens)
-    special = (*tokens.first, *tokens.special)
-    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in special])
-    tokenizer.add_tokens([AddedToken(t, special=False, normalized=False) for t in tokens.marks])
+    added = [AddedToken(t, special=t not in tokens.marks, normalized=False) for t in (*tokens.first, *tokens.added)]
+    tokenizer.add_tokens(added)
     _write_before(tokenizer, tokens)
     files = {"tokenizer.json": tokenizer.to_str()}
     if tokens.lists:

@@ -19,17 +19,23 @@ MARKS = (
     *("<tool_call>", "</tool_call>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>"),
     *("<|repo_name|>", "<|file_sep|>"),
 )
+THOUGHTS = ("<tool_response>", "</tool_response>", "<think>", "</think>")
+"""Qwen3's marks behind those."""
 PIECES = 151643
 """Plain pieces of the tokenizer; the rows behind them are special tokens, and rows that only fill the table up."""
+OLD_TOKENS = Tokens(QWEN_WORDS, special=SPECIAL, lists=True)
+"""Qwen2's."""
 TOKENS = Tokens(QWEN_WORDS, special=SPECIAL, marks=MARKS, lists=True)
+QWEN3_TOKENS = Tokens(QWEN_WORDS, special=SPECIAL, marks=(*MARKS, *THOUGHTS), lists=True)
 
 NAMES = {"model.language_model.": "model.", "model.visual.": "visual."}
 """The names of Qwen2-VL and Qwen2.5-VL."""
 
-SYSTEM = "{{- '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' }}"
-TEMPLATE = (
-    "{%- for message in messages %}"
-    "{%- if loop.first and message.role != 'system' %}" + SYSTEM + "{%- endif %}"
+SYSTEM = (
+    "{%- if loop.first and message.role != 'system' %}"
+    "{{- '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' }}{%- endif %}"
+)
+TURNS = (
     "{{- '<|im_start|>' + message.role + '\\n' }}"
     "{%- if message.content is string %}{{- message.content }}"
     "{%- else %}"
@@ -46,7 +52,10 @@ TEMPLATE = (
     "{%- endfor %}"
     "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
 )
+TEMPLATE = "{%- for message in messages %}" + SYSTEM + TURNS
 """A system prompt where none is given; parts in their order."""
+QWEN3_TEMPLATE = "{%- for message in messages %}" + TURNS
+"""No system prompt where none is given."""
 
 
 def ends(made: Made) -> dict[str, Any]:
@@ -55,23 +64,24 @@ def ends(made: Made) -> dict[str, Any]:
     return {"bos_token_id": ids["<|endoftext|>"], "eos_token_id": ids["<|im_end|>"]}
 
 
-def tokenizer_config(made: Made, template: str) -> dict[str, Any]:
+def tokenizer_config(made: Made, template: str, **own: Any) -> dict[str, Any]:
     """Return ``tokenizer_config.json``."""
-    return made.tokenizer_config(
-        add_bos_token=False,
-        add_prefix_space=False,
-        additional_special_tokens=list(SPECIAL[1:]),
-        bos_token=None,
-        chat_template=template,
-        clean_up_tokenization_spaces=False,
-        eos_token="<|im_end|>",
-        errors="replace",
-        model_max_length=131072,
-        pad_token="<|endoftext|>",
-        split_special_tokens=False,
-        tokenizer_class="Qwen2Tokenizer",
-        unk_token=None,
-    )
+    told: dict[str, Any] = {
+        "add_bos_token": False,
+        "add_prefix_space": False,
+        "additional_special_tokens": list(SPECIAL[1:]),
+        "bos_token": None,
+        "chat_template": template,
+        "clean_up_tokenization_spaces": False,
+        "eos_token": "<|im_end|>",
+        "errors": "replace",
+        "model_max_length": 131072,
+        "pad_token": "<|endoftext|>",
+        "split_special_tokens": False,
+        "tokenizer_class": "Qwen2Tokenizer",
+        "unk_token": None,
+    }
+    return made.tokenizer_config(**{**told, **own})
 
 
 def decoding(made: Made, version: str, **own: Any) -> dict[str, Any]:
