@@ -2,9 +2,9 @@
 
     python benchmarks/checkpoints/width7.py [--release NAME] [--verb NAME ...] [--folder FOLDER]
 
-Writes a Qwen2.5-VL-7B and a LLaVA-1.5-7B folder of released width and vocabulary with 2 decoder layers each
-(4.5 GB of disk in all) and runs each verb on it in a process of its own, one after another. What a whole model takes is
-more: 28 or 32 layers instead of 2. What is the same is everything that breaks, or grows, with the width.
+Writes a Qwen2.5-VL-7B, a LLaVA-1.5-7B and a Qwen3-VL-8B folder of released width and vocabulary (9 GB of disk in all)
+with 2 decoder layers, 4 for Qwen3-VL, and runs each verb on it in a process of its own, one after another. What a whole
+model takes is more: 28 layers or more. What is the same is everything that breaks, or grows, with the width.
 
 Items are as few, pictures as small and answers as short as the verbs take them. With ``--folder`` the checkpoints are
 kept, and found again. Peak memory is the process's resident memory, in which pages of the weights' files count too
@@ -29,7 +29,7 @@ import psutil
 from trimtab.items import Item, Items, MediaBytes, write_items
 from trimtab.testing import picture, realistic_checkpoint
 
-RELEASES = ("qwen2.5-vl-7b", "llava-1.5-7b")
+RELEASES = ("qwen2.5-vl-7b", "llava-1.5-7b", "qwen3-vl-8b")
 ANSWERS = ("red", "blue", "green", "black", "white", "pink", "brown", "grey")
 MORE = " Nobody else is in the room, and it is late."
 SHORT = ("--max-new-tokens", "2")

@@ -139,7 +139,7 @@ def check_parts(model: Model) -> None:
     for kind, mark in model.marks.items():
         _check_template(tokenizer, model.chat_template, kind, mark, name)
         written = _encode(tokenizer, _rendered(tokenizer, model.chat_template, kind), name)
-        _check_beyond(beyond & set(tokenizer.convert_ids_to_tokens(written)), rows, name)
+        _check_beyond({token for token in beyond if tokenizer.convert_tokens_to_ids(token) in written}, rows, name)
 
 
 def _check_beyond(tokens: set[str], rows: int, name: str) -> None:
