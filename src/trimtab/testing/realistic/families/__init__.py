@@ -14,8 +14,8 @@ A file says what lies in the published folders: facts, no arithmetic of its own.
 
 ``llava.py`` is a whole one; what several families share is in a file beside theirs, as in ``qwen.py``. The module's
 docstring says where its facts come from: *found* in a public source that quotes the published file, *by default* of
-transformers or its conversion script, or *not known* and made up. Templates are written anew and render as the
-published ones do for turns of text and media.
+transformers or its conversion script, *as remembered* and not looked up, or *made up*. Templates are written anew and
+render as the published ones do for turns of text and media, as far as these are known.
 
 ``tests/testing/test_realistic.py`` then loads each release at small sizes.
 """

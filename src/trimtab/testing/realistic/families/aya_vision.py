@@ -1,9 +1,9 @@
 """Aya Vision, the 8B.
 
 Found: the ids of the tokens for pictures, that a tile is of 364 pixels and 169 positions, how tiles are written. By
-default of transformers: pattern and width of windows, the names of the processor's tokens. Not known: the type of the
-weights, the width of the projector, most names of special tokens, the system prompt's words, and whether the published
-configuration says more of the decoder.
+default of transformers: pattern and width of windows, the names of the processor's tokens. As remembered, and not
+looked up: the sizes of decoder and tower, the decoder's old keys. Made up: the type of the weights, the width of the
+projector, most names of special tokens, the system prompt's words.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Gemma 3, the instructed 4B.
 
 Found: the configuration, which leaves out what the configuration's class has as a default; the names of tensors, the
-ids, the template and the tower, from the script that converted it. Not known: the image processor's keys without a
-value, and the decoding settings (sampling, two end tokens, a kind of cache).
+template and the tower, from the script that converted it. As remembered, and not looked up: the image processor's keys
+without a value, the decoding settings (sampling, two end tokens, a kind of cache), the first tokens of the vocabulary.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """GLM-4.1V-9B-Thinking.
 
-Found: ids, sizes and the tower in transformers' own sources, the sizes of pictures and clips, what the template
-begins with and writes for a picture. Not known: whether the published configuration keeps the text's part by itself, as
-here, or flat; that the template's last word is ``<think>``; the decoding settings.
+Found: ids of pictures and clips, sizes and the tower in transformers' own sources, the sizes of pictures and clips in
+pixels, what the template begins with and writes for a picture. As remembered, and not looked up: the other tokens, the
+four end tokens, the sections of positions. Made up: that the text's part is kept by itself, and not flat; that the
+template's last word is ``<think>``; the decoding settings.
 """
 
 from __future__ import annotations

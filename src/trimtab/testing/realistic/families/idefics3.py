@@ -1,8 +1,9 @@
 """Idefics3-8B.
 
-Found: ids and sizes in transformers' own sources, that a tile takes 169 positions, that its tokenizer has no tokens for
-rows and columns (the vocabulary has room for three). By default of transformers: the image processor's settings. Not
-known: the decoding settings, written as Idefics2's are; the template, as SmolVLM's with Llama's beginning.
+Found: the image token's id and the scale of its features, in transformers; that a tile of 364 pixels takes 169
+positions. As remembered, and not looked up: the decoder's and the tower's sizes, the vocabulary's size, and with it
+that rows and columns have no tokens of their own; the image processor's settings; the reserved tokens. Made up: the
+decoding settings, as Idefics2's are remembered; the template, as SmolVLM's with Llama's beginning.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """InternVL in the format of transformers: InternVL3-1B with a Qwen2 decoder, InternVL3.5-8B with a Qwen3 one.
 
-Found: the 1B's tower, tokens and tensors' names, from the script that converted it, and its decoder, which is that of
-Qwen2.5-0.5B; the 3.5's image token; the template. Not known: the 1B's scaling of positions, left out, and all else of
-the 3.5's files, taken over from the 1B's with Qwen3-8B's decoder. Both leave out whether the unembedding is tied: it
-is not, though transformers 5 supposes it where nothing is said. The 1B's last token, ``<video>``, is beyond its
-embeddings.
+Found: the 1B's tower, added tokens, template and tensors' names, from the script that converted it, and that its
+decoder is Qwen2.5-0.5B's; that later scripts add ``<video>``; the 3.5's image token. As remembered, and not looked up:
+the decoders' sizes, the vocabularies' sizes, and with them that the 1B's ``<video>`` is beyond its embeddings; that
+neither is tied, though transformers 5 supposes it where nothing is said. Made up: that the 1B's positions are not
+scaled; the picture's mark in the template, today's; the 3.5's other files, after the 1B's.
 """
 
 from __future__ import annotations

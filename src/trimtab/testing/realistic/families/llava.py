@@ -1,6 +1,7 @@
 """LLaVA-1.5.
 
-Found: everything but the template's words, which are written anew.
+By transformers' own conversion: how tensors are renamed. Of all else it was not kept where it was found, and it was
+not looked up again. The template's words are written anew.
 """
 
 from __future__ import annotations

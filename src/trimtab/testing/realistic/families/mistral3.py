@@ -1,8 +1,9 @@
 """Mistral-Small-3.1-24B, as published in March 2025.
 
 Found: the configuration, the names of tensors, the ids of the tokens for pictures, the beginning of the system prompt,
-which has the date in it. By default of transformers: the image processor's settings. The template is shortened: it
-keeps the system prompt's frame and date, not its paragraphs. Not known: names of tokens that are reserved.
+which has the date in it. As remembered, and not looked up: the image processor's settings, the other tokens, where the
+tokenizer cuts words, the tokenizer's class. The template is shortened: it keeps the system prompt's frame and date,
+not its paragraphs. Made up: names of tokens that are reserved.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Qwen2-VL.
 
-Found: sizes, keys, ids and decoding settings of both releases. The template's words are written anew.
+Found: that positions are written as ``{"type": "mrope"}`` and the tower by ``embed_dim`` and ``mlp_ratio``. As
+remembered, and not looked up: all sizes, ids, keys, decoding settings and names of tensors of both releases. The
+template's words are written anew.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Qwen3-VL.
 
-Found: the 4B's whole configuration, the sizes of the 8B, the names of tensors, the sizes of pictures. By default of
-transformers: nothing. Not known: the 2B's sizes, which are those of Qwen3-1.7B's decoder with the 4B's tower; the sizes
-of clips. The template's words are written anew.
+Found: the 4B's whole configuration, the widths of the 8B, the names of tensors; the sizes of pictures, of Qwen3.5,
+whose processor is the same. As remembered, and not looked up: the decoding settings, the sizes of clips, the added
+tokens, that the 8B is not tied, and the 2B's sizes. The template's words are written anew.
 """
 
 from __future__ import annotations

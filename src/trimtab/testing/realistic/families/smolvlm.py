@@ -1,8 +1,9 @@
 """SmolVLM2 and SmolVLM, the latter published as an Idefics3.
 
-Found: the 500M's sizes and those of the tower, its text part's keys, ids of the image token and of the last one, the
-template, the sizes of pictures and clips. Not known: the 256M's decoder, which is taken to be that of SmolLM2-135M; the
-type of the weights, here float32 for SmolVLM2; names of tokens that are reserved.
+Found: the 500M's sizes and those of the tower, its text part's classes, the ids of the image token and the number of
+rows, the template, that a tile has 512 pixels. As remembered, and not looked up: the 256M's sizes, the 256M's and
+500M's untied tables, keys of the training code, sizes of clips, the order of the added tokens. Made up: the type of
+the weights, float32 for SmolVLM2; names of tokens that are reserved.
 """
 
 from __future__ import annotations
