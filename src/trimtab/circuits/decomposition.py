@@ -13,7 +13,7 @@ from torch import Tensor
 from trimtab.circuits.task import Case
 from trimtab.engine import Capability, ModelOrEngine, Read, Readings, run
 from trimtab.engine.local.whitebox import opened
-from trimtab.models import Model
+from trimtab.models import Model, require_heads_added
 from trimtab.progress import SILENT, Progress, Within
 
 Norm = Literal["final", "none"]
@@ -61,9 +61,12 @@ def decompose(
         cases: The cases.
         norm: See ``Norm``.
         progress: Told of rows as they finish.
+
+    Raises:
+        UnsupportedMethodError: What the heads are projected to is not added to the residual stream as it is.
     """
     model = opened(model, Capability.WEIGHTS, owner="decompose")
-    model.require("decompose")
+    require_heads_added(model, "decompose")
     every = tuple(range(model.n_layers))
     parts = []
     read = Read(hidden=every, heads=every)

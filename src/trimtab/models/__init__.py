@@ -1,5 +1,6 @@
 """Loads multimodal models and knows their parts; the only package that knows Hugging Face module paths."""
 
+from trimtab.models.adding import require_heads_added
 from trimtab.models.family import FAMILIES, Family, MediaInput, register
 from trimtab.models.hugging_face import FastTokenizer, HuggingFaceModel, Processor
 from trimtab.models.loading import DTYPES, from_parts, load
@@ -41,6 +42,7 @@ __all__ = [
     "out_of_memory",
     "register",
     "release",
+    "require_heads_added",
     "save_processors",
     "self_check",
     "too_large",

@@ -24,6 +24,7 @@ class Gemma3(Family):
     marks = {"image": BEGINS}
     norm = "rms_plus_one"
     mask = "media"
+    refuses = {"decompose": "a norm stands between its heads and the residual stream"}
     types_name = "token_type_ids"
     """What the model's own ``forward`` calls the types of tokens that its mask depends on."""
 

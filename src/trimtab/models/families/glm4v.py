@@ -13,6 +13,7 @@ class Glm4v(QwenVL):
     checkpoints = ("zai-org/GLM-4.1V-9B-Thinking",)
     processors = {"image": "Glm4vImageProcessor"}
     optional = ()
+    refuses = {"decompose": "a norm stands between its heads and the residual stream"}
 
     def placeholders(self, hf: HuggingFaceModel) -> dict[Modality, int]:
         """That of a picture: a clip's positions have the same token, so its own forward takes one kind at a time."""

@@ -13,6 +13,7 @@ from trimtab.errors import UsageError
 from trimtab.items import Items, items_fingerprint, split_items
 from trimtab.items.admission import check_items
 from trimtab.modalities import PAIR
+from trimtab.models import require_heads_added
 from trimtab.studies.circuits.claims import answer_claims
 from trimtab.studies.circuits.plan import CircuitsPlan
 from trimtab.studies.circuits.steps import CircuitSteps, choice_of, rows_of, scores_of
@@ -59,8 +60,9 @@ class CircuitsStudy:
         return (self.plan.model,)
 
     def check(self, model: ModelOrEngine) -> None:
-        """Refuse an engine without the model at hand, and a model that is too small for the plan."""
-        opened(model, Capability.GRADIENTS, Capability.WEIGHTS, owner="a circuits study")
+        """Refuse an engine without the model at hand, and a model that cannot be split or is too small for the plan."""
+        loaded = opened(model, Capability.GRADIENTS, Capability.WEIGHTS, owner="a circuits study")
+        require_heads_added(loaded, "decompose")  # for layers and direct scores
         usual = CircuitsPlan.window  # on a model of fewer layers it is the whole depth
         if self.plan.window > max(usual, model.n_layers):
             raise UsageError(
