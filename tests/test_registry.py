@@ -77,7 +77,20 @@ def test_everything_known_by_name_is_kept_so(known: Registry):
 KIND = """
 from trimtab.media.kinds import MediumKind, register_kind
 
-register_kind(MediumKind("smell", "smell", str, lambda source, _name: f"smell of {source}", str, len, str.encode, str))
+register_kind(
+    MediumKind(
+        "smell",
+        "smell",
+        str,
+        open=lambda source, _name: f"smell of {source}",
+        fingerprint=str,
+        shape=len,
+        encode=str.encode,
+        suffix=lambda _data, _name: ".smell",
+        example=lambda: "rain",
+        spoil={"blank": lambda _smell, _random: ""},
+    )
+)
 """
 
 
