@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -80,11 +81,12 @@ class EditSession:
             for kernel in kernels:
                 kernel.narrow(kept)
 
-    def edit(self, site: LayerSite, states: Tensor) -> Tensor:
-        """Return what a site hands on, with the rows' edits made."""
+    def edit(self, site: LayerSite, states: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return what a site hands on, with the rows' edits made; see ``Place`` of the mask."""
+        place = self.place if mask is None else replace(self.place, mask=mask)
         for kernel in self._kernels.get(site, ()):
             kernel.entry.passes += 1
-            states = kernel.apply(states, self.place)
+            states = kernel.apply(states, place)
         return states
 
 

@@ -20,12 +20,14 @@ class Place:
         lengths: Prompt length of each row, ``(rows,)``.
         keys: The same indices for all that this pass can attend to, cached and new, ``(rows, cached + length)``.
         fresh: False at tokens that an earlier pass computed too, ``(rows, length)``; None if there are none.
+        mask: At attention scores, the layer's own mask, added to them; None is the causal one. See ``seen_keys``.
     """
 
     index: Tensor
     lengths: Tensor
     keys: Tensor
     fresh: Tensor | None = None
+    mask: Tensor | None = None
 
     @property
     def is_last_prompt(self) -> Tensor:

@@ -35,8 +35,8 @@ def attend(
     key, value = (states.repeat_interleave(groups, dim=1) for states in (key, value))
     scores = query @ key.transpose(2, 3) * scaling
     scores = scores if softcap is None else softcap * torch.tanh(scores / softcap)
-    change: Callable[[Tensor], Tensor | None] | None = getattr(module, CHANGE, None)
-    edited = None if change is None else change(scores)
+    change: Callable[[Tensor, Tensor | None], Tensor | None] | None = getattr(module, CHANGE, None)
+    edited = None if change is None else change(scores, attention_mask)
     scores = scores if edited is None else edited
     if attention_mask is not None:
         scores = scores + attention_mask
@@ -50,8 +50,10 @@ AttentionMaskInterface.register(SCORES, eager_mask)
 
 
 @contextmanager
-def score_changes(model: Model, layer: int, change: Callable[[int, Tensor], Tensor | None]) -> Iterator[None]:
-    """Pass a layer's scores through ``change(layer, scores)`` inside the block; None leaves them as they are.
+def score_changes(
+    model: Model, layer: int, change: Callable[[int, Tensor, Tensor | None], Tensor | None]
+) -> Iterator[None]:
+    """Pass a layer's scores through ``change(layer, scores, mask)`` inside the block; None leaves them as they are.
 
     The decoder, and it alone, attends by ``attend`` there.
     """

@@ -23,8 +23,8 @@ class Editing(Protocol):
 
     place: Place
 
-    def edit(self, site: LayerSite, states: Tensor) -> Tensor:
-        """Return what a site hands on, with the rows' edits made."""
+    def edit(self, site: LayerSite, states: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return what a site hands on, with the rows' edits made; see ``Place`` of the mask."""
         ...
 
 
@@ -39,7 +39,12 @@ def _layer(model: Model, layer: int, now: Now) -> AbstractContextManager[None]:
 
 def _scores(model: Model, layer: int, now: Now) -> AbstractContextManager[None]:
     """Edit a layer's attention scores before the softmax."""
-    return score_changes(model, layer, _changing("scores", now))
+
+    def change(layer: int, scores: Tensor, mask: Tensor | None) -> Tensor | None:
+        editing = now()
+        return None if editing is None else editing.edit(("scores", layer), scores, mask)
+
+    return score_changes(model, layer, change)
 
 
 def _changing(site: Site, now: Now) -> Callable[[int, Tensor], Tensor | None]:

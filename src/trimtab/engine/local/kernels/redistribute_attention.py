@@ -9,9 +9,10 @@ from torch import Tensor
 
 from trimtab.engine.edits import RedistributeAttention, resolve
 from trimtab.engine.encoded import Encoded
+from trimtab.engine.local.attention import seen_keys
 from trimtab.engine.local.kernels.kernel import KERNELS
 from trimtab.engine.local.kernels.scores import ScoreKernel
-from trimtab.engine.local.place import TokenSets
+from trimtab.engine.local.place import Place, TokenSets
 from trimtab.engine.receipt import Entry
 from trimtab.models import Model
 
@@ -37,10 +38,10 @@ class RedistributeAttentionKernel(ScoreKernel[RedistributeAttention]):
             [(e.strength, e.min_attention, e.max_sink_share) for e in edits], device=self.rows.device
         )
 
-    def change(self, scores: Tensor, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+    def change(self, scores: Tensor, queries: Tensor, keys: Tensor, place: Place) -> tuple[Tensor, Tensor]:
         """Return logarithms of how much more or less attention each key gets."""
-        seen = (keys >= 0)[:, None] & (keys[:, None] <= queries[..., None])
-        attention = scores.float().masked_fill(~seen[:, None], -torch.inf).softmax(-1)
+        seen = seen_keys(place.mask, place)[self.rows]
+        attention = scores.float().masked_fill(~seen, -torch.inf).softmax(-1)
         sink, source = self.sinks.holds(keys), self.sources.holds(keys)
 
         def held(by: Tensor) -> Tensor:
@@ -52,8 +53,11 @@ class RedistributeAttentionKernel(ScoreKernel[RedistributeAttention]):
         moves = (looks >= min_attention) & (sinking <= max_sink_share * looks) & (receiving > 0) & (on_sinks > 0)
         more = torch.log((receiving + strength * on_sinks) / receiving.clamp_min(1e-12))
         less = torch.log((1 - strength).clamp_min(1e-12))
-        change = torch.where(sink[:, None, None], less, more) * (sink | source)[:, None, None] * moves
-        return change, seen & (sink | source)[:, None]
+        concerned = (sink | source)[:, None, None] & moves
+        change = torch.where(sink[:, None, None], less, more).where(concerned, 0.0)  # where nothing is seen: -inf
+        # As with other edits of scores, an edge counts where its key comes before, though a window may hide it.
+        before = (keys >= 0)[:, None] & (keys[:, None] <= queries[..., None])
+        return change, (before | seen.any(1)) & (sink | source)[:, None]
 
     def keep(self, held: Tensor) -> None:
         """Keep the edges, sinks and rules of some rows."""

@@ -44,7 +44,7 @@ class ScoreKernel(Kernel[AnyScoreEdit]):
         if not looks.any():
             return states
         own = states[self.rows]
-        change, edges = self.change(own, queries, keys)
+        change, edges = self.change(own, queries, keys, place)
         touched = looks & edges.any(-1)
         if not touched.any():
             return states
@@ -57,7 +57,7 @@ class ScoreKernel(Kernel[AnyScoreEdit]):
         return states
 
     @abstractmethod
-    def change(self, scores: Tensor, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+    def change(self, scores: Tensor, queries: Tensor, keys: Tensor, place: Place) -> tuple[Tensor, Tensor]:
         """Return what to add to the scores, and which edges that concerns, ``(rows, queries, keys)``."""
 
     def keep(self, held: Tensor) -> None:
@@ -80,7 +80,7 @@ class LinearScoreKernel(ScoreKernel[AnyLinearEdit]):
         super().__init__(model, rows, edits, prompts, entry)
         self.factors = torch.tensor([e.change() for e in edits], device=self.rows.device)
 
-    def change(self, scores: Tensor, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
+    def change(self, scores: Tensor, queries: Tensor, keys: Tensor, place: Place) -> tuple[Tensor, Tensor]:
         """Return multiples of the scores' sizes and of themselves."""
         edges = self.sources.holds(keys)[:, None].expand(-1, queries.shape[1], -1)
         by_size, by_score = self.factors.to(scores.dtype).T[:, :, None, None, None]

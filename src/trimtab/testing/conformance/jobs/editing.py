@@ -168,14 +168,14 @@ def attention_scores(subject: Subject) -> None:
     behind = subject.behind(encode(model, subject.prompt), kind)
     rows = []
     for layer in subject.attending:
-        for edit in _of_scores(kind, layer, 0.8, behind):
+        for edit in _of_scores(kind, layer, 0.8, behind, sink=behind[0]):  # a sink that all of them see
             _changes_only(subject, edit, layer, behind)
-        rows += [Row(subject.prompt, (edit,)) for edit in _of_scores(kind, layer, 0.8, END)]
+        rows += [Row(subject.prompt, (edit,)) for edit in _of_scores(kind, layer, 0.8, END, sink=behind[0])]
     _same_ways(model, rows)
 
 
-def _of_scores(kind: str, layer: int, strength: float, at: Places) -> list[Edit]:
-    moving = RedistributeAttention((kind,), at, (layer,), strength, (0,), min_attention=0.0, max_sink_share=1.0)
+def _of_scores(kind: str, layer: int, strength: float, at: Places, sink: int = 0) -> list[Edit]:
+    moving = RedistributeAttention((kind,), at, (layer,), strength, (sink,), min_attention=0.0, max_sink_share=1.0)
     return [
         BoostAttention((kind,), at, (layer,), strength),
         FlattenAttention((kind,), at, (layer,), strength),
