@@ -13,7 +13,8 @@ from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
 from trimtab.steering import TrainingSet, first_scores, load_steering
 from trimtab.steering.adaptive import principal_axes
-from trimtab.steering.autotrim.chooser import nearest, sees_conflict
+from trimtab.steering.autotrim.chooser import nearest
+from trimtab.steering.gate import sees_conflict
 from trimtab.steering.mahalanobis import MahalanobisChooser
 
 
@@ -30,7 +31,7 @@ def test_autotrim_takes_the_nearest_candidate():
     assert nearest(WANTED, STEERED).tolist()[:2] == [2, 0]
 
 
-def test_autotrim_sees_a_conflict_only_where_each_modality_alone_is_sure():
+def test_a_gate_sees_a_conflict_only_where_each_modality_alone_is_sure():
     sure, unsure = [0.05, 0.9, 0.05], [0.5, 0.3, 0.2]
     assert sees_conflict(WANTED, logs(sure, unsure, sure), 0.7).tolist() == [True, False, False]
     assert sees_conflict(WANTED, logs(sure, unsure, unsure), 0.0).tolist() == [True, True, True]

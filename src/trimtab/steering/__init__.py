@@ -10,6 +10,8 @@ from trimtab.steering.asks import Ask, first_scores
 from trimtab.steering.autotrim import Autotrim
 from trimtab.steering.contrasting import ContrastRule
 from trimtab.steering.contrastive import VCD, VDD, CausalMM
+from trimtab.steering.first_token import FirstToken
+from trimtab.steering.gated_drop import GatedDrop
 from trimtab.steering.instruction import Instruction
 from trimtab.steering.kl_clip import KLClip
 from trimtab.steering.l2s import L2S
@@ -46,6 +48,8 @@ __all__ = [
     "ContrastRule",
     "DropModality",
     "FewShot",
+    "FirstToken",
+    "GatedDrop",
     "Instruction",
     "KLClip",
     "Mahalanobis",

@@ -54,7 +54,7 @@ class Artifact:
         placement: Where the instruction stands.
         without: The modalities left out of the prompt; none for methods that keep all.
         contrast: What the prompt is decoded against; None for methods that decode it alone.
-        chooser: What decides each item's edits; None for methods that give all items the same strength.
+        chooser: What decides how each item is asked; None for methods that treat all items alike.
         label: Name in tables, where one method stands there in several forms; empty for the method's own.
         data_fingerprint: Digest of the training items; empty if the method needs none.
         fitted_items: What is remembered of each item that was learned from or chosen by; see ``fitted_on``.
@@ -137,8 +137,7 @@ class Artifact:
         if self.contrast is not None:
             return [self.contrast.ask(prompt, strength) for prompt in asked]
         if self.chooser is not None:
-            found = self.chooser.edits(model, asked, self, strength)
-            return [Row(prompt, edits) for prompt, edits in zip(asked, found, strict=True)]
+            return list(self.chooser.asks(model, asked, self, strength))
         edits = self.edits(strength)
         return [Row(prompt, edits) for prompt in asked]
 

@@ -1,4 +1,4 @@
-"""Choosing each item's strength by what the model itself shows, without labels."""
+"""Choosing how each item is steered by what the model itself shows, without labels."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from jaxtyping import Float
 from torch import Tensor
 
-from trimtab.engine import AddVector, Capability, Edit, ModelOrEngine, Predictor, Prompt
+from trimtab.engine import AddVector, Capability, Edit, ModelOrEngine, Predictor, Prompt, Row
 from trimtab.modalities import Modality
 from trimtab.registry import Registry
+from trimtab.steering.asks import Ask
 
 if TYPE_CHECKING:
     from trimtab.steering.artifact import Artifact
@@ -26,7 +27,11 @@ register_chooser = CHOOSERS.register
 
 @dataclass(frozen=True, eq=False)
 class Chooser(ABC):
-    """What decides an item's edits when it is asked. Fields are tensors, or plain data that JSON can hold."""
+    """What decides how an item is asked, when it is: by which edits, or by another prompt.
+
+    A chooser of edits overrides ``edits``; one of prompts overrides ``asks``. Fields are tensors, or plain data that
+    JSON can hold.
+    """
 
     kind: ClassVar[str]
     needs: ClassVar[frozenset[Capability]] = frozenset({Capability.HIDDEN, Capability.ADD_VECTOR})
@@ -36,11 +41,18 @@ class Chooser(ABC):
     earlier: ClassVar[Mapping[str, str]] = {}
     """What fields were called in artifacts that were saved earlier, with their names of today."""
 
-    @abstractmethod
+    def asks(
+        self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact, strength: float
+    ) -> Sequence[Ask]:
+        """Return what to ask for each prompt, by default the prompt under its edits; ``strength`` is not 0."""
+        found = self.edits(model, prompts, artifact, strength)
+        return [Row(prompt, edits) for prompt, edits in zip(prompts, found, strict=True)]
+
     def edits(
         self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact, strength: float
     ) -> list[tuple[Edit, ...]]:
-        """Return the edits of each prompt; ``strength`` is not 0."""
+        """Return the edits of each prompt, by default none."""
+        return [()] * len(prompts)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the fields that are tensors, by name."""

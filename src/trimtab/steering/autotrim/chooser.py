@@ -13,15 +13,12 @@ from torch import Tensor
 
 from trimtab.divergences import kl
 from trimtab.engine import AddVector, Capability, Edit, ModelOrEngine, Positions, Predictor, Prompt, Read, Row, run
-from trimtab.modalities import Modality, others
-from trimtab.steering.chooser import Chooser, has_evidence, register_chooser
+from trimtab.modalities import Modality
+from trimtab.steering.chooser import Chooser, register_chooser
+from trimtab.steering.gate import find_conflicts, target_alone
 
 if TYPE_CHECKING:
     from trimtab.steering.artifact import Artifact
-
-PROMPTS_AT_ONCE = 32
-"""Prompts whose candidates are held at a time: each has a row of logits for every candidate."""
-
 
 Edits = tuple[Edit, ...]
 
@@ -66,29 +63,12 @@ class AutotrimChooser(Chooser):
         A prompt without the target, or with it alone, cannot be one. ``strength`` multiplies the candidates' own.
         """
         found: list[Edits] = [()] * len(prompts)
-        whole = [k for k, prompt in enumerate(prompts) if self._may_conflict(prompt)]
-        for start in range(0, len(whole), PROMPTS_AT_ONCE):
-            places = whole[start : start + PROMPTS_AT_ONCE]
-            part = [prompts[k] for k in places]
-            alone = [*map(self._alone, part), *(Row(p.without(self.target)) for p in part)]
-            wanted, other = run(model, alone).logits.log_softmax(-1).split(len(part))
-            steers = sees_conflict(wanted, other, self.min_confidence)
-            conflicts = [k for k, on in zip(places, steers.tolist(), strict=True) if on]
-            if conflicts:
-                best = self._best(model, [prompts[k] for k in conflicts], wanted[steers], strength)
-                for k, edits in zip(conflicts, best, strict=True):
+        for places, wanted in find_conflicts(model, prompts, self.target, self.min_confidence):
+            if places:
+                best = self._best(model, [prompts[k] for k in places], wanted, strength)
+                for k, edits in zip(places, best, strict=True):
                     found[k] = edits
         return found
-
-    def _may_conflict(self, prompt: Prompt) -> bool:
-        with_evidence = [modality for modality in prompt.modalities if has_evidence(prompt, modality)]
-        return self.target in with_evidence and len(with_evidence) > 1
-
-    def _alone(self, prompt: Prompt) -> Row:
-        """Return a prompt with the target alone."""
-        for other in others(self.target, prompt.modalities):
-            prompt = prompt.without(other)
-        return Row(prompt)
 
     def _best(self, model: ModelOrEngine, prompts: Sequence[Prompt], wanted: Tensor, strength: float) -> list[Edits]:
         """Return each prompt's best candidate, given what its target alone answers."""
@@ -102,7 +82,7 @@ class AutotrimChooser(Chooser):
         tensors = [t for t in (self.w_in, self.b_in, self.w_out, self.b_out) if t is not None]
         if tensors:
             return [[Predictor(*parts) for parts in zip(*tensors, strict=True)]] * len(prompts)
-        rows = [*map(self._alone, prompts), *map(Row, prompts)]
+        rows = [*(Row(target_alone(prompt, self.target)) for prompt in prompts), *map(Row, prompts)]
         states = run(model, rows, Read(logits=False, hidden=tuple(self.layers))).hidden
         moves = [torch.sub(*states[layer].split(len(prompts))) for layer in self.layers]
         return [[move[k] for move in moves] for k in range(len(prompts))]
@@ -127,20 +107,3 @@ def nearest(
         Each item's candidate, ``(items,)``.
     """
     return torch.stack([kl(wanted, part) for part in steered.unbind(1)], dim=1).argmin(-1)
-
-
-def sees_conflict(wanted: Tensor, other: Tensor, min_confidence: float) -> Tensor:
-    """Say which items are conflicts in the model's own eyes: those that target and others could each answer alone.
-
-    Where both give the same answer, steering toward it does no harm. An item that needs both is one that neither alone
-    is sure of.
-
-    Args:
-        wanted: Log-probabilities of the first answer token given the target alone, ``(items, vocabulary)``.
-        other: Those given all but the target.
-        min_confidence: The least probability of the best answer that counts as sure.
-
-    Returns:
-        True where to steer, ``(items,)``.
-    """
-    return torch.minimum(wanted.max(-1).values, other.max(-1).values).exp() >= min_confidence

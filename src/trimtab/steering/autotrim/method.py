@@ -15,6 +15,7 @@ from trimtab.progress import SILENT, Progress
 from trimtab.steering.amps import AMPS
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.autotrim.chooser import AutotrimChooser
+from trimtab.steering.gate import MIN_CONFIDENCE
 from trimtab.steering.l2s import L2S, NetworkConfig
 from trimtab.steering.mean import MeanDifference
 from trimtab.steering.method import Method, default_layer, register
@@ -51,12 +52,12 @@ class Autotrim(Method):
     needs: ClassVar[frozenset[Capability]] = frozenset({Capability.HIDDEN, Capability.LOGITS, Capability.ADD_VECTOR})
     title: ClassVar[str] = "autotrim"
     colour: ClassVar[str] = "#882255"
-    compared_with: ClassVar[tuple[str, ...]] = ("none", "instruction", "drop", "l2s", "amps")
+    compared_with: ClassVar[tuple[str, ...]] = ("none", "gated_drop", "instruction", "drop", "l2s", "amps")
 
     layers: tuple[int, ...] = ()
     strengths: Annotated[tuple[Positive, ...], Some()] = (0.5, 1.0, 2.0, 4.0, 8.0)
     positions: Positions = "last_prompt"
-    min_confidence: Share = 0.7
+    min_confidence: Share = MIN_CONFIDENCE
     base: Base = "own"
     network: NetworkConfig = field(default_factory=NetworkConfig)
     seed: int = 0
