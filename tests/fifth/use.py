@@ -35,9 +35,9 @@ class Feeling(TinyTrio):
     def placeholders(self, hf):
         return {"touch": hf.config.audio_token_id}
 
-    def show(self, hf, processor, kind, medium, key):
-        heard = super().show(hf, processor, "audio", Sound(medium.pressures, processor.rate), key)
-        return MediaInput(kind, heard.tensors, heard.n_tokens, key)
+    def show_touch(self, hf, processor, touch, key):
+        heard = self.show_audio(hf, processor, Sound(touch.pressures, processor.rate), key)
+        return MediaInput("touch", heard.tensors, heard.n_tokens, key)
 
     def encode(self, hf, kind, given):
         return super().encode(hf, "audio", given)

@@ -23,6 +23,7 @@ from transformers.models.llava_onevision.processing_llava_onevision import Llava
 from tests.engine.test_contract import assert_same
 from trimtab.engine import Prompt, encode, run
 from trimtab.errors import UnsupportedMethodError, UnsupportedModelError, UsageError
+from trimtab.media import open_picture
 from trimtab.models import FAMILIES as KNOWN
 from trimtab.models import MediaInput, Model, from_parts
 from trimtab.models.families.llava_onevision import LlavaOnevision
@@ -159,7 +160,7 @@ def test_positions_at_released_sizes_are_as_many_as_its_own_processor_counts(fam
 @pytest.mark.parametrize("size", [(4000, 3), (3, 4000), (1, 1)])
 def test_a_picture_of_any_shape_is_shown(family, size):
     hf, processor, _ = released(family)
-    shown = KNOWN[family].show(hf, processor, "image", picture(0, size), "")
+    shown = KNOWN[family].show(hf, processor, "image", open_picture(picture(0, size)), "")
     assert shown.n_tokens == KNOWN[family].count_positions(hf, processor, *size)
     assert shown.tensors["pixel_values"].shape[1] == shown.grid[0] > 1
 

@@ -17,7 +17,7 @@ from transformers.video_utils import VideoMetadata
 
 from trimtab.errors import DataError
 from trimtab.media import Clip
-from trimtab.models import FAMILIES
+from trimtab.models import FAMILIES, as_processor
 from trimtab.testing import clip, picture
 
 SIZES = [(84, 56), (56, 56), (300, 90), (640, 480), (31, 40)]
@@ -26,7 +26,7 @@ QWEN3 = {"size": {"shortest_edge": 4096, "longest_edge": 25165824}, "patch_size"
 
 def processor(family: str, **settings: Any) -> Any:
     patch = 16 if family == "qwen3_vl" else 14
-    return FAMILIES[family].clip_processor(Qwen2VLImageProcessorPil(patch_size=patch), settings)
+    return FAMILIES[family].clip_processor(as_processor(Qwen2VLImageProcessorPil(patch_size=patch)), settings)
 
 
 def of_qwen2(name: str) -> Any:

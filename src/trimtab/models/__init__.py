@@ -2,7 +2,7 @@
 
 from trimtab.models.adding import require_heads_added
 from trimtab.models.family import FAMILIES, Family, MediaInput, register
-from trimtab.models.hugging_face import FastTokenizer, HuggingFaceModel, Processor
+from trimtab.models.hugging_face import FastTokenizer, HuggingFaceModel, Processor, as_processor
 from trimtab.models.loading import DTYPES, from_parts, load
 from trimtab.models.masks import NO_BLOCK, MaskRule, cut_before
 from trimtab.models.model import Model
@@ -33,6 +33,7 @@ __all__ = [
     "Model",
     "NormKind",
     "Processor",
+    "as_processor",
     "cut_before",
     "devices_of",
     "find",

@@ -6,20 +6,24 @@ tokens and positions. Everything above this package asks the family and never na
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedMethodError, UnsupportedModelError
+from trimtab.media import Clip, Medium
 from trimtab.modalities import Modality
-from trimtab.models.hugging_face import Configuration, FastTokenizer, HuggingFaceModel, Processor
+from trimtab.models.hugging_face import Configuration, FastTokenizer, HuggingFaceModel, Processor, TowerOutput
 from trimtab.models.masks import MaskRule, attends_of, windows_of
 from trimtab.models.norms import NormKind
 from trimtab.models.offload import home
 from trimtab.registry import Registry
+
+if TYPE_CHECKING:
+    from transformers import DynamicCache
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +85,7 @@ class Family:
     wants_ids: bool = False
     """Whether the decoder is given token ids beside the embeddings."""
     company: tuple[Modality, ...] = ()
-    """Modalities whose media are prepared by ``show_among`` where a prompt shows several of them."""
+    """Modalities whose media are prepared by ``show_image_among`` ... where a prompt shows several of them."""
     optional: tuple[Modality, ...] = ()
     """Modalities that a checkpoint of the family may lack; it loads without them, and the report says why."""
     one_length: tuple[Modality, ...] = ()
@@ -160,8 +164,8 @@ class Family:
         """A processor as the checkpoint sets it, where transformers has none without torchvision; else None."""
         return None
 
-    def clip_processor(self, image_processor: Any, settings: Mapping[str, Any]) -> Any:
-        """The processor of clips, for families that are shown some.
+    def clip_processor(self, image_processor: Processor, settings: Mapping[str, Any]) -> Callable[[Clip], object]:
+        """The processor of clips, for families that are shown some; ``show_video`` gets what it makes of one.
 
         Args:
             image_processor: That of pictures; its limit of pixels holds for frames, too, when it is set later.
@@ -186,23 +190,20 @@ class Family:
         """Number of positions that a picture of this size takes."""
         raise NotImplementedError
 
-    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
-        """Preprocess one medium and count its positions.
+    def show(self, hf: HuggingFaceModel, processor: object, kind: str, medium: Medium, key: str) -> MediaInput:
+        """Preprocess one medium and count its positions, by the family's own method for its kind.
+
+        That is ``show_image(hf, processor, picture, key)``, ``show_audio(hf, processor, sound, key)`` ...: a family has
+        one for each kind that it is shown.
 
         Args:
             hf: The model.
             processor: The processor of its modality.
-            kind: The modality.
+            kind: The modality; with ``_among`` behind it for one of several, if it is in ``company``.
             medium: The opened medium: a ``Picture``, a ``Sound`` or a ``Clip``.
             key: Its digest.
         """
-        raise NotImplementedError
-
-    def show_among(
-        self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str
-    ) -> MediaInput:
-        """Preprocess one of several media of a prompt, if its modality is in ``company``; see ``show``."""
-        raise NotImplementedError
+        return getattr(self, f"show_{kind}")(hf, processor, medium, key)
 
     def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:
         """What encodes media of a modality."""
@@ -236,12 +237,12 @@ class Family:
         device, dtype = home(tower), _floats(tower)
         given = self.joined(media)
         given = {n: t.to(device, dtype) if t.is_floating_point() else t.to(device) for n, t in given.items()}
-        rows = torch.cat(self.features(self.encode(hf, kind, given)))
+        rows = torch.cat(self.encode(hf, kind, given))
         return list(rows.split([medium.n_tokens for medium in media]))
 
-    def encode(self, hf: HuggingFaceModel, kind: Modality, given: dict[str, Tensor]) -> Any:
-        """What the model's own ``get_image_features`` (``get_audio_features`` ...) makes of tensors."""
-        return getattr(hf.model, f"get_{kind}_features")(**given, return_dict=True)
+    def encode(self, hf: HuggingFaceModel, kind: Modality, given: dict[str, Tensor]) -> list[Tensor]:
+        """The ``features`` of what the model's own ``get_image_features`` (or ``get_audio_features`` ...) says."""
+        return self.features(getattr(hf.model, f"get_{kind}_features")(**given, return_dict=True))
 
     def joined(self, media: Sequence[MediaInput]) -> dict[str, Tensor]:
         """The tensors of media of one modality in one, as the model's own ``forward`` takes them."""
@@ -263,12 +264,13 @@ class Family:
                     "one a prompt."
                 )
 
-    def features(self, output: Any) -> list[Tensor]:
-        """What ``encode`` returned, in parts, in order.
+    def features(self, output: TowerOutput) -> list[Tensor]:
+        """What the model's own code says of media, in parts, in order.
 
-        A part is what is said of some positions that follow each other, such as those of a tile.
+        A part is what is said of some positions that follow each other, such as those of a tile, or of all sounds.
         """
-        return list(output.pooler_output)
+        found = output.pooler_output
+        return [found] if isinstance(found, Tensor) and found.ndim == 2 else list(found)
 
     def projector(self, hf: HuggingFaceModel) -> nn.Module:
         """What maps the patches' features to decoder embeddings, behind any norm that would undo a factor of theirs.
@@ -305,7 +307,7 @@ class Family:
         """Whether each layer attends to earlier tokens one by one; the others carry a state from token to token."""
         return attends_of(hf.config.get_text_config(), len(self.layers(hf)))
 
-    def cache(self, hf: HuggingFaceModel) -> Any:
+    def cache(self, hf: HuggingFaceModel) -> DynamicCache:
         """An empty cache for the decoder."""
         from transformers import DynamicCache
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from torch import nn
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from tokenizers import AddedToken
@@ -30,6 +30,23 @@ class Processor(Configuration):
         def __call__(self, *media: object, **options: object) -> Any:
             """Return the tensors by name."""
             ...
+
+
+def as_processor(own: object) -> Processor:
+    """Take one of transformers' processors for what it is; their own classes do not declare all of their settings."""
+    return cast(Processor, own)
+
+
+class TowerOutput:
+    """What a model's own code says of media.
+
+    Attributes:
+        pooler_output: Decoder embeddings: of all positions, ``(positions, hidden)``, or of each medium or tile.
+        deepstack_features: Of some towers, what is added further up, block after block, each as ``pooler_output``.
+    """
+
+    pooler_output: Tensor | Sequence[Tensor]
+    deepstack_features: Sequence[Sequence[Tensor]]
 
 
 class HuggingFaceModel(nn.Module):

@@ -72,8 +72,8 @@ class ShownMedia:
 
     def _processed(self, kind: Modality, medium: Medium, key: str) -> MediaInput:
         model = self._model
-        prepare = model.family.show_among if key.endswith(AMONG) else model.family.show
-        return prepare(model.hf, model.processors[kind], kind, medium, key)
+        how = f"{kind}_among" if key.endswith(AMONG) else kind
+        return model.family.show(model.hf, model.processors[kind], how, medium, key)
 
     def _layout(self, kind: Modality, medium: Medium, key: str) -> MediaInput:
         """Preprocess a medium, and return for all of its shape what does not depend on its content."""

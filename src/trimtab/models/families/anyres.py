@@ -60,14 +60,14 @@ class AnyResolution(Family):
         """What the model's own ``pack_image_features`` is given beside features, sizes and the end of a row."""
         raise NotImplementedError
 
-    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show_image(self, hf: HuggingFaceModel, processor: Processor, picture: Image, key: str) -> MediaInput:
         """The whole picture, its tiles row after row, and its height and width."""
-        size = _fitted(hf, processor, *medium.size)
-        fitted: Image = medium if size == medium.size else medium.resize(size, processor.resample)
+        size = _fitted(hf, processor, *picture.size)
+        fitted = picture if size == picture.size else picture.resize(size, processor.resample)
         batch = processed(processor, fitted, image_grid_pinpoints=hf.config.image_grid_pinpoints)
         tensors = {name: batch[name] for name in ("pixel_values", "image_sizes")}
         tiles = tensors["pixel_values"].shape[1]
-        return MediaInput(kind, tensors, self.packed(hf, tiles, (size[1], size[0])), key, grid=(tiles,))
+        return MediaInput("image", tensors, self.packed(hf, tiles, (size[1], size[0])), key, grid=(tiles,))
 
     def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:
         """The vision tower."""

@@ -8,6 +8,7 @@ from typing import Any
 from trimtab.modalities import Modality
 from trimtab.models.families.aya_vision import BEGINS, ENDS, AyaVision
 from trimtab.models.family import MediaInput, register
+from trimtab.models.hugging_face import Processor, as_processor
 
 BREAK = "<|IMG_LINE_BREAK|>"
 
@@ -20,11 +21,11 @@ class Cohere2Vision(AyaVision):
     processors = {"image": "Cohere2VisionImageProcessor"}
     marks = {}
 
-    def open_processor(self, kind: Modality, settings: Mapping[str, Any]) -> Any:
+    def open_processor(self, kind: Modality, settings: Mapping[str, Any]) -> Processor:
         """Its image processor without torchvision, which transformers does not have."""
         from trimtab.models.tiling import Cohere2VisionImageProcessorPil
 
-        return Cohere2VisionImageProcessorPil.from_dict(dict(settings))
+        return as_processor(Cohere2VisionImageProcessorPil.from_dict(dict(settings)))
 
     def expand(self, medium: MediaInput, placeholder: str) -> str:
         """Each tile, and the whole picture, with a break behind it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from PIL.Image import Image
 from torch import Tensor, nn
 
 from trimtab.modalities import Modality
@@ -32,10 +33,10 @@ class Gemma3(Family):
         """The same for every picture."""
         return hf.config.mm_tokens_per_image
 
-    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show_image(self, hf: HuggingFaceModel, processor: Processor, picture: Image, key: str) -> MediaInput:
         """Normalised pixels of the whole picture."""
-        pixels = processed(processor, medium, do_pan_and_scan=False)["pixel_values"]
-        return MediaInput(kind, {"pixel_values": pixels}, hf.config.mm_tokens_per_image, key)
+        pixels = processed(processor, picture, do_pan_and_scan=False)["pixel_values"]
+        return MediaInput("image", {"pixel_values": pixels}, hf.config.mm_tokens_per_image, key)
 
     def expand(self, medium: MediaInput, placeholder: str) -> str:
         """All positions between the two tokens of a picture, in a paragraph of their own."""
@@ -66,7 +67,7 @@ class Gemma3(Family):
             fill(kwargs.get("input_ids"), kwargs)
             return args, kwargs
 
-        def fill_generate(input_ids: Tensor, **kwargs: Any) -> dict[str, Any]:
+        def fill_generate(input_ids: Tensor, **kwargs: object) -> dict[str, Any]:
             fill(input_ids, kwargs)
             return prepare(input_ids, **kwargs)
 

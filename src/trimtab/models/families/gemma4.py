@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from trimtab.errors import UsageError
-from trimtab.modalities import Modality
 from trimtab.models.families.gemma3 import Gemma3
 from trimtab.models.family import MediaInput, register
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.masks import MaskRule
 from trimtab.models.processing import processed
 
@@ -56,7 +56,7 @@ class Gemma4(Gemma3):
         """What the configuration says."""
         return hf.config.get_text_config().final_logit_softcapping
 
-    def limit_pixels(self, image_processor: Any, most: int | None, at_most_own: bool = False) -> int:
+    def limit_pixels(self, image_processor: Processor, most: int | None, at_most_own: bool = False) -> int:
         """Choose the largest budget of positions within the limit; it is spent whatever the picture's size."""
         unit = (image_processor.patch_size * image_processor.pooling_kernel_size) ** 2
         own = image_processor.max_soft_tokens * unit
@@ -71,7 +71,7 @@ class Gemma4(Gemma3):
         image_processor.max_soft_tokens = fitting[-1]
         return fitting[-1] * unit
 
-    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Processor, width: int, height: int) -> int:
         """As many as fit into the budget in the picture's shape."""
         from transformers.models.gemma4.image_processing_pil_gemma4 import get_aspect_ratio_preserving_size
 
@@ -80,11 +80,11 @@ class Gemma4(Gemma3):
         rows, columns = get_aspect_ratio_preserving_size(height, width, patch, most, side)
         return rows * columns // (patch * side) ** 2
 
-    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show_image(self, hf: HuggingFaceModel, processor: Processor, picture: Image, key: str) -> MediaInput:
         """Patches of a picture and where they are, filled up to the budget."""
-        found = processed(processor, medium)
+        found = processed(processor, picture)
         tensors = {name: found[name] for name in ("pixel_values", "image_position_ids")}
-        return MediaInput(kind, tensors, int(found["num_soft_tokens_per_image"][0]), key)
+        return MediaInput("image", tensors, int(found["num_soft_tokens_per_image"][0]), key)
 
     def expand(self, medium: MediaInput, placeholder: str) -> str:
         """All positions between the two tokens of a picture."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -29,9 +28,9 @@ class Hearing(Family):
         """The encoder of sounds."""
         return hf.model.audio_tower
 
-    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show_audio(self, hf: HuggingFaceModel, processor: Processor, sound: Sound, key: str) -> MediaInput:
         """Features of a sound, filled up with silence, and which of them are sound; positions stand for those alone."""
-        return heard(hf, processor, medium, key, self.least_positions)
+        return heard(hf, processor, sound, key, self.least_positions)
 
 
 def heard(hf: HuggingFaceModel, extractor: Processor, sound: Sound, key: str, least: int = 1) -> MediaInput:
@@ -56,7 +55,7 @@ def heard(hf: HuggingFaceModel, extractor: Processor, sound: Sound, key: str, le
     return MediaInput("audio", tensors, n_tokens, key)
 
 
-def features_of(extractor: Processor, sound: Sound, **options: Any) -> dict[str, Tensor]:
+def features_of(extractor: Processor, sound: Sound, **options: object) -> dict[str, Tensor]:
     """Return what a feature extractor makes of one sound, which it would cut silently where it is too long.
 
     Args:

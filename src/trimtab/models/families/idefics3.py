@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor, nn
 
 from trimtab.modalities import Modality
@@ -32,11 +32,11 @@ class Idefics3(Family):
         """As many for each tile, and for the whole picture."""
         return max(image_processor.get_number_of_image_patches(height, width)[0], 1) * _of_tile(hf)
 
-    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show_image(self, hf: HuggingFaceModel, processor: Processor, picture: Image, key: str) -> MediaInput:
         """Tiles of a picture, row after row, and then the whole; alone if it is small or never cut."""
-        batch = processed(processor, medium, return_row_col_info=True)
+        batch = processed(processor, picture, return_row_col_info=True)
         pixels, grid = batch["pixel_values"], (batch["rows"][0][0], batch["cols"][0][0])
-        return MediaInput(kind, {"pixel_values": pixels}, pixels.shape[1] * _of_tile(hf), key, grid=grid)
+        return MediaInput("image", {"pixel_values": pixels}, pixels.shape[1] * _of_tile(hf), key, grid=grid)
 
     def expand(self, medium: MediaInput, placeholder: str) -> str:
         """The rows of tiles, a line each, and then the whole picture."""

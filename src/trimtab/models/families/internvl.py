@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from PIL.Image import Image
 from torch import nn
 
 from trimtab.errors import UsageError
@@ -40,10 +41,10 @@ class InternVL(Family):
         """As many for each tile, and for the thumbnail if there are several."""
         return image_processor.get_number_of_image_patches(height, width, CUT) * self.of_tile(hf)
 
-    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show_image(self, hf: HuggingFaceModel, processor: Processor, picture: Image, key: str) -> MediaInput:
         """Tiles of a picture, row after row, and its thumbnail."""
-        pixels = processed(processor, medium, **CUT)["pixel_values"]
-        return MediaInput(kind, {"pixel_values": pixels}, len(pixels) * self.of_tile(hf), key, grid=(len(pixels),))
+        pixels = processed(processor, picture, **CUT)["pixel_values"]
+        return MediaInput("image", {"pixel_values": pixels}, len(pixels) * self.of_tile(hf), key, grid=(len(pixels),))
 
     def of_tile(self, hf: HuggingFaceModel) -> int:
         """Positions of one tile."""

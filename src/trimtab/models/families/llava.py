@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from PIL import Image
 from torch import Tensor, nn
 
@@ -24,17 +22,17 @@ class Llava(Family):
 
     def count_positions(self, hf: HuggingFaceModel, image_processor: Processor, width: int, height: int) -> int:
         """The same for every picture."""
-        return self.show(hf, image_processor, "image", Image.new("RGB", (64, 64)), "").n_tokens
+        return self.show_image(hf, image_processor, Image.new("RGB", (64, 64)), "").n_tokens
 
-    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show_image(self, hf: HuggingFaceModel, processor: Processor, picture: Image.Image, key: str) -> MediaInput:
         """Normalised pixels; a position for each feature of the tower, without the first where it is left out."""
-        pixel_values = processed(processor, medium)["pixel_values"]
+        pixel_values = processed(processor, picture)["pixel_values"]
         config = hf.config
         height, width = pixel_values.shape[-2:]
         patch = config.vision_config.patch_size
         features = (height // patch) * (width // patch) + has_class_token(hf)
         dropped = config.vision_feature_select_strategy == "default"
-        return MediaInput(kind, {"pixel_values": pixel_values}, features - dropped, key)
+        return MediaInput("image", {"pixel_values": pixel_values}, features - dropped, key)
 
     def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:
         """The vision tower."""

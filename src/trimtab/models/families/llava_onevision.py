@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from trimtab.media import Clip
 from trimtab.modalities import Modality
 from trimtab.models.families.anyres import AnyResolution, side
 from trimtab.models.family import MediaInput, register
@@ -32,7 +33,7 @@ class LlavaOnevision(AnyResolution):
         """Ids of one position of a picture and of a clip."""
         return {"image": hf.config.image_token_id, "video": hf.config.video_token_id}
 
-    def clip_processor(self, image_processor: Any, settings: Mapping[str, Any]) -> FrameProcessor:
+    def clip_processor(self, image_processor: Processor, settings: Mapping[str, Any]) -> FrameProcessor:
         """Scales every frame to the size of a tile."""
         return FrameProcessor(image_processor, settings)
 
@@ -40,21 +41,19 @@ class LlavaOnevision(AnyResolution):
         """From how many tiles on their features are scaled down."""
         return {"vision_aspect_ratio": hf.config.vision_aspect_ratio}
 
-    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
-        """A picture alone; or a clip, whose frames have a quarter of a tile's positions each, and one end."""
-        if kind != "video":
-            return super().show(hf, processor, kind, medium, key)
+    def show_video(self, hf: HuggingFaceModel, processor: FrameProcessor, clip: Clip, key: str) -> MediaInput:
+        """Frames, which have a quarter of a tile's positions each, and one end for all of them."""
         of_frame = hf.model.apply_pooling(torch.zeros(1, side(hf) ** 2, 1)).shape[1]
-        tensors = {"pixel_values_videos": processor(medium)}
-        return MediaInput(kind, tensors, len(medium) * of_frame + 1, key, grid=(len(medium),))
+        tensors = {"pixel_values_videos": processor(clip)}
+        return MediaInput("video", tensors, len(clip) * of_frame + 1, key, grid=(len(clip),))
 
-    def show_among(
-        self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str
+    def show_image_among(
+        self, hf: HuggingFaceModel, processor: Processor, picture: Image.Image, key: str
     ) -> MediaInput:
         """One tile, the whole picture in a square of the mean colour."""
-        batch = processed(processor, medium, beside=[Image.new("RGB", (1, 1))])
+        batch = processed(processor, picture, beside=[Image.new("RGB", (1, 1))])
         tensors = {name: batch[name][:1] for name in ("pixel_values", "image_sizes")}
-        return MediaInput(kind, tensors, self.packed(hf, 1, (medium.height, medium.width)), key, grid=(1,))
+        return MediaInput("image", tensors, self.packed(hf, 1, (picture.height, picture.width)), key, grid=(1,))
 
     def embed_media(self, hf: HuggingFaceModel, media: Sequence[MediaInput]) -> list[Tensor]:
         """Those that are prepared alike at a time: pictures alone, pictures among others, clips of each length."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
@@ -35,21 +35,21 @@ class Mistral3(Family):
         ratio = max(height / edge, width / edge, 1.0)
         return -(-int(height / ratio) // side) * -(-int(width / ratio) // side)
 
-    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show_image(self, hf: HuggingFaceModel, processor: Processor, picture: Image, key: str) -> MediaInput:
         """A picture in whole squares of merged patches, with its height and width.
 
         Raises:
             DataError: It is one square, whose features transformers loses where no other picture is beside it.
         """
-        batch = processed(processor, medium, patch_size=_side(hf))
+        batch = processed(processor, picture, patch_size=_side(hf))
         rows, columns = (batch["image_sizes"][0] // _side(hf)).tolist()
         if rows * columns == 1:
             raise DataError(
                 f"an image for {self.name} must be larger than {_side(hf)} pixels in height or width, since its own "
-                f"code fails on a single position; it is {medium.width} x {medium.height}; scale it up."
+                f"code fails on a single position; it is {picture.width} x {picture.height}; scale it up."
             )
         tensors = {"pixel_values": batch["pixel_values"], "image_sizes": batch["image_sizes"]}
-        return MediaInput(kind, tensors, rows * columns, key, grid=(rows, columns))
+        return MediaInput("image", tensors, rows * columns, key, grid=(rows, columns))
 
     def expand(self, medium: MediaInput, placeholder: str) -> str:
         """Row after row, each with its end; the last one's is the picture's."""

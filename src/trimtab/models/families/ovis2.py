@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from math import prod
-from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor, nn
 
-from trimtab.modalities import Modality
 from trimtab.models.families.internvl import InternVL
 from trimtab.models.family import MediaInput, register
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.offload import home
 from trimtab.models.processing import processed
 
@@ -27,7 +26,7 @@ class Ovis2(InternVL):
     processors = {"image": "Ovis2ImageProcessor"}
     marks = {"image": "<image>"}
 
-    def count_positions(self, hf: HuggingFaceModel, image_processor: Any, width: int, height: int) -> int:
+    def count_positions(self, hf: HuggingFaceModel, image_processor: Processor, width: int, height: int) -> int:
         """As many for the whole, and for each tile if there are several."""
         from transformers.models.ovis2 import image_processing_pil_ovis2 as own
 
@@ -41,12 +40,12 @@ class Ovis2(InternVL):
             tiles = prod(own.get_optimal_tiled_canvas((height, width), sides, least, most))
         return (tiles + (tiles > 1)) * self.of_tile(hf)
 
-    def show(self, hf: HuggingFaceModel, processor: Any, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show_image(self, hf: HuggingFaceModel, processor: Processor, picture: Image, key: str) -> MediaInput:
         """The whole picture, and then its tiles, row after row."""
-        batch = processed(processor, medium)
+        batch = processed(processor, picture)
         pixels, (rows, columns) = batch["pixel_values"], batch["grids"][0].tolist()
         tokens = len(pixels) * self.of_tile(hf)
-        return MediaInput(kind, {"pixel_values": pixels}, tokens, key, grid=(rows, columns))
+        return MediaInput("image", {"pixel_values": pixels}, tokens, key, grid=(rows, columns))
 
     def of_tile(self, hf: HuggingFaceModel) -> int:
         """Positions of one tile, whose patches are padded to whole squares of them."""

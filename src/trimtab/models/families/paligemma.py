@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor, nn
 
 from trimtab.modalities import Modality
@@ -50,10 +51,10 @@ class PaliGemma(Family):
         """The same for every picture."""
         return (hf.config.vision_config.image_size // hf.config.vision_config.patch_size) ** 2
 
-    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show_image(self, hf: HuggingFaceModel, processor: Processor, picture: Image, key: str) -> MediaInput:
         """Normalised pixels of the whole picture."""
-        pixels = processed(processor, medium)["pixel_values"]
-        return MediaInput(kind, {"pixel_values": pixels}, self.count_positions(hf, processor, *medium.size), key)
+        pixels = processed(processor, picture)["pixel_values"]
+        return MediaInput("image", {"pixel_values": pixels}, self.count_positions(hf, processor, *picture.size), key)
 
     def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:
         """The vision tower."""
@@ -80,7 +81,7 @@ class PaliGemma(Family):
                 kwargs["token_type_ids"] = torch.zeros_like(ids) if labels is None else (labels != -100).long()
             return args, kwargs
 
-        def fill_generate(input_ids: Tensor, **kwargs: Any) -> dict[str, Any]:
+        def fill_generate(input_ids: Tensor, **kwargs: object) -> dict[str, Any]:
             given = prepare(input_ids, **kwargs)
             if kwargs.get("is_first_iteration", False):
                 prompt[0] = input_ids.shape[1]

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trimtab.media import Sound
 from trimtab.modalities import Modality
 from trimtab.models.clips import ClipProcessor
 from trimtab.models.families.hearing import heard
@@ -37,21 +38,19 @@ class Qwen25OmniThinker(QwenVL):
         """Ids of one position of a picture, a clip and a sound."""
         return {**super().placeholders(hf), "audio": hf.config.audio_token_id}
 
-    def clip_processor(self, image_processor: Any, settings: Mapping[str, Any]) -> ClipProcessor:
+    def clip_processor(self, image_processor: Processor, settings: Mapping[str, Any]) -> ClipProcessor:
         """Clips have sizes of their own: a checkpoint's numbers of pixels are those of pictures."""
         own = {name: value for name, value in settings.items() if name not in ("min_pixels", "max_pixels")}
         return super().clip_processor(image_processor, {"size": CLIP_PIXELS, **own})
 
-    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
-        """As in Qwen2.5-VL; of a sound only the features that are heard, without the silence behind them."""
-        if kind != "audio":
-            return super().show(hf, processor, kind, medium, key)
-        given = heard(hf, processor, medium, key)
+    def show_audio(self, hf: HuggingFaceModel, processor: Processor, sound: Sound, key: str) -> MediaInput:
+        """Only the features that are heard, without the silence behind them."""
+        given = heard(hf, processor, sound, key)
         length = given.tensors["feature_attention_mask"].sum(-1)
         features = given.tensors["input_features"][..., : int(length)].clone()
         mask = torch.ones_like(features[:, 0], dtype=torch.long)
         tensors = {"input_features": features, "feature_attention_mask": mask, "audio_feature_lengths": length}
-        return MediaInput(kind, tensors, given.n_tokens, key)
+        return MediaInput("audio", tensors, given.n_tokens, key)
 
     def expand(self, medium: MediaInput, placeholder: str) -> str:
         """Positions between two tokens."""
@@ -73,10 +72,6 @@ class Qwen25OmniThinker(QwenVL):
                 short = 0 if name == "audio_feature_lengths" else longest - tensor.shape[-1]
                 rows.setdefault(name, []).append(nn.functional.pad(tensor, (0, short)))
         return {name: torch.cat(own) for name, own in rows.items()}
-
-    def features(self, output: Any) -> list[Tensor]:
-        """One part for each picture or clip, or one for all sounds."""
-        return [output.pooler_output] if isinstance(output.pooler_output, Tensor) else list(output.pooler_output)
 
     def positions(self, hf: HuggingFaceModel, ids: Tensor, media: Sequence[MediaInput]) -> Tensor:
         """By the model's own rule where something is seen; sounds by themselves are counted as text."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import torch
 from torch import Tensor
 
@@ -24,7 +22,8 @@ class Qwen2Audio(Hearing):
         """That of the model's own processor, which numbers the sounds of a turn."""
         from transformers.models.qwen2_audio.processing_qwen2_audio import Qwen2AudioProcessor
 
-        return cast(Any, Qwen2AudioProcessor.default_chat_template).fget(None)
+        written = Qwen2AudioProcessor.default_chat_template.fget
+        return written and written(None)
 
     def encode(self, hf: HuggingFaceModel, kind: Modality, given: dict[str, Tensor]) -> list[Tensor]:
         """What its ``forward`` does, which has no function for it: sounds see no silence behind their end."""
@@ -40,10 +39,6 @@ class Qwen2Audio(Hearing):
         )
         states = model.multi_modal_projector(tower(features, attention_mask=mask).last_hidden_state)
         return [own[:count] for own, count in zip(states, counts.tolist(), strict=True)]
-
-    def features(self, output: Any) -> list[Tensor]:
-        """One part for each sound."""
-        return output
 
 
 register(Qwen2Audio())

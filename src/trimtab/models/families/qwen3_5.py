@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from trimtab.models.families.qwen_vl import TimedClips
 from trimtab.models.family import register
 from trimtab.models.hugging_face import HuggingFaceModel
+
+if TYPE_CHECKING:
+    from transformers import DynamicCache
 
 
 class Qwen35(TimedClips):
@@ -16,7 +19,7 @@ class Qwen35(TimedClips):
     checkpoints = ("Qwen/Qwen3.5-9B", "Qwen/Qwen3.5-27B")
     norm = "rms_plus_one"
 
-    def cache(self, hf: HuggingFaceModel) -> Any:
+    def cache(self, hf: HuggingFaceModel) -> DynamicCache:
         """A cache with a place for the states of layers that carry one."""
         from transformers import DynamicCache
 

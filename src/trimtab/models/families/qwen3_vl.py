@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trimtab.models.families.qwen_vl import TimedClips
 from trimtab.models.family import register
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import HuggingFaceModel, TowerOutput
 
 
 class Qwen3VL(TimedClips):
@@ -23,7 +23,7 @@ class Qwen3VL(TimedClips):
         """One for each block of the tower whose features are taken."""
         return len(hf.config.vision_config.deepstack_visual_indexes)
 
-    def features(self, output: Any) -> list[Tensor]:
+    def features(self, output: TowerOutput) -> list[Tensor]:
         """A picture's embedding, and then what is added after each of the first layers."""
         levels = [output.pooler_output, *output.deepstack_features]
         return [torch.stack(own, dim=1) for own in zip(*levels, strict=True)]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any, cast
+from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor, nn
 
 from trimtab.errors import UsageError
+from trimtab.media import Clip
 from trimtab.modalities import Modality
-from trimtab.models.clips import AllFrames, ClipPatches, ClipProcessor, FrameByFrame
+from trimtab.models.clips import AllFrames, ClipProcessor, FrameByFrame
 from trimtab.models.family import Family, MediaInput
 from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.patches import inputs_of
@@ -38,7 +40,7 @@ class QwenVL(Family):
         video: dict[Modality, int] = {} if config.video_token_id is None else {"video": config.video_token_id}
         return {"image": config.image_token_id, **video}
 
-    def clip_processor(self, image_processor: Any, settings: Mapping[str, Any]) -> ClipProcessor:
+    def clip_processor(self, image_processor: Processor, settings: Mapping[str, Any]) -> ClipProcessor:
         """Scales frames and cuts them to patches."""
         return self.clips(image_processor, settings)
 
@@ -60,21 +62,20 @@ class QwenVL(Family):
         """Patches of the scaled picture; the merger joins ``merge_size ** 2`` of them."""
         return image_processor.get_number_of_image_patches(height, width) // image_processor.merge_size**2
 
-    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
-        """Patches and grid of one medium; the merger joins ``merge_size ** 2`` patches to one position."""
-        if kind == "video":
-            return self._show_clip(processor(medium), processor.merge_size, key)
-        batch = processed(processor, medium)
+    def show_image(self, hf: HuggingFaceModel, processor: Processor, picture: Image, key: str) -> MediaInput:
+        """Patches and their grid; the merger joins ``merge_size ** 2`` patches to one position."""
+        batch = processed(processor, picture)
         grid = batch["image_grid_thw"]
         n_tokens = int(grid.prod()) // processor.merge_size**2
-        return MediaInput(kind, {"pixel_values": batch["pixel_values"], "image_grid_thw": grid}, n_tokens, key)
+        return MediaInput("image", {"pixel_values": batch["pixel_values"], "image_grid_thw": grid}, n_tokens, key)
 
-    @staticmethod
-    def _show_clip(clip: ClipPatches, merge: int, key: str) -> MediaInput:
-        times, high, wide = clip.grid
+    def show_video(self, hf: HuggingFaceModel, processor: ClipProcessor, clip: Clip, key: str) -> MediaInput:
+        """Patches of some of a clip's frames, their grid, and when each frame stands."""
+        cut, merge = processor(clip), processor.merge_size
+        times, high, wide = cut.grid
         positions = times, high // merge, wide // merge
-        tensors = {"pixel_values_videos": clip.pixels, "video_grid_thw": torch.tensor([clip.grid])}
-        timing = {"grid": positions, "seconds": clip.seconds, "step": clip.step}
+        tensors = {"pixel_values_videos": cut.pixels, "video_grid_thw": torch.tensor([cut.grid])}
+        timing = {"grid": positions, "seconds": cut.seconds, "step": cut.step}
         return MediaInput("video", tensors, prod(positions), key, **timing)
 
     def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:
@@ -172,7 +173,7 @@ class MergedByMlp(QwenVL):
         checkpoints attends to the whole picture.
         """
         attention = hf.model.visual.blocks[-1].attn
-        rotate = cast(Any, sys.modules[type(attention).__module__]).apply_rotary_pos_emb_vision
+        rotate = sys.modules[type(attention).__module__].apply_rotary_pos_emb_vision
         states, given = inputs_of(attention, lambda: self.embed_media(hf, [media]))
         queries, keys, _ = attention.qkv(states).unflatten(-1, (3, attention.num_heads, -1)).unbind(1)
         queries, keys = rotate(queries, keys, *given["position_embeddings"])

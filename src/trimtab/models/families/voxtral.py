@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import Tensor
-
-from trimtab.modalities import Modality
+from trimtab.media import Sound
 from trimtab.models.families.hearing import Hearing, features_of
 from trimtab.models.family import MediaInput, register
 from trimtab.models.hugging_face import HuggingFaceModel, Processor
@@ -30,17 +26,13 @@ class Voxtral(Hearing):
         """One for checkpoints, which have none."""
         return PROMPT
 
-    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
+    def show_audio(self, hf: HuggingFaceModel, processor: Processor, sound: Sound, key: str) -> MediaInput:
         """Features of a sound of any length in pieces of equal length; silence fills the last, and takes positions."""
         length, config = processor.n_samples, hf.config.audio_config
-        given = features_of(processor, medium, padding=True, truncation=False, pad_to_multiple_of=length)
+        given = features_of(processor, sound, padding=True, truncation=False, pad_to_multiple_of=length)
         pieces = given["input_features"][0].unflatten(-1, (-1, processor.nb_max_frames)).transpose(0, 1).contiguous()
         joined = config.intermediate_size // config.hidden_size  # states that the projector takes as one
-        return MediaInput(kind, {"input_features": pieces}, len(pieces) * config.max_source_positions // joined, key)
-
-    def features(self, output: Any) -> list[Tensor]:
-        """One part for all sounds."""
-        return [output.pooler_output]
+        return MediaInput("audio", {"input_features": pieces}, len(pieces) * config.max_source_positions // joined, key)
 
 
 register(Voxtral())

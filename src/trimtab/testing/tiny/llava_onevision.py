@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trimtab.models import FAMILIES
+from trimtab.models import FAMILIES, as_processor
 from trimtab.testing.tiny.parts import Parts, builder, plain_template, small_tokenizer, text_config, tower_config
 
 RESOLUTIONS = [[height, width] for height in (28, 56, 84) for width in (28, 56, 84)]
@@ -27,6 +27,8 @@ def llava_onevision(layers: int) -> Parts:
         image_grid_pinpoints=RESOLUTIONS,
         vision_aspect_ratio="anyres_max_2",
     )
-    pictures = LlavaOnevisionImageProcessorPil(size={"height": 28, "width": 28}, image_grid_pinpoints=RESOLUTIONS)
+    pictures = as_processor(
+        LlavaOnevisionImageProcessorPil(size={"height": 28, "width": 28}, image_grid_pinpoints=RESOLUTIONS)
+    )
     processors = {"image": pictures, "video": FAMILIES["llava_onevision"].clip_processor(pictures, {})}
     return LlavaOnevisionForConditionalGeneration(config), tokenizer, processors, plain_template(video="<video>")

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from trimtab.models import FAMILIES
+from trimtab.models import FAMILIES, as_processor
 from trimtab.testing.tiny.parts import Parts, builder, small_tokenizer, text_config
 
 QWEN_TEMPLATE = (
@@ -117,7 +117,7 @@ def _qwen(config_class: Any, model_class: Any, layers: int, tower: dict[str, Any
         vision_start_token_id=ids["<|vision_start|>"],
         vision_end_token_id=ids["<|vision_end|>"],
     )
-    pictures = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": 112 * 112})
+    pictures = as_processor(Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": 112 * 112}))
     most = {"size": {"shortest_edge": 28 * 28, "longest_edge": 8 * 112 * 112}}
     clips = FAMILIES[config.model_type].clip_processor(pictures, most)
     return model_class(config), tokenizer, {"image": pictures, "video": clips}, QWEN_TEMPLATE

@@ -29,7 +29,7 @@ def qwen2_5_omni_thinker(layers: int) -> Parts:
     )
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-    from trimtab.models import FAMILIES
+    from trimtab.models import FAMILIES, as_processor
 
     tokenizer = small_tokenizer(SPECIAL, eos="<|im_end|>", pad="<|endoftext|>")
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL}
@@ -57,7 +57,7 @@ def qwen2_5_omni_thinker(layers: int) -> Parts:
     )
     config.vision_start_token_id = ids["<|vision_bos|>"]
     config.vision_end_token_id = ids["<|vision_eos|>"]
-    pictures = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": 112 * 112})
+    pictures = as_processor(Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28, "longest_edge": 112 * 112}))
     most = {"size": {"shortest_edge": 28 * 28, "longest_edge": 8 * 112 * 112}}
     processors = {
         "image": pictures,

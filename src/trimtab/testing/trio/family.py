@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from PIL.Image import Image
@@ -59,11 +57,14 @@ class TinyTrio(Family):
         """The same for every picture."""
         return SIDE**2
 
-    def show(self, hf: HuggingFaceModel, processor: Processor, kind: Modality, medium: Any, key: str) -> MediaInput:
-        """Patches of a picture or frames of a sound; each takes a position."""
-        tensors = processor(medium)
-        n_tokens = SIDE**2 if kind == "image" else len(tensors["sound_frames"])
-        return MediaInput(kind, tensors, n_tokens, key)
+    def show_image(self, hf: HuggingFaceModel, processor: PatchProcessor, picture: Image, key: str) -> MediaInput:
+        """Patches, each of which takes a position."""
+        return MediaInput("image", processor(picture), SIDE**2, key)
+
+    def show_audio(self, hf: HuggingFaceModel, processor: FrameProcessor, sound: Sound, key: str) -> MediaInput:
+        """Frames, each of which takes a position."""
+        tensors = processor(sound)
+        return MediaInput("audio", tensors, len(tensors["sound_frames"]), key)
 
     def tower(self, hf: HuggingFaceModel, kind: Modality) -> nn.Module:
         """The projector of either."""
