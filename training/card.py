@@ -66,7 +66,7 @@ Following by task:
 
 pocket-mc2: MC2's eight tasks with pictures composed from [OpenMoji](https://openmoji.org) (all emojis designed
 by OpenMoji, CC BY-SA 4.0), and contexts composed from sentences. Train, validation and test share no context
-sentence, no frame around a claim and no pair of answers to a question; they share the question wordings, the
+sentence, no frame around a claim and no ordered pair of answers to a question; they share the question wordings, the
 pictures' subjects and the hints ("a racket and a yellow felt ball"). Instructions of the test are MC2's own
 sentences; training used others.
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trimtab.errors import UsageError
-from trimtab.items import Item, Items, MediaBytes, split_items
+from trimtab.items import Item, Items, MediaBytes, split_items, split_overlap
 
 THREE = {"train": 0.6, "validation": 0.2, "test": 0.2}
 
@@ -73,3 +73,21 @@ def test_wrong_fractions(fractions, message):
 def test_unknown_grouping():
     with pytest.raises(UsageError, match="'evidence' or 'item'"):
         split_items(make_items([1, 2]), THREE, by="question")  # pyright: ignore[reportArgumentType]
+
+
+def test_overlap_compares_questions_texts_and_answers_in_both_orders():
+    seen = [Item("1", "t", "Which animal?", context="A dog.", answer_image="cat", answer_text="dog")]
+    same = Item("2", "t", "which animal", context="A  Dog", answer_image="a cat", answer_text="dogs are not it")
+    swapped = Item("3", "t", "Which animal?", answer_image="dog", answer_text="cat")
+    assert split_overlap([same, swapped], seen) == {
+        "question": 1.0,
+        "context": 0.5,
+        "answers": 0.0,
+        "answers in any order": 0.5,
+        "question and answers": 0.0,
+        "question and answers in any order": 0.5,
+    }
+    assert set(split_overlap(seen, seen).values()) == {1.0}
+    assert set(split_overlap([swapped], []).values()) == {0.0}
+    with pytest.raises(UsageError, match="at least one item"):
+        split_overlap([], seen)

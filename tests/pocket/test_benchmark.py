@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from collections import Counter
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 from transformers import AutoTokenizer
 
 from trimtab import pocket
 from trimtab.errors import UsageError
+from trimtab.items import read_items, split_overlap
 from trimtab.pocket import bank, wording
 from trimtab.pocket.benchmark import SPLITS, TASKS, draw, mentions, split_of
 from trimtab.pocket.sentences import CORES, FILLERS, FRAMES
@@ -69,6 +71,20 @@ def test_splits_share_no_question_with_the_same_pair_of_answers():
     }
     for first, second in combinations(SPLITS, 2):
         assert not seen[first] & seen[second]
+
+
+@pytest.mark.parametrize(
+    ("source", "shares"),
+    [
+        ("pocket-mc2", (83.3, 0.0, 47.9, 68.3, 0.0, 11.9)),
+        ("pocket-interference", (100.0, 0.0, 63.6, 64.9, 61.0, 61.3)),
+    ],
+)
+def test_what_of_the_test_items_occurs_in_training_is_what_the_page_on_studies_says(source, shares):
+    found = split_overlap(read_items(f"{source}:test"), read_items(f"{source}:train"))
+    assert tuple(round(100 * share, 1) for share in found.values()) == shares
+    page = (Path(__file__).parents[2] / "docs" / "study.md").read_text(encoding="utf-8")
+    assert f"| `{source}:test` | {' | '.join(f'{share:.1f}' for share in shares)} |" in page
 
 
 def test_every_answer_can_occur_in_every_split():

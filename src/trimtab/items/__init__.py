@@ -8,7 +8,7 @@ from trimtab.items.memory import is_remembered, remembered
 from trimtab.items.readers import item_from_pocket, read_items
 from trimtab.items.relevance import RELEVANT, Relevant, relevant_name, relevant_of
 from trimtab.items.sources import ImageScene, MediaBytes, MediaFile, MediaHeld, MediaSource, MediaUnlocated
-from trimtab.items.splits import split_items
+from trimtab.items.splits import split_items, split_overlap
 from trimtab.items.words import normalise
 from trimtab.items.writers import write_items
 
@@ -38,6 +38,7 @@ __all__ = [
     "relevant_of",
     "remembered",
     "split_items",
+    "split_overlap",
     "valid_answers",
     "write_items",
 ]

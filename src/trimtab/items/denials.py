@@ -89,7 +89,7 @@ def denied_before(spoken: Sequence[Word], start: int) -> bool:
 
 
 def denied_after(spoken: Sequence[Word], end: int, following: int) -> bool:
-    """Whether the words from ``end`` on, in the same clause, say that what ends there is not so.
+    """Whether the words from ``end`` on, in the same clause and before a "but", say that what ends there is not so.
 
     Args:
         spoken: The reply.
@@ -97,6 +97,7 @@ def denied_after(spoken: Sequence[Word], end: int, following: int) -> bool:
         following: Where the next mention starts: "the cat is not a dog" denies the dog, not the cat.
     """
     clause = [w.text for w in spoken[end:] if w.clause == spoken[end - 1].clause]
+    clause = clause[: next((k for k, word in enumerate(clause) if word in _DENIAL_ENDS), len(clause))]
     if any(tuple(clause[: len(run)]) == run for run in _THEN_DENIED):
         return True
     if following < end + len(clause):

@@ -10,6 +10,7 @@ from typing import Literal
 
 from trimtab.errors import UsageError
 from trimtab.items.item import Item, Items
+from trimtab.items.words import normalise
 from trimtab.modalities import SHOWN
 
 
@@ -49,6 +50,43 @@ def split_items(
             f"groups of items; give more items or a larger fraction than {fractions[empty[0]]}."
         )
     return splits
+
+
+def split_overlap(items: Iterable[Item], seen: Iterable[Item]) -> dict[str, float]:
+    """Return how much of some items, such as a test split, occurs among others, such as the training items.
+
+    Texts are compared in the form in which answers are. What two items show is compared by ``split_items``, which
+    keeps equal pictures, sounds and clips together.
+
+    Args:
+        items: The items to look at; at least one.
+        seen: The others.
+
+    Returns:
+        The share of the items whose ``question``, ``context``, ``answers`` or ``question and answers`` occur there. An
+        item's answers are those of its modalities in their order; ``in any order``, a swap occurs, too.
+
+    Raises:
+        UsageError: There is no item.
+    """
+    here, there = ([_compared(item) for item in part] for part in (items, seen))
+    if not here:
+        raise UsageError("`items` of split_overlap must hold at least one item; got none.")
+    known = {name: {one[name] for one in there} - {""} for name in here[0]}
+    return {name: sum(one[name] in known[name] for one in here) / len(here) for name in here[0]}
+
+
+def _compared(item: Item) -> dict[str, object]:
+    question, answers = normalise(item.question), tuple(normalise(item.answer_of(side)) for side in item.modalities)
+    unordered = frozenset(answers)
+    return {
+        "question": question,
+        "context": normalise(item.context),
+        "answers": answers,
+        "answers in any order": unordered,
+        "question and answers": (question, answers),
+        "question and answers in any order": (question, unordered),
+    }
 
 
 def _check(fractions: Mapping[str, float], by: str) -> None:
