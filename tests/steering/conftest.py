@@ -5,21 +5,17 @@ from dataclasses import fields
 import pytest
 
 from tests.steering.items import train_items
-from trimtab.contribution import MCS
 from trimtab.models import Model
-from trimtab.steering import AMPS, METHODS, VAR, Artifact, Method, TrainingSet
+from trimtab.steering import METHODS, VAR, Artifact, Method, TrainingSet
 from trimtab.steering.l2s import NetworkConfig
 
 FAST = NetworkConfig(width=8, epochs=5)
-ONE_SIGMA = MCS(sigmas=(0.1,))
 
 
 def quick(name: str, **options) -> Method:
     """A method whose training takes no time."""
     if "network" in {field.name for field in fields(METHODS[name])}:
         options["network"] = FAST
-    if METHODS[name] is AMPS:
-        options["contribution"] = ONE_SIGMA
     if METHODS[name] is VAR:
         # tiny models have no massive activations
         options |= {"threshold": 16.0, "min_attention": 0.0, "max_sink_share": 1.0}

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from tests.steering.conftest import ONE_SIGMA, quick
+from tests.steering.conftest import quick
 from tests.steering.items import train_items
+from trimtab.contribution import MCS
 from trimtab.engine import Read, run
 from trimtab.errors import NotFiniteError, UsageError
 from trimtab.items.prompts import INSTRUCTIONS, prompt_for
@@ -141,7 +142,7 @@ def test_scalings_at_their_edges():
 
 def test_amps_trains_on_scaled_vectors_and_says_how(model: Model, train: TrainingSet):
     artifact = quick("amps", reading="literal").fit(model, train)
-    factors = scaling(train.shares(ONE_SIGMA), [i.task for i in train.items], "image", "literal", 1.0)
+    factors = scaling(train.shares(MCS()), [i.task for i in train.items], "image", "literal", 1.0)
     said = artifact.metrics["train"]["scaling"]
     assert said["mean"] == pytest.approx(float(factors.mean()))
     assert said["max"] > said["mean"] > said["min"] > 0

@@ -4,7 +4,7 @@ from trimtab.contribution.ablation import Ablation
 from trimtab.contribution.agreeing import Agreement, agreement
 from trimtab.contribution.attention_mass import AttentionMass
 from trimtab.contribution.gradient_times_input import GradientTimesInput
-from trimtab.contribution.measuring import measure
+from trimtab.contribution.measuring import measure, measure_prompts
 from trimtab.contribution.method import Method
 from trimtab.contribution.methods import METHODS
 from trimtab.contribution.options import DIVERGENCES, MCS, Divergence
@@ -28,5 +28,6 @@ __all__ = [
     "Shapley",
     "agreement",
     "measure",
+    "measure_prompts",
     "trace",
 ]

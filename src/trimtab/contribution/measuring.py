@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 
 from trimtab.contribution.method import Case, Method
 from trimtab.contribution.options import MCS
 from trimtab.contribution.scores import Contribution, Contributions, Scores
 from trimtab.contribution.spans import segment
 from trimtab.contribution.vocabulary import answer_tokens
-from trimtab.engine import Capability, Encoded, ModelOrEngine, encode, engine_of
+from trimtab.engine import Capability, Encoded, ModelOrEngine, Prompt, encode, engine_of
 from trimtab.engine.local.whitebox import exclusive, open_blocks, opened
 from trimtab.errors import DataError, UsageError
 from trimtab.items import Item, Skipped
@@ -20,6 +21,34 @@ from trimtab.modalities import MODALITIES, Modality, in_order, others
 from trimtab.progress import SILENT, Advance, Progress
 
 ITEMS = "`items` of measure"
+
+
+@exclusive
+def measure_prompts(model: ModelOrEngine, prompts: Sequence[Prompt], method: Method) -> list[Scores | None]:
+    """Measure prompts as they will be asked, which belong to no item; see ``measure``.
+
+    Args:
+        model: The model.
+        prompts: The prompts.
+        method: The method with its options.
+
+    Returns:
+        Each prompt's scores; None for one that cannot be measured, such as one with a single modality.
+
+    Raises:
+        UsageError: The method needs an item's answers.
+    """
+    if isinstance(method, MCS) and method.vocabulary == "answers":
+        raise UsageError(
+            "`vocabulary` of MCS must be 'all' to measure prompts, which come without answers; got 'answers'."
+        )
+    cases: dict[int, Case] = {}
+    for place, prompt in enumerate(prompts):
+        with suppress(DataError):
+            cases[place] = _case(model, None, prompt, method, None)
+    scores = _scores(model, list(cases.values()), method, lambda _done: None)
+    found = dict(zip(cases, scores, strict=True))
+    return [found.get(place) for place in range(len(prompts))]
 
 
 @exclusive
@@ -70,6 +99,7 @@ def measure(
     measured = Contributions((), skipped)
     for case, scores in zip(cases, found, strict=True):
         item = case.item
+        assert item is not None
         if all(map(math.isfinite, scores.values.values())):
             measured.append(Contribution(item.id, item.task, scores.values, scores.shares))
         else:
@@ -104,7 +134,7 @@ def ask(
     made: dict[str, Case] = {}
 
     def encoded(item: Item) -> list[Encoded]:
-        made[item.id] = case = _case(model, item, method, instruction, wanted)
+        made[item.id] = case = _case(model, item, prompt_for(item, instruction=instruction), method, wanted)
         return [case.encoded]
 
     steps = method.steps if isinstance(method, MCS) else 1
@@ -122,10 +152,9 @@ def _checked(modalities: Sequence[Modality]) -> tuple[Modality, ...]:
 
 
 def _case(
-    model: ModelOrEngine, item: Item, method: Method, instruction: str | None, wanted: tuple[Modality, ...] | None
+    model: ModelOrEngine, item: Item | None, prompt: Prompt, method: Method, wanted: tuple[Modality, ...] | None
 ) -> Case:
     """Make an item's case. Raises DataError if it cannot be measured."""
-    prompt = prompt_for(item, instruction=instruction)
     encoded = encode(model, prompt)
     present = in_order(m for m in MODALITIES if len(segment(encoded, m, method.text)))
     for modality in wanted or ():

@@ -27,13 +27,13 @@ class Case:
     """An item made ready to be measured: its prompt, also as tokens, and what of it is measured.
 
     Attributes:
-        item: The item.
+        item: The item; None for a prompt that belongs to none.
         prompt: What is asked.
         encoded: The same as tokens.
         modalities: The modalities measured, in the order of tables; each has tokens in the prompt.
     """
 
-    item: Item
+    item: Item | None
     prompt: Prompt
     encoded: Encoded
     modalities: tuple[Modality, ...]

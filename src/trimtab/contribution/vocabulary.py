@@ -45,6 +45,7 @@ def answer_tokens(model: ModelOrEngine, case: Case) -> tuple[int, ...]:
         UsageError: The item lacks an answer.
         DataError: Two answers begin with the same token, so nothing is chosen between them.
     """
+    assert case.item is not None
     answers = {modality: case.item.answer_of(modality) for modality in case.modalities}
     for modality, answer in answers.items():
         if not answer.strip():

@@ -67,6 +67,22 @@ def model_card(artifact: Artifact) -> str:
 
 
 def _measured(artifact: Artifact) -> str:
+    return "\n\n".join(found for found in (_validation(artifact), _ratio(artifact)) if found)
+
+
+def _ratio(artifact: Artifact) -> str:
+    """Say how far the ratio that scaled the vectors can be relied on, if there was one."""
+    found = artifact.metrics.get("train", {}).get("ratio")
+    if found is None:
+        return ""
+    known = "not defined" if found["reliability"] is None else f"{found['reliability']:.2f}"
+    return (
+        f"The ratio that scales the vectors is measured by `{found['measured_by']}`. Its reliability, the rank "
+        f"correlation between two seeds on the training items, is {known}; what is exact has 1."
+    )
+
+
+def _validation(artifact: Artifact) -> str:
     found = artifact.metrics.get("validation")
     if found is None:
         return "Nothing yet: layer and strength were not tuned on validation items."

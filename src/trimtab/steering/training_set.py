@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from trimtab.contribution import MCS, measure
+from trimtab.contribution import Method, measure
 from trimtab.engine import ModelOrEngine, check_layer, generate
 from trimtab.errors import UsageError
 from trimtab.items import Item, Label, items_fingerprint, judge
@@ -46,7 +46,7 @@ class TrainingSet:
         self.layers = tuple(sorted({check_layer(model, layer, "TrainingSet") for layer in wanted}))
         self.progress = progress
         self.given = tuple(check_items(items, ITEMS))
-        self._shares: dict[MCS, dict[Modality, Tensor]] = {}
+        self._shares: dict[Method, dict[Modality, Tensor]] = {}
 
     @cached_property
     def states(self) -> States:
@@ -104,18 +104,18 @@ class TrainingSet:
                 "give items that have it."
             )
 
-    def shares(self, config: MCS) -> dict[Modality, Tensor]:
+    def shares(self, method: Method) -> dict[Modality, Tensor]:
         """Return each modality's share in each item without an instruction, ``(items,)``, NaN where it has none."""
-        if config not in self._shares:
-            found = measure(self.model, self.items, method=config, progress=self.progress)
+        if method not in self._shares:
+            found = measure(self.model, self.items, method=method, progress=self.progress)
             by_id = {c.item_id: c.shares for c in found}
-            self._shares[config] = {
+            self._shares[method] = {
                 modality: torch.tensor(
                     [by_id.get(item.id, {}).get(modality, math.nan) for item in self.items], dtype=torch.float64
                 )
                 for modality in self.states.instructed
             }
-        return self._shares[config]
+        return self._shares[method]
 
 
 class _Part(TrainingSet):
@@ -135,6 +135,6 @@ class _Part(TrainingSet):
         """The labels of the items kept."""
         return tuple(self._whole.labels[i] for i in self._kept)
 
-    def shares(self, config: MCS) -> dict[Modality, Tensor]:
+    def shares(self, method: Method) -> dict[Modality, Tensor]:
         """Return the shares in the items kept."""
-        return {modality: shares[self._kept] for modality, shares in self._whole.shares(config).items()}
+        return {modality: shares[self._kept] for modality, shares in self._whole.shares(method).items()}

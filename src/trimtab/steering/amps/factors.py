@@ -54,19 +54,34 @@ def scaling(
     Returns:
         The scaling of each item, ``(items,)``.
     """
-    own = _that_counts(shares, target, reading)
-    factors = torch.full_like(own, 2.0 if reading in _DOUBLED else 1.0)
+    own = that_counts(shares, target, reading)
+    factors = torch.empty_like(own)
     for group in set(tasks) if anchor == "task" else ("all",):
         members = torch.tensor([anchor == "all" or task == group for task in tasks])
-        mean = own[members].nanmean()
-        unit = mean if reading != "standardised" else (own[members] - mean).square().nanmean().sqrt()
-        if unit > 0:
-            factors[members] += (beta * (own[members] - mean) / unit).nan_to_num(nan=0.0)
-    factors = factors.clamp_min(0)
+        factors[members] = factors_of(own[members], *mean_and_unit(own[members], reading), reading, beta)
     return factors / factors.mean() if reading == "normalised" else factors
 
 
-def _that_counts(shares: Mapping[Modality, Tensor], target: Modality, reading: Reading) -> Tensor:
+def mean_and_unit(own: Float[Tensor, " items"], reading: Reading) -> tuple[float, float]:
+    """Return the mean of the shares that count, and what a distance from it is measured in; 0 where there are none."""
+    mean = own.nanmean()
+    unit = mean if reading != "standardised" else (own - mean).square().nanmean().sqrt()
+    return float(mean.nan_to_num()), float(unit.nan_to_num())
+
+
+def factors_of(
+    own: Float[Tensor, " items"], mean: float, unit: float, reading: Reading, beta: float
+) -> Float[Tensor, " items"]:
+    """Return the scaling of shares that count, given their mean and unit, before ``normalised`` divides it."""
+    factors = torch.full_like(own, 2.0 if reading in _DOUBLED else 1.0)
+    if unit > 0:
+        factors += (beta * (own - mean) / unit).nan_to_num(nan=0.0)
+    return factors.clamp_min(0)
+
+
+def that_counts(
+    shares: Mapping[Modality, Float[Tensor, " items"]], target: Modality, reading: Reading
+) -> Float[Tensor, " items"]:
     """Return the share that a reading goes by, ``(items,)``."""
     if reading in _OPPOSITE:
         return torch.stack([shares[other] for other in others(target, shares)]).sum(0)

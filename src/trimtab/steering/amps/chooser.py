@@ -1,0 +1,65 @@
+"""AMPS's scaling at test time: the prompt's own ratio says how strong its vector is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from trimtab.contribution import measure_prompts
+from trimtab.engine import Capability, ModelOrEngine, Prompt
+from trimtab.modalities import MODALITIES, Modality
+from trimtab.steering.amps.factors import Reading, factors_of, that_counts
+from trimtab.steering.amps.ratio import Ratio, measured_by
+from trimtab.steering.chooser import StrengthChooser, register_chooser
+
+if TYPE_CHECKING:
+    from trimtab.steering.artifact import Artifact
+
+
+@register_chooser
+@dataclass(frozen=True, eq=False)
+class RatioChooser(StrengthChooser):
+    """The scaling of a prompt's own ratio; see ``trimtab.steering.amps.scaling``.
+
+    Attributes:
+        target: The modality to follow.
+        ratio: How shares are measured.
+        reading: The formula.
+        beta: How much the share matters.
+        mean: Mean of the share that counts, over the training items.
+        unit: What the distance from it is measured in.
+        divisor: What the scaling is divided by; 1, but for ``normalised``.
+        seed: Seed of a sampled ratio.
+    """
+
+    kind: ClassVar[str] = "ratio"
+    needs: ClassVar[frozenset[Capability]] = StrengthChooser.needs | {Capability.CACHE, Capability.GRADIENTS}
+
+    target: Modality
+    ratio: Ratio
+    reading: Reading
+    beta: float
+    mean: float
+    unit: float
+    divisor: float
+    seed: int
+
+    def factors(self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
+        """Measure every prompt; one that cannot be measured, as with a single modality, counts as average."""
+        found = measure_prompts(model, prompts, measured_by(self.ratio, self.seed))
+        own = torch.tensor([self._share(None if one is None else one.shares) for one in found], dtype=torch.float64)
+        return factors_of(own, self.mean, self.unit, self.reading, self.beta) / self.divisor
+
+    def _share(self, shares: Mapping[Modality, float] | None) -> float:
+        """Return the share that counts; NaN if there is none."""
+        if shares is None or self.target not in shares:
+            return math.nan
+        ordered: dict[Modality, Tensor] = {
+            name: torch.tensor([shares[name]], dtype=torch.float64) for name in MODALITIES if name in shares
+        }
+        return float(that_counts(ordered, self.target, self.reading))
