@@ -15,7 +15,8 @@ FIFTH = Path(__file__).parent / "fifth"
 ENTRIES = {
     '"video"]': '"video", "touch"]',
     "\n}\n\nMODALITIES": (
-        '\n    "touch": ModalityFacts("touch content", "a touch", "#56B4E9", "The touch feels like: {}.", "Numbers."),'
+        '\n    "touch": ModalityFacts('
+        '"touch content", "a touch", "feeling", "#56B4E9", "The touch feels like: {}.", "Numbers."),'
         "\n}\n\nMODALITIES"
     ),
 }

@@ -21,6 +21,7 @@ class ModalityFacts:
     Attributes:
         content: What a sentence calls it: "follow the image content".
         piece: What a sentence calls one of it: "each item shows a picture".
+        sense: What a sentence calls taking it in: "blocking preserves seeing and reading".
         colour: Its colour in figures, of Okabe and Ito's palette, which people with any common colour blindness can
             tell apart.
         told: How an example says in words what it does not show, with ``{}`` for the answer; empty for ``text``.
@@ -29,18 +30,24 @@ class ModalityFacts:
 
     content: str
     piece: str
+    sense: str
     colour: str
     told: str = ""
     file: str = ""
 
 
 FACTS: dict[Modality, ModalityFacts] = {
-    "image": ModalityFacts("image content", "a picture", "#0072B2", "The picture shows: {}.", "Picture file."),
-    "text": ModalityFacts("text context", "a text", "#E69F00"),
-    "audio": ModalityFacts("audio content", "a sound", "#009E73", "The sound says: {}.", "Sound file (.wav)."),
+    "image": ModalityFacts(
+        "image content", "a picture", "seeing", "#0072B2", "The picture shows: {}.", "Picture file."
+    ),
+    "text": ModalityFacts("text context", "a text", "reading", "#E69F00"),
+    "audio": ModalityFacts(
+        "audio content", "a sound", "hearing", "#009E73", "The sound says: {}.", "Sound file (.wav)."
+    ),
     "video": ModalityFacts(
         "video content",
         "a clip",
+        "watching",
         "#CC79A7",
         "The clip shows: {}.",
         "Video or animated picture file, or a folder of frames.",

@@ -125,7 +125,8 @@ def test_blocking_destroys_following_and_nothing_else(planted, planted_cases, sc
     assert rates["random 1", "image"] == rates["random 1", "text"] == 1.0
     assert rates["blocked", "text only"] >= rates["intact", "text only"]
     choice = {"share": 0.05, "count": len(chosen)}
-    claim = sparse_heads({"rates": condition_rates(records(table)), "choice": choice})
+    named = [{"target": target} for target in INSTRUCTIONS]
+    claim = sparse_heads({"baseline": named, "rates": condition_rates(records(table)), "choice": choice})
     assert claim.verdict == "yes"
     assert "50% of it lost, 100% of what is above one half" in claim.evidence
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from trimtab.studies.circuits import answer_claims
+from trimtab.modalities import PAIR, Modality
+from trimtab.studies.circuits import Claim, answer_claims
 from trimtab.studies.circuits.claims import (
-    Claim,
+    abilities_kept,
     no_direct_path,
     repair,
     semantic_inertia,
@@ -19,6 +20,13 @@ from trimtab.studies.circuits.summary import (
     perplexities,
     recovery,
 )
+
+TRIO: tuple[Modality, ...] = ("image", "text", "audio")
+
+
+def about(*modalities: str, **found: object) -> dict:
+    """A summary of a study whose items set these modalities against each other; image and text, if none are given."""
+    return {"baseline": [{"target": target} for target in modalities or PAIR], **found}
 
 
 def answer(condition: str, measure: str, item: str, correct: bool, label: str = "") -> dict:
@@ -50,12 +58,12 @@ def test_repairs_count_able_items_apart_and_what_breaks():
     ):
         rows += [answer("intact", "image", str(number), before), answer("x2", "image", str(number), after)]
         rows += [answer("intact", "image only", str(number), sees), answer("intact", "text only", str(number), True)]
-    found = {row["target"]: row for row in recovery(rows, "x2")}["image"]
+    found = {row["target"]: row for row in recovery(rows, "x2", PAIR)}["image"]
     assert (found["failed"], found["repaired"]) == (3, 2 / 3)
     assert (found["able_failed"], found["able_repaired"]) == (2, 0.5)
     assert (found["followed"], found["broken"]) == (2, 0.5)
     assert found["net"] == pytest.approx(0.2)
-    nothing = {row["target"]: row for row in recovery(rows, "x2")}["text"]
+    nothing = {row["target"]: row for row in recovery(rows, "x2", PAIR)}["text"]
     assert (nothing["failed"], nothing["repaired"], nothing["net"]) == (0, None, 0.0)
 
 
@@ -114,7 +122,7 @@ def flow(layer: int, value: float, direct: float = 0.0, control: float | None = 
     ]
     controls = {"random for image to instruction": "image", "random for context to instruction": "text"}
     curves += [effect(edge, target, layer, control) for edge, target in controls.items() if control is not None]
-    return {"model": {"layers": 11}, "flow": [*curves, effect("image to last", "image", layer, direct)]}
+    return about(model={"layers": 11}, flow=[*curves, effect("image to last", "image", layer, direct)])
 
 
 @pytest.mark.parametrize(
@@ -133,15 +141,15 @@ def test_transfer_must_be_low_shallow_and_beyond_the_control(summary, verdict):
 
 
 def test_without_items_that_follow_both_instructions_the_flow_says_nothing():
-    nothing = {"model": {"layers": 11}, "flow": []}
-    for claim in (shallow_transfer(nothing), no_direct_path(nothing)):
+    nothing = about(model={"layers": 11}, flow=[])
+    for claim in (shallow_transfer(nothing), no_direct_path(nothing, "image")):
         assert (claim.verdict, claim.cases) == ("unclear", 0)
         assert "no item follows both" in claim.evidence
 
 
 @pytest.mark.parametrize(("direct", "verdict"), [(0.05, "yes"), (-0.2, "unclear"), (-0.6, "no")])
 def test_a_direct_path_is_judged_beside_the_one_through_the_instruction(direct, verdict):
-    assert no_direct_path(flow(4, -1.0, direct)).verdict == verdict
+    assert no_direct_path(flow(4, -1.0, direct), "image").verdict == verdict
 
 
 def sums(mlp: float, attention: float) -> dict:
@@ -184,7 +192,7 @@ def test_few_heads_carry_what_is_followed_above_chance_only_if_random_ones_do_no
         for c, d in (("intact", 0.0), ("blocked", blocked - intact), ("random 1", drawn), ("random amplified x2", -0.3))
     ]
     rates.append({"condition": "blocked top 9", "measure": "following", "rate": 0.3, "difference": 0.3 - intact})
-    found = sparse_heads({"rates": rates, "choice": {"share": 0.05, "count": 5}})
+    found = sparse_heads(about(rates=rates, choice={"share": 0.05, "count": 5}))
     assert found.verdict == verdict
     assert smallest in found.evidence
     assert found.cases == 20  # 40 answers are of 20 items, each under both instructions
@@ -195,7 +203,7 @@ def test_few_heads_carry_what_is_followed_above_chance_only_if_random_ones_do_no
 )
 def test_repair_needs_failures_and_a_gain(share, failed, net, verdict):
     row = {"target": "both", "able_repaired": share, "able_failed": failed, "broken": 0.0, "followed": 5, "net": net}
-    assert repair({"recovery": [row], "choice": {"amplification": "amplified x2"}}).verdict == verdict
+    assert repair(about(recovery=[row], choice={"amplification": "amplified x2"})).verdict == verdict
 
 
 def test_too_few_cases_give_no_verdict(monkeypatch):
@@ -203,10 +211,10 @@ def test_too_few_cases_give_no_verdict(monkeypatch):
 
     sure = Claim("It is so.", "yes", "all of them", "yes: always", 9)
     for name in ("shallow_transfer", "no_direct_path", "deep_arbitration", "latent_agreement", "semantic_inertia"):
-        monkeypatch.setattr(module, name, lambda _summary: sure)
+        monkeypatch.setattr(module, name, lambda _summary, **_of: sure)
     for name in ("sparse_heads", "abilities_kept", "repair"):
         monkeypatch.setattr(module, name, lambda _summary: sure._replace(cases=10))
-    found = answer_claims({})
+    found = answer_claims(about())
     assert [claim.verdict for claim in found] == ["unclear"] * 5 + ["yes"] * 3
     assert found[0].evidence == "all of them; only 9 cases"
 
@@ -216,3 +224,41 @@ def test_what_rounds_to_nothing_has_no_sign():
     evidence = semantic_inertia({"deep_sums": [row]}).evidence
     assert "-0.000" not in evidence
     assert "−" in semantic_inertia(sums(-1, 1)).evidence
+
+
+def test_of_three_modalities_a_third_is_followed_by_chance():
+    rates = [
+        {"condition": c, "measure": "following", "rate": rate, "difference": rate - 0.9, "n": 60}
+        for c, rate in (("intact", 0.9), ("blocked", 0.5), ("random 1", 0.88))
+    ]
+    choice = {"share": 0.05, "count": 5}
+    of_two, of_three = (sparse_heads(about(*named, rates=rates, choice=choice)) for named in (PAIR, TRIO))
+    assert "100% of what is above one half" in of_two.evidence
+    assert "71% of what is above 1/3" in of_three.evidence
+    assert "follows of 3 opposite instructions" in of_three.rule
+    assert (of_two.cases, of_three.cases) == (30, 20)
+
+
+def test_every_claim_names_the_modalities_of_the_items():
+    curves = [effect("audio to last", "audio", 4, 0.0), effect("audio to instruction", "audio", 4, -1.0)]
+    direct = no_direct_path(about("text", "audio", flow=curves), "audio")
+    assert direct.claim == "There is no direct path from the audio to the last token."
+    assert direct.verdict == "yes"
+    assert "of audio to instruction" in direct.rule
+    row = {"condition": "blocked", "difference": 0.0, "difference_high": 0.0, "n": 9}
+    rates = [{**row, "measure": f"{alone} only"} for alone in TRIO]
+    kept = abilities_kept(about(*TRIO, rates=rates, abilities=[r["measure"] for r in rates]))
+    assert kept.claim == "Blocking these heads preserves seeing and reading and hearing."
+    nothing = about(*TRIO, model={"layers": 11}, flow=[])
+    assert "audio: no item follows all instructions" in shallow_transfer(nothing).evidence
+    assert "for all instructions; no: none hurts" in shallow_transfer(nothing).rule
+
+
+def test_repairs_of_three_modalities_want_each_of_them_alone():
+    rows = [answer(c, m, "0", c == "x2") for c in ("intact", "x2") for m in TRIO]
+    rows += [answer("intact", f"{m} only", "0", True) for m in PAIR]
+    found = {row["target"]: row for row in recovery(rows, "x2", TRIO)}
+    assert list(found) == [*TRIO, "all"]
+    assert (found["all"]["failed"], found["all"]["repaired"], found["all"]["able_failed"]) == (3, 1.0, 0)
+    rows.append(answer("intact", "audio only", "0", True))
+    assert recovery(rows, "x2", TRIO)[-1]["able_failed"] == 3

@@ -16,5 +16,7 @@ def test_a_model_that_never_follows_still_has_its_legends():
 
 def test_the_lens_names_curves_of_either_panel():
     row = {"norm": "final", "span": "last", "target": "text", "outcome": "failure", "layer": 0, "agreement": 0.5}
-    figure = lens_figure({"lens": [row | dict.fromkeys(("margin", "margin_low", "margin_high"), 0.1)]})
+    figure = lens_figure(
+        {"baseline": [{"target": "text"}], "lens": [row | dict.fromkeys(("margin", "margin_low", "margin_high"), 0.1)]}
+    )
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["text named, failure"]

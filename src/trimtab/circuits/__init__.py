@@ -4,7 +4,7 @@ from trimtab.circuits.decomposition import Contributions, decompose
 from trimtab.circuits.flow import EDGES, Edge, edges_among, knockout, window
 from trimtab.circuits.head_set import SCOPES, HeadSet, load_heads, parts_of
 from trimtab.circuits.heads import Head, HeadScores, every_head, head_scores, mean_norms, mean_outputs
-from trimtab.circuits.interventions import MEASURES, Condition, agreeing_context, perplexity, try_conditions
+from trimtab.circuits.interventions import Condition, agreeing_context, measures_among, perplexity, try_conditions
 from trimtab.circuits.logit_lens import lens
 from trimtab.circuits.readouts import Readouts, read_out, two_way_effect
 from trimtab.circuits.selection import (
@@ -22,7 +22,6 @@ from trimtab.circuits.task import Case, Cases, TaskConfig, answer_tokens, build_
 
 __all__ = [
     "EDGES",
-    "MEASURES",
     "SCOPES",
     "Case",
     "Cases",
@@ -50,6 +49,7 @@ __all__ = [
     "load_heads",
     "mean_norms",
     "mean_outputs",
+    "measures_among",
     "norm_matched_heads",
     "parts_of",
     "perplexity",

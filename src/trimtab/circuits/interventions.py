@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,18 +15,30 @@ from trimtab.engine import MAX_NEW_TOKENS, Edit, Encoded, ModelOrEngine, Prompt,
 from trimtab.items import Item, judge
 from trimtab.items.admission import admit_items
 from trimtab.items.prompts import prompt_for
-from trimtab.modalities import MODALITIES, PAIR, SHOWN, others
+from trimtab.modalities import MODALITIES, SHOWN, Modality, in_order, others
 from trimtab.progress import SILENT, Progress, Within
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-MEASURES = ("image", "text", "image only", "text only", "agreeing")
-"""What is asked of items with image and text: instructed conflicts by the named modality; then plain abilities: the
-picture without a context, the context without a picture, and a context that agrees with the picture. Items with other
-modalities are asked likewise, but for the last."""
-
 INTACT = "intact"
+AGREEING = "agreeing"
+
+
+def measures_among(modalities: Iterable[Modality]) -> tuple[str, ...]:
+    """Return what is asked of items that set some modalities against each other.
+
+    Instructed conflicts by the named modality; then plain abilities: each modality's evidence alone, and, where a text
+    stands against one other modality, a context that agrees with that.
+    """
+    among = in_order(modalities)
+    return (*among, *(f"{alone} only" for alone in among), *([] if _beside_text(among) is None else [AGREEING]))
+
+
+def _beside_text(among: Iterable[Modality]) -> Modality | None:
+    """Return the one modality that stands against a text; None if there is no text, or several stand against it."""
+    beside = others("text", among)
+    return beside[0] if "text" in among and len(beside) == 1 else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,18 +80,19 @@ def questions(items: Sequence[Item], config: TaskConfig) -> list[Question]:
             if item.content_of(alone):
                 prompt = prompt_for(item, without=others(alone, MODALITIES))
                 found.append(Question(f"{alone} only", item, prompt, alone))
-        agreeing = agreeing_context(item) if among == PAIR else None
-        if agreeing is not None and item.image is not None:
-            found.append(Question("agreeing", item, replace(prompt_for(item), context=agreeing), "image"))
+        shown = _beside_text(among)
+        agreeing = None if shown is None else agreeing_context(item, shown)
+        if shown is not None and agreeing is not None and item.content_of(shown) is not None:
+            found.append(Question(AGREEING, item, replace(prompt_for(item), context=agreeing), shown))
     return found
 
 
-def agreeing_context(item: Item) -> str | None:
-    """Return the context with the text's answer replaced by the image's; None where it is not there word for word."""
+def agreeing_context(item: Item, shown: Modality = "image") -> str | None:
+    """Return the context with the text's answer replaced by another's; None where it is not there word for word."""
     pattern = re.compile(rf"\b{re.escape(item.answer_text)}\b", re.IGNORECASE)
     if not item.context or not pattern.search(item.context):
         return None
-    return pattern.sub(lambda _found: item.answer_image, item.context)
+    return pattern.sub(lambda _found: item.answer_of(shown), item.context)
 
 
 def try_conditions(
@@ -101,7 +114,7 @@ def try_conditions(
         conditions: What to do to the heads.
         config: The instructions.
         valid: Valid answers of each task, by which collapsed answers are told from wrong ones.
-        measures: What to ask, of ``MEASURES``; left out, everything that fits an item.
+        measures: What to ask, of ``measures_among``; left out, everything that fits an item.
         max_new_tokens: Longest answer in tokens.
         progress: Told of rows as they finish.
 

@@ -74,9 +74,10 @@ def stability(
     return Stability(sum(overlaps) / draws, sum(correlations) / draws, chance)
 
 
-def jaccard(first: Sequence[Head], second: Sequence[Head]) -> float:
-    """Return the heads in both over the heads in either."""
-    return len(set(first) & set(second)) / len(set(first) | set(second))
+def jaccard(*choices: Sequence[Head]) -> float:
+    """Return the heads in all of some choices over the heads in any."""
+    sets = [set(heads) for heads in choices]
+    return len(set.intersection(*sets)) / len(set.union(*sets))
 
 
 def random_heads(all_heads: Sequence[Head], chosen: Sequence[Head], seed: int) -> tuple[Head, ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from trimtab.modalities import in_order
+from trimtab.studies.circuits.summary import modalities_of
 
 
 def measures_of(summary: dict[str, Any]) -> list[str]:
     """Return what is measured under each condition, in the order of the table."""
-    return ["following", *in_order(row["measure"] for row in summary["rates"]), *summary["abilities"]]
+    return ["following", *modalities_of(summary), *summary["abilities"]]
 
 
 def intervention_table(summary: dict[str, Any]) -> list[dict[str, Any]]:

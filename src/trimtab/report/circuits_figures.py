@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from trimtab.modalities import Modality, place_of
 from trimtab.report.style import INK, MODALITY_COLOURS, QUIET, figure_style, legend_entries, percent_axis
+from trimtab.studies.circuits.summary import modalities_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,30 +15,40 @@ if TYPE_CHECKING:
 
 Summary = dict[str, Any]
 WIDTH = 9.6
+"""Of a figure with two panels, in inches."""
+
 HURTS, HELPS = "#B2182B", "#2166AC"
 EDGE_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#44AA99", "#882255", "#999933")
-SPANS = ("image", "context", "instruction", "ending", "last")
-"""Columns of the flow figure, in the prompt's order; the question counts as instruction, as in the paper."""
-
-NAMED = ("image", "text")
 QUIETEST = 0.02
 """Share of the strongest effect below which an edge is not drawn."""
+
+
+LineStyle = str | tuple[int, tuple[int, ...]]
+SOLID, DASHED, DOTTED = "solid", (0, (4, 2)), (0, (1, 1))
+
+
+def spans_among(modalities: Iterable[Modality]) -> tuple[str, ...]:
+    """Return the flow figure's columns, in the prompt's order; the question counts as instruction, as in the paper."""
+    cues = sorted(modalities, key=lambda modality: modality == "text")  # what is shown stands before the text
+    return (*map(place_of, cues), "instruction", "ending", "last")
 
 
 def flow_figure(summary: Summary) -> Figure:
     """Draw the flow at a glance: spans as columns, layers as rows, each edge as strong as cutting it matters."""
     n_layers = summary["model"]["layers"]
+    named = modalities_of(summary)
+    spans = spans_among(named)
     strongest = max((abs(row["effect"]) for row in summary["flow"] if "random" not in row["edge"]), default=0.0)
     with figure_style() as new_figure:
-        figure = new_figure(figsize=(WIDTH, 1.3 + 0.36 * n_layers), layout="constrained")
-        for panel, target in zip(figure.subplots(1, 2, sharey=True), NAMED, strict=True):
-            for column, _span in enumerate(SPANS):
+        figure = new_figure(figsize=(_width(named), 1.3 + 0.36 * n_layers), layout="constrained")
+        for panel, target in zip(figure.subplots(1, len(named), sharey=True), named, strict=True):
+            for column in range(len(spans)):
                 panel.plot([column] * n_layers, range(n_layers), "o", color="#D9DEE5", markersize=4, zorder=1)
             for row in summary["flow"]:
                 if row["target"] == target:
-                    _arrow(panel, row, strongest)
-            panel.set_xticks(range(len(SPANS)), SPANS)
-            panel.set_xlim(-0.4, len(SPANS) - 0.6)
+                    _arrow(panel, row, spans, strongest)
+            panel.set_xticks(range(len(spans)), spans)
+            panel.set_xlim(-0.4, len(spans) - 0.6)
             panel.set_ylim(-0.8, n_layers - 0.2)
             panel.grid(visible=False)
             panel.set_title(f"the {target} is named")
@@ -49,23 +61,28 @@ def flow_figure(summary: Summary) -> Figure:
     return figure
 
 
-def _arrow(panel: Axes, row: dict[str, Any], strongest: float) -> None:
+def _width(modalities: Sequence[Modality]) -> float:
+    """Return the width of a figure with a panel for each modality that is named."""
+    return WIDTH * len(modalities) / 2
+
+
+def _arrow(panel: Axes, row: dict[str, Any], spans: tuple[str, ...], strongest: float) -> None:
     """Draw one edge at one layer, if its interval leaves out 0 and it is not too weak to see."""
     source, _, target = row["edge"].partition(" to ")
     decided = row["effect_low"] > 0 or row["effect_high"] < 0
     share = abs(row["effect"]) / strongest if strongest else 0.0
-    if source not in SPANS or target not in SPANS or not decided or share < QUIETEST:
+    if source not in spans or target not in spans or not decided or share < QUIETEST:
         return
     panel.annotate(
         "",
-        xy=(SPANS.index(target) - 0.06, row["layer"]),
-        xytext=(SPANS.index(source) + 0.06, row["layer"]),
+        xy=(spans.index(target) - 0.06, row["layer"]),
+        xytext=(spans.index(source) + 0.06, row["layer"]),
         arrowprops={
             "arrowstyle": "-|>",
             "color": HURTS if row["effect"] < 0 else HELPS,
             "linewidth": 0.6 + 4.4 * share,
             "alpha": 0.25 + 0.7 * share,
-            "connectionstyle": f"arc3,rad={-0.06 * (SPANS.index(target) - SPANS.index(source))}",
+            "connectionstyle": f"arc3,rad={-0.06 * (spans.index(target) - spans.index(source))}",
             "shrinkA": 0,
             "shrinkB": 0,
         },
@@ -73,22 +90,19 @@ def _arrow(panel: Axes, row: dict[str, Any], strongest: float) -> None:
 
 
 def knockout_figure(summary: Summary) -> Figure:
-    """Draw the knockout curves with their bands; random controls are dashed."""
-    edges = list(dict.fromkeys(row["edge"] for row in summary["flow"]))
+    """Draw the knockout curves with their bands; random controls are dashed, a colour's second edge is dotted."""
+    edges, named = list(dict.fromkeys(row["edge"] for row in summary["flow"])), modalities_of(summary)
     real = [edge for edge in edges if "random" not in edge]
-    colours = {edge: EDGE_COLOURS[place % len(EDGE_COLOURS)] for place, edge in enumerate(real)}
+    looks = {
+        edge: (EDGE_COLOURS[place % len(EDGE_COLOURS)], SOLID if place < len(EDGE_COLOURS) else DOTTED)
+        for place, edge in enumerate(real)
+    }
     with figure_style() as new_figure:
-        figure = new_figure(figsize=(WIDTH, 3.9), layout="constrained")
-        for panel, target in zip(figure.subplots(1, 2, sharey=True), NAMED, strict=True):
+        figure = new_figure(figsize=(_width(named), 3.9), layout="constrained")
+        for panel, target in zip(figure.subplots(1, len(named), sharey=True), named, strict=True):
             for edge in edges:
-                _band(
-                    panel,
-                    [row for row in summary["flow"] if (row["edge"], row["target"]) == (edge, target)],
-                    "effect",
-                    colours.get(edge, QUIET),
-                    edge,
-                    dashed=edge not in colours,
-                )
+                rows = [row for row in summary["flow"] if (row["edge"], row["target"]) == (edge, target)]
+                _band(panel, rows, "effect", *looks.get(edge, (QUIET, DASHED)), edge)
             panel.axhline(0, color=INK, linewidth=0.8)
             panel.set_title(f"the {target} is named")
             panel.set_xlabel(f"layer at the centre of a window of {summary['plan']['window']}")
@@ -103,13 +117,13 @@ def lens_figure(summary: Summary) -> Figure:
         figure = new_figure(figsize=(WIDTH, 4.6), layout="constrained")
         panels = figure.subplots(2, 2, sharex=True, sharey="row")
         for column, span in enumerate(("anchor", "last")):
-            for target in NAMED:
-                for outcome, dashed in (("success", False), ("failure", True)):
+            for target in modalities_of(summary):
+                for outcome, style in (("success", SOLID), ("failure", DASHED)):
                     key = ("final", span, target, outcome)
                     rows = [r for r in summary["lens"] if (r["norm"], r["span"], r["target"], r["outcome"]) == key]
                     name, colour = f"{target} named, {outcome}", MODALITY_COLOURS[target]
-                    _band(panels[0, column], rows, "margin", colour, name, dashed)
-                    _line(panels[1, column], rows, "agreement", colour, dashed)
+                    _band(panels[0, column], rows, "margin", colour, style, name)
+                    _line(panels[1, column], rows, "agreement", colour, style)
             panels[0, column].axhline(0, color=INK, linewidth=0.8)
             panels[0, column].set_title("instruction and question" if span == "anchor" else "last prompt token")
             panels[1, column].set_xlabel("layer")
@@ -128,8 +142,8 @@ def layers_figure(summary: Summary) -> Figure:
         figure = new_figure(figsize=(WIDTH, 3.2), layout="constrained")
         for panel, (outcome, prior), title in zip(figure.subplots(1, 3, sharey=True), columns, titles, strict=True):
             rows = [r for r in summary["layers"] if (r["outcome"], r["prior"]) == (outcome, prior)]
-            _band(panel, rows, "attention", "#0072B2", "attention", False)
-            _band(panel, rows, "mlp", "#D55E00", "MLP", False)
+            _band(panel, rows, "attention", "#0072B2", SOLID, "attention")
+            _band(panel, rows, "mlp", "#D55E00", SOLID, "MLP")
             panel.axhline(0, color=INK, linewidth=0.8)
             panel.set_title(title, fontsize=9)
             panel.set_xlabel(f"layer ({rows[0]['n'] if rows else 0} cases)")
@@ -176,9 +190,10 @@ def heads_figure(summary: Summary) -> Figure:
 def interventions_figure(summary: Summary) -> Figure:
     """Draw following under every condition, with its interval, beside the plain abilities."""
     conditions = list(dict.fromkeys(row["condition"] for row in summary["rates"]))
-    measures = ["image", "text", *summary["abilities"]]
+    named = modalities_of(summary)
+    measures = [*named, *summary["abilities"]]
     with figure_style() as new_figure:
-        figure = new_figure(figsize=(WIDTH, 0.8 + 0.23 * len(conditions)), layout="constrained")
+        figure = new_figure(figsize=(_width(named), 0.8 + 0.23 * len(conditions)), layout="constrained")
         panels = figure.subplots(1, len(measures), sharey=True)
         for panel, measure in zip(panels, measures, strict=True):
             intact = next(r for r in summary["rates"] if (r["condition"], r["measure"]) == ("intact", measure))
@@ -186,7 +201,7 @@ def interventions_figure(summary: Summary) -> Figure:
             for row in summary["rates"]:
                 if row["measure"] == measure:
                     _dot(panel, row, len(conditions) - 1 - conditions.index(row["condition"]))
-            panel.set_title(f"{measure} named" if measure in NAMED else measure, fontsize=9)
+            panel.set_title(f"{measure} named" if measure in named else measure, fontsize=9)
             panel.set_xlim(0, 1.02)
             percent_axis(panel.xaxis)
             panel.grid(visible=False, axis="y")
@@ -202,21 +217,19 @@ def _dot(panel: Axes, row: dict[str, Any], place: int) -> None:
     panel.plot(row["rate"], place, "o", color=colour, markersize=4)
 
 
-def _band(panel: Axes, rows: Sequence[dict[str, Any]], name: str, colour: str, label: str, dashed: bool) -> None:
+def _band(panel: Axes, rows: Sequence[dict[str, Any]], name: str, colour: str, style: LineStyle, label: str) -> None:
     """Draw a curve over layers with its interval as a band."""
     if not rows:
         return
     ordered = sorted(rows, key=lambda row: row["layer"])
     layers = [row["layer"] for row in ordered]
-    style = (0, (4, 2)) if dashed else "solid"
     panel.plot(layers, [row[name] for row in ordered], color=colour, linewidth=1.5, linestyle=style, label=label)
     low, high = ([row[f"{name}_{end}"] for row in ordered] for end in ("low", "high"))
     panel.fill_between(layers, low, high, color=colour, alpha=0.13, linewidth=0)
 
 
-def _line(panel: Axes, rows: Sequence[dict[str, Any]], name: str, colour: str, dashed: bool) -> None:
+def _line(panel: Axes, rows: Sequence[dict[str, Any]], name: str, colour: str, style: LineStyle) -> None:
     ordered = sorted(rows, key=lambda row: row["layer"])
-    style = (0, (4, 2)) if dashed else "solid"
     panel.plot(
         [row["layer"] for row in ordered], [row[name] for row in ordered], color=colour, linewidth=1.5, linestyle=style
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from trimtab.circuits import (
     SCOPES,
     Cases,
     Condition,
+    Head,
     HeadScores,
     HeadSet,
     every_head,
@@ -31,7 +33,10 @@ from trimtab.studies.circuits.plan import CircuitsPlan
 from trimtab.studies.kit.records import Record, grouped
 
 Scores = Mapping[str, HeadScores]
-Heads = tuple[tuple[int, int], ...]
+Heads = tuple[Head, ...]
+
+MakeHeadSet = Callable[[Sequence[Head], float], HeadSet]
+"""Makes a set of some heads at a strength, of the study's model and scope."""
 
 
 def best_heads(plan: CircuitsPlan, scores: Scores) -> dict[str, Heads]:
@@ -84,14 +89,14 @@ def tried_conditions(
     cases: Cases,
     scores: HeadScores,
     choice: Mapping[str, Any],
-    head_set: Callable[..., HeadSet],
+    head_set: MakeHeadSet,
 ) -> list[Condition]:
     """List what is tried on test items: the chosen heads, smaller and larger sets, and controls of the same size."""
     strength, chosen = choice["strength"], heads_of(choice)
     sets = _sets(plan, model, cases, scores, chosen)
     means = torch.stack([mean_outputs(model, cases, part) for part in parts_of(plan.scope)])
     values = torch.stack([means[:, layer, head] for layer, head in chosen], 1)
-    by_mean = head_set(chosen, -1.0, reference="mean", values=values)
+    by_mean = replace(head_set(chosen, -1.0), reference="mean", values=values)
     return [
         Condition("intact"),
         *(Condition(name, head_set(heads, -1.0)) for name, heads in sets.items() if heads),
@@ -103,9 +108,9 @@ def tried_conditions(
 
 def _sets(
     plan: CircuitsPlan, model: ModelOrEngine, cases: Cases, scores: HeadScores, chosen: Heads
-) -> dict[str, Sequence[tuple[int, int]]]:
+) -> dict[str, Sequence[Head]]:
     everything = every_head(model)
-    sets: dict[str, Sequence[tuple[int, int]]] = {"blocked": chosen}
+    sets: dict[str, Sequence[Head]] = {"blocked": chosen}
     for share in plan.shares:
         count = how_many(len(everything), share)
         if count != len(chosen):
@@ -117,7 +122,7 @@ def _sets(
         sets[f"same layers {number}"] = layer_matched_heads(everything, chosen, plan.seed + number)
     at = tuple(place for place in SCOPES[plan.scope] if place != "generated")
     sets["same norms"] = norm_matched_heads(mean_norms(model, cases, at), chosen)
-    if scores.signed:
+    if scores.signed and len(scores.modalities) == 2:  # among more, nothing is the mirror of a label
         sets["shuffled labels"] = top_heads(shuffled(scores, plan.seed).mean(), len(chosen))
     sets["lowest"] = top_heads(-scores.mean(), len(chosen))
     return sets

@@ -2,49 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
-
-import torch
 
 from trimtab.artifact_folder import artifact_digest
 from trimtab.circuits import (
-    EDGES,
-    MEASURES,
     SCOPES,
     Cases,
     Condition,
-    HeadScores,
+    Edge,
+    Head,
     HeadSet,
     TaskConfig,
     build_cases,
     decompose,
+    edges_among,
     head_scores,
     knockout,
     lens,
+    measures_among,
     perplexity,
     read_out,
     try_conditions,
 )
-from trimtab.circuits.readouts import FOLLOWING, LABELS
-from trimtab.engine import encode
+from trimtab.circuits.heads import ScoreName
+from trimtab.circuits.readouts import LABELS
+from trimtab.circuits.task import answered
+from trimtab.engine import Places, encode
 from trimtab.errors import UsageError
 from trimtab.items import Items, items_fingerprint, remembered, valid_answers
-from trimtab.items.prompts import INSTRUCTIONS, prompt_for
-from trimtab.modalities import PAIR
+from trimtab.items.prompts import prompt_for
+from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.progress import Advance, Within, rescaled
-from trimtab.studies.circuits.choosing import (
-    amplifications,
-    best_heads,
-    choose_amplification,
-    choose_score,
-    heads_of,
-    tried_conditions,
-)
+from trimtab.studies.circuits.choosing import amplifications, best_heads, choose_score, heads_of, tried_conditions
 from trimtab.studies.circuits.plan import SCORES, CircuitsPlan
+from trimtab.studies.circuits.results import choice_of, follow_all, rows_of, scores_of
 from trimtab.studies.kit.admission import left_out, without
 from trimtab.studies.kit.bench import Bench
 from trimtab.studies.kit.chunks import chunks_of
@@ -52,8 +46,8 @@ from trimtab.studies.kit.records import records
 from trimtab.studies.kit.run_folder import StepResult, joined
 from trimtab.studies.kit.study import Results, Step
 
-if TYPE_CHECKING:
-    pass
+Compute = Callable[[Results, Advance], StepResult]
+ComputeChunk = Callable[[slice, Results, Advance], StepResult]
 
 LEAST_SCORED = 2
 """Items to score heads on: with one, nothing says whether its scores are those of others."""
@@ -66,7 +60,8 @@ class CircuitSteps:
     Attributes:
         plan: The study.
         bench: Where its model and its folder are.
-        parts: The items chosen for the ``score``, ``validation`` and ``test`` parts.
+        parts: The items chosen for the ``score``, ``validation`` and ``test`` parts; all set the same modalities
+            against each other.
     """
 
     plan: CircuitsPlan
@@ -78,13 +73,13 @@ class CircuitSteps:
 
     def steps(self) -> Iterator[Step]:
         """List the steps, each after its inputs."""
-        score, admitted = len(self.parts["score"]), ("admission",)
+        score, admitted, named = len(self.parts["score"]), ("admission",), len(self.modalities)
         yield self._step("admission", self.admit, (), sum(map(len, self.parts.values())))
-        yield self._step("baseline", self.baseline, admitted, 2 * score)
+        yield self._step("baseline", self.baseline, admitted, named * score)
         read = (*admitted, "baseline")
-        for edge in EDGES:
+        for edge in edges_among(self.modalities):
             yield self._step(flow_step(edge.name), partial(self.flow, edge), read, self.plan.flow_items)
-        yield self._step("lens", self.lens, admitted, 2 * score)
+        yield self._step("lens", self.lens, admitted, named * score)
         yield self._step("layers", self.layers, admitted, score)
         for name in SCORES:
             yield self._step(f"scores-{name}", partial(self.score, name), read, score)
@@ -99,10 +94,10 @@ class CircuitSteps:
         yield self._step("perplexity", self.language, chosen, len(self.parts["test"]))
         yield self._step("heads", self.save, chosen, 1)
 
-    def _step(self, name: str, run: Any, inputs: tuple[str, ...], units: int) -> Step:
+    def _step(self, name: str, run: Compute, inputs: tuple[str, ...], units: int) -> Step:
         return Step(name, run, inputs, self.plan.model, f"{self.plan.model}: {name}", units)
 
-    def _chunked(self, name: str, part: str, run: Any, inputs: tuple[str, ...]) -> Iterator[Step]:
+    def _chunked(self, name: str, part: str, run: ComputeChunk, inputs: tuple[str, ...]) -> Iterator[Step]:
         for number, chunk in enumerate(chunks_of(len(self.parts[part]), self.plan.chunk)):
             yield self._step(f"{name}-{number:03d}", partial(run, chunk), inputs, chunk.stop - chunk.start)
 
@@ -110,6 +105,11 @@ class CircuitSteps:
     def model(self) -> Model:
         """The model."""
         return self.bench.model(self.plan.model)
+
+    @cached_property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that the items set against each other."""
+        return answered(self.parts["score"][0])
 
     @cached_property
     def task(self) -> TaskConfig:
@@ -135,7 +135,7 @@ class CircuitSteps:
         """
         if self._cases is None:
             self._cases = build_cases(self.model, self.items(done)["score"], self.task)
-            usable = len(self._cases) // len(PAIR)
+            usable = len(self._cases) // len(self.modalities)
             if usable < LEAST_SCORED:
                 raise UsageError(
                     f"`items` of circuits must leave at least {LEAST_SCORED} that heads can be scored on; {usable} of "
@@ -144,13 +144,13 @@ class CircuitSteps:
         return self._cases
 
     def successes(self, done: Results) -> Cases:
-        """Return the cases of items that follow under both instructions; there may be none."""
+        """Return the cases of items that follow under every instruction; there may be none."""
         rows, cases = records(done["baseline"].table), self.cases(done)
-        both = follow_both(rows)
-        return Cases([case for case in cases if case.item.id in both], cases.skipped)
+        following = follow_all(rows, self.modalities)
+        return Cases([case for case in cases if case.item.id in following], cases.skipped)
 
     def baseline(self, done: Results, _advance: Advance) -> StepResult:
-        """Read the intact model: with either instruction, and the margin it has without one."""
+        """Read the intact model: with each instruction, and the margin it has without one."""
         from pandas import DataFrame
 
         cases = self.cases(done)
@@ -169,7 +169,7 @@ class CircuitSteps:
         )
         return StepResult(table, {"skipped": len(cases.skipped)})
 
-    def flow(self, edge: Any, done: Results, advance: Advance) -> StepResult:
+    def flow(self, edge: Edge, done: Results, advance: Advance) -> StepResult:
         """Cut an edge in every window, on cases that follow; nothing if there are none, or it has no ends in any."""
         successes = self.successes(done)
         # In the order of the items, which alternates between tasks; an order of names would be one of tasks.
@@ -205,11 +205,11 @@ class CircuitSteps:
         ]
         return StepResult(DataFrame(table), {})
 
-    def score(self, name: Any, done: Results, advance: Advance) -> StepResult:
-        """Score all heads in one way, on cases that follow under both instructions.
+    def score(self, name: ScoreName, done: Results, advance: Advance) -> StepResult:
+        """Score all heads in one way, on cases that follow under every instruction.
 
         Where fewer than two items do, on all cases, without patching: it says how far a margin is moved from one answer
-        to the other, and where the model does not follow there is no such way to go.
+        to another, and where the model does not follow there is no such way to go.
         """
         from pandas import DataFrame
 
@@ -226,25 +226,25 @@ class CircuitSteps:
         table = DataFrame({"id": list(found.ids), "target": list(found.targets), **columns})
         return StepResult(table, {"layers": self.model.n_layers, "cases": len(cases), "follow_both": enough})
 
-    def _at(self) -> tuple[Any, ...]:
+    def _at(self) -> Places:
         return tuple(place for place in SCOPES[self.plan.scope] if place != "generated")
 
     def try_scores(self, chunk: slice, done: Results, advance: Advance) -> StepResult:
         """Block the heads that each score chooses, on validation items."""
         tops = best_heads(self.plan, scores_of(done))
         conditions = [Condition("intact"), *(Condition(name, self._head_set(h, -1.0)) for name, h in tops.items())]
-        return self._try("validation", chunk, conditions, MEASURES, done, advance)
+        return self._try("validation", chunk, conditions, measures_among(self.modalities), done, advance)
 
     def try_strengths(self, chunk: slice, done: Results, advance: Advance) -> StepResult:
         """Amplify the heads of the chosen score, on validation items."""
         heads = heads_of(choose_score(self.plan, scores_of(done), rows_of(done, "choose-score")))
         strengths = amplifications(self.plan)
         conditions = [Condition(name, self._head_set(heads, strength)) for name, strength in strengths.items()]
-        return self._try("validation", chunk, conditions, PAIR, done, advance)
+        return self._try("validation", chunk, conditions, self.modalities, done, advance)
 
     def try_chosen(self, chunk: slice, done: Results, advance: Advance) -> StepResult:
         """Block and amplify the chosen heads, and controls, on test items that no choice has seen."""
-        return self._try("test", chunk, self._conditions(done), MEASURES, done, advance)
+        return self._try("test", chunk, self._conditions(done), measures_among(self.modalities), done, advance)
 
     def language(self, done: Results, advance: Advance) -> StepResult:
         """Measure the perplexity of the test contexts."""
@@ -256,7 +256,7 @@ class CircuitSteps:
     def save(self, done: Results, _advance: Advance) -> StepResult:
         """Save the chosen heads, amplified, as an artifact for each modality."""
         choice, items, digests = choice_of(self.plan, done), self.items(done), {}
-        for target in PAIR:
+        for target in self.modalities:
             home = self.bench.path / "artifacts" / f"heads-{target}"
             HeadSet.of(
                 self.model,
@@ -264,7 +264,7 @@ class CircuitSteps:
                 heads_of(choice),
                 strength=choice["strength"],
                 scope=self.plan.scope,
-                instruction=INSTRUCTIONS[target],
+                instruction=self.task.instruction(target, self.modalities),
                 data_fingerprint=items_fingerprint(items["score"]),
                 fitted_items=remembered([*items["score"], *items["validation"]]),
             ).save(home)
@@ -303,42 +303,12 @@ class CircuitSteps:
         )
         return StepResult(found, {})
 
-    def _head_set(self, heads: Sequence[tuple[int, int]], strength: float, **options: Any) -> HeadSet:
-        """Make a head set of the study's scope; its instruction is given by the prompts themselves."""
-        return HeadSet.of(
-            self.model, "image", heads, strength=strength, scope=self.plan.scope, **{"instruction": None, **options}
-        )
+    def _head_set(self, heads: Sequence[Head], strength: float) -> HeadSet:
+        """Make a head set of the study's scope; what is to be followed is said by the prompts themselves."""
+        target = self.modalities[0]  # a set must have one, though none is asked for here
+        return HeadSet.of(self.model, target, heads, strength=strength, scope=self.plan.scope, instruction=None)
 
 
 def flow_step(edge: str) -> str:
     """Return the name of the step that cuts an edge."""
     return f"flow-{edge.replace(' ', '-')}"
-
-
-def follow_both(baseline: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Return the ids of the items that follow under both instructions."""
-    followed = {(row["id"], row["target"]) for row in baseline if row["label"] == LABELS[FOLLOWING]}
-    return {item for item, _ in followed if {(item, target) for target in PAIR} <= followed}
-
-
-def rows_of(done: Results, sort: str) -> list[dict[str, Any]]:
-    """Return the rows of the steps of one sort."""
-    return records(joined(step for name, step in done.items() if name.startswith(f"{sort}-")))
-
-
-def scores_of(done: Results) -> dict[str, HeadScores]:
-    """Return the finished scores of all heads, by their name."""
-    found = {}
-    for name in SCORES:
-        table, notes = done[f"scores-{name}"]
-        if len(table):
-            values = torch.tensor(table.drop(columns=["id", "target"]).to_numpy(), dtype=torch.float64)
-            shaped = values.unflatten(1, (notes["layers"], -1))
-            found[name] = HeadScores(name, shaped, tuple(table["target"]), tuple(table["id"]))
-    return found
-
-
-def choice_of(plan: CircuitsPlan, done: Results) -> dict[str, Any]:
-    """Return the choice of heads and amplification that the finished steps lead to."""
-    scored = choose_score(plan, scores_of(done), rows_of(done, "choose-score"))
-    return scored | choose_amplification(plan, rows_of(done, "choose-strength"))

@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from trimtab.circuits import MEASURES
+from trimtab.circuits import measures_among
+from trimtab.circuits.task import answered
 from trimtab.engine import Capability, ModelOrEngine
 from trimtab.engine.local.whitebox import opened
 from trimtab.errors import UsageError
-from trimtab.items import Items, items_fingerprint, split_items
+from trimtab.items import Item, Items, items_fingerprint, split_items
 from trimtab.items.admission import check_items
-from trimtab.modalities import PAIR
+from trimtab.modalities import Modality
 from trimtab.models import require_heads_added
 from trimtab.studies.circuits.claims import answer_claims
 from trimtab.studies.circuits.plan import CircuitsPlan
-from trimtab.studies.circuits.steps import CircuitSteps, choice_of, rows_of, scores_of
+from trimtab.studies.circuits.results import choice_of, rows_of, scores_of
+from trimtab.studies.circuits.steps import CircuitSteps
 from trimtab.studies.circuits.summary import (
     choices,
     condition_rates,
@@ -83,7 +85,7 @@ class CircuitsStudy:
 
     def summarise(self, bench: Bench, done: Results) -> Outcome:
         """Average over cases and items, and answer the paper's claims."""
-        plan, model = self.plan, bench.description(self.plan.model)
+        plan, model, among = self.plan, bench.description(self.plan.model), self._steps(bench).modalities
         baseline, layers = records(done["baseline"].table), records(done["layers"].table)
         scores, choice = scores_of(done), choice_of(self.plan, done)
         tried = rows_of(done, "test")
@@ -94,7 +96,7 @@ class CircuitsStudy:
             "name": bench.model(plan.model).name,
             "model": model,
             "plan": plan.resolved(),
-            "baseline": _baseline(baseline, done["baseline"].notes["skipped"]),
+            "baseline": _baseline(baseline, among, done["baseline"].notes["skipped"]),
             "flow": flow_curves(rows_of(done, "flow"), plan.seed),
             "lens": lens_curves(records(done["lens"].table), plan.seed),
             "layers": layer_curves(layers, baseline, plan.seed),
@@ -103,9 +105,9 @@ class CircuitsStudy:
             "heads": head_rows(scores),
             "choices": choices(scores, plan.share, plan.seed),
             "choice": choice,
-            "abilities": [m for m in MEASURES if m in asked and m not in PAIR],
+            "abilities": [m for m in measures_among(among) if m in asked and m not in among],
             "rates": condition_rates(tried),
-            "recovery": recovery(tried, choice["amplification"]),
+            "recovery": recovery(tried, choice["amplification"], among),
             "perplexity": perplexities(records(done["perplexity"].table)),
         }
         summary = _rounded(found)
@@ -127,7 +129,7 @@ class CircuitsStudy:
         """Share items among the parts.
 
         Raises:
-            UsageError: They are too few, or share too few pictures.
+            UsageError: They are too few, share too much of what they show, or differ in their modalities.
         """
         if self._found is None:
             plan = self.plan
@@ -138,19 +140,31 @@ class CircuitsStudy:
                     f"`items` of circuits must be at least {LEAST_ITEMS}, to score heads, choose among them and test "
                     f"them on different ones; got {len(items)}; a verdict takes some 40."
                 )
-            if other := next((item for item in items if not set(PAIR) <= set(item.modalities)), None):
-                raise UsageError(
-                    f"`items` of a circuits study must set a picture against a text; item {other.id} has evidence of "
-                    f"{', '.join(other.modalities) or 'nothing'}; ask knockout and head_scores of trimtab.circuits."
-                )
+            _check_conflicts(items)
             split = split_items(items, PARTS, plan.seed)
             self._found = {name: choose_items(split[name], size, plan.seed) for name, size in sizes.items()}
         return self._found
 
 
-def _baseline(rows: Sequence[Record], skipped: int) -> list[Record]:
+def _check_conflicts(items: Sequence[Item]) -> None:
+    """Refuse items that do not all set the same modalities, two or more, against each other."""
+    among = answered(items[0])
+    for item in items:
+        if answered(item) != among or not set(among) <= set(item.modalities):
+            raise UsageError(
+                "`items` of a circuits study must set the same modalities, two or more, against each other; item "
+                f"{item.id} has evidence of {_named(item)}, and the first, {items[0].id}, of {_named(items[0])}; leave "
+                "out the items that differ."
+            )
+
+
+def _named(item: Item) -> str:
+    return ", ".join(item.modalities) or "nothing"
+
+
+def _baseline(rows: Sequence[Record], modalities: Sequence[Modality], skipped: int) -> list[Record]:
     found = []
-    for target in PAIR:
+    for target in modalities:
         own = [row for row in rows if row["target"] == target]
         shares = {
             label: sum(row["label"] == label for row in own) / len(own) for label in ("following", "opposite", "other")

@@ -9,9 +9,19 @@ import torch
 
 from trimtab.circuits import HeadScores, how_many, jaccard, stability, top_heads
 from trimtab.circuits.readouts import LABELS, chance_of
-from trimtab.modalities import PAIR
+from trimtab.modalities import MODALITIES, Modality, in_order
 from trimtab.studies.kit.records import Record, grouped
 from trimtab.studies.kit.statistics import bootstrap_mean, paired_difference, wilson
+
+
+def modalities_of(summary: Mapping[str, Any]) -> tuple[Modality, ...]:
+    """Return the modalities that the items of a study set against each other, in the order of tables."""
+    return in_order(row["target"] for row in summary["baseline"])
+
+
+def together(modalities: Sequence[Modality]) -> str:
+    """Return what all of some modalities are called: ``both`` of two, else ``all``."""
+    return "both" if len(modalities) == 2 else "all"
 
 
 def flow_curves(rows: Sequence[Record], seed: int = 0) -> list[Record]:
@@ -118,8 +128,7 @@ def head_rows(scores: Mapping[str, HeadScores]) -> list[Record]:
             "score": name,
             "layer": layer,
             "head": head,
-            "image": float(found.mean("image")[layer, head]),
-            "text": float(found.mean("text")[layer, head]),
+            **{target: float(found.mean(target)[layer, head]) for target in found.modalities},
             "mean": float(found.mean()[layer, head]),
             "role": found.role((layer, head)),
         }
@@ -136,7 +145,7 @@ def choices(scores: Mapping[str, HeadScores], share: float, seed: int = 0) -> li
         count = how_many(found.values[0].numel(), share)
         heads = top_heads(found.mean(), count)
         halves = stability(found, count, seed=seed)
-        shared = jaccard(*(top_heads(found.mean(target), count) for target in PAIR))
+        shared = jaccard(*(top_heads(found.mean(target), count) for target in found.modalities))
         rows.append(
             {
                 "score": name,
@@ -150,16 +159,17 @@ def choices(scores: Mapping[str, HeadScores], share: float, seed: int = 0) -> li
 
 
 def condition_rates(rows: Sequence[Record]) -> list[Record]:
-    """Count correct, opposite, other and collapsed answers by condition and measure, both instructions also together.
+    """Count correct, opposite, other and collapsed answers by condition and measure, all instructions also together.
 
     Returns:
         ``condition, measure, n, rate`` with its Wilson interval, ``opposite, other, collapse``, and the difference to
         the intact model on the same questions: ``difference`` with its interval, and McNemar's ``p``.
     """
     found = []
-    both = [{**row, "measure": "following"} for row in rows if row["measure"] in PAIR]
-    intact = {(r["measure"], r["id"], r.get("named")): r for r in _named(rows, both) if r["condition"] == "intact"}
-    for (condition, measure), part in grouped(_named(rows, both), "condition", "measure"):
+    asked = [{**row, "named": row["measure"]} for row in rows]  # with what is named, questions are unique
+    asked += [{**row, "measure": "following"} for row in asked if row["measure"] in MODALITIES]
+    intact = {(r["measure"], r["id"], r["named"]): r for r in asked if r["condition"] == "intact"}
+    for (condition, measure), part in grouped(asked, "condition", "measure"):
         n, rate = len(part), wilson(sum(row["correct"] for row in part), len(part))
         paired = [(row["correct"], intact[row["measure"], row["id"], row["named"]]["correct"]) for row in part]
         change = paired_difference([a for a, _ in paired], [b for _, b in paired])
@@ -183,11 +193,16 @@ def condition_rates(rows: Sequence[Record]) -> list[Record]:
     return found
 
 
-def recovery(rows: Sequence[Record], condition: str) -> list[Record]:
+def recovery(rows: Sequence[Record], condition: str, modalities: Sequence[Modality]) -> list[Record]:
     """Count what an amplification repairs and what it breaks, by named modality and together.
 
-    Failures count only where the model is able: it answers the item right from the picture alone and from the context
-    alone (``able``); all failures are given beside them.
+    Failures count only where the model is able: it answers the item right from each modality alone (``able``); all
+    failures are given beside them.
+
+    Args:
+        rows: Answers to test items.
+        condition: The amplification.
+        modalities: Those that the items set against each other.
 
     Returns:
         ``target, failed, repaired`` (share of the failures that follow now), ``able_failed, able_repaired, followed,
@@ -195,10 +210,11 @@ def recovery(rows: Sequence[Record], condition: str) -> list[Record]:
     """
     before = {(r["measure"], r["id"]): r["correct"] for r in rows if r["condition"] == "intact"}
     after = {(r["measure"], r["id"]): r["correct"] for r in rows if r["condition"] == condition}
-    able = {i for m, i in before if before.get(("image only", i)) and before.get(("text only", i))}
+    able = {i for _, i in before if all(before.get((f"{m} only", i)) for m in modalities)}
     found = []
-    for target in (*PAIR, "both"):
-        asked = [key for key in before if key[0] in (PAIR if target == "both" else (target,)) and key in after]
+    for target in (*modalities, together(modalities)):
+        counted = (target,) if target in modalities else modalities
+        asked = [key for key in before if key[0] in counted and key in after]
         failed, followed = [k for k in asked if not before[k]], [k for k in asked if before[k]]
         able_failed = [k for k in failed if k[1] in able]
         found.append(
@@ -224,14 +240,6 @@ def perplexities(rows: Sequence[Record]) -> list[Record]:
         nats = sum(row["nats"] * row["tokens"] for row in part) / tokens
         found.append({"condition": condition, "tokens": tokens, "perplexity": float(torch.tensor(nats).exp())})
     return found
-
-
-def _named(rows: Sequence[Record], both: Sequence[Record]) -> list[Record]:
-    """Return all rows with what was asked of their item, so that pairs are unique; ``both`` keeps its instruction."""
-    instructions = [row["measure"] for row in rows if row["measure"] in PAIR]
-    return [{**row, "named": row["measure"]} for row in rows] + [
-        {**row, "named": named} for row, named in zip(both, instructions, strict=True)
-    ]
 
 
 def _belongs(case: Record, outcome: str, prior: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from trimtab.report.circuits_figures import flow_figure, knockout_figure
 from trimtab.report.registering import Run, section
+from trimtab.studies.circuits.summary import modalities_of, together
 
 TEMPLATE = """\
 <section>
@@ -14,8 +15,8 @@ TEMPLATE = """\
 model follows the instruction less (red) or more (blue).</p>
 <figure><img alt="Information flow: spans as columns, layers as rows" src="{{ images.flow }}"></figure>
 <figure><img alt="Knockout curves by edge and layer" src="{{ images.knockout }}"></figure>
-<p class="quiet">Attention is cut in a window of {{ summary.plan.window }} layers, in items that follow both
-instructions{% if summary.flow %} (cases: {{ summary.flow|map(attribute="n")|max }} at most for each instruction){% endif %}. The effect is the signed divergence of the two-way distribution over both answers, a reconstruction of the paper's measure.
+<p class="quiet">Attention is cut in a window of {{ summary.plan.window }} layers, in items that follow {{ every }}
+instructions{% if summary.flow %} (cases: {{ summary.flow|map(attribute="n")|max }} at most for each instruction){% endif %}. The effect is the signed divergence of the two-way distribution over {% if every == "both" %}both answers{% else %}the named modality's answer and all others{% endif %}, a reconstruction of the paper's measure.
 Dashed: as many random tokens that hold no cue instead of the source, where a prompt has enough of them. Bands are 95&nbsp;% bootstrap intervals over cases.</p>
 </section>
 """
@@ -25,4 +26,5 @@ Dashed: as many random tokens that hold no cue instead of the source, where a pr
 def flow(run: Run) -> dict[str, Any]:
     """Draw the flow and the knockout curves."""
     drawn = {"flow": flow_figure, "knockout": knockout_figure}
-    return {"images": {name: run.figure(name, draw(run.summary)) for name, draw in drawn.items()}}
+    images = {name: run.figure(name, draw(run.summary)) for name, draw in drawn.items()}
+    return {"images": images, "every": together(modalities_of(run.summary))}

@@ -7,6 +7,7 @@ from typing import Any
 from trimtab.report.circuits import chosen_heads
 from trimtab.report.circuits_figures import heads_figure
 from trimtab.report.registering import Run, section
+from trimtab.studies.circuits.summary import modalities_of
 
 TEMPLATE = """\
 <section>
@@ -16,11 +17,11 @@ TEMPLATE = """\
 <code>{{ summary.choice.score }}</code>, whose blocked heads lower following most beyond what they lower plain abilities, on validation items:</p>
 <table>
 {%- set roles = heads|selectattr("role")|list %}
-<thead><tr><th>rank</th><th>layer</th><th>head</th>{% if roles %}<th class="left">role</th>{% endif %}<th>image named</th><th>text named</th></tr></thead>
+<thead><tr><th>rank</th><th>layer</th><th>head</th>{% if roles %}<th class="left">role</th>{% endif %}{% for modality in named %}<th>{{ modality }} named</th>{% endfor %}</tr></thead>
 <tbody>
 {%- for head in heads %}
 <tr><td>{{ head.rank }}</td><td>{{ head.layer }}</td><td>{{ head.head }}</td>{% if roles %}<td class="left">{{ head.role }}</td>{% endif %}
-<td>{{ "%.3f"|format(head.image) }}</td><td>{{ "%.3f"|format(head.text) }}</td></tr>
+{% for modality in named %}<td>{{ "%.3f"|format(head[modality]) }}</td>{% endfor %}</tr>
 {%- endfor %}
 </tbody>
 </table>
@@ -35,4 +36,5 @@ TEMPLATE = """\
 @section("circuits", "heads", TEMPLATE)
 def heads(run: Run) -> dict[str, Any]:
     """Draw the scores and list the chosen heads."""
-    return {"images": {"heads": run.figure("heads", heads_figure(run.summary))}, "heads": chosen_heads(run.summary)}
+    images = {"heads": run.figure("heads", heads_figure(run.summary))}
+    return {"images": images, "heads": chosen_heads(run.summary), "named": modalities_of(run.summary)}

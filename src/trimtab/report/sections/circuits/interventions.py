@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from trimtab.modalities import FACTS
 from trimtab.report.circuits import intervention_table, measures_of
 from trimtab.report.circuits_figures import interventions_figure
 from trimtab.report.registering import Run, section
+from trimtab.studies.circuits.summary import modalities_of
 
 TEMPLATE = """\
 <section>
@@ -39,8 +41,8 @@ that are right, and the change in points.</p>
 {%- endfor %}
 </tbody>
 </table>
-<p class="quiet">Able: the item is answered right from the picture alone and from the text alone, so a failure is one of
-arbitration, not of seeing or reading.</p>
+<p class="quiet">Able: the item is answered right from {{ alone }}, so a failure is one of
+arbitration, not of {{ senses }}.</p>
 </section>
 """
 
@@ -50,4 +52,11 @@ def interventions(run: Run) -> dict[str, Any]:
     """Draw and lay out the rates under every condition."""
     figure = run.figure("interventions", interventions_figure(run.summary))
     rates, measures = intervention_table(run.summary), measures_of(run.summary)
-    return {"images": {"interventions": figure}, "rates": rates, "measures": measures}
+    facts = [FACTS[modality] for modality in modalities_of(run.summary)]
+    return {
+        "images": {"interventions": figure},
+        "rates": rates,
+        "measures": measures,
+        "alone": " and from ".join(f"the {one.piece.removeprefix('a ')} alone" for one in facts),
+        "senses": " or ".join(one.sense for one in facts),
+    }

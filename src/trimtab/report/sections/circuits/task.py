@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from trimtab.modalities import FACTS
 from trimtab.report.registering import Run, section
+from trimtab.report.words import listed
+from trimtab.studies.circuits.summary import modalities_of
 
 TEMPLATE = """\
 <section>
 <h2>The task</h2>
-<p>Each item shows a picture and a text that support different answers, under an instruction that names one of them.
+<p>Each item shows {{ shown }} that support different answers, under an instruction that names one of them.
 Read at the first answer token, before any edit:</p>
 <table>
 <thead><tr><th class="left">named</th><th>items</th><th>following</th><th>opposite</th><th>other</th><th>items left out</th></tr></thead>
@@ -25,6 +28,6 @@ Read at the first answer token, before any edit:</p>
 
 
 @section("circuits", "task", TEMPLATE)
-def task(_run: Run) -> dict[str, Any]:
+def task(run: Run) -> dict[str, Any]:
     """Show the baseline of the summary."""
-    return {}
+    return {"shown": listed([FACTS[modality].piece for modality in modalities_of(run.summary)])}
