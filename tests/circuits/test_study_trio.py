@@ -1,11 +1,13 @@
 """The whole study where other modalities than image and text disagree: it finds the planted path of each."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.circuits.test_study import PLAN, explain
 from trimtab.circuits import load_heads
 from trimtab.errors import UsageError
-from trimtab.items import Item
+from trimtab.items import Evidence, Item
 from trimtab.modalities import Modality, others, place_of
 from trimtab.models import Model
 from trimtab.report import write_report
@@ -24,10 +26,10 @@ from trimtab.testing.planted_circuit import (
 from trimtab.testing.trio import TRANSFER_HEADS, TRIO_INSTRUCTIONS, colour_sound
 
 SETS: list[tuple[Modality, ...]] = [("image", "text", "audio"), ("text", "audio"), ("image", "audio")]
-GIVEN = {
-    "image": lambda colour: {"image": colour_picture(colour)},
-    "text": lambda colour: {"context": CONTEXT.format(colour)},
-    "audio": lambda colour: {"audio": colour_sound(colour)},
+SAY: dict[Modality, Callable[[str], object]] = {
+    "image": colour_picture,
+    "text": lambda colour: CONTEXT.format(colour),
+    "audio": colour_sound,
 }
 """How a modality says a colour."""
 
@@ -36,10 +38,13 @@ def items(among: tuple[Modality, ...]) -> list[Item]:
     """Items whose modalities say different colours, each item with a picture and a sound of its own."""
     found = []
     for k in range(len(COLOURS)):
-        said = {kind: COLOURS[(k + shift) % len(COLOURS)] for kind, shift in zip(among, (0, 1, 3), strict=False)}
-        shown = {key: value for kind in among for key, value in GIVEN[kind](said[kind]).items()}
-        answers = {f"answer_{kind}": colour for kind, colour in said.items()}
-        found.append(Item(f"{k}", "color", QUESTION, **shown, **answers))
+        said: dict[Modality, str] = {
+            kind: COLOURS[(k + shift) % len(COLOURS)] for kind, shift in zip(among, (0, 1, 3), strict=False)
+        }
+        evidence: dict[Modality, Evidence] = {
+            kind: Evidence(SAY[kind](colour), colour) for kind, colour in said.items()
+        }
+        found.append(Item(f"{k}", "color", QUESTION, evidence=evidence))
     return found
 
 

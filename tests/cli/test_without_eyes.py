@@ -86,14 +86,18 @@ def test_hardened_against_sounds_that_do_not_matter(run, work):
     assert run("generate", found["folder"], "--audio", work / "0.wav", "--question", "What?", "--max-new-tokens", 2)
 
 
-def test_verbs_that_need_pictures_say_so(invoke, work):
-    for verb, data, said in (
-        ("measure", "pocket-mc2:test", "got image; leave it out, or load another model"),
-        ("circuits", work / "conflict.jsonl", "must set a picture against a text; item i"),
-    ):
-        result = invoke(verb, work / "model", data, "--dtype", "float32", "--limit", 12)
-        assert result.exit_code != 0
-        assert said in " ".join(result.output.split())
+def test_circuits_of_a_sound_against_a_text(run, work):
+    options = ("--limit", 12, "--flow-items", 1, "--window", 1, "--max-new-tokens", 1)
+    found = run("circuits", work / "model", work / "conflict.jsonl", *options, "--out", "circuits")
+    assert [row["target"] for row in found["summary"]["baseline"]] == ["text", "audio"]
+    page = Path(found["report"]).read_text(encoding="utf-8")
+    assert "a text and a sound" in page
+
+
+def test_items_with_pictures_are_refused(invoke, work):
+    result = invoke("measure", work / "model", "pocket-mc2:test", "--dtype", "float32", "--limit", 12)
+    assert result.exit_code != 0
+    assert "got image; leave it out, or load another model" in " ".join(result.output.split())
 
 
 def test_edges_from_a_sound_are_cut(work):

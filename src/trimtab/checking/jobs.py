@@ -15,7 +15,7 @@ from trimtab.checking import memory
 from trimtab.checking.trial import Done, Trial
 from trimtab.circuits import build_cases, every_head, head_scores
 from trimtab.circuits.readouts import Variant, intact, read_out
-from trimtab.circuits.task import Case
+from trimtab.circuits.task import Case, answered
 from trimtab.contribution import measure
 from trimtab.engine import AddVector, Edit, Row, ScaleHeads, generate
 from trimtab.errors import UsageError
@@ -104,8 +104,8 @@ def _gradients(trial: Trial) -> Done:
 
 
 def _cases_of_study(trial: Trial) -> int:
-    """Both instructions of as many items as a circuits study scores heads on."""
-    return 2 * min(CircuitsPlan(trial.model.name).score_items, trial.sizes.items)
+    """All instructions of as many items as a circuits study scores heads on."""
+    return len(answered(trial.item)) * min(CircuitsPlan(trial.model.name).score_items, trial.sizes.items)
 
 
 def _heads_of_study(trial: Trial) -> int:
