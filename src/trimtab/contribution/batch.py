@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 import torch
@@ -16,7 +16,7 @@ from trimtab.engine import Encoded
 from trimtab.engine.local.whitebox import Batch, Piece, collate, prefill
 from trimtab.errors import UnsupportedMethodError
 from trimtab.modalities import Modality
-from trimtab.models import NO_BLOCK, Model
+from trimtab.models import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +35,9 @@ class Continued:
 
     @classmethod
     def of(cls, prompt: Encoded, answer: Sequence[int] = ()) -> Continued:
-        """Put answer tokens after a prompt; they go on counting in all rotary axes, as they do in generation."""
-        before = list(answer[:-1])
-        if not before:
-            return cls(prompt, len(prompt), tuple(answer))
-        ids = torch.cat([prompt.ids, prompt.ids.new_tensor(before)])
-        later = prompt.positions.max() + 1 + torch.arange(len(before), device=ids.device)
-        positions = torch.cat([prompt.positions, later.expand(len(prompt.positions), -1)], dim=1)
-        blocks = prompt.blocks
-        if blocks is not None:
-            blocks = torch.cat([blocks, blocks.new_full((len(before),), NO_BLOCK)])
-        return cls(Encoded(ids, positions, prompt.spans, prompt.media, blocks), len(prompt), tuple(answer))
+        """Put answer tokens after a prompt."""
+        whole = replace(prompt.followed_by(answer[:-1]), spans=prompt.spans)
+        return cls(whole, len(prompt), tuple(answer))
 
     @property
     def steps(self) -> int:

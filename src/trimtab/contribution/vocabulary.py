@@ -13,6 +13,7 @@ from torch import Tensor
 from trimtab.contribution.method import Case
 from trimtab.engine import Encoded, ModelOrEngine, engine_of
 from trimtab.errors import DataError, UsageError
+from trimtab.items.prompts import answer_ids
 
 if TYPE_CHECKING:
     from trimtab.contribution.options import MCS
@@ -64,8 +65,6 @@ def answer_tokens(model: ModelOrEngine, case: Case) -> tuple[int, ...]:
 
 
 def first_token(model: ModelOrEngine, prompt: Encoded, answer: str) -> int:
-    """Return the first visible token of an answer after a prompt, with a blank between them if it ends without one."""
+    """Return the first visible token of an answer after a prompt."""
     engine = engine_of(model)
-    ends_open = not engine.detokenize(prompt.ids[-1:].tolist()).endswith(("\n", " "))
-    ids = engine.tokenize(f" {answer.strip()}" if ends_open else answer.strip())
-    return next(i for i in ids if engine.detokenize([i]).strip())
+    return next(i for i in answer_ids(model, prompt, answer) if engine.detokenize([i]).strip())

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from trimtab.errors import UsageError
 from trimtab.media import medium_kind
 from trimtab.modalities import SHOWN
-from trimtab.models import MediaInput
+from trimtab.models import NO_BLOCK, MediaInput
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,22 @@ class Encoded:
                 "that part or name another span."
             )
         return self.spans[name]
+
+    def followed_by(self, tokens: Sequence[int]) -> Encoded:
+        """Return the prompt with the first tokens of its answer after it, as they would be generated.
+
+        They go on counting in all rotary axes; ``last`` is the last of them, and the other parts stay where they are.
+        """
+        if not len(tokens):
+            return self
+        ids = torch.cat([self.ids, self.ids.new_tensor(list(tokens))])
+        later = self.positions.max() + 1 + torch.arange(len(tokens), device=ids.device)
+        positions = torch.cat([self.positions, later.expand(len(self.positions), -1)], dim=1)
+        blocks = self.blocks
+        if blocks is not None:
+            blocks = torch.cat([blocks, blocks.new_full((len(tokens),), NO_BLOCK)])
+        spans = {**self.spans, "last": ids.new_tensor([len(ids) - 1])}
+        return Encoded(ids, positions, spans, self.media, blocks)
 
 
 def describe(prompt: Encoded) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from trimtab.engine import Placement, Prompt
+from trimtab.engine import Encoded, ModelOrEngine, Placement, Prompt, engine_of
 from trimtab.errors import UsageError
 from trimtab.fields import shown
 from trimtab.items.item import Item
@@ -65,3 +65,10 @@ def prompt_for(
         placement=placement,
         choices=choices,
     )
+
+
+def answer_ids(model: ModelOrEngine, prompt: Encoded, answer: str) -> list[int]:
+    """Return the tokens of an answer as it would follow a prompt, with a blank between them if it ends without one."""
+    engine = engine_of(model)
+    ends_open = not engine.detokenize(prompt.ids[-1:].tolist()).endswith(("\n", " "))
+    return engine.tokenize(f" {answer.strip()}" if ends_open else answer.strip())

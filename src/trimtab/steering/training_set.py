@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,9 +16,13 @@ from trimtab.errors import UsageError
 from trimtab.items import Item, Label, items_fingerprint, judge
 from trimtab.items.admission import check_items
 from trimtab.items.prompts import prompt_for
-from trimtab.modalities import Modality
+from trimtab.modalities import Modality, others
 from trimtab.progress import SILENT, Progress
+from trimtab.steering.completions import collect_completions
 from trimtab.steering.states import States, collect_states
+
+Contrast = Literal["instruction", "completion"]
+"""What steering vectors are a difference of: states under instructions (AMPS), or under forced answers (L2S)."""
 
 ITEMS = "`items` of fit"
 
@@ -57,6 +62,18 @@ class TrainingSet:
     def items(self) -> tuple[Item, ...]:
         """The items that could be asked."""
         return self.states.items
+
+    @cached_property
+    def completed(self) -> dict[Modality, dict[int, Tensor]]:
+        """The items' states at all layers under the forced answer of each modality; see ``collect_completions``."""
+        return collect_completions(self.model, self.items, self.layers, tuple(self.states.instructed), self.progress)
+
+    def vectors(self, target: Modality, layer: int, contrast: Contrast) -> Tensor:
+        """Return each item's steering vector, ``(items, hidden)``: the target's state less the mean of the others'."""
+        if contrast == "instruction":
+            return self.states.steering_vectors(target, layer)
+        found = self.completed
+        return found[target][layer] - torch.stack([found[m][layer] for m in others(target, found)]).mean(0)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -129,6 +146,14 @@ class _Part(TrainingSet):
     def states(self) -> States:
         """The states of the items kept."""
         return self._whole.states.at(self._kept)
+
+    @cached_property
+    def completed(self) -> dict[Modality, dict[int, Tensor]]:
+        """The states of the items kept under forced answers."""
+        return {
+            modality: {layer: states[self._kept] for layer, states in found.items()}
+            for modality, found in self._whole.completed.items()
+        }
 
     @cached_property
     def labels(self) -> tuple[Label, ...]:

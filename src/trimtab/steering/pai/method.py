@@ -22,7 +22,8 @@ class PAI(UntrainedMethod):
     Attributes:
         target: The modality to follow.
         guidance: Weight of the raised prompt against the prompt without the target; the paper's 1.1.
-        first_share: Raising begins at this share of the depth; the paper's third of 32 layers.
+        first_share: Raising begins at this share of the depth, rounded down; the paper's third of 32 layers. Of 12
+            layers that is the first, so that none is spared.
         plausibility: Tokens below this share of the raised prompt's best are never chosen.
     """
 

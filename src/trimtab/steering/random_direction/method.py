@@ -17,7 +17,8 @@ from trimtab.steering.training_set import TrainingSet
 class RandomDirection(VectorMethod):
     """A random vector, as long as the items' steering vectors are on average (L2S's Norm-Rnd, arXiv 2508.12815).
 
-    What it gains, any push of that size gains. See ``VectorMethod`` for the attributes.
+    What it gains, any push of that size gains. One direction is drawn for all items, from the seed, where L2S draws one
+    for each; so take several seeds. See ``VectorMethod`` for the attributes.
     """
 
     name: ClassVar[str] = "random"
