@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 from pandas import read_parquet
+from tests.contribution.items import trio_items
 
 from trimtab.contribution import METHODS
+from trimtab.items import write_items
+from trimtab.testing import tiny_trio
 
 
 def answer(result) -> dict:
@@ -72,3 +75,24 @@ def test_items_need_not_be_in_conflict(invoke, data, tmp_path: Path):
     (tmp_path / "plain.jsonl").write_text("\n".join(lines) + "\n")
     found = answer(invoke("measure", "tiny", "plain.jsonl", "--json"))
     assert [0 < item["ratio"] < 1 for item in found["items"]] == [True, True]
+
+
+def test_what_is_said_names_the_modalities_of_the_items(invoke, tmp_path: Path, monkeypatch):
+    trio = tiny_trio(check=False)
+    monkeypatch.setattr("trimtab.load", lambda *_name, **_options: trio)
+    items = [item.replace(image=None, answer_image="") for item in trio_items(2)]
+    data = write_items(items, tmp_path / "sounds.jsonl")
+    shown = invoke("measure", "tiny", data)
+    assert shown.exit_code == 0, shown.output
+    said = " ".join(shown.stdout.split())
+    assert "The shares say how sensitive the answer is to text and audio, not which of them it comes from" in said
+    assert "image" not in said
+    traced = invoke("measure", "tiny", data, "--trace", items[0].id)
+    assert traced.exit_code == 0, traced.output
+    assert "share of audio" in " ".join(traced.stdout.split())
+
+
+def test_what_is_said_of_image_and_text(invoke, data):
+    shown = invoke("measure", "tiny", data, "--limit", 2)
+    said = " ".join(shown.stdout.split())
+    assert "The ratio says how sensitive the answer is to image and text, not which of them it comes from" in said

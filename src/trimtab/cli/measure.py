@@ -18,6 +18,7 @@ from trimtab.cli.reading import Reading, reads
 from trimtab.cli.running import reads_aloud, run_plan, tell
 from trimtab.cli.shown import print_measurement
 from trimtab.errors import UsageError
+from trimtab.modalities import PAIR, Modality
 
 if TYPE_CHECKING:
     from trimtab.contribution import AnswerTrace, Method
@@ -60,7 +61,7 @@ def measure(
         model,
         data,
         method,
-        asdict(how),  # pyright: ignore[reportArgumentType]
+        asdict(how),
         instruction_text(instruction),
         seed,
         **(replace(reading, limit=None) if trace else reading).as_planned(),
@@ -84,7 +85,7 @@ def chosen_method(name: str, paper: bool, options: Sequence[str], seed: int) -> 
     """
     from trimtab.contribution import MCS, METHODS
 
-    make: Any = METHODS.named(name, "`--method`")
+    make = METHODS.named(name, "`--method`")
     if paper and name != MCS.name:
         raise UsageError(f"`--paper` needs method {MCS.name}; got {name!r}; leave one of them out.")
     known = [field.name for field in fields(make)]
@@ -93,7 +94,7 @@ def chosen_method(name: str, paper: bool, options: Sequence[str], seed: int) -> 
         if key not in known:
             raise UsageError(f"`--option` of method {name} must have a NAME among {', '.join(known)}; got {key!r}.")
         values[key] = tuple(value) if isinstance(value, list) else value
-    return make.paper(**values) if paper else make(**values)
+    return MCS.paper(**values) if paper else make(**values)
 
 
 def _loaded(plan: MeasurementPlan) -> tuple[Model, Items]:
@@ -148,10 +149,22 @@ def _trace(plan: MeasurementPlan, wanted: str, out: Path | None, json: bool) -> 
     if json:
         print_json({"model": model.name, "item": item.id, "steps": found.rows()})
         return
+    _print_trace(found, model.name)
+
+
+def _print_trace(found: AnswerTrace, model: str) -> None:
+    """Print each token's scores, and the image's share beside text alone, or else every modality's share."""
+    pair = found.modalities == PAIR
+    shared: tuple[Modality, ...] = ("image",) if pair else found.modalities
+    scores = [found.scores(modality) for modality in found.modalities]
+    shares = [found.shares(modality) for modality in shared]
     print_table(
-        f"Visual ratio of {model.name} along its answer to item {item.id}",
-        ["token", "image", "text", "ratio"],
-        [[repr(r["token"]), f"{r['image']:.3g}", f"{r['text']:.3g}", f"{r['ratio']:.3f}"] for r in found.rows()],
+        f"{'Visual ratio' if pair else 'Contributions'} of {model} along its answer to item {found.item_id}",
+        ["token", *found.modalities, *(["ratio"] if pair else [f"share of {modality}" for modality in shared])],
+        [
+            [repr(token), *(f"{own[n]:.3g}" for own in scores), *(f"{own[n]:.3f}" for own in shares)]
+            for n, token in enumerate(found.tokens)
+        ],
     )
 
 

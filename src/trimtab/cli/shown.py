@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from trimtab.cli.console import print_line, print_table
+from trimtab.modalities import PAIR, Modality, in_order
 
 TASK_LETTERS = 4
 """Letters of a task's name in a heading, so that a table of eight tasks fits a terminal of 80 columns."""
@@ -82,12 +83,6 @@ def print_interference(summary: dict[str, Any]) -> None:
     )
 
 
-SENSITIVITY = (
-    "The ratio says how sensitive the answer is to image and text, not which of them it comes from; for that use "
-    "--method shapley."
-)
-
-
 def print_measurement(summary: dict[str, Any]) -> None:
     """Print the mean ratios by task."""
     rows = summary["ratios"]
@@ -104,7 +99,15 @@ def print_measurement(summary: dict[str, Any]) -> None:
             ],
         )
     if summary["method"] == "mcs":
-        print_line(SENSITIVITY)
+        subject, measured = ("The ratio says", PAIR) if "ratio" in shares else ("The shares say", _shared(shares))
+        print_line(
+            f"{subject} how sensitive the answer is to {', '.join(measured[:-1])} and {measured[-1]}, not which of "
+            "them it comes from; for that use --method shapley."
+        )
+
+
+def _shared(columns: Iterable[str]) -> tuple[Modality, ...]:
+    return in_order(name.removeprefix("share_") for name in columns)
 
 
 SHOWN: dict[str, Callable[[dict[str, Any]], None]] = {
