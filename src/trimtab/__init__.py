@@ -11,7 +11,7 @@ Names are imported on first use, so ``import trimtab`` loads neither torch nor t
 
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from trimtab.artifacts import load_artifact as load_artifact
@@ -113,7 +113,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'trimtab' has no attribute {name!r}")
     return getattr(import_module(f"trimtab.{_HOME[name]}"), name)

@@ -57,23 +57,23 @@ def check_choices(folder: Path, config: Mapping[str, Any], choices: Mapping[str,
             )
 
 
-def check_model(name: str, made_for: tuple[str, str], model: Any) -> None:
+def check_model(name: str, made_for: tuple[str, str], model: tuple[str, str]) -> None:
     """Refuse another model than the one an artifact was made for.
 
     Args:
         name: The artifact.
         made_for: Name and fingerprint of the model it was made for.
-        model: The model, which has a ``name`` and a ``fingerprint``.
+        model: Those of the model.
 
     Raises:
         ArtifactError: The fingerprints differ.
     """
-    if model.fingerprint != made_for[1]:
+    if model[1] != made_for[1]:
         same = " (other weights under one name, or an artifact of an earlier trimtab)"
         raise ArtifactError(
             f"`model` of artifact {name!r} must be the one it was fitted on, {made_for[0]} (fingerprint "
-            f"{made_for[1]}); got {model.name} (fingerprint {model.fingerprint})"
-            f"{same if model.name == made_for[0] else ''}; load that model, or fit the method on this one."
+            f"{made_for[1]}); got {model[0]} (fingerprint {model[1]})"
+            f"{same if model[0] == made_for[0] else ''}; load that model, or fit the method on this one."
         )
 
 

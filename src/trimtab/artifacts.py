@@ -62,8 +62,8 @@ def _merged(folder: Path, model: ModelOrEngine) -> Model:
     """Load adapters with the model they name; those that ``harden`` made know its fingerprint."""
     own = opened(model, Capability.WEIGHTS, owner="load_artifact of adapters")
     record = read_json(folder / RECORD)
-    if isinstance(record, dict) and "model" in record:
-        check_model(folder.name, (str(record.get("name")), record["model"]), own)
+    if record is not None and "model" in record:
+        check_model(folder.name, (str(record.get("name")), record["model"]), (own.name, own.fingerprint))
     return load(folder, dtype=str(own.dtype).removeprefix("torch."), device=str(own.device))
 
 

@@ -8,10 +8,10 @@ import numbers
 import reprlib
 import types
 from collections.abc import Collection, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from difflib import get_close_matches
 from inspect import signature
-from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from trimtab.errors import UsageError
 
@@ -22,6 +22,12 @@ LARGEST = 2**31 - 1
 """The largest size of anything."""
 
 Class = TypeVar("Class", bound=type)
+
+
+class Dataclass(Protocol):
+    """Any dataclass, as ``dataclasses.fields`` and ``dataclasses.replace`` take it."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
 class Rule(Protocol):
@@ -163,7 +169,7 @@ def call_explained(kind: Class) -> Class:
     parameters = signature(init)
 
     @functools.wraps(init)
-    def explained(self: Any, *args: object, **kwargs: object) -> None:
+    def explained(self: object, *args: object, **kwargs: object) -> None:
         try:
             init(self, *args, **kwargs)
         except TypeError:
@@ -180,7 +186,7 @@ def call_explained(kind: Class) -> Class:
     return kind
 
 
-def check_fields(config: Any) -> None:
+def check_fields(config: Dataclass) -> None:
     """Refuse a configuration some field of which breaks its declaration; call it first in ``__post_init__``.
 
     A declaration is a type, and rules with it: ``draws: Annotated[int, AtLeast(1)]``, ``Annotated[float, Above(0)] |
@@ -235,7 +241,7 @@ def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
-def _broken(hint: Any, value: Any) -> str | None:
+def _broken(hint: object, value: object) -> str | None:
     """Return the rule that a value of the right type breaks, in words; None if it keeps to all."""
     origin, inside = get_origin(hint), get_args(hint)
     if origin is Annotated:
@@ -244,16 +250,16 @@ def _broken(hint: Any, value: Any) -> str | None:
     if origin in (Union, types.UnionType):
         found = [_broken(one, value) for one in inside if _suits(one, value)]
         return None if None in found else found[0]
-    if origin is tuple:
+    if origin is tuple and isinstance(value, (tuple, list)):
         broken = next((rule for one in value if (rule := _broken(inside[0], one)) is not None), None)
         return None if broken is None else f"a list, each {broken}"
-    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
+    if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, Mapping):
         broken = next((rule for one in value.values() if (rule := _broken(inside[1], one)) is not None), None)
         return None if broken is None else f"names and values, each {broken}"
     return None
 
 
-def _suits(hint: Any, value: object) -> bool:
+def _suits(hint: object, value: object) -> bool:
     origin, inside = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _suits(inside[0], value)
@@ -273,7 +279,8 @@ def _suits(hint: Any, value: object) -> bool:
         return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
     if hint is int:
         return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    return isinstance(value, origin or hint) if isinstance(origin or hint, type) else True
+    kind = origin or hint
+    return isinstance(value, kind) if isinstance(kind, type) else True
 
 
 def in_words(hint: object) -> str:

@@ -60,6 +60,6 @@ def test_tensors_without_values_are_refused():
 def test_a_foreign_model_is_refused_with_what_may_differ():
     model = tiny_model("llava", check=False)
     with pytest.raises(ArtifactError, match=r"got tiny-llava \(fingerprint .*other weights under one name"):
-        check_model("mean", ("tiny-llava", "0" * 16), model)
+        check_model("mean", ("tiny-llava", "0" * 16), (model.name, model.fingerprint))
     with pytest.raises(ArtifactError, match=r"fitted on, other .*got tiny-llava"):
-        check_model("mean", ("other", "0" * 16), model)
+        check_model("mean", ("other", "0" * 16), (model.name, model.fingerprint))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Float64
-from torch import Tensor
+from torch import Tensor, nn
 
 from trimtab.circuits.task import Case
 from trimtab.engine import Capability, ModelOrEngine, Read, Readings, run
@@ -87,8 +87,8 @@ def _decompose(model: Model, cases: Sequence[Case], read: Readings, norm: Norm) 
     embedding = (directions * before).sum(-1)
     heads, attention, mlp = [], [], []
     for layer in range(model.n_layers):
-        projection = cast(Any, model.head_outputs[layer])
-        through = (directions @ projection.weight.double().cpu()).unflatten(-1, (model.n_heads, -1))
+        projection = model.head_outputs[layer]
+        through = (directions @ weight_of(projection).double().cpu()).unflatten(-1, (model.n_heads, -1))
         own = (through * read.heads[layer].double()).sum(-1)
         bias = getattr(projection, "bias", None)
         added = own.sum(-1) if bias is None else own.sum(-1) + directions @ bias.double().cpu()
@@ -103,5 +103,12 @@ def _decompose(model: Model, cases: Sequence[Case], read: Readings, norm: Norm) 
 def direction(model: Model, logits: Float[Tensor, " vocabulary"], case: Case) -> Float64[Tensor, " hidden"]:
     """Return ``w_f - w_c`` of the leading tokens of both sides, ``(hidden,)``, float64 on the CPU."""
     leading = [max(side, key=lambda token: float(logits[token])) for side in (case.following, case.competing)]
-    rows = cast(Any, model.lm_head).weight[leading].double().cpu()
+    rows = weight_of(model.lm_head)[leading].double().cpu()
     return rows[0] - rows[1]
+
+
+def weight_of(linear: nn.Module) -> Float[Tensor, "out in"]:
+    """Return the matrix of a linear map, ``(out, in)``."""
+    weight = linear.weight
+    assert isinstance(weight, Tensor)
+    return weight

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, cast
 
 import torch
 from jaxtyping import Float64
@@ -73,12 +72,12 @@ def _margin(logits: Tensor, case: Case) -> Tensor:
 
 
 @contextmanager
-def _gated(model: Model, gates: Tensor, sets: TokenSets, place: Any) -> Iterator[None]:
+def _gated(model: Model, gates: Tensor, sets: TokenSets, place: Callable[[], Place]) -> Iterator[None]:
     """Multiply every head's output at the sets' tokens by its gate."""
 
-    def hook_for(layer: int) -> Any:
+    def hook_for(layer: int) -> Callable[[nn.Module, tuple], tuple]:
         def hook(_module: nn.Module, args: tuple) -> tuple:
-            touched = sets.holds(cast(Place, place()).index)[..., None, None]
+            touched = sets.holds(place().index)[..., None, None]
             heads = args[0].unflatten(-1, (model.n_heads, -1))
             gated = heads * gates[:, layer, None, :, None].to(heads.dtype)
             return (torch.where(touched, gated, heads).flatten(-2), *args[1:])

@@ -218,7 +218,7 @@ class HeadSet:
             UnsupportedEngineError: The engine lacks the capability.
         """
         require(model, Capability.EDIT_HEADS, owner=METHOD)
-        check_model(METHOD, (self.model_name, self.model_fingerprint), model)
+        check_model(METHOD, (self.model_name, self.model_fingerprint), (model.name, model.fingerprint))
 
     def save(self, folder: str | Path) -> Path:
         """Write ``config.json``, ``weights.safetensors`` and a model card; all of them or nothing.
@@ -261,7 +261,7 @@ def load_heads(folder: str | Path, model: ModelOrEngine) -> HeadSet:
             "placement": PLACEMENTS,
         },
     )
-    check_model(METHOD, (config["model_name"], config["model_fingerprint"]), model)
+    check_model(METHOD, (config["model_name"], config["model_fingerprint"]), (model.name, model.fingerprint))
     heads = _heads(folder, config["heads"], model)
     values, mean = tensors.pop("values", None), config["reference"] == "mean"
     expected = (len(parts_of(config["scope"])), len(heads), model.head_dims[0]) if mean else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from trimtab.circuits.decomposition import CHUNK, Norm
+from trimtab.circuits.decomposition import CHUNK, Norm, weight_of
 from trimtab.circuits.readouts import COMPETING, FOLLOWING, LABELS, label, margin
 from trimtab.circuits.task import Case
 from trimtab.engine import Capability, ModelOrEngine, Read, Readings, run
@@ -88,7 +88,7 @@ def _logits(
     model: Model, states: Float[Tensor, "positions hidden"], tokens: Sequence[int], norm: Norm
 ) -> Float[Tensor, "positions tokens"]:
     """Unembed states ``(positions, hidden)`` for some tokens."""
-    weight = cast(Any, model.lm_head).weight[list(tokens)].float().cpu()
+    weight = weight_of(model.lm_head)[list(tokens)].float().cpu()
     if norm == "final":
         states = model.normed(states.to(model.device)).cpu()
     return model.capped(states @ weight.T)

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from trimtab.cli.safe_text import safe, safe_json
 from trimtab.progress import Advance
@@ -223,13 +223,20 @@ def at_a_terminal() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _plain(value: Any) -> object:
+@runtime_checkable
+class _Number(Protocol):
+    """A number of NumPy or torch."""
+
+    def item(self) -> object: ...
+
+
+def _plain(value: object) -> object:
     """Make a value ready for strict JSON."""
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
-    if hasattr(value, "item") and not isinstance(value, (str, bytes)):  # a NumPy number
+    if isinstance(value, _Number):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None

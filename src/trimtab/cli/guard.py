@@ -10,7 +10,7 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import typer
 from typer.core import TyperGroup
@@ -26,7 +26,7 @@ SHOW = "TRIMTAB_TRACEBACK"
 class GuardedGroup(TyperGroup):
     """Runs a verb and ends with an exit code, whatever happens; no traceback reaches the user unasked."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> object:
         """Run the command line.
 
         Args:
@@ -41,7 +41,7 @@ class GuardedGroup(TyperGroup):
             sys.exit(code)
         return code
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: Any) -> object:
         """Run a verb; stopping it is told here, since versions of typer differ in what they make of it."""
         try:
             return super().invoke(ctx)
@@ -50,7 +50,7 @@ class GuardedGroup(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
 
 
-def exit_code(run: Callable[[], Any]) -> int:
+def exit_code(run: Callable[[], object]) -> int:
     """Run something, tell what went wrong, and return the exit code."""
     try:
         returned = run()
@@ -87,7 +87,7 @@ def _known(error: BaseException) -> tuple[str, int] | None:
         return f"Error: {error}", USAGE if isinstance(error, UsageError) else FAILURE
     if isinstance(error, typer.Abort):
         return "Interrupted.", INTERRUPTED
-    if hasattr(error, "format_message"):  # typer's own: a missing argument, an unknown option, a wrong value
+    if isinstance(error, _OfTyper):
         return _of_the_command_line(error), getattr(error, "exit_code", USAGE)
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").partition(".")[0]
@@ -102,7 +102,14 @@ def _known(error: BaseException) -> tuple[str, int] | None:
     return None
 
 
-def _of_the_command_line(error: Any) -> str:
+@runtime_checkable
+class _OfTyper(Protocol):
+    """Typer's own error: a missing argument, an unknown option, a wrong value."""
+
+    def format_message(self) -> str: ...
+
+
+def _of_the_command_line(error: _OfTyper) -> str:
     """Say in one line what typer would say in a box, and where help is."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "trimtab"

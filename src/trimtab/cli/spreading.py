@@ -35,7 +35,7 @@ def spread(
         parameters += shared if own.name == parameter else [own.replace(annotation=hints[own.name])]
 
     @functools.wraps(verb)
-    def with_options(**given: Any) -> None:
+    def with_options(**given: object) -> None:
         values = {name: given.pop(name) for name in options}
         verb(**given, **{parameter: gathered(values)})
 

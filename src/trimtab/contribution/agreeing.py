@@ -124,7 +124,7 @@ def agreement(
     )
 
 
-def _seeded(method: Any, seeds: Sequence[int]) -> list[Method]:
+def _seeded(method: Method, seeds: Sequence[int]) -> list[Method]:
     """Return the method with each seed; one without randomness as it is."""
     random = any(option.name == "seed" for option in fields(method))
     return [replace(method, seed=seed) for seed in seeds] if random else [method]

@@ -13,6 +13,7 @@ from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import TextSpan
 from trimtab.engine import Encoded, ModelOrEngine, Prompt, Row, describe, run
 from trimtab.engine.local.whitebox import batch_size_of, halving, rows_within
+from trimtab.fields import Dataclass
 from trimtab.items import Item
 from trimtab.modalities import Modality
 from trimtab.models import Model
@@ -39,7 +40,7 @@ class Case:
     modalities: tuple[Modality, ...]
 
 
-class Method(Protocol):
+class Method(Dataclass, Protocol):
     """A way of measuring contributions: a frozen dataclass of its options; one with randomness has a ``seed``."""
 
     name: ClassVar[str]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from trimtab.contribution.ablation import Ablation
 from trimtab.contribution.attention_mass import AttentionMass
 from trimtab.contribution.gradient_times_input import GradientTimesInput
@@ -12,7 +10,7 @@ from trimtab.contribution.options import MCS
 from trimtab.contribution.shapley import Shapley
 from trimtab.registry import Registry
 
-METHODS: Registry[Callable[..., Method]] = Registry("`method` of measure")
+METHODS: Registry[type[Method]] = Registry("`method` of measure")
 
 for _method in (MCS, Shapley, AttentionMass, Ablation, GradientTimesInput):
     METHODS.register(_method)

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -196,7 +195,8 @@ def _attention(
     Raises:
         UnsupportedMethodError: The layer's attention does more than a softmax of scaled products.
     """
-    layer: Any = module.layer_idx
+    layer: object = module.layer_idx
+    assert isinstance(layer, int)
     further = [name for name in ("softcap", "s_aux") if options.get(name) is not None]
     if further:
         raise UnsupportedMethodError(

@@ -223,7 +223,7 @@ class Artifact:
             UnsupportedEngineError: The engine lacks a capability.
         """
         require(model, *self.needs, owner=f"artifact {self.name!r}")
-        check_model(self.method, (self.model_name, self.model_fingerprint), model)
+        check_model(self.method, (self.model_name, self.model_fingerprint), (model.name, model.fingerprint))
 
     def save(self, folder: str | Path) -> Path:
         """Write ``config.json``, ``weights.safetensors`` and a model card; all of them or nothing.

@@ -68,7 +68,8 @@ def load_steering(folder: str | Path, model: ModelOrEngine) -> Artifact:
     config, tensors = read_artifact(folder, _TYPES, {"fitted_items": ""})
     check_choices(folder, config, {**_CHOICES, "method": tuple(METHODS)})
     # The model first: for another model the shapes differ too, and that is not what is wrong.
-    check_model(config["method"], (config["model_name"], config["model_fingerprint"]), model)
+    made_for = (config["model_name"], config["model_fingerprint"])
+    check_model(config["method"], made_for, (model.name, model.fingerprint))
     kept = {name.removeprefix(CHOOSER_PREFIX): t for name, t in tensors.items() if name.startswith(CHOOSER_PREFIX)}
     own = {name: t for name, t in tensors.items() if not name.startswith(CHOOSER_PREFIX)}
     if kept and config["chooser"] is None:

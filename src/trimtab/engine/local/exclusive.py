@@ -6,7 +6,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import torch
 
@@ -66,19 +66,19 @@ class _EagerStance:
     """
 
     def __init__(self) -> None:
-        self._lock, self._depth, self._stance = threading.Lock(), 0, None
+        self._lock, self._depth, self._stance = threading.Lock(), 0, ExitStack()
 
     def __enter__(self) -> None:
         with self._lock:
             if self._depth == 0:
-                self._stance: Any = torch.compiler.set_stance("force_eager")
+                self._stance.push(torch.compiler.set_stance("force_eager"))
             self._depth += 1
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *_error: object) -> None:
         with self._lock:
             self._depth -= 1
             if self._depth == 0:
-                self._stance.__exit__(None, None, None)
+                self._stance.close()
 
 
 _eager = _EagerStance()

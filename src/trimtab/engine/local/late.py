@@ -6,7 +6,7 @@ states are computed once, and each row goes on from them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -73,7 +73,7 @@ def _plain_inputs(
     assert batch.prefix is not None
     found: dict[int, Tensor] = {}
 
-    def keep(layer: int) -> Any:
+    def keep(layer: int) -> Callable[[nn.Module, tuple, dict[str, Any]], None]:
         def hook(_module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
             found[layer] = args[0] if args else kwargs["hidden_states"]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from transformers import LogitsProcessor, LogitsProcessorList
 
 from trimtab.engine.local.finite import require_finite
 from trimtab.engine.local.follow import cached_slots, refuse_thread
@@ -16,6 +17,8 @@ from trimtab.engine.local.session import Session
 from trimtab.engine.local.turn import prompt_mask
 from trimtab.errors import UsageError
 from trimtab.models import Model
+
+T = TypeVar("T")
 
 ORIGINAL = "trimtab_original"
 """Attribute of the telling ``generate``: the one it stands for."""
@@ -49,8 +52,8 @@ def told_prompts(model: Model) -> Iterator[None]:
                 vars(model.hf)["generate"] = original
 
 
-def _telling(model: Model, original: Any) -> Callable[..., Any]:
-    def generate(*args: Any, **kwargs: Any) -> Any:
+def _telling(model: Model, original: Callable[..., T]) -> Callable[..., T]:
+    def generate(*args: Any, **kwargs: Any) -> T:
         session = Session.of(model)
         if not session.lock.mine:
             refuse_thread(model)
@@ -72,9 +75,8 @@ def _telling(model: Model, original: Any) -> Callable[..., Any]:
     return generate
 
 
-def _with_check(model: Model, processors: Any) -> Any:
+def _with_check(model: Model, processors: Iterable[LogitsProcessor] | None) -> LogitsProcessorList:
     """Return the call's logits processors, after one that refuses NaN: choosing among NaN gives some token."""
-    from transformers import LogitsProcessorList
 
     def check(_ids: Tensor, scores: Tensor) -> Tensor:
         # Processors before this one may have ruled tokens out by minus infinity.
@@ -155,7 +157,7 @@ def _ids(given: dict[str, Any]) -> Tensor | None:
     return given.get("input_ids") if given.get("inputs") is None else given["inputs"]
 
 
-def _padding(ids: Tensor, pad: Any, eos: Any) -> Tensor:
+def _padding(ids: Tensor, pad: int | None, eos: int | Sequence[int] | None) -> Tensor:
     """Infer a mask from padding tokens by transformers' rule: where they are not also end tokens."""
     ends = eos if isinstance(eos, (list, tuple)) else [eos]
     if pad is None or pad in ends:

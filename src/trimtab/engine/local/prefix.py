@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -66,4 +65,6 @@ def prefill(model: Model, pieces: Sequence[Piece]) -> Prefix:
     cache = model.family.cache(model.hf)
     with engine_drives(model):
         model.decode(batch.embeds, batch.mask, batch.positions, cache, extras=batch.extras)
-    return Prefix(tuple(cast(list[Held], cache.layers)), batch.mask, batch.index)
+    held = tuple(layer for layer in cache.layers if isinstance(layer, Held))
+    assert len(held) == len(cache.layers)
+    return Prefix(held, batch.mask, batch.index)

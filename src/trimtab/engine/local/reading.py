@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -33,7 +32,7 @@ def reading(model: Model, read: Read) -> Iterator[dict[tuple[str, int], Tensor]]
         if layer == stop:
             raise StopForward
 
-    def keep_heads(layer: int) -> Any:
+    def keep_heads(layer: int) -> Callable[[nn.Module, tuple], None]:
         def hook(_module: nn.Module, args: tuple) -> None:
             found["heads", layer] = args[0].unflatten(-1, (model.n_heads, -1))
 

@@ -25,12 +25,13 @@ def write_json(path: Path, value: object) -> None:
     write_whole(path, json.dumps(value, indent=1), owner=OUT)
 
 
-def read_json(path: Path) -> Any:
-    """Read a file; None if it is not there, or torn."""
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Read a file of names and values; None if it is not there, torn, or holds something else."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
+    return found if isinstance(found, dict) else None
 
 
 def save_model(out: Path, save: Callable[[Path], None], card: Callable[[], str]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trimtab.engine import Capability, admit
 from trimtab.engine.local.whitebox import exclusive, opened
@@ -33,6 +33,9 @@ from trimtab.locks import LOCK, FolderLock
 from trimtab.made_with import source_digest
 from trimtab.models import Model
 from trimtab.progress import SILENT, Advance, Progress
+
+if TYPE_CHECKING:
+    from trimtab.interference.hardening.trainer import HardenTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -180,7 +183,7 @@ def _trained(
     letters: list[int],
     evaluation: Callable[[], dict[str, float]] | None,
     advance: Advance,
-) -> Any:
+) -> HardenTrainer:
     """Train from the last checkpoint, or from the start."""
     from trimtab.interference.hardening.trainer import HardenTrainer, drop_torn, last_checkpoint, settle
 
@@ -201,7 +204,7 @@ def _evaluated(when: str, found: Accuracies) -> dict[str, Any]:
     return {when: found.rates, f"worst_{when}": worst}
 
 
-def _per_step(trainer: Any) -> dict[str, float]:
+def _per_step(trainer: HardenTrainer) -> dict[str, float]:
     """Average tokens and seconds over the steps of this process; a run that goes on has made others before."""
     done = max(1, trainer.steps_done)
     return {"seconds": trainer.seconds / done, **{k: v / done for k, v in trainer.objective.tokens.items()}}
@@ -272,7 +275,7 @@ def _started(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
     if not path.is_file():
         return _write(out, {**identity, "finished": False})
     record = read_json(path)
-    if not isinstance(record, dict) or not isinstance(record.get("finished"), bool):
+    if record is None or not isinstance(record.get("finished"), bool):
         raise ArtifactError(
             f"`{RECORD}` of {out} must be the record of a run; it is broken; delete the folder or choose another."
         )

@@ -63,11 +63,11 @@ class Objective(nn.Module):
                 module.eval()
         return self
 
-    def state_dict(self, *_args: Any, **_kwargs: Any) -> dict[str, Tensor]:
+    def state_dict(self, *_args: object, **_kwargs: object) -> dict[str, Tensor]:
         """Return what is trained, and nothing else: the state of a checkpoint."""
         return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], *_args: Any, **_kwargs: Any) -> Any:
+    def load_state_dict(self, state_dict: Mapping[str, Any], *_args: object, **_kwargs: object) -> _IncompatibleKeys:
         """Put back what is trained; a state of other weights raises, as it would for a whole module."""
         found = super().load_state_dict(state_dict, strict=False)
         missing = [name for name in self.state_dict() if name not in state_dict]

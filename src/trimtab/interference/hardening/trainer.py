@@ -78,13 +78,19 @@ class HardenTrainer(Trainer):
         self._steps = 0
 
     def compute_loss(
-        self, model: nn.Module, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of some groups, times their share of the step."""
         loss = model(inputs["groups"], inputs["share"])
         return (loss, {}) if return_outputs else loss
 
-    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
+    ) -> Tensor:
         """Add up the gradients of a step in micro-batches; when memory runs out, halve them and do the step again.
 
         A step's gradients start at zero here, since micro-batches are the only accumulation, so a step that failed
@@ -136,12 +142,12 @@ class HardenTrainer(Trainer):
             self._parts, self._steps = {}, 0
         super().log(logs, start_time)
 
-    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+    def _save_checkpoint(self, model: nn.Module, trial: object) -> None:
         """Say in one sentence when the disk refuses."""
         with writing(self.folder, OUT):
-            super()._save_checkpoint(*args, **kwargs)
+            super()._save_checkpoint(model, trial)
 
-    def evaluate(self, *_args: Any, metric_key_prefix: str = "eval", **_kwargs: Any) -> dict[str, float]:
+    def evaluate(self, *_args: object, metric_key_prefix: str = "eval", **_kwargs: object) -> dict[str, float]:
         """Measure accuracies on the validation items instead of a loss."""
         assert self.evaluation is not None
         self.objective.eval()
@@ -174,6 +180,7 @@ def settle(last: Path, folder: Path) -> None:
         RunFolderError: The best checkpoint is gone.
     """
     state = read_json(last / TRAINER_STATE_NAME)
+    assert state is not None
     best = state.get("best_model_checkpoint")
     if best is None:
         return

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +18,15 @@ from trimtab.errors import MissingDependencyError
 from trimtab.interference.hardening.config import HardenConfig, LoraConfig
 from trimtab.models import Model, save_processors
 
+if TYPE_CHECKING:
+    from peft import PeftMixedModel, PeftModel
+
 
 @dataclass(frozen=True, eq=False)
 class Adapters:
     """Low-rank adapters in place."""
 
-    peft: Any
+    peft: PeftModel | PeftMixedModel
     model: Model
 
     def save(self, folder: Path) -> None:
@@ -82,7 +85,7 @@ def trainable(model: Model, config: HardenConfig) -> Iterator[Adapters | FullWei
             model.hf.eval().requires_grad_(False)
 
 
-def _checkpointing(model: Model, what: str) -> Any:
+def _checkpointing(model: Model, what: str) -> Callable[..., None]:
     """Find the method by its new name, or by its old one in versions of transformers before the change."""
     return getattr(model.hf, f"activation_checkpointing_{what}", None) or getattr(
         model.hf, f"gradient_checkpointing_{what}"
@@ -110,7 +113,7 @@ def _adapters(model: Model, config: LoraConfig, seed: int) -> Iterator[Adapters]
     try:
         yield Adapters(wrapped, model)
     finally:
-        cast(Any, wrapped).unload()
+        wrapped.unload()
         model.__dict__.pop("head_outputs", None)
 
 

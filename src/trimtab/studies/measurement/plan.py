@@ -51,7 +51,7 @@ class MeasurementPlan(FromFile):
 
     def resolved(self) -> dict[str, Any]:
         """Return the plan as plain data; the method's options are all of them."""
-        options = asdict(self.how)  # pyright: ignore[reportArgumentType]
+        options = asdict(self.how)
         return asdict(self) | {"options": options, "load": loading_identity(self.load)}
 
 
@@ -61,7 +61,7 @@ def made_method(name: str, options: Mapping[str, Any], owner: str) -> Method:
     Raises:
         UsageError: There is no such method, or it has no such option.
     """
-    make: Any = METHODS.named(name, f"`method` of {owner}")
+    make = METHODS.named(name, f"`method` of {owner}")
     known = [option.name for option in fields(make)]
     for option in options:
         if option not in known:

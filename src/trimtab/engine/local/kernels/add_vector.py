@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -45,7 +44,8 @@ class AddVectorKernel(Kernel[AddVector]):
         self.predictor = direction.to(device) if isinstance(direction, Predictor) else None
         self.vectors: Tensor | None = None
         if self.predictor is None:
-            self.vectors = torch.stack([cast(Tensor, e.direction).to(device, torch.float32) for e in edits])
+            vectors = [e.direction for e in edits if not isinstance(e.direction, Predictor)]
+            self.vectors = torch.stack([vector.to(device, torch.float32) for vector in vectors])
 
     def apply(self, states: Tensor, place: Place) -> Tensor:
         """Return the states with the rows' vectors added where the edits say."""
