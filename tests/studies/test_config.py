@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.errors import UsageError
-from trimtab.studies import read_plan
+from trimtab.studies import Plan, read_plan
 
 
 def test_a_file_becomes_a_plan(tmp_path):
@@ -15,6 +15,7 @@ def test_a_file_becomes_a_plan(tmp_path):
         "variants:\n  literal: {method: amps, reading: literal, train_items: 8, layers: [3]}\n"
     )
     plan = read_plan(path)
+    assert isinstance(plan, Plan)
     assert (plan.name, plan.strengths, plan.protocols) == ("ours", (1, 2), ("open", "paired"))
     assert plan.spec("literal").own_options == {"reading": "literal"}
     assert plan.wanted() == [
@@ -52,6 +53,7 @@ def test_a_wrong_file_is_refused(tmp_path, text, message):
 @pytest.mark.parametrize("name", ["steering", "ablations"])
 def test_the_recipes_are_plans(name):
     plan = read_plan(Path(__file__).parents[2] / "recipes" / f"{name}.yaml")
+    assert isinstance(plan, Plan)
     assert plan.name == name
     assert set(plan.variants) <= set(plan.methods)
 
@@ -145,6 +147,7 @@ def test_aliases_and_short_floats_are_fine(tmp_path):
         "methods: [a, b]\nvariants:\n  a: &a {method: l2s, network: {learning_rate: 1e-3}}\n  b: {<<: *a, seed: 3}\n"
     )
     plan = read_plan(path)
+    assert isinstance(plan, Plan)
     assert plan.spec("b").options == {"network": {"learning_rate": 1e-3}, "seed": 3}
 
 

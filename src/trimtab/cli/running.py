@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from trimtab.cli.console import print_json, print_line, progress_bars
 from trimtab.cli.early import check_model
@@ -16,9 +16,12 @@ from trimtab.errors import UsageError
 if TYPE_CHECKING:
     from trimtab.items import Items
     from trimtab.models import Model
+    from trimtab.studies.kit.study import StudyPlan
+
+Plan = TypeVar("Plan", bound="StudyPlan")
 
 
-def loaded_as(plan: Any, loading: Loading) -> Any:
+def loaded_as(plan: Plan, loading: Loading) -> Plan:
     """Return a plan whose models are loaded as the command line says, or else as the plan does."""
     from dataclasses import replace
 
@@ -35,7 +38,7 @@ class Finished(NamedTuple):
     page: Path | None
 
 
-def run_plan(plan: Any, out: Path) -> Finished:
+def run_plan(plan: StudyPlan, out: Path) -> Finished:
     """Run a study, or go on with it, and write its report.
 
     Raises:
@@ -55,12 +58,12 @@ def run_plan(plan: Any, out: Path) -> Finished:
     return Finished(out, read_summary(out), page)
 
 
-def loads_aloud(name: str, **loading: Any) -> Model:
+def loads_aloud(name: str, **loading: object) -> Model:
     """Load a model, and say so."""
     return load_model(name, loading)
 
 
-def reads_aloud(plan: Any) -> Callable[[str], Items]:
+def reads_aloud(plan: StudyPlan) -> Callable[[str], Items]:
     """Return what reads a plan's items and says how many were left out."""
     read = plan.reader()
 

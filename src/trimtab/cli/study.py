@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json
 from trimtab.cli.running import loaded_as, loads_aloud, run_plan, tell
 from trimtab.errors import UsageError
+
+if TYPE_CHECKING:
+    from trimtab.studies.kit.study import StudyPlan
 
 
 @loads
@@ -57,7 +60,7 @@ def study(
         tell(found, json)
 
 
-def _list(plan: Any, home: Path, json: bool) -> None:
+def _list(plan: StudyPlan, home: Path, json: bool) -> None:
     from trimtab.studies import list_steps
 
     steps = list_steps(plan, home)
@@ -72,7 +75,7 @@ def _list(plan: Any, home: Path, json: bool) -> None:
     )
 
 
-def _run_steps(plan: Any, home: Path, names: list[str], json: bool) -> None:
+def _run_steps(plan: StudyPlan, home: Path, names: list[str], json: bool) -> None:
     from trimtab.studies import run_step, study_of
     from trimtab.studies.kit.run_folder import check_run_folder
 

@@ -102,15 +102,16 @@ def load_steering(folder: str | Path, model: ModelOrEngine) -> Artifact:
     )
 
 
-def _without(folder: Path, kept: Any) -> tuple[Modality, ...]:
+def _without(folder: Path, kept: object) -> tuple[Modality, ...]:
     """Return the modalities left out of the prompt, which earlier artifacts keep as one name or none."""
-    found = tuple(kept) if isinstance(kept, list) else () if kept is None else (kept,)
-    if not all(name in MODALITIES for name in found):
+    found = kept if isinstance(kept, list) else [] if kept is None else [kept]
+    known: tuple[Modality, ...] = tuple(name for one in found for name in MODALITIES if one == name)
+    if len(known) < len(found):
         raise ArtifactError(
             f"`without` of artifact {folder} must be some of {', '.join(MODALITIES)}; got {kept!r:.100}; save the "
             "artifact again."
         )
-    return found
+    return known
 
 
 def _without_kind(config: dict[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from itertools import chain
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypedDict, TypeVar, Unpack
 
 from torch import Tensor
 
-from trimtab.engine import Capability, ModelOrEngine, Positions, Predictor, check_layer, require
+from trimtab.engine import Capability, ModelOrEngine, Placement, Positions, Predictor, check_layer, require
 from trimtab.errors import UsageError
 from trimtab.fields import check_fields
 from trimtab.items import Item, remembered
@@ -20,6 +20,7 @@ from trimtab.progress import SILENT, Progress
 from trimtab.registry import Registry
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import Chooser
+from trimtab.steering.contrasting import Rule
 from trimtab.steering.states import in_conflict
 from trimtab.steering.training_set import TrainingSet
 
@@ -60,6 +61,23 @@ def _made(owner: str, make: Callable[..., T], options: Mapping[str, Any]) -> T:
         return make(**options)
     except TypeError as error:
         raise UsageError(f"Options of {owner} must be of the types it takes; got {dict(options)} ({error}).") from error
+
+
+class Parts(TypedDict, total=False):
+    """What a method has learned and chosen, as ``Artifact`` holds it."""
+
+    strength: float
+    layer: int
+    positions: Positions
+    direction: Tensor | Predictor
+    instruction: str
+    placement: Placement
+    without: tuple[Modality, ...]
+    contrast: Rule
+    chooser: Chooser | None
+    data_fingerprint: str
+    fitted_items: str
+    metrics: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -116,7 +134,7 @@ class Method(ABC):
             UsageError: The items or the layer do not suit the method.
         """
 
-    def artifact(self, model: ModelOrEngine, **parts: Any) -> Artifact:
+    def artifact(self, model: ModelOrEngine, **parts: Unpack[Parts]) -> Artifact:
         """Return an artifact of the method for a model, with what it has learned."""
         return Artifact(self.name, self.target, model.name, model.fingerprint, options=self.options(), **parts)
 
@@ -143,7 +161,7 @@ class UntrainedMethod(Method):
         return self.artifact(model, **self.parts(model, in_conflict((*shown, self.target))))
 
     @abstractmethod
-    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> dict[str, Any]:
+    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> Parts:
         """Return what the artifact holds, to follow the target among some modalities."""
 
 

@@ -52,7 +52,7 @@ def check_kept(kind: type[Any], kept: Mapping[str, Any], tensors: Mapping[str, T
             raise UsageError(f"{name!r} must be layers of a model that has {model.n_layers}; got {value}.")
 
 
-def _is(value: object, hint: Any) -> bool:
+def _is(value: object, hint: object) -> bool:
     """Whether a value is of a type that fields of choosers and rules have."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
@@ -64,7 +64,7 @@ def _is(value: object, hint: Any) -> bool:
     if hint in (int, float):
         known = (int,) if hint is int else (int, float)
         return isinstance(value, known) and not isinstance(value, bool) and abs(value) < 2**63 and math.isfinite(value)
-    return isinstance(value, type(None) if hint is None else hint)
+    return isinstance(hint, type) and isinstance(value, hint)
 
 
 def _shown(value: object) -> str:

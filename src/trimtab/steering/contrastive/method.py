@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from trimtab.engine import ModelOrEngine
 from trimtab.fields import Between, Portion
 from trimtab.modalities import Modality
 from trimtab.models import Counterfactual
 from trimtab.steering.contrasting import STEPS, CausalRule, ContrastRule, Form, Halves, Rule
-from trimtab.steering.method import UntrainedMethod, register
+from trimtab.steering.method import Parts, UntrainedMethod, register
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ContrastiveMethod(UntrainedMethod):
     def rule(self, model: ModelOrEngine) -> Rule:
         """Return the contrast."""
 
-    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> dict[str, Any]:
+    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> Parts:
         """Return the contrast."""
         return {"contrast": self.rule(model)}
 

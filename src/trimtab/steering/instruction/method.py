@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from trimtab.engine import ModelOrEngine, Placement
 from trimtab.items.prompts import instruction_for
 from trimtab.modalities import Modality
-from trimtab.steering.method import UntrainedMethod, register
+from trimtab.steering.method import Parts, UntrainedMethod, register
 
 
 @register
@@ -29,6 +29,6 @@ class Instruction(UntrainedMethod):
 
     placement: Placement = "before_question"
 
-    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> dict[str, Any]:
+    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> Parts:
         """Return the instruction."""
         return {"instruction": instruction_for(self.target, among), "placement": self.placement}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from trimtab.engine import ModelOrEngine
 from trimtab.modalities import Modality
-from trimtab.steering.method import UntrainedMethod, register
+from trimtab.steering.method import Parts, UntrainedMethod, register
 
 
 @register
@@ -19,6 +19,6 @@ class NoSteering(UntrainedMethod):
     title: ClassVar[str] = "none"
     colour: ClassVar[str] = "#767676"
 
-    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> dict[str, Any]:
+    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> Parts:
         """Return a strength of 0."""
         return {"strength": 0.0}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from trimtab.engine import ModelOrEngine
 from trimtab.fields import AtLeast, Between, Portion
 from trimtab.modalities import Modality
 from trimtab.steering.contrasting import BoostRule
-from trimtab.steering.method import UntrainedMethod, register
+from trimtab.steering.method import Parts, UntrainedMethod, register
 
 
 @register
@@ -37,7 +37,7 @@ class PAI(UntrainedMethod):
     first_share: Annotated[float, Between(0, 1, without="most")] = 2 / 32
     plausibility: Portion = 0.1
 
-    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> dict[str, Any]:
+    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> Parts:
         """Return the contrast, with attention raised from a share of the depth on."""
         first = int(self.first_share * model.n_layers)
         return {"contrast": BoostRule(self.target, first, model.n_layers, self.guidance, self.plausibility)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from trimtab.engine import ModelOrEngine
 from trimtab.errors import UsageError
@@ -15,7 +15,7 @@ from trimtab.items.prompts import instruction_for
 from trimtab.modalities import FACTS, MODALITIES, SHOWN, Modality, others
 from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
-from trimtab.steering.method import Method, UntrainedMethod, register
+from trimtab.steering.method import Method, Parts, UntrainedMethod, register
 from trimtab.steering.states import in_conflict
 from trimtab.steering.training_set import TrainingSet
 
@@ -38,7 +38,7 @@ class ChainOfThought(UntrainedMethod):
     title: ClassVar[str] = "chain of thought"
     changes_prompt: ClassVar[bool] = True
 
-    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> dict[str, Any]:
+    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> Parts:
         """Return the instruction and the request."""
         return {"instruction": f"{instruction_for(self.target, among)} {_think(among)}", "placement": "after_question"}
 
@@ -110,6 +110,6 @@ class DropModality(UntrainedMethod):
     colour: ClassVar[str] = "#000000"
     changes_prompt: ClassVar[bool] = True
 
-    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> dict[str, Any]:
+    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> Parts:
         """Return what is left out, whatever a prompt has of it."""
         return {"without": others(self.target, MODALITIES)}

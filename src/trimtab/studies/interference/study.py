@@ -92,6 +92,6 @@ class InterferenceStudy(OneModelStudy[InterferencePlan]):
         return _result(found, note=f"for {len(found.skipped)} of {len(items)} items; the first: {reason}")
 
 
-def _result(found: Diagnosis, **notes: Any) -> StepResult:
+def _result(found: Diagnosis, **notes: str) -> StepResult:
     skipped = [{"row": s.row, "reason": s.reason} for s in found.skipped]
     return StepResult(found.answers, {"skipped": skipped, "cost": asdict(found.cost), **notes})

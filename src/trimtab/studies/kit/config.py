@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from trimtab.errors import UsageError
-from trimtab.fields import shown
+from trimtab.fields import Dataclass, shown
 from trimtab.studies.kit.plain_yaml import read_yaml
-from trimtab.studies.kit.study import kinds
+from trimtab.studies.kit.study import StudyPlan, kinds
+
+T = TypeVar("T", bound=Dataclass)
 
 USUAL = "steering"
 """The kind of a file that names none."""
 
 
-def read_plan(path: str | Path) -> Any:
+def read_plan(path: str | Path) -> StudyPlan:
     """Read a plan.
 
     Args:
@@ -41,11 +44,11 @@ def read_plan(path: str | Path) -> Any:
         raise UsageError(f"{str(error).rstrip('.')}, in {path}.") from error
 
 
-def _has_name(plan: type) -> bool:
+def _has_name(plan: type[StudyPlan]) -> bool:
     return any(field.name == "name" for field in fields(plan))
 
 
-def _built(kind: Any, found: dict[Any, Any], owner: str) -> Any:
+def _built(kind: type[T], found: Mapping[Any, object], owner: str) -> T:
     """Make a configuration of its fields, and those within it of theirs; a list stands for a tuple.
 
     Raises:
@@ -62,11 +65,11 @@ def _built(kind: Any, found: dict[Any, Any], owner: str) -> Any:
         raise UsageError(f"{owner} must hold all that {kind.__name__} needs; {error}.") from error
 
 
-def _value(hint: object, value: object, owner: str) -> Any:
+def _value(hint: object, value: object, owner: str) -> object:
     """Return as a tuple or a configuration what a field keeps as one; what is neither is left for its check."""
     if isinstance(value, list):
         return tuple(value)
-    within = next((one for one in (hint, *get_args(hint)) if is_dataclass(one)), None)
+    within = next((one for one in (hint, *get_args(hint)) if isinstance(one, type) and is_dataclass(one)), None)
     return _built(within, value, owner) if within is not None and isinstance(value, dict) else value
 
 

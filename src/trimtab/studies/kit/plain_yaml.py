@@ -20,7 +20,7 @@ DEEPEST = 20
 class _Loader(yaml.SafeLoader):
     """Refuses a key that stands twice, and takes ``1e-3`` for the number it is."""
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Construct a mapping."""
         seen = set()
         for key, _ in node.value:
@@ -38,7 +38,7 @@ _Loader.add_implicit_resolver(
 )
 
 
-def read_yaml(text: str) -> Any:
+def read_yaml(text: str) -> object:
     """Read plain data: mappings, lists, text, numbers, truth values and nothing.
 
     Raises:

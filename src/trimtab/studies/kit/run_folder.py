@@ -306,7 +306,7 @@ def _broken(path: Path, error: Exception) -> RunFolderError:
     )
 
 
-def _read_config(path: Path) -> Any:
+def _read_config(path: Path) -> object:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from trimtab.engine import ModelOrEngine
 from trimtab.errors import UsageError
+from trimtab.fields import Dataclass
 from trimtab.registry import Registry, import_inside
 from trimtab.studies.kit.run_folder import StepResult
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 Results = Mapping[str, StepResult]
 """Finished steps by name."""
+
+Work = Callable[[Results, "Advance"], StepResult]
+"""What a step does, given the finished steps that it needs and what to call as units of work are done."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +41,7 @@ class Step:
     """
 
     name: str
-    run: Callable[[Results, Advance], StepResult]
+    run: Work
     inputs: tuple[str, ...] = ()
     model: str | None = None
     task: str = ""
@@ -56,8 +60,13 @@ class Outcome(NamedTuple):
     tables: dict[str, DataFrame]
 
 
-class StudyPlan(Protocol):
+class StudyPlan(Dataclass, Protocol):
     """A study as data; a frozen dataclass."""
+
+    @property
+    def data(self) -> str:
+        """Where its items are."""
+        ...
 
     @property
     def load(self) -> dict[str, Any]:
@@ -81,14 +90,17 @@ class Study(Protocol):
         schema_version: Version of its summary.
         sections: Names of the report's sections, in their order.
         plan_type: The class of its plans.
-        plan: What to do.
     """
 
     kind: ClassVar[str]
     schema_version: ClassVar[int]
     sections: ClassVar[tuple[str, ...]]
-    plan_type: ClassVar[type]
-    plan: Any
+    plan_type: ClassVar[type[StudyPlan]]
+
+    @property
+    def plan(self) -> StudyPlan:
+        """What to do."""
+        ...
 
     def models(self) -> Sequence[str]:
         """Return the names of the models that it runs."""
@@ -126,7 +138,7 @@ def kinds() -> Registry[type[Study]]:
     return KINDS
 
 
-def study_of(plan: Any) -> Study:
+def study_of(plan: Study | StudyPlan) -> Study:
     """Return the study of a plan; a study is itself.
 
     Raises:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from trimtab.artifact_folder import artifact_digest
 from trimtab.contribution import MCS, measure
@@ -27,7 +27,7 @@ from trimtab.studies.kit.counting import costs
 from trimtab.studies.kit.evaluation import evaluate
 from trimtab.studies.kit.records import records
 from trimtab.studies.kit.run_folder import StepResult
-from trimtab.studies.kit.study import Results, Step
+from trimtab.studies.kit.study import Results, Step, Work
 from trimtab.studies.steering.controls import evaluate_controls, joint_controls, unimodal_controls
 from trimtab.studies.steering.fitting import fit_method, layers_needed
 from trimtab.studies.steering.items import JOINT, StudyItems
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NEUTRAL = "none"
+NEUTRAL: Literal["none"] = "none"
 """Name of the prompt without an instruction in tables."""
 
 REFUSED = "refused"
@@ -99,12 +99,12 @@ class ModelSteps:
         """Find the items that the model cannot take; a row for each, as ``left_out`` makes it."""
         return left_out(self.model, self.items.opened, self.plan.protocols, self.plan.longest_answer)
 
-    def measure(self, prompt: str, chunk: slice, done: Results, _advance: Advance) -> StepResult:
+    def measure(self, prompt: Modality | Literal["none"], chunk: slice, done: Results, _advance: Advance) -> StepResult:
         """Measure contributions, without an instruction or under one."""
         items = self._admitted(done)["test"][: self.plan.contribution_items][chunk]
         if not items:
             return StepResult.nothing()
-        instruction = None if prompt == NEUTRAL else instruction_for(cast(Modality, prompt), self.items.modalities)
+        instruction = None if prompt == NEUTRAL else instruction_for(prompt, self.items.modalities)
         found = measure(self.model, items, instruction=instruction, method=MCS(seed=self.plan.seed))
         table = found.table()
         table.insert(0, "instruction", prompt)
@@ -171,7 +171,7 @@ class ModelSteps:
         """The model."""
         return self.bench.model(self.name)
 
-    def _step(self, name: str, run: Any, inputs: tuple[str, ...], task: str, units: int) -> Step:
+    def _step(self, name: str, run: Work, inputs: tuple[str, ...], task: str, units: int) -> Step:
         return Step(self.path(name), run, inputs, self.name, f"{self.name}: {task}", units)
 
     def _test_chunks(self, n: int) -> list[tuple[slice, bool]]:

@@ -202,7 +202,7 @@ def _rounded(row: Record) -> Record:
     return {key: float(f"{value:.4g}") if key in P_VALUES else _round(value) for key, value in row.items()}
 
 
-def _round(value: object) -> Any:
+def _round(value: object) -> object:
     if isinstance(value, dict):
         return {key: _round(part) for key, part in value.items()}
     return round(value, DIGITS) if isinstance(value, float) else value
