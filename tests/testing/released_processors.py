@@ -6,6 +6,8 @@ be imported without torchvision at all, so its rule is written out.
 
 import json
 import sys
+from copy import deepcopy
+from inspect import signature
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -19,30 +21,31 @@ from trimtab.models import Model
 
 def own_inputs(folder: Path, model: Model, image: Image, text: str) -> tuple[list[int], dict[str, Any]]:
     """Token ids and tensors of a turn of a picture and a text, by the processor that the folder names."""
-    held = _json(folder / "processor_config.json")
+    said = _json(folder / "processor_config.json")
+    held = {key: value for key, value in said.items() if not isinstance(value, dict)}  # not how parts are set
     named = held.pop("processor_class", None) or _json(folder / "preprocessor_config.json")["processor_class"]
-    content = [{"type": "image"}, {"type": "text", "text": text}]
-    rendered = model.tokenizer.apply_chat_template(
-        [{"role": "user", "content": content}],
-        chat_template=model.chat_template,
-        add_generation_prompt=True,
-        tokenize=False,
-    )
+    rendered = _rendered(model, text)
     if named == "PixtralProcessor":
         return _pixtral(model, image, rendered)
+    if named == "PaliGemmaProcessor":
+        rendered = f"<image>{text}"  # it has no template, and adds what begins and ends a prompt
     kind: Any = getattr(transformers, named)
-    parts = {"image_processor": model.image_processor, "tokenizer": model.tokenizer, "video_processor": None}
+    parts = {"image_processor": model.image_processor, "tokenizer": deepcopy(model.tokenizer)}
+    known = signature(kind.__init__).parameters
+    parts |= {part: None for part in ("video_processor", "feature_extractor") if part in known}
     written = patch.dict(sys.modules[kind.__module__].__dict__, num2words=str)  # SmolVLM's, for clips alone
     unchecked = patch.object(ProcessorMixin, "check_argument_for_proper_class", lambda _self, _name, given: type(given))
     with written, unchecked:
-        try:
-            processor = kind(**parts, **held)
-        except TypeError:  # one that knows no clips
-            del parts["video_processor"]
-            processor = kind(**parts, **held)
+        processor = kind(**parts, **held)
     begun = rendered.startswith(model.tokenizer.bos_token or rendered)  # as `apply_chat_template` asks
     made = processor(images=[image], text=[rendered], add_special_tokens=not begun, return_tensors="pt")
     return made.pop("input_ids")[0].tolist(), dict(made)
+
+
+def _rendered(model: Model, text: str) -> str:
+    turns = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]
+    options = {"chat_template": model.chat_template, "add_generation_prompt": True, "tokenize": False}
+    return str(model.tokenizer.apply_chat_template(turns, **options))
 
 
 def _pixtral(model: Model, image: Image, rendered: str) -> tuple[list[int], dict[str, Any]]:

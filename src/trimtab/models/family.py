@@ -113,6 +113,10 @@ class Family:
         """Implementations of attention that a configuration's layers can have, the usual one first."""
         return "sdpa", "eager"
 
+    def attending(self, config: Configuration, chosen: str) -> str | dict[str, str]:
+        """What transformers is told where ``chosen`` of these is used: for all parts of the model, or for each."""
+        return chosen
+
     def decoder(self, hf: HuggingFaceModel) -> nn.Module:
         """The text decoder: embeddings in, normalised hidden states out."""
         return hf.get_submodule(self.decoder_path)
@@ -233,10 +237,8 @@ class Family:
             For each ``(n_tokens, hidden)``; with ``streams`` ``(n_tokens, 1 + streams, hidden)``, the embedding first.
         """
         kind = media[0].kind
-        tower = self.tower(hf, kind)
-        device, dtype = home(tower), _floats(tower)
-        given = self.joined(media)
-        given = {n: t.to(device, dtype) if t.is_floating_point() else t.to(device) for n, t in given.items()}
+        device = home(self.tower(hf, kind))
+        given = {name: tensor.to(device) for name, tensor in self.joined(media).items()}  # towers round them themselves
         rows = torch.cat(self.encode(hf, kind, given))
         return list(rows.split([medium.n_tokens for medium in media]))
 
@@ -343,8 +345,3 @@ FAMILIES: Registry[Family] = Registry("`model_type`")
 def register(family: Family) -> None:
     """Make a family known to ``trimtab.load``."""
     FAMILIES.register(family)
-
-
-def _floats(module: nn.Module) -> torch.dtype | None:
-    """The type that a tower computes in; None where its weights do not tell."""
-    return next((p.dtype for p in module.parameters() if p.is_floating_point()), None)

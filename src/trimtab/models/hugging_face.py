@@ -79,8 +79,8 @@ class HuggingFaceModel(nn.Module):
             """Write configuration and weights."""
             ...
 
-        def set_attn_implementation(self, implementation: str) -> None:
-            """Attend by another implementation from now on."""
+        def set_attn_implementation(self, implementation: str | dict[str, str]) -> None:
+            """Attend by another implementation from now on, or some parts by one each."""
             ...
 
 

@@ -118,7 +118,7 @@ def _weights(base: Source, dtype: Any, device: Any, device_map: Any, attention: 
         config,
         chosen.used,
         device_map=device_map,
-        attn_implementation=attention,
+        attn_implementation=family_of(config, base.path).attending(config, attention),
         generation_config=generation,
     )
     found = untied(base, hf) + not_loaded(base, config)

@@ -15,11 +15,11 @@ def attention(model: Model, implementation: str) -> Iterator[None]:
     hf = model.hf
     with Session.of(model).lock:
         before = model.text_config._attn_implementation
-        hf.set_attn_implementation(implementation)
+        hf.set_attn_implementation(model.family.attending(hf.config, implementation))
         try:
             yield
         finally:
-            hf.set_attn_implementation(before)
+            hf.set_attn_implementation(model.family.attending(hf.config, before))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from torch import Tensor
 from trimtab.errors import UsageError
 from trimtab.models.families.gemma3 import Gemma3
 from trimtab.models.family import MediaInput, register
-from trimtab.models.hugging_face import HuggingFaceModel, Processor
+from trimtab.models.hugging_face import Configuration, HuggingFaceModel, Processor
 from trimtab.models.masks import MaskRule
 from trimtab.models.processing import processed
 
@@ -36,6 +36,11 @@ class Gemma4(Gemma3):
         "decompose": "norms stand behind its heads, and each layer scales all that went before",
     }
     types_name = "mm_token_type_ids"
+
+    def attending(self, config: Configuration, chosen: str) -> str | dict[str, str]:
+        """Its tower for sounds, where it has one, attends by ``eager`` alone; no sounds are shown."""
+        parts = ("", "text_config", "vision_config")
+        return chosen if config.audio_config is None else {**dict.fromkeys(parts, chosen), "audio_config": "eager"}
 
     def mask_rule(self, hf: HuggingFaceModel) -> MaskRule:
         """Pictures see themselves in windows if the configuration says so: in the large models."""

@@ -23,6 +23,9 @@ class Published:
             taken.
         files: Says what the small files hold, by their names: a JSON object, or text.
         plus_one: How today's names of the norms begin that weigh by 1 + weight, so that their weights are near 0.
+        values: How today's names of tensors end whose entries are all equal, and what these are: norms of other
+            weights, scales and bounds, which random numbers near 0 would not do for.
+        transposed: How the names of experts' maps end that are published input first, and turned while loading.
         part: Key of the configuration of the model, where a checkpoint holds more than that.
         beside: Names and shapes of some of what it holds beside.
     """
@@ -32,6 +35,8 @@ class Published:
     names: Mapping[str, str]
     files: Callable[[Made], Mapping[str, Any]]
     plus_one: tuple[str, ...] = ()
+    values: Mapping[str, float] = field(default_factory=dict)
+    transposed: tuple[str, ...] = ()
     part: str = ""
     beside: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -71,10 +76,10 @@ class Made:
 
     @cached_property
     def tokens(self) -> Tokens:
-        """The tokenizer, without unused tokens where the vocabulary was made smaller."""
+        """The tokenizer, without the tokens that only fill it where the vocabulary was made smaller."""
         tokens = self.release.family.tokens
         whole = self.sizes.vocabulary >= self.release.sizes.vocabulary
-        return tokens if whole else replace(tokens, unused=0)
+        return tokens if whole else replace(tokens, filling=())
 
     @property
     def plain(self) -> int:
@@ -88,7 +93,7 @@ class Made:
 
     def tokenizer_config(self, **own: Any) -> dict[str, Any]:
         """Return ``tokenizer_config.json``: the added tokens, and what the family says."""
-        added = {i: _added(token, token not in self.tokens.marks) for token, i in self.ids.items()}
+        added = {i: _added(token, self.tokens.is_special(token)) for token, i in self.ids.items()}
         return dict(sorted({"added_tokens_decoder": added, **own}.items()))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Tokens:
         first: Special tokens at the beginning of the vocabulary.
         special: Special tokens behind its plain pieces.
         marks: Tokens behind these, which are added and not special.
-        unused: How many tokens ``<unused1>``, ... follow, which a vocabulary below the released size leaves out.
+        filling: More of that kind, which a vocabulary below the released size leaves out.
         last: Special tokens behind all others.
         before: Special tokens that are written before every text.
         prefix: Whether a tokenizer in the manner of SentencePiece writes a space before every text, as Llama's does.
@@ -49,7 +49,7 @@ class Tokens:
     first: tuple[str, ...] = ()
     special: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
-    unused: int = 0
+    filling: tuple[str, ...] = ()
     last: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     prefix: bool = True
@@ -59,7 +59,15 @@ class Tokens:
     @property
     def added(self) -> tuple[str, ...]:
         """Tokens behind the plain pieces, in their order."""
-        return (*self.special, *self.marks, *(f"<unused{i}>" for i in range(1, self.unused + 1)), *self.last)
+        return (*self.special, *self.marks, *self.filling, *self.last)
+
+    def is_special(self, token: str) -> bool:
+        """Whether an added token is special, so that it can be left out of decoded text."""
+        return token not in self._unspecial
+
+    @cached_property
+    def _unspecial(self) -> frozenset[str]:
+        return frozenset((*self.marks, *self.filling))
 
     def ids(self, plain: int) -> dict[str, int]:
         """Return the ids of special and added tokens; those of ``first`` are among ``plain`` pieces."""
@@ -90,7 +98,7 @@ def tokenizer_files(tokens: Tokens, plain: int) -> dict[str, str]:
         return {"tekken.json": tekken(vocabulary, tokens.first, tokens.words)}
     tokenizer = Tokenizer(_model(tokens, vocabulary, merges))
     (_byte_level if tokens.words else _sentence_pieces)(tokenizer, tokens)
-    added = [AddedToken(t, special=t not in tokens.marks, normalized=False) for t in (*tokens.first, *tokens.added)]
+    added = [AddedToken(t, special=tokens.is_special(t), normalized=False) for t in (*tokens.first, *tokens.added)]
     tokenizer.add_tokens(added)
     _write_before(tokenizer, tokens)
     files = {"tokenizer.json": tokenizer.to_str()}

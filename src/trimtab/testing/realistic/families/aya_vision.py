@@ -28,15 +28,22 @@ TOKENS = Tokens(
 )
 TURN, ENDS = "<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>"
 ROLES = "{'user': '<|USER_TOKEN|>', 'assistant': '<|CHATBOT_TOKEN|>', 'system': '<|SYSTEM_TOKEN|>'}"
-TEMPLATE = (
-    "{{ bos_token }}{% if messages[0].role != 'system' %}" + TURN + "<|SYSTEM_TOKEN|>"
-    "You are Aya, a multilingual assistant that sees and answers." + ENDS + "{% endif %}"
-    "{% for message in messages %}" + TURN + "{{ " + ROLES + "[message.role] }}"
-    "{% if message.content is string %}{{ message.content | trim }}{% else %}{% for part in message.content %}"
-    "{% if part.type == 'text' %}{{ part.text | trim }}{% elif part.type == 'image' %}{{ '<image>' }}{% endif %}"
-    "{% endfor %}{% endif %}" + ENDS + "{% endfor %}"
-    "{% if add_generation_prompt %}" + TURN + "<|CHATBOT_TOKEN|>{% endif %}"
-)
+
+
+def template(said: str, picture: str) -> str:
+    """Return Cohere's chat template, with what the model is told of itself and what is written for a picture."""
+    return (
+        "{{ bos_token }}{% if messages[0].role != 'system' %}" + TURN + "<|SYSTEM_TOKEN|>" + said + ENDS + "{% endif %}"
+        "{% for message in messages %}" + TURN + "{{ " + ROLES + "[message.role] }}"
+        "{% if message.content is string %}{{ message.content | trim }}{% else %}{% for part in message.content %}"
+        "{% if part.type == 'text' %}{{ part.text | trim }}"
+        "{% elif part.type == 'image' %}{{ '" + picture + "' }}{% endif %}"
+        "{% endfor %}{% endif %}" + ENDS + "{% endfor %}"
+        "{% if add_generation_prompt %}" + TURN + "<|CHATBOT_TOKEN|>{% endif %}"
+    )
+
+
+TEMPLATE = template("You are Aya, a multilingual assistant that sees and answers.", "<image>")
 
 
 def files(made: Made) -> dict[str, Any]:

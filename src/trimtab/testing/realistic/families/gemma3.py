@@ -19,7 +19,7 @@ TOKENS = Tokens(
         *("<start_of_turn>", "<end_of_turn>"),
     ),
     special=("<start_of_image>", "<end_of_image>"),
-    unused=6143,
+    filling=tuple(f"<unused{i}>" for i in range(1, 6144)),
     last=("<image_soft_token>",),
     before=("<bos>",),
     prefix=False,
