@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from trimtab.engine import AddVector, Capability, Edit, ModelOrEngine, Prompt, Read, Row, run
 from trimtab.fields import Share
 from trimtab.modalities import Modality
 from trimtab.steering.chooser import Chooser, register_chooser
 from trimtab.steering.gate import MIN_CONFIDENCE, find_conflicts, may_conflict, target_alone
-from trimtab.steering.method import UntrainedMethod, register
+from trimtab.steering.method import Parts, UntrainedMethod, register
 
 if TYPE_CHECKING:
     from trimtab.steering.artifact import Artifact
@@ -81,6 +81,6 @@ class FirstToken(UntrainedMethod):
     gated: bool = True
     min_confidence: Share = MIN_CONFIDENCE
 
-    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> dict[str, Any]:
+    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> Parts:
         """Return the rule."""
         return {"chooser": FirstTokenChooser(self.target, self.min_confidence if self.gated else None)}

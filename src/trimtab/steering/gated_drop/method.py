@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from trimtab.engine import Capability, ModelOrEngine, Prompt, Row
 from trimtab.fields import Share
@@ -12,7 +12,7 @@ from trimtab.modalities import Modality
 from trimtab.steering.asks import Ask
 from trimtab.steering.chooser import Chooser, register_chooser
 from trimtab.steering.gate import MIN_CONFIDENCE, find_conflicts, target_alone
-from trimtab.steering.method import UntrainedMethod, register
+from trimtab.steering.method import Parts, UntrainedMethod, register
 
 if TYPE_CHECKING:
     from trimtab.steering.artifact import Artifact
@@ -68,6 +68,6 @@ class GatedDrop(UntrainedMethod):
 
     min_confidence: Share = MIN_CONFIDENCE
 
-    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> dict[str, Any]:
+    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> Parts:
         """Return the gate."""
         return {"chooser": GatedDropChooser(self.target, self.min_confidence)}
