@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypedDict, TypeVar
+from typing import Generic, Literal, TypedDict, TypeVar
 
 Modality = Literal["image", "text", "audio", "video"]
 Source = TypeVar("Source")
@@ -88,8 +88,8 @@ class ColumnsGiven(TypedDict, Generic[Given], total=False):
 
     image: Given
     context: str
-    audio: Any
-    video: Any
+    audio: object
+    video: object
     answer_image: str
     answer_text: str
     answer_audio: str

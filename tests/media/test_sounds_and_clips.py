@@ -12,7 +12,7 @@ from PIL import Image
 
 from trimtab.engine import Prompt
 from trimtab.errors import DataError, MissingImageError, UsageError
-from trimtab.media import Clip, Sound, open_medium
+from trimtab.media import Clip, Sound, open_clip, open_medium, open_sound
 from trimtab.testing import clip, picture, sound
 
 RAMP = np.linspace(-1, 1, 400, dtype=np.float32)
@@ -32,26 +32,26 @@ def write_wave(path: Path, samples: np.ndarray, width: int, channels: int = 1, r
 
 @pytest.mark.parametrize(("width", "error"), [(1, 2e-2), (2, 1e-4), (3, 1e-6), (4, 1e-6)])
 def test_wave_files_of_all_widths_are_the_same_sound(tmp_path, width, error):
-    opened = open_medium("audio", write_wave(tmp_path / "a.wav", RAMP, width))
+    opened = open_sound(write_wave(tmp_path / "a.wav", RAMP, width))
     assert opened.rate == 8000
     np.testing.assert_allclose(opened.samples, RAMP, atol=error)
-    assert open_medium("audio", (tmp_path / "a.wav").read_bytes()).fingerprint == opened.fingerprint
+    assert open_sound((tmp_path / "a.wav").read_bytes()).fingerprint == opened.fingerprint
 
 
 def test_waves_of_floats_are_taken_as_they_are():
     data = RAMP.astype("<f4").tobytes()
     header = b"fmt " + struct.pack("<IHHIIHH", 16, 3, 1, 8000, 32000, 4, 32)
     body = b"WAVE" + header + b"data" + struct.pack("<I", len(data)) + data
-    opened = open_medium("audio", b"RIFF" + struct.pack("<I", len(body)) + body)
+    opened = open_sound(b"RIFF" + struct.pack("<I", len(body)) + body)
     np.testing.assert_array_equal(opened.samples, RAMP)
 
 
 def test_channels_become_one_and_every_form_is_the_same_sound(tmp_path):
     both = np.stack([RAMP, -RAMP], axis=1)
-    assert not open_medium("audio", write_wave(tmp_path / "b.wav", both.reshape(-1), 2, channels=2)).samples.any()
+    assert not open_sound(write_wave(tmp_path / "b.wav", both.reshape(-1), 2, channels=2)).samples.any()
     made = Sound(RAMP, 8000)
     forms = [(RAMP, 8000), {"array": RAMP, "sampling_rate": 8000}, made, Sound(np.stack([RAMP, RAMP]), 8000)]
-    assert {open_medium("audio", form).fingerprint for form in forms} == {made.fingerprint}
+    assert {open_sound(form).fingerprint for form in forms} == {made.fingerprint}
     assert Sound(RAMP, 16000).fingerprint != made.fingerprint
 
 
@@ -101,7 +101,7 @@ def test_clips_of_every_form_are_the_same(tmp_path):
         frame.save(tmp_path / f"{number}.png")
     frames[0].save(tmp_path.with_suffix(".webp"), save_all=True, append_images=frames[1:], duration=500, lossless=True)
     forms = [frames, np.stack([np.asarray(f) for f in frames]), tmp_path, tmp_path.with_suffix(".webp"), made]
-    assert {open_medium("video", form).fingerprint for form in forms} == {made.fingerprint}
+    assert {open_clip(form).fingerprint for form in forms} == {made.fingerprint}
     assert made.seconds == 1.5
     assert Clip(frames, 9.0).fingerprint != made.fingerprint
 

@@ -97,7 +97,7 @@ def clean_view(item: Item) -> View:
             f"`choices` of item {item.id} must hold the answer {item.answer!r} and at least one more option; they are "
             f"{list(item.choices)}."
         )
-    media = [item.content_of(kind) for kind in SHOWN if kind in (item.relevant or ())]
+    media = [item.source_of(kind) for kind in SHOWN if kind in (item.relevant or ())]
     return View(item, item.question, shown_context(item), tuple(source for source in media if source is not None))
 
 

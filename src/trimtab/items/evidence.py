@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from inspect import Parameter, signature
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -26,7 +26,7 @@ class Evidence:
         aliases: Other wordings of the answer.
     """
 
-    content: Any = None
+    content: object = None
     answer: str = ""
     aliases: tuple[str, ...] = ()
 
@@ -76,7 +76,7 @@ class EvidenceColumns(ColumnsRead[MediaSource]):
     evidence: Mapping[Modality, Evidence]
 
 
-def _nothing(column: Column) -> Any:
+def _nothing(column: Column) -> str | tuple[str, ...] | None:
     if column.part == "content":
         return "" if column.modality == "text" else None
     return getattr(_EMPTY, column.part)
@@ -90,7 +90,7 @@ def _hint(column: Column) -> str:
 
 
 def _reader(column: Column) -> property:
-    def read(self: EvidenceColumns) -> Any:
+    def read(self: EvidenceColumns) -> object:
         value = getattr(self.evidence.get(column.modality, _EMPTY), column.part)
         return _nothing(column) if value is None else value
 
@@ -144,21 +144,28 @@ def _checked(evidence: Mapping[Modality, Evidence] | None, owner: str) -> dict[M
                 f"`evidence` of {owner} must give an Evidence for modalities among {', '.join(MODALITIES)}; got "
                 f"{shown(one)} for {shown(modality)}."
             )
-        content = one.content
-        if content is not None:
-            content = _column(place_of(modality), content, owner)
-        answer, aliases = (_column(f"{part}_{modality}", getattr(one, part), owner) for part in ("answer", "aliases"))
-        found[modality] = Evidence(content, answer, aliases)
+        content = None if one.content is None else _column(place_of(modality), one.content, owner)
+        answer = _text(f"answer_{modality}", one.answer, owner)
+        found[modality] = Evidence(content, answer, _texts(f"aliases_{modality}", one.aliases, owner))
     return found
 
 
-def _column(name: str, value: Any, owner: str) -> Any:
+def _column(name: str, value: Any, owner: str) -> str | tuple[str, ...] | MediaSource | None:
     """Return a column's value as evidence holds it."""
     modality, part = COLUMNS[name]
     if part == "aliases":
-        check_value(name, owner, tuple[str, ...], value)
-        return tuple(value)
+        return _texts(name, value, owner)
     if part == "content" and modality != "text":
         return as_source(value, modality)
+    text = _text(name, value, owner)
+    return text or None if part == "content" else text
+
+
+def _text(name: str, value: str, owner: str) -> str:
     check_value(name, owner, str, value)
-    return value or None if part == "content" else value
+    return value
+
+
+def _texts(name: str, value: Iterable[str], owner: str) -> tuple[str, ...]:
+    check_value(name, owner, tuple[str, ...], value)
+    return tuple(value)

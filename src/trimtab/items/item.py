@@ -15,13 +15,14 @@ from trimtab.errors import DataError, UsageError
 from trimtab.fields import call_explained, check_value, shown
 from trimtab.items.evidence import COLUMNS, Evidence, EvidenceColumns, columns_shown, gathered
 from trimtab.items.relevance import Relevant, relevant_name, relevant_of
+from trimtab.items.sources import MediaSource
 from trimtab.items.words import normalise
 from trimtab.modalities import PAIR, Modality, in_order
 
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from trimtab.items.sources import Given, MediaSource
+    from trimtab.items.sources import Given
     from trimtab.modalities import ColumnsGiven
 
 _TYPES = {"id": str, "task": str, "question": str, "choices": tuple[str, ...], "split": str | None}
@@ -147,9 +148,15 @@ class Item(EvidenceColumns):
             raise DataError(f"`relevant` of item {self.id} must say which modality is right; it is None.")
         return self.answer_of(self.relevant[0])
 
-    def content_of(self, modality: Modality) -> Any:
+    def content_of(self, modality: Modality) -> str | MediaSource | None:
         """Return what a modality shows: a passage for ``text``, else a ``MediaSource``; None for nothing."""
-        return self.evidence.get(modality, _NO_EVIDENCE).content
+        content = self.evidence.get(modality, _NO_EVIDENCE).content
+        return content if isinstance(content, str | MediaSource) else None
+
+    def source_of(self, modality: Modality) -> MediaSource | None:
+        """Return where what a modality shows comes from; None for nothing, and for ``text``."""
+        content = self.content_of(modality)
+        return None if isinstance(content, str) else content
 
     def answer_of(self, modality: Modality) -> str:
         """Return the answer that a modality supports; empty if it supports none."""
@@ -159,7 +166,7 @@ class Item(EvidenceColumns):
         """Return other wordings of a modality's answer."""
         return self.evidence.get(modality, _NO_EVIDENCE).aliases
 
-    def replace(self, **changes: Any) -> Item:
+    def replace(self, **changes: object) -> Item:
         """Return the same item with other fields or columns: ``item.replace(context="", answer_text="")``.
 
         Raises:
@@ -208,6 +215,7 @@ def items_fingerprint(items: Iterable[Item]) -> str:
     return digest.hexdigest()
 
 
-def further_evidence(item: Item) -> list[tuple[Modality, tuple[Any, str, tuple[str, ...]]]]:
-    """Return the content, answer and aliases of an item's modalities beside image and text."""
-    return [(name, (one.content, one.answer, one.aliases)) for name, one in item.evidence.items() if name not in PAIR]
+def further_evidence(item: Item) -> list[tuple[Modality, tuple[MediaSource | None, str, tuple[str, ...]]]]:
+    """Return the source, answer and aliases of an item's modalities beside image and text."""
+    every = item.evidence.items()
+    return [(name, (item.source_of(name), one.answer, one.aliases)) for name, one in every if name not in PAIR]

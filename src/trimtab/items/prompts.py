@@ -56,11 +56,11 @@ def prompt_for(
     Raises:
         DataError: A medium cannot be read.
     """
-    given = {name: one.content for name, one in item.evidence.items() if one.content and name not in without}
+    sources = {kind: item.source_of(kind) for kind in SHOWN if kind not in without}
     return Prompt(
         question=item.question,
-        media={kind: (given[kind],) for kind in SHOWN if kind in given},
-        context=given.get("text"),
+        media={kind: (source,) for kind, source in sources.items() if source is not None},
+        context=(item.context or None) if "text" not in without else None,
         instruction=instruction,
         placement=placement,
         choices=choices,

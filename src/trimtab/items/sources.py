@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from trimtab.errors import MissingImageError, UsageError
 from trimtab.modalities import Modality
@@ -21,7 +21,7 @@ from trimtab.modalities import Modality
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from trimtab.media import PictureSource
+    from trimtab.media import Picture, PictureSource
 
     Given = PictureSource
 
@@ -33,7 +33,7 @@ class MediaSource(ABC):
 
     @abstractmethod
     def open(self) -> Any:
-        """The medium: a picture in RGB, a ``Sound`` or a ``Clip``."""
+        """The medium: a picture in RGB, a ``Sound`` or a ``Clip``, as ``kind`` says."""
 
     @abstractmethod
     def encoded(self) -> bytes:
@@ -155,7 +155,7 @@ class ImageScene(MediaSource):
     scene: Scene
     kind: Modality = field(default="image", init=False, repr=False)
 
-    def open(self) -> Image:
+    def open(self) -> Picture:
         """The drawing in RGB."""
         from trimtab.media import open_picture
 
@@ -182,11 +182,11 @@ class MediaUnlocated(MediaSource):
     name: str
     kind: Modality = "image"
 
-    def open(self) -> Image:
+    def open(self) -> NoReturn:
         """Raises MissingImageError, always."""
         raise self._missing()
 
-    def encoded(self) -> bytes:
+    def encoded(self) -> NoReturn:
         """Raises MissingImageError, always."""
         raise self._missing()
 

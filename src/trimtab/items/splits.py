@@ -114,7 +114,7 @@ def _groups(keys: Sequence[Sequence[str]]) -> dict[str, list[int]]:
 
 def _shown(item: Item) -> list[str]:
     """What an item shows that another may show as well; its own id if that is nothing."""
-    sources = {name: item.content_of(name) for name in SHOWN}
+    sources = {name: item.source_of(name) for name in SHOWN}
     return [f"{name} {one.fingerprint}" for name, one in sources.items() if one is not None] or [f"item {item.id}"]
 
 

@@ -104,4 +104,4 @@ def _fields(item: Item, kinds: tuple[Modality, ...]) -> dict[str, Any]:
 
 def _media(item: Item, kinds: tuple[Modality, ...]) -> dict[str, MediaSource | None]:
     """What an item shows by its column."""
-    return {place_of(kind): item.content_of(kind) for kind in ("image", *kinds)}
+    return {place_of(kind): item.source_of(kind) for kind in ("image", *kinds)}

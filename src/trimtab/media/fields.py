@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from PIL.Image import Image
 
 from trimtab.errors import UsageError
 from trimtab.media.held import Held
-from trimtab.media.kinds import KINDS, open_medium
+from trimtab.media.kinds import KINDS, Medium, open_medium
 from trimtab.media.source import PictureSource
 from trimtab.modalities import SHOWN, Modality
 
@@ -20,9 +20,9 @@ _STORE = "_media"
 class Shown(Mapping[Modality, tuple[Any, ...]]):
     """What a prompt shows: opened media in order, by modality; only modalities of which it shows something."""
 
-    def __init__(self, held: Mapping[Modality, tuple[Held, ...]]) -> None:
+    def __init__(self, held: Mapping[Modality, tuple[Held[Medium], ...]]) -> None:
         """Take held media."""
-        self._held: dict[Modality, tuple[Held, ...]] = {kind: held[kind] for kind in SHOWN if held.get(kind)}
+        self._held: dict[Modality, tuple[Held[Medium], ...]] = {kind: held[kind] for kind in SHOWN if held.get(kind)}
 
     def __getitem__(self, kind: Modality) -> tuple[Any, ...]:
         return tuple(held.open() for held in self._held[kind])
@@ -44,7 +44,7 @@ class Shown(Mapping[Modality, tuple[Any, ...]]):
         return Shown({**self._held, kind: _held(kind, media)})
 
     @property
-    def beside_images(self) -> dict[Modality, tuple[Held, ...]]:
+    def beside_images(self) -> dict[Modality, tuple[Held[Medium], ...]]:
         """Held media of the other modalities."""
         return {kind: held for kind, held in self._held.items() if kind != "image"}
 
@@ -52,11 +52,12 @@ class Shown(Mapping[Modality, tuple[Any, ...]]):
 class Pictures:
     """The ``images`` of a prompt: set to one picture or several in any form, read as a tuple of opened pictures."""
 
-    def __get__(self, owner: Any, kind: type) -> tuple[Image, ...]:
+    def __get__(self, owner: object, kind: type) -> tuple[Image, ...]:
         """The pictures; those of the class are the field's default."""
-        return () if owner is None else tuple(held.open() for held in _store(owner).get("image", ()))
+        opened = [] if owner is None else [held.open() for held in _store(owner).get("image", ())]
+        return tuple(picture for picture in opened if isinstance(picture, Image))
 
-    def __set__(self, owner: Any, value: PictureSource | list[Any] | tuple[Any, ...] | None) -> None:
+    def __set__(self, owner: object, value: PictureSource | Sequence[PictureSource] | None) -> None:
         """Open what is given."""
         _store(owner)["image"] = _held("image", value)
 
@@ -68,11 +69,11 @@ class Media:
     with other ``images`` shows those.
     """
 
-    def __get__(self, owner: Any, kind: type) -> Shown:
+    def __get__(self, owner: object, kind: type) -> Shown:
         """The media; those of the class are the field's default."""
         return Shown({} if owner is None else _store(owner))
 
-    def __set__(self, owner: Any, value: Mapping[Any, Any]) -> None:
+    def __set__(self, owner: object, value: Mapping[Any, Any]) -> None:
         """Open what is given."""
         store = _store(owner)
         if isinstance(value, Shown):
@@ -86,11 +87,11 @@ class Media:
         store.update({kind: _held(kind, media) for kind, media in value.items()})
 
 
-def _store(owner: Any) -> dict[Modality, tuple[Held, ...]]:
+def _store(owner: object) -> dict[Modality, tuple[Held[Medium], ...]]:
     # A frozen dataclass sets its fields past its own __setattr__, and so does this.
     return owner.__dict__.setdefault(_STORE, {})
 
 
-def _held(kind: Modality, value: object) -> tuple[Held, ...]:
+def _held(kind: Modality, value: object) -> tuple[Held[Medium], ...]:
     several = value if isinstance(value, list | tuple) else () if value is None else (value,)
     return tuple(Held(open_medium(kind, each), kind) for each in several)

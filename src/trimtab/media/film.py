@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import IO, Any
+from collections.abc import Iterable
+from typing import IO, TYPE_CHECKING
 
 from trimtab.errors import DataError, MissingDependencyError
 from trimtab.media.picture import Picture
 from trimtab.media.rgb import to_picture
+
+if TYPE_CHECKING:
+    from av import VideoFrame
 
 LEAST_FRAMES = 4
 """Frames that a film has at least, however short, where it has as many; models with clips ask for that many."""
@@ -58,7 +62,7 @@ def film_frames(file: IO[bytes], name: str, rate: float, most: int) -> tuple[lis
     return frames, rate
 
 
-def _taken(decoded: Any, name: str, rate: float, most: int) -> list[Picture]:
+def _taken(decoded: Iterable[VideoFrame], name: str, rate: float, most: int) -> list[Picture]:
     """Return the first frame of each step of ``1 / rate`` seconds; where one lasts longer, it is taken again."""
     frames: list[Picture] = []
     last, begin = None, None
@@ -73,7 +77,7 @@ def _taken(decoded: Any, name: str, rate: float, most: int) -> list[Picture]:
     return frames
 
 
-def _add(frames: list[Picture], frame: Any, name: str, most: int) -> None:
+def _add(frames: list[Picture], frame: VideoFrame, name: str, most: int) -> None:
     if len(frames) == most:
         raise DataError(f"video {name} must have at most {most:,} frames; it is longer; cut it.")
     if frames and (len(frames) + 1) * frames[0].nbytes > MAX_BYTES:

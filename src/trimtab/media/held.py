@@ -6,7 +6,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Generic, TypeVar
 
 from PIL import Image
 
@@ -15,23 +15,26 @@ from trimtab.media.kinds import Medium, medium_kind, open_medium
 from trimtab.media.picture import Picture
 from trimtab.modalities import Modality
 
+M = TypeVar("M", bound=Medium)
+
 RECENT_BYTES = 64_000_000
 """Content of the media opened last that stays in memory, so that what is asked several times in a row opens once."""
 
 
-class Held:
+class Held(Generic[M]):
     """A medium: itself, or where it came from if that opens it again."""
 
-    def __init__(self, medium: Medium, kind: Modality = "image") -> None:
+    def __init__(self, medium: M, kind: Modality = "image") -> None:
         """Hold an opened medium; only its origin is kept alive where it has one."""
         self._kind: Modality = kind
+        self._class = type(medium)
         self._origin = medium.origin
         self._kept = medium if self._origin is None else None
         self._last, self._stamp = weakref.ref(medium), medium.stamp
         if self._origin is not None:
             _recent.add(medium)
 
-    def open(self) -> Any:
+    def open(self) -> M:
         """Return the medium, opened again if it was let go of.
 
         Raises:
@@ -40,8 +43,8 @@ class Held:
         """
         medium = self._kept or self._last()
         if medium is None:
-            assert self._origin is not None
             medium = open_medium(self._kind, self._origin)
+            assert isinstance(medium, self._class)
             if medium.stamp != self._stamp:
                 raise DataError(
                     f"{self._kind} {self._origin} must stay as it is until its prompt is answered; its file was "
@@ -57,7 +60,7 @@ class Held:
         """What an error calls it."""
         return medium_kind(self._kind).noun
 
-    def __reduce__(self) -> tuple[object, tuple[Any, Modality]]:
+    def __reduce__(self) -> tuple[object, tuple[M, Modality]]:
         """Copies and other processes get the medium itself: files may lie elsewhere there."""
         return Held, (self.open(), self._kind)
 

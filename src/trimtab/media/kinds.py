@@ -18,7 +18,7 @@ class Medium(Protocol):
     """An opened medium."""
 
     @property
-    def origin(self) -> Any:
+    def origin(self) -> object:
         """What opens it again: a path, encoded bytes, an object with ``open()``; None if nothing does."""
         ...
 
@@ -55,13 +55,13 @@ class MediumKind:
     noun: str
     medium: type
     _: KW_ONLY
-    open: Callable[[Any, str | None], Any]
+    open: Callable[[Any, str | None], Medium]
     fingerprint: Callable[[Any], str]
     shape: Callable[[Any], Hashable]
     encode: Callable[[Any], bytes]
     suffix: Callable[[bytes, str], str]
-    example: Callable[[], Any]
-    spoil: Mapping[Spoilt, Callable[[Any, Random], Any]]
+    example: Callable[[], object]
+    spoil: Mapping[Spoilt, Callable[[Any, Random], object]]
     in_folder: bool = False
 
 
@@ -83,7 +83,7 @@ def medium_kind(kind: str) -> MediumKind:
     return KINDS.named(kind)
 
 
-def open_medium(kind: str, source: object, name: str | None = None) -> Any:
+def open_medium(kind: str, source: object, name: str | None = None) -> Medium:
     """Open whatever holds a medium, such as a ``Picture``, a ``Sound`` or a ``Clip``, by one set of rules each.
 
     Args:

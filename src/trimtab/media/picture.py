@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from random import Random
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -29,7 +28,7 @@ class Picture(Image.Image):
         stamp: When its file was last changed, and its size in bytes; None where there is no file.
     """
 
-    origin: Any = None
+    origin: object = None
     stamp: tuple[int, int] | None = None
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -48,8 +47,8 @@ def _applied(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image
     return converted
 
 
-def _srgb() -> Any:
-    return ImageCms.createProfile("sRGB")
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
 def _probe(mode: str) -> Image.Image:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from PIL import Image, ImageChops
 
@@ -91,5 +89,5 @@ def _deep(image: Image.Image, name: str) -> Image.Image:
     return Image.fromarray(levels).convert("RGB")
 
 
-def _first(value: object) -> Any:
+def _first(value: object) -> object:
     return value[0] if isinstance(value, tuple) and value else value

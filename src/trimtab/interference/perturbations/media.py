@@ -22,11 +22,11 @@ class Borrowed:
 
     def __call__(self, view: View, draw: Draw) -> View | None:
         """Show what another item shows; None if no other item has anything that is not this item's own."""
-        mine = view.item.content_of(self.modality)
+        mine = view.item.source_of(self.modality)
         lenders = draw.donors.lenders[self.modality]
         for _ in range(_TRIES if lenders else 0):
-            source = draw.rng.choice(lenders).content_of(self.modality)
-            if mine is None or source.fingerprint != mine.fingerprint:
+            source = draw.rng.choice(lenders).source_of(self.modality)
+            if source is not None and (mine is None or source.fingerprint != mine.fingerprint):
                 return view.showing(source)
         return None
 
@@ -41,5 +41,5 @@ class Own:
 
     def __call__(self, view: View, draw: Draw) -> View | None:
         """Show what the item has; None if it has nothing."""
-        source = view.item.content_of(self.modality)
+        source = view.item.source_of(self.modality)
         return None if source is None else view.showing(source)

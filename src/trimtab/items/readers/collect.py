@@ -6,12 +6,15 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Generic, NamedTuple, TextIO, TypeVar
 
 from trimtab.errors import DataError, MissingImageError, UsageError
 from trimtab.items.item import Item, Items, Skipped
 from trimtab.items.sources import MediaFile
 from trimtab.modalities import Modality
+
+Content = TypeVar("Content")
+"""What a file gives for a row."""
 
 _SHOWN = 5
 _log = logging.getLogger(__name__)
@@ -21,15 +24,17 @@ class MediumNotFound(Exception):
     """Internal: a row is fine, but what it shows is not there; says which file was looked for."""
 
 
-class Row(NamedTuple):
+class Row(NamedTuple, Generic[Content]):
     """A row as its file has it; ``content`` is a DataError if it could not even be read."""
 
     number: int
-    content: Any
+    content: Content | DataError
 
 
-def collect_items(rows: Iterable[Row], parse: Callable[[Row], Item], source: Path, *, skip_missing: bool) -> Items:
-    """Parse all rows; what cannot be used is recorded in ``skipped`` of the result.
+def collect_items(
+    rows: Iterable[Row[Content]], parse: Callable[[int, Content], Item], source: Path, *, skip_missing: bool
+) -> Items:
+    """Parse all rows, each given by number and content; what cannot be used is recorded in ``skipped`` of the result.
 
     Raises:
         MissingImageError: Some images are not there and ``skip_missing`` is false, or none is there.
@@ -44,7 +49,7 @@ def collect_items(rows: Iterable[Row], parse: Callable[[Row], Item], source: Pat
         try:
             if isinstance(row.content, DataError):
                 raise row.content
-            item = parse(row)
+            item = parse(row.number, row.content)
             _check_unique(item, row, row_of_id)
         except (DataError, UsageError) as error:  # of the reader, or of the item, which knows rules of its own
             items.skipped.append(Skipped(row.number, printable(str(error))))

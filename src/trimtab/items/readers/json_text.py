@@ -30,7 +30,7 @@ class LongNumber:
         return f"a number of {self.digits} digits"
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str) -> object:
     """Parse JSON; objects with a repeated key become ``RepeatedKeys``, endless numbers ``LongNumber``.
 
     Raises:

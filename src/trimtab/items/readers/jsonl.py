@@ -21,9 +21,9 @@ LONGEST_LINE = 2**26
 def read_jsonl(source: Path, images: Path, *, skip_missing: bool) -> Items:
     """Items of a JSON Lines file; see ``read_items``. One line is held at a time."""
 
-    def parse(row: Row) -> Item:
+    def parse(_number: int, line: str) -> Item:
         try:
-            content = parse_json(row.content)
+            content = parse_json(line)
         except DataError as error:
             raise DataError(f"the line is not valid JSON ({error}).") from error
         content = as_object(content, "the line")
@@ -37,7 +37,7 @@ def read_jsonl(source: Path, images: Path, *, skip_missing: bool) -> Items:
         return collect_items(_rows(file), parse, source, skip_missing=skip_missing)
 
 
-def _rows(file: TextIO) -> Iterator[Row]:
+def _rows(file: TextIO) -> Iterator[Row[str]]:
     number = 0
     while line := file.readline(LONGEST_LINE):
         number += 1

@@ -46,13 +46,13 @@ _FIELDS = {
 def read_mc2(source: Path, images: Path | None, *, skip_missing: bool) -> Items:
     """Items of MC²'s annotation file; see ``read_items``. Without ``images``, pictures stay unlocated."""
 
-    def parse(row: Row) -> Item:
-        return _item(row, images)
+    def parse(number: int, content: object) -> Item:
+        return _item(number, content, images)
 
     return collect_items(_rows(source), parse, source, skip_missing=skip_missing)
 
 
-def _rows(source: Path) -> Iterator[Row]:
+def _rows(source: Path) -> Iterator[Row[object]]:
     with open_text(source) as file:
         text = file.read()
     try:
@@ -70,8 +70,8 @@ def _rows(source: Path) -> Iterator[Row]:
     return (Row(number, record) for number, record in enumerate(content, start=1))
 
 
-def _item(row: Row, images: Path | None) -> Item:
-    record = as_object(row.content, "the record")
+def _item(number: int, content: object, images: Path | None) -> Item:
+    record = as_object(content, "the record")
     check_fields(record, _FIELDS)
     texts = {name: text_field(record, _spelling(record, name)) for name in _FIELDS if name != "context"}
     if texts["task"] not in MC2_TASKS:
@@ -79,7 +79,7 @@ def _item(row: Row, images: Path | None) -> Item:
     check_conflict(texts["answer_vision"], texts["answer_text"])
     return Item(
         # Pictures repeat in MC², so the row is part of the id.
-        id=f"mc2-{row.number:04d}-{texts['image_id']}",
+        id=f"mc2-{number:04d}-{texts['image_id']}",
         task=texts["task"],
         question=texts["question"],
         context=_context(record),

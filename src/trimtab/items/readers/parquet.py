@@ -28,18 +28,18 @@ class _Unread:
 def read_parquet(source: Path, images: Path, *, skip_missing: bool) -> Items:
     """Items of a Parquet file; see ``read_items``."""
 
-    def parse(row: Row) -> Item:
-        name = f"in row {row.number} of {source}"
+    def parse(number: int, content: dict[str, Any]) -> Item:
+        name = f"in row {number} of {source}"
         media: dict[Modality, MediaSource] = {}
         for kind in SHOWN:
-            if found := _medium(row.content, kind, images, name):
+            if found := _medium(content, kind, images, name):
                 media[kind] = found
-        return item_from_row(row.content, media)
+        return item_from_row(content, media)
 
     return collect_items(_rows(source), parse, source, skip_missing=skip_missing)
 
 
-def _rows(source: Path) -> Iterator[Row]:
+def _rows(source: Path) -> Iterator[Row[dict[str, Any]]]:
     import pyarrow.parquet as pq
 
     try:

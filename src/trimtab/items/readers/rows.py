@@ -129,7 +129,7 @@ def _sound(text: str, name: str) -> str:
     return text
 
 
-def _id(value: object) -> Any:
+def _id(value: object) -> str:
     """An id as text; whole numbers are taken, also those that pandas made fractions of, and nothing else is."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)

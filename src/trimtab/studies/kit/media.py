@@ -75,7 +75,7 @@ def with_kept_media(items: Iterable[Item]) -> Items:
 def _with_kept_media(item: Item) -> Item:
     kept: dict[str, KeptMedium] = {}
     for kind in SHOWN:
-        source = item.content_of(kind)
+        source = item.source_of(kind)
         if source is not None and not isinstance(source, KeptMedium):
             kept[place_of(kind)] = KeptMedium(source)
             kept[place_of(kind)].open()
