@@ -49,9 +49,9 @@ def test_two_pictures_under_padding(model: Model):
     items, config = conflict_items(2), MCS(**SAMPLED, sigmas=(0.2,), draws=1)
     cases = [Case(i, p, encode(model, p), PAIR) for i, p in zip(items, prompts, strict=True)]
     assert len(cases[0].encoded) != len(cases[1].encoded)
-    for case, found in zip(cases, mcs.score_cases(model, cases, config), strict=True):
+    for item, case, found in zip(items, cases, mcs.score_cases(model, cases, config), strict=True):
         scores = (*found.values.values(), found.shares["image"])
-        assert scores == pytest.approx(naive_scores(model, case.encoded, case.item, config), rel=1e-4)
+        assert scores == pytest.approx(naive_scores(model, case.encoded, item, config), rel=1e-4)
 
 
 @pytest.mark.parametrize("estimator", ["sampled", "limit"])
