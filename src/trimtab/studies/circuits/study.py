@@ -151,15 +151,15 @@ def _check_conflicts(items: Sequence[Item]) -> None:
     among = answered(items[0])
     for item in items:
         if answered(item) != among or not set(among) <= set(item.modalities):
+            beside = "" if item is items[0] else f", item {items[0].id} of {_named(items[0])}"
             raise UsageError(
-                "`items` of a circuits study must set the same modalities, two or more, against each other; item "
-                f"{item.id} has evidence of {_named(item)}, and the first, {items[0].id}, of {_named(items[0])}; leave "
-                "out the items that differ."
+                "`items` of a circuits study must all set the same modalities, two or more, against each other; item "
+                f"{item.id} has evidence of {_named(item)}{beside}; leave out those that differ or have fewer."
             )
 
 
 def _named(item: Item) -> str:
-    return ", ".join(item.modalities) or "nothing"
+    return " and ".join(item.modalities) or "nothing"
 
 
 def _baseline(rows: Sequence[Record], modalities: Sequence[Modality], skipped: int) -> list[Record]:
