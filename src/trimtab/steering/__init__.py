@@ -12,6 +12,7 @@ from trimtab.steering.contrasting import ContrastRule
 from trimtab.steering.contrastive import VCD, VDD, CausalMM
 from trimtab.steering.first_token import FirstToken
 from trimtab.steering.gated_drop import GatedDrop
+from trimtab.steering.ikod import IKOD
 from trimtab.steering.instruction import Instruction
 from trimtab.steering.kl_clip import KLClip
 from trimtab.steering.l2s import L2S
@@ -34,6 +35,7 @@ import_inside(__name__, __path__, packages=True)
 
 __all__ = [
     "AMPS",
+    "IKOD",
     "L2S",
     "METHODS",
     "PAI",

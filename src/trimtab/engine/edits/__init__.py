@@ -8,6 +8,7 @@ from trimtab.engine.edits.boost import BoostAttention, FlattenAttention, LinearS
 from trimtab.engine.edits.checks import check_heads, check_layer
 from trimtab.engine.edits.edit import Edit, Site
 from trimtab.engine.edits.heads import HeadEdit, ReplaceHeads, ScaleHeads
+from trimtab.engine.edits.merge import MergeKeys
 from trimtab.engine.edits.places import ALL, GENERATED, PLACES, Places, Resolved, resolve
 from trimtab.engine.edits.redistribute import RedistributeAttention
 from trimtab.engine.edits.vector import POSITIONS, AddVector, Positions, Predictor, covered
@@ -24,6 +25,7 @@ __all__ = [
     "FlattenAttention",
     "HeadEdit",
     "LinearScoreEdit",
+    "MergeKeys",
     "Places",
     "Positions",
     "Predictor",

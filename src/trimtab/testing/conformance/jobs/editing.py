@@ -13,6 +13,7 @@ from trimtab.engine import (
     BoostAttention,
     Edit,
     FlattenAttention,
+    MergeKeys,
     Places,
     Positions,
     Prompt,
@@ -171,6 +172,7 @@ def attention_scores(subject: Subject) -> None:
         for edit in _of_scores(kind, layer, 0.8, behind, sink=behind[0]):  # a sink that all of them see
             _changes_only(subject, edit, layer, behind)
         rows += [Row(subject.prompt, (edit,)) for edit in _of_scores(kind, layer, 0.8, END, sink=behind[0])]
+        rows.append(Row(subject.prompt, (MergeKeys((kind,), END, (layer,), 1.0, kept=0.5),)))
     _same_ways(model, rows)
 
 
