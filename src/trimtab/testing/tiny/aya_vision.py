@@ -1,4 +1,4 @@
-"""A tiny Aya Vision: tiles of four positions, every other layer with a window of 40 tokens."""
+"""A tiny Aya Vision: tiles of four positions, every other layer with a window of 80 tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def aya_vision(layers: int) -> Parts:
     tokenizer = small_tokenizer(special, eos="</s>", pad="<pad>")
     kinds = ["sliding_attention", "full_attention"] * (layers // 2) + ["sliding_attention"] * (layers % 2)
     config = AyaVisionConfig(
-        text_config=text_config(tokenizer, layers, model_type="cohere2", sliding_window=40, layer_types=kinds),
+        text_config=text_config(tokenizer, layers, model_type="cohere2", sliding_window=80, layer_types=kinds),
         vision_config=tower_config(
             model_type="siglip_vision_model", image_size=28, patch_size=7, vision_use_head=False
         ),

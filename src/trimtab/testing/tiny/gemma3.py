@@ -1,4 +1,4 @@
-"""A tiny Gemma 3: four positions a picture, every other layer with a window of 12 tokens."""
+"""A tiny Gemma 3: four positions a picture, every other layer with a window of 52 tokens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def gemma3(layers: int) -> Parts:
             layers,
             head_dim=16,
             query_pre_attn_scalar=16,
-            sliding_window=12,
+            sliding_window=52,
             layer_types=["sliding_attention", "full_attention"] * (layers // 2) + ["sliding_attention"] * (layers % 2),
         ),
         vision_config=tower_config(model_type="siglip_vision_model", image_size=28, patch_size=7),
