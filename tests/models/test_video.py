@@ -12,6 +12,7 @@ from transformers.video_utils import VideoMetadata
 from tests.engine.test_contract import assert_same
 from trimtab import load
 from trimtab.engine import AddVector, BlockAttention, Prompt, Read, Row, ScaleHeads, encode, generate, inputs, run
+from trimtab.errors import UnsupportedModelError
 from trimtab.media import Clip
 from trimtab.models import Model, from_parts, save_processors
 from trimtab.testing import clip, picture, tiny_model
@@ -169,3 +170,10 @@ def test_glm4v_is_shown_pictures_alone_whatever_its_template_takes():
     again = from_parts(model.hf, model.tokenizer, model.processors, template)
     assert again.modalities == ("image", "text")
     assert not again.report.notes
+
+
+@pytest.mark.parametrize("family", ["glm4v", "smolvlm"])
+def test_a_family_that_is_not_shown_clips_says_why(family):
+    model = tiny_model(family, check=False)
+    with pytest.raises(UnsupportedModelError, match=r"got video \(a clip.s .* the token of pictures"):
+        encode(model, Prompt("What is it?", media={"video": [clip(1, 2)]}))

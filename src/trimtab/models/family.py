@@ -96,6 +96,8 @@ class Family:
     """How the names of tensors begin that such a checkpoint holds beside, and that are not loaded."""
     refuses: Mapping[str, str] = {}
     """Jobs that must not be tried with this family, and why, in a few words."""
+    not_shown: Mapping[Modality, str] = {}
+    """Modalities that its own processor takes, and that it is not shown, and why, in a few words."""
 
     @property
     def why_not_plain(self) -> str | None:

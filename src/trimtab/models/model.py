@@ -121,9 +121,10 @@ class Model(Decoder):
             UnsupportedModelError: The model cannot be shown media of this kind.
         """
         if kind not in self.placeholders:
+            why = f" ({self.family.not_shown[kind]})" if kind in self.family.not_shown else ""
             raise UnsupportedModelError(
                 f"`media` of a prompt must be of a modality that {self.name} takes ({', '.join(self.modalities)}); got "
-                f"{kind}; leave it out, or load another model."
+                f"{kind}{why}; leave it out, or load another model."
             )
         return self._shown.show(kind, open_medium(kind, medium), counterfactual, among and kind in self.family.company)
 

@@ -13,10 +13,11 @@ class Glm4v(QwenVL):
     checkpoints = ("zai-org/GLM-4.1V-9B-Thinking",)
     processors = {"image": "Glm4vImageProcessor"}
     optional = ()
+    not_shown = {"video": "a clip's positions have the token of pictures, and tokens do not say which it is"}
     refuses = {"decompose": "a norm stands between its heads and the residual stream"}
 
     def placeholders(self, hf: HuggingFaceModel) -> dict[Modality, int]:
-        """That of a picture: a clip's positions have the same token, so its own forward takes one kind at a time."""
+        """That of a picture, and nothing else."""
         return {"image": hf.config.image_token_id}
 
 

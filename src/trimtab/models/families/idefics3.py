@@ -63,6 +63,7 @@ class SmolVLM(Idefics3):
     name = "smolvlm"
     checkpoints = ("HuggingFaceTB/SmolVLM-Instruct", "HuggingFaceTB/SmolVLM2-2.2B-Instruct")
     processors = {"image": "SmolVLMImageProcessor"}
+    not_shown = {"video": "a clip's frames have the token of pictures, and tokens do not say which it is"}
 
 
 def _of_tile(hf: HuggingFaceModel) -> int:
