@@ -236,6 +236,7 @@ GEMMA4 = Published(
     values={
         "q_norm.weight": 1 / 16,  # nothing else scales the scores of a head
         "router.scale": 64.0,  # a router multiplies by the width's root too: experts would be tied, and rounding choose
+        "post_feedforward_layernorm_2.weight": 0.1,  # experts add little: rounding may still choose some
         **{"layer_scalar": 1.0, "per_expert_scale": 1.0, "std_bias": 0.0, "std_scale": 1.0},
         **{"input_min": -BOUND, "input_max": BOUND, "output_min": -BOUND, "output_max": BOUND},
     },
