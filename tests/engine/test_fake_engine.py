@@ -43,6 +43,7 @@ from trimtab.engine import (
     Engine,
     Prompt,
     Read,
+    ReplaceStates,
     Row,
     ScaleHeads,
     admit,
@@ -138,6 +139,7 @@ VERBS: dict[str, Callable[[FakeEngine, Path], Any]] = {
     "generate": lambda e, _p: generate(e, PROMPT),
     "vector": lambda e, _p: generate(e, Row(PROMPT, (AddVector(0, torch.ones(e.hidden_size)),))),
     "heads": lambda e, _p: generate(e, Row(PROMPT, (ScaleHeads(0, (0,)),))),
+    "states": lambda e, _p: generate(e, Row(PROMPT, (ReplaceStates(0, torch.ones(1, e.hidden_size), ("last",)),))),
     "mask": lambda e, _p: generate(e, Row(PROMPT, (BlockAttention(("context",), ("last",), (0,)),))),
     "scores": lambda e, _p: generate(e, Row(PROMPT, (BoostAttention(("context",), ("last",), (0,), 0.2),))),
     "contrast": lambda e, _p: generate(e, [PROMPT, Contrast((Row(PROMPT), Row(PROMPT.without("text"))), (2.0, -1.0))]),
@@ -180,7 +182,7 @@ WORK: dict[str, set[str]] = {
     | {"fit vcd", "fit vdd"},
     "states": {"read hidden"},
     "vectors": {"vector", "fit mean", "fit random", "tune mean", "study of vectors"},
-    "remote": {"read heads", "heads", "mask", "scores", "knockout", "mean_outputs", "head_scores causal"}
+    "remote": {"read heads", "heads", "states", "mask", "scores", "knockout", "mean_outputs", "head_scores causal"}
     | {"head_scores patching"}
     | {"fit pai", "fit causalmm"},
 }

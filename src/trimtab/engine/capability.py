@@ -15,6 +15,7 @@ class Capability(StrEnum):
         HIDDEN: Read layers' outputs.
         HEADS: Read the outputs of attention heads.
         ADD_VECTOR: Add vectors to layers' outputs.
+        EDIT_STATES: Replace layers' outputs.
         EDIT_HEADS: Scale or replace the outputs of attention heads.
         EDIT_MASK: Cut attention edges.
         EDIT_SCORES: Change attention scores, the decoder's or the vision tower's.
@@ -28,6 +29,7 @@ class Capability(StrEnum):
     HIDDEN = "hidden"
     HEADS = "heads"
     ADD_VECTOR = "add_vector"
+    EDIT_STATES = "edit_states"
     EDIT_HEADS = "edit_heads"
     EDIT_MASK = "edit_mask"
     EDIT_SCORES = "edit_scores"

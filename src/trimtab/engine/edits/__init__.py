@@ -11,6 +11,7 @@ from trimtab.engine.edits.heads import HeadEdit, ReplaceHeads, ScaleHeads
 from trimtab.engine.edits.merge import MergeKeys
 from trimtab.engine.edits.places import ALL, GENERATED, PLACES, Places, Resolved, resolve
 from trimtab.engine.edits.redistribute import RedistributeAttention
+from trimtab.engine.edits.states import ReplaceStates
 from trimtab.engine.edits.vector import POSITIONS, AddVector, Positions, Predictor, covered
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Predictor",
     "RedistributeAttention",
     "ReplaceHeads",
+    "ReplaceStates",
     "Resolved",
     "ScaleHeads",
     "ScoreEdit",

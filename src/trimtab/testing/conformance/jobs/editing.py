@@ -20,6 +20,7 @@ from trimtab.engine import (
     Read,
     RedistributeAttention,
     ReplaceHeads,
+    ReplaceStates,
     Row,
     ScaleHeads,
     applied,
@@ -191,7 +192,11 @@ def strength_0(subject: Subject) -> None:
     model, kind, layer = subject.model, subject.kinds[0], subject.attending[0]
     plain = torch.cat([run(model, [prompt]).logits for prompt in subject.prompts])
     for positions in ("all", "from_last_prompt", "last_prompt"):
-        edits = (AddVector(layer, subject.vector(), 0.0, positions), ScaleHeads(layer, subject.heads, ("all",), 1.0))
+        edits = (
+            AddVector(layer, subject.vector(), 0.0, positions),
+            ScaleHeads(layer, subject.heads, ("all",), 1.0),
+            ReplaceStates(layer, subject.vector()[None], ("last",), 0.0),
+        )
         rows = [Row(prompt, edits) for prompt in subject.prompts]
         equal(f"logits, {positions}", torch.cat([run(model, [row]).logits for row in rows]), plain)
     answers = generate(model, subject.prompts, max_new_tokens=NEW).tokens
