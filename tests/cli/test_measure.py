@@ -24,12 +24,22 @@ def test_every_method(invoke, data, method: str):
     assert all(0 <= item["ratio"] <= 1 for item in found["items"])
 
 
+def test_what_is_measured_if_nothing_is_said_and_what_is_said_of_the_score(invoke, data):
+    ask = ("measure", "tiny", data, "--limit", 2)
+    assert answer(invoke(*ask, "--json"))["method"] == "shapley"
+    shown = invoke(*ask).stdout
+    assert "synergy" in shown
+    assert "hardly tells" not in shown
+    assert "hardly tells which" in invoke(*ask, "--method", "mcs").stdout.replace("\n", " ")
+
+
 def test_options_of_the_method(invoke, data):
     ask = ("measure", "tiny", data, "--limit", 2, "--json")
     found = answer(invoke(*ask, "--paper", "--option", "sigmas=[0.1]", "--option", "draws=1"))
+    assert found["method"] == "mcs"
     assert (found["options"]["sigmas"], found["options"]["draws"]) == ([0.1], 1)
     assert found["options"]["divergence"] == "ce"
-    limit = answer(invoke(*ask, "--option", "estimator=limit", "--option", "divergence=kl"))
+    limit = answer(invoke(*ask, "--method", "mcs", "--option", "estimator=limit", "--option", "divergence=kl"))
     assert limit["ratios"] != found["ratios"]
     for bad in (("--option", "sigma=1"), ("--option", "draws"), ("--method", "guess"), ("--option", "draws=many")):
         refused = invoke(*ask, *bad)
@@ -65,15 +75,23 @@ def test_trace(invoke, data, tmp_path: Path):
     assert invoke("measure", "tiny", data, "--trace", "test-1", "--out", "t.png").exit_code == 0
     assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
     assert invoke("measure", "tiny", data, "--trace", "nobody").exit_code == 2
+    assert invoke("measure", "tiny", data, "--trace", "test-1", "--method", "ablation").exit_code == 2
+    by_noise = answer(invoke("measure", "tiny", data, "--trace", "test-1", "--json", "--method", "mcs"))
+    assert [s["token"] for s in by_noise["steps"]] == [s["token"] for s in found["steps"]]
+    assert by_noise["steps"] != found["steps"]
 
 
 def test_items_need_not_be_in_conflict(invoke, data, tmp_path: Path):
-    """Rows with one right answer and no context; their text is the question."""
+    """Rows with one right answer and no context: the score can set the picture against the question."""
     rows = [json.loads(line) for line in data.read_text().splitlines()][:2]
     plain = [{k: row[k] for k in ("id", "task", "question", "image")} for row in rows]
     lines = [json.dumps({**row, "relevant": "image", "answer": "red"}) for row in plain]
     (tmp_path / "plain.jsonl").write_text("\n".join(lines) + "\n")
-    found = answer(invoke("measure", "tiny", "plain.jsonl", "--json"))
+    refused = invoke("measure", "tiny", "plain.jsonl")
+    assert refused.exit_code == 2
+    assert "no context" in refused.stderr
+    assert "method mcs" in refused.stderr
+    found = answer(invoke("measure", "tiny", "plain.jsonl", "--method", "mcs", "--json"))
     assert [0 < item["ratio"] < 1 for item in found["items"]] == [True, True]
 
 
@@ -82,10 +100,10 @@ def test_what_is_said_names_the_modalities_of_the_items(invoke, tmp_path: Path, 
     monkeypatch.setattr("trimtab.load", lambda *_name, **_options: trio)
     items = [item.replace(image=None, answer_image="") for item in trio_items(2)]
     data = write_items(items, tmp_path / "sounds.jsonl")
-    shown = invoke("measure", "tiny", data)
+    shown = invoke("measure", "tiny", data, "--method", "mcs")
     assert shown.exit_code == 0, shown.output
     said = " ".join(shown.stdout.split())
-    assert "The shares say how sensitive the answer is to text and audio, not which of them it comes from" in said
+    assert "The shares say how sensitive the answer is to text and audio. On the bundled models this hardly" in said
     assert "image" not in said
     traced = invoke("measure", "tiny", data, "--trace", items[0].id)
     assert traced.exit_code == 0, traced.output
@@ -93,6 +111,6 @@ def test_what_is_said_names_the_modalities_of_the_items(invoke, tmp_path: Path, 
 
 
 def test_what_is_said_of_image_and_text(invoke, data):
-    shown = invoke("measure", "tiny", data, "--limit", 2)
+    shown = invoke("measure", "tiny", data, "--limit", 2, "--method", "mcs")
     said = " ".join(shown.stdout.split())
-    assert "The ratio says how sensitive the answer is to image and text, not which of them it comes from" in said
+    assert "The ratio says how sensitive the answer is to image and text. On the bundled models this hardly" in said

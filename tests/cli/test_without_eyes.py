@@ -54,7 +54,7 @@ def test_check_finds_that_every_job_works(run, work):
 
 def test_contribution_of_a_sound_and_a_text(run, work):
     found = run("measure", work / "model", work / "conflict.jsonl", "--limit", 2)
-    assert all(row["audio"] > 0 and row["text"] > 0 for row in found["items"])
+    assert all(0 < row["share_audio"] < 1 for row in found["items"])
 
 
 def test_a_mean_vector_toward_the_sound(run, work):

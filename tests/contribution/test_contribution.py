@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.contribution.items import conflict_items
-from trimtab.contribution import MCS, Contribution, Contributions, measure, trace
+from trimtab.contribution import MCS, Contribution, Contributions, Shapley, measure, trace
 from trimtab.contribution.scores import Scores
 from trimtab.engine import AddVector, applied, encode
 from trimtab.errors import DataError, UsageError
@@ -32,7 +32,7 @@ def test_unreadable_and_missing_pictures_are_skipped_and_counted(model: Model):
     assert sum(done) == 4
 
 
-@pytest.mark.parametrize("config", [MCS(), MCS(estimator="sampled", draws=1)])
+@pytest.mark.parametrize("config", [Shapley(), MCS(), MCS(estimator="sampled", draws=1)])
 def test_an_item_whose_text_makes_nan_costs_itself_alone(config: MCS):
     model = tiny_model()
     items = conflict_items(3)
@@ -54,8 +54,11 @@ def test_all_pictures_unreadable(model: Model):
 
 
 def test_an_item_without_context_counts_its_question_as_text(model: Model):
-    found = measure(model, [replace(conflict_items(1)[0], context="")])
-    assert found[0].text > 0
+    bare = replace(conflict_items(1)[0], context="")
+    assert measure(model, [bare], method=MCS())[0].text > 0
+    [skipped] = measure(model, [bare]).skipped
+    assert "it has no context" in skipped.reason
+    assert "method mcs sets it against the question" in skipped.reason
 
 
 def test_answers_that_begin_alike_are_skipped_where_they_are_chosen_among(model: Model):
@@ -147,6 +150,16 @@ def test_three_modalities_have_a_share_each_and_no_ratio(tmp_path):
     assert again[:2] == found[:2]
     assert repr(again[2]) == repr(found[2])
     assert Contributions.from_rows(found.rows())[:2] == found[:2]
+
+
+def test_synergy_is_a_column_where_it_is_known(tmp_path):
+    known = Contribution("a", "color", *Scores.of({"image": 1.0, "text": 3.0}, -0.5))
+    unknown = contribution("b", "color", image=1.0, text=1.0)
+    table = Contributions([known, unknown]).table()
+    assert list(table.columns) == ["item_id", "task", "image", "text", "ratio", "synergy"]
+    table.to_parquet(tmp_path / "scores.parquet")
+    again = Contributions.from_rows(pd.read_parquet(tmp_path / "scores.parquet").to_dict("records"))  # pyright: ignore
+    assert again == [known, unknown]
 
 
 def test_the_second_of_two_shares_is_what_the_first_leaves():

@@ -60,6 +60,13 @@ def test_exactly_zero_for_a_modality_that_cannot_reach_the_answer(
         assert all(c.ratio == weight for c in found)
 
 
+def test_the_default_is_exactly_zero_too(planted: dict[float, Model]):
+    for weight, absent, other in ((0.0, "image", "text"), (1.0, "text", "image")):
+        for c in measure(planted[weight], conflict_items(3)):
+            assert getattr(c, absent) == 0 < abs(getattr(c, other))
+            assert c.ratio == weight
+
+
 @pytest.mark.parametrize("method", METHODS, ids=[f"{m.name}-{place}" for place, m in enumerate(METHODS)])
 def test_orders_and_separates_the_weights(planted: dict[float, Model], method):
     found = {w: measure(m, conflict_items(3), method=method) for w, m in planted.items()}

@@ -41,7 +41,7 @@ CLAIM_ORDER: list[Method] = [
     Ablation(),
     Ablation("noise"),
 ]
-REACHED: list[Method] = [MCS(), MCS.paper(), SAMPLED, GradientTimesInput()]
+REACHED: list[Method] = [Shapley(), MCS(), MCS.paper(), SAMPLED, GradientTimesInput()]
 ALL: list[Method] = [
     *CLAIM_ORDER,
     MCS(),

@@ -105,7 +105,7 @@ def cases(engine: FakeEngine) -> Any:
 
 ONCE = HardenConfig(steps=1, batch_size=2, attack=None, perturbations=("misleading_text",))
 STUDIES: dict[str, Any] = {
-    "measurement": MeasurementPlan("fake", "items", method="ablation"),
+    "measurement": MeasurementPlan("fake", "items"),
     "steering": Plan(models=("fake",), methods=("none", "instruction"), cost_items=1, control_items=2),
     "plain steering": Plan(models=("fake",), methods=("none", "instruction", "drop"), contribution_items=0),
     "vectors": Plan(models=("fake",), methods=("none", "mean"), contribution_items=0),
@@ -177,7 +177,7 @@ WORK: dict[str, set[str]] = {
     "nothing": {"generate", "admit", "encode", "build_cases", "every_head", "evaluate", "diagnose answers"}
     | {"tune instruction", "study of plain steering"}
     | {f"fit {name}" for name in ("none", "instruction", "chain_of_thought", "few_shot", "drop")},
-    "logits": {"run", "contrast", "read_out", "measure ablation", "measure shapley", "diagnose letters"}
+    "logits": {"run", "contrast", "read_out", "measure ablation", "measure shapley", "trace", "diagnose letters"}
     | {"controls", "spectrum", "study of measurement", "study of interference"}
     | {"fit vcd", "fit vdd"},
     "states": {"read hidden"},

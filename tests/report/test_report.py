@@ -170,15 +170,28 @@ def test_receipts_are_added_up_and_name_their_methods(provenance, summary):
     assert "AMPS (image)" in first["methods"]
 
 
-def test_a_summary_of_the_version_before_has_the_same_report(run):
+def test_summaries_of_the_versions_before_have_the_same_report(run):
+    summary = json.loads((run / "summary.json").read_text()) | {"contribution_method": "mcs"}
+    (run / "summary.json").write_text(json.dumps(summary))
     today = write_report(run).read_bytes()
-    summary = json.loads((run / "summary.json").read_text())
+    del summary["contribution_method"]
+    (run / "summary.json").write_text(json.dumps({**summary, "schema_version": 4}))
+    assert write_report(run).read_bytes() == today
     assert summary.pop("kind") == "steering"
     del summary["modalities"]
     for row in (*summary["rows"], *summary["sweep"]):
         row["opposite"] = row.pop("others")
     (run / "summary.json").write_text(json.dumps({**summary, "schema_version": 3}))
     assert write_report(run).read_bytes() == today
+
+
+def test_what_was_measured_is_said_for_what_it_is(run):
+    assert "Which modality the answers rely on" in write_report(run).read_text()
+    summary = json.loads((run / "summary.json").read_text())
+    (run / "summary.json").write_text(json.dumps({**summary, "contribution_method": "mcs"}))
+    report = write_report(run).read_text()
+    assert "reacts to noise" in report
+    assert "Which modality" not in report
 
 
 def test_what_is_no_finished_study_is_refused(tmp_path, run):

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trimtab.contribution import MCS
-from trimtab.contribution.mcs import item_bytes
 from trimtab.engine.local.whitebox import first_guess
 from trimtab.interference import PERTURBATIONS, HardenConfig
 from trimtab.modalities import PAIR
@@ -98,9 +96,9 @@ def of_prompts(trial: Trial) -> float:
 
 
 def of_measure(trial: Trial) -> float:
-    """Bytes of the exact Modality Contribution Score of an item."""
-    exact = item_bytes(trial.model, MCS(), trial.tokens)
-    return max(of_picture(trial), SCRATCH * (_Widths.of(trial.model).prefill(trial.tokens) + exact))
+    """Bytes of an item asked with image and text, with either, and with neither."""
+    at_once = min(2 ** len(PAIR), first_guess(trial.model, trial.tokens))
+    return max(of_picture(trial), at_once * _Widths.of(trial.model).prefill(trial.tokens))
 
 
 def of_sweep(trial: Trial) -> float:

@@ -32,8 +32,14 @@ if TYPE_CHECKING:
 def measure(
     model: ModelName,
     data: DataSource,
-    method: Annotated[str, typer.Option(help="mcs, shapley, ablation, attention or gradient.")] = "mcs",
-    paper: Annotated[bool, typer.Option("--paper", help="Use the settings of AMPS's Algorithm 1.")] = False,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="shapley (if left out), ablation, attention, gradient, or mcs: AMPS's score, which hardly tells which "
+            "modality an answer comes from."
+        ),
+    ] = None,
+    paper: Annotated[bool, typer.Option("--paper", help="Use mcs with the settings of AMPS's Algorithm 1.")] = False,
     option: MethodOptions = None,
     instruction: InstructionText = None,
     trace: Annotated[
@@ -55,6 +61,7 @@ def measure(
     """Measure how much each modality contributes to the answer, for each item."""
     from trimtab.studies.measurement import MeasurementPlan
 
+    method = method or ("mcs" if paper else "shapley")
     how = chosen_method(method, paper, option or [], seed)
     _check_out(out, trace is not None)
     plan = MeasurementPlan(
@@ -135,14 +142,14 @@ def _at_once(plan: MeasurementPlan, out: Path | None, json: bool) -> None:
 
 def _trace(plan: MeasurementPlan, wanted: str, out: Path | None, json: bool) -> None:
     """Follow one item's answer and show it."""
-    from trimtab.contribution import MCS, trace
+    from trimtab.contribution import MCS, Shapley, trace
 
     (model, items), method = _loaded(plan), plan.how
     item = next((item for item in items if item.id == wanted), None)
     if item is None:
         raise UsageError(f"`--trace` must be the id of one of the {len(items)} items; got {wanted!r}.")
-    if not isinstance(method, MCS):
-        raise UsageError(f"`--trace` needs method {MCS.name}; got {method.name!r}; leave it out.")
+    if not isinstance(method, MCS | Shapley):
+        raise UsageError(f"`--trace` needs method {Shapley.name} or {MCS.name}; got {method.name!r}; leave it out.")
     found = trace(model, item, instruction=plan.instruction, config=method)
     if out is not None:
         _write_trace(found, out)

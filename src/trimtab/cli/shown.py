@@ -83,26 +83,37 @@ def print_interference(summary: dict[str, Any]) -> None:
     )
 
 
+SYNERGY = (
+    "Synergy is what all modalities give together beyond what each gives alone: above 0 the answer needs them "
+    "together, below 0 each alone is enough."
+)
+
+
 def print_measurement(summary: dict[str, Any]) -> None:
     """Print the mean ratios by task."""
     rows = summary["ratios"]
+    known = "synergy" in rows[0]
     shares = [name for name in rows[0] if name == "ratio" or name.startswith("share_") and f"{name}_low" in rows[0]]
     for name in shares:
         what = "Visual ratio" if name == "ratio" else f"Share of the {name.removeprefix('share_')}"
         of = "the image's share of both contributions" if name == "ratio" else "of all contributions"
-        print_table(
-            f"{what} of {summary['model']}: {of} ({summary['method']})",
-            ["task", "items", "ratio" if name == "ratio" else "share", "95 % interval"],
-            [
-                [r["task"], str(r["n"]), f"{r[name]:.3f}", f"{r[f'{name}_low']:.3f} to {r[f'{name}_high']:.3f}"]
-                for r in rows
-            ],
-        )
+        columns = ["task", "items", "ratio" if name == "ratio" else "share", "95 % interval"]
+        lines = [
+            [r["task"], str(r["n"]), f"{r[name]:.3f}", f"{r[f'{name}_low']:.3f} to {r[f'{name}_high']:.3f}"]
+            for r in rows
+        ]
+        if known:
+            columns.append("synergy")
+            lines = [[*line, f"{r['synergy']:+.3f}"] for line, r in zip(lines, rows, strict=True)]
+        print_table(f"{what} of {summary['model']}: {of} ({summary['method']})", columns, lines)
+    if known:
+        print_line(SYNERGY)
     if summary["method"] == "mcs":
         subject, measured = ("The ratio says", PAIR) if "ratio" in shares else ("The shares say", _shared(shares))
         print_line(
-            f"{subject} how sensitive the answer is to {', '.join(measured[:-1])} and {measured[-1]}, not which of "
-            "them it comes from; for that use --method shapley."
+            f"{subject} how sensitive the answer is to {', '.join(measured[:-1])} and {measured[-1]}. On the "
+            "bundled models this hardly tells which of them the answer comes from (docs/contribution_validity.md); "
+            "--method shapley does."
         )
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from trimtab.contribution.method import Case, Method
 from trimtab.contribution.options import MCS
 from trimtab.contribution.scores import Contribution, Contributions, Scores
+from trimtab.contribution.shapley import Shapley
 from trimtab.contribution.spans import segment
 from trimtab.contribution.vocabulary import answer_tokens
 from trimtab.engine import Capability, Encoded, ModelOrEngine, Prompt, encode, engine_of
@@ -63,10 +64,11 @@ def measure(
 ) -> Contributions:
     """Measure how much each modality contributes to the answer of each item.
 
-    Left to itself, by the Modality Contribution Score (Algorithm 1 of AMPS, arXiv 2602.12533): Gaussian noise on the
-    cached keys and values of one modality; the last prompt token is the query; the score is ``|grad L|^2 / L``, summed
-    over the modality's entries and averaged over sigmas and draws. An image, a video or a sound is its positions in
-    the prompt; the text is the context and the question with its options. Other methods are in ``METHODS``.
+    Left to itself, by Shapley values: how much of the answer's probability the image adds, and how much the context,
+    by asking again with either or both left blank. Other methods are in ``METHODS``, AMPS's Modality Contribution
+    Score among them (``MCS``), which hardly tells which modality an answer comes from
+    (``docs/contribution_validity.md``). An image, a video or a sound is its positions in the prompt; the text is the
+    context, and for some methods the question with its options, too.
 
     Items that cannot be measured, because the model cannot take them (see ``trimtab.engine.admit``), because their
     image is missing or corrupt, because they have one modality alone (no image, or no context where the text is the
@@ -78,7 +80,7 @@ def measure(
         model: The model.
         items: What to measure; they need not be in conflict.
         instruction: A sentence that names the modality to follow; left out, the prompt is neutral.
-        method: The method with its options; ``MCS()`` if left out.
+        method: The method with its options; ``Shapley()`` if left out.
         modalities: Measure these alone, at least two, of items that have them all; left out, all that an item has.
         progress: Told of items as they finish.
 
@@ -89,7 +91,7 @@ def measure(
         UsageError: There is no item, there are fewer than two modalities, an option does not fit the model, or a block
             ``with ...applied(model)`` is open.
     """
-    method, every = method or MCS(), check_items(items, ITEMS)
+    method, every = method or Shapley(), check_items(items, ITEMS)
     if not every:
         raise UsageError("`items` of measure must hold at least one item; got none.")
     cases, skipped = ask(model, every, method, instruction, modalities)
@@ -101,7 +103,7 @@ def measure(
         item = case.item
         assert item is not None
         if all(map(math.isfinite, scores.values.values())):
-            measured.append(Contribution(item.id, item.task, scores.values, scores.shares))
+            measured.append(Contribution(item.id, item.task, *scores))
         else:
             place = next(k for k, given in enumerate(every, start=1) if given is item)
             measured.skipped.append(
@@ -137,7 +139,7 @@ def ask(
         made[item.id] = case = _case(model, item, prompt_for(item, instruction=instruction), method, wanted)
         return [case.encoded]
 
-    steps = method.steps if isinstance(method, MCS) else 1
+    steps = method.steps if isinstance(method, MCS | Shapley) else 1
     found = admit_items(model, items, encoded, ITEMS, new_tokens=steps - 1)
     return [made[item.id] for item in found.items], found.skipped
 
@@ -163,7 +165,8 @@ def _case(
     if len(present) < 2:
         alone = present[0] if present else "text"
         beside = "context" if alone != "text" else _called(others("text", MODALITIES)[0])
-        raise DataError(f"it has no {beside}, so there is nothing to set its {alone} against.")
+        counted = " (method mcs sets it against the question)" if beside == "context" and method.text == beside else ""
+        raise DataError(f"it has no {beside}, so there is nothing to set its {alone} against{counted}.")
     case = Case(item, prompt, encoded, wanted or present)
     if method.queried:
         unseen = opened(model, Capability.CACHE, owner=method.name).why_unseen(len(encoded) + method.queried - 1)

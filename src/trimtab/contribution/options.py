@@ -38,7 +38,10 @@ LIMITS: tuple[Divergence, ...] = ("ce", "kl", "kl_reversed", "js")
 class MCS:
     """Options of Algorithm 1 of AMPS (arXiv 2602.12533), one for each thing the paper leaves open.
 
-    ``MCS()`` is trimtab's default, ``MCS.paper()`` the literal reading;
+    The score says how sensitive the answer is to each modality; on the bundled models it hardly tells which modality
+    the answer comes from (``docs/contribution_validity.md``), as ``Shapley``, the default of ``measure``, does.
+
+    ``MCS()`` is the exact limit for small noise, ``MCS.paper()`` the literal reading;
     ``docs/contribution.md`` says how they differ and why.
 
     Below, x is the clean answer, z the answer under noise, both distributions over the next token.

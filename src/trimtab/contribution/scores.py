@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SHARE = "share_{}"
 """Column of a modality's share, where there are others than image and text."""
 
+SYNERGY = "synergy"
+"""Column of what modalities give together beyond what each gives alone."""
+
 
 class Scores(NamedTuple):
     """What a method says of one item.
@@ -25,22 +28,25 @@ class Scores(NamedTuple):
     Attributes:
         values: The score of each modality, in the order of tables.
         shares: What each is of all, in 0..1; NaN if no modality reaches the answer.
+        synergy: What all give together beyond what each gives alone; None where a method does not ask.
     """
 
     values: Mapping[Modality, float]
     shares: Mapping[Modality, float]
+    synergy: float | None = None
 
     @classmethod
-    def of(cls, values: Mapping[Modality, float]) -> Scores:
+    def of(cls, values: Mapping[Modality, float], synergy: float | None = None) -> Scores:
         """Give each modality its share of the scores' sizes."""
         total = sum(map(abs, values.values()))
-        return cls.shared(values, [abs(value) / total if total > 0 else math.nan for value in values.values()])
+        shares = [abs(value) / total if total > 0 else math.nan for value in values.values()]
+        return cls.shared(values, shares, synergy)
 
     @classmethod
-    def shared(cls, values: Mapping[Modality, float], shares: Sequence[float]) -> Scores:
+    def shared(cls, values: Mapping[Modality, float], shares: Sequence[float], synergy: float | None = None) -> Scores:
         """Take shares as they are; of two, the second is what the first leaves, as where only the first is kept."""
         own = (shares[0], 1 - shares[0]) if len(shares) == 2 else shares
-        return cls(dict(values), dict(zip(values, own, strict=True)))
+        return cls(dict(values), dict(zip(values, own, strict=True)), synergy)
 
 
 @dataclass(frozen=True)
@@ -54,12 +60,16 @@ class Contribution:
             between models. The Modality Contribution Score is at least 0; methods that ask what a modality does to the
             answer's probability may be below.
         shares: What each score's size is of all, in 0..1; NaN if no modality reaches the answer.
+        synergy: What all modalities give together beyond the sum of what each gives alone: about 1 where the answer
+            needs them together, about -1 where each alone is enough, about 0 where one alone decides. None for
+            methods that do not ask; see ``Reliance``.
     """
 
     item_id: str
     task: str
     scores: Mapping[Modality, float]
     shares: Mapping[Modality, float]
+    synergy: float | None = None
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -100,7 +110,7 @@ class Contribution:
 
     def row(self) -> dict[str, Any]:
         """Return it as plain columns; see ``Contributions.rows``."""
-        return {"item_id": self.item_id, "task": self.task, **columns(self.scores, self.shares)}
+        return {"item_id": self.item_id, "task": self.task, **columns(Scores(self.scores, self.shares, self.synergy))}
 
     def _of(self, numbers: Mapping[Modality, float], modality: Modality) -> float:
         if modality not in numbers:
@@ -111,11 +121,16 @@ class Contribution:
         return numbers[modality]
 
 
-def columns(scores: Mapping[Modality, float], shares: Mapping[Modality, float]) -> dict[str, float]:
-    """Return scores and shares as columns: ``image, text, ratio``; for others a score and a share of each."""
-    if tuple(scores) == PAIR:
-        return {**scores, "ratio": shares["image"]}
-    return {**scores, **{SHARE.format(name): share for name, share in shares.items()}}
+def columns(scores: Scores) -> dict[str, float]:
+    """Return what a method says as columns: ``image, text, ratio``; for others a score and a share of each.
+
+    There is a column ``synergy`` if the method knows it.
+    """
+    values, shares, synergy = scores
+    known = {} if synergy is None else {SYNERGY: synergy}
+    if tuple(values) == PAIR:
+        return {**values, "ratio": shares["image"], **known}
+    return {**values, **{SHARE.format(name): share for name, share in shares.items()}, **known}
 
 
 class Contributions(list[Contribution]):
@@ -129,7 +144,8 @@ class Contributions(list[Contribution]):
         """Return plain rows, as a Parquet or JSON file takes them.
 
         A row of image and text is ``item_id, task, image, text, ratio``; another has a column for each modality's
-        score, such as ``audio``, and for its share, such as ``share_audio``, and no ratio.
+        score, such as ``audio``, and for its share, such as ``share_audio``, and no ratio. ``synergy`` is a column
+        where the method knows it.
         """
         return [c.row() for c in self]
 
@@ -145,7 +161,7 @@ class Contributions(list[Contribution]):
         rows = self.rows()
         present = {name for row in rows for name in row} or {*PAIR, "ratio"}
         shares = [SHARE.format(name) for name in MODALITIES]
-        names = ["item_id", "task", *(name for name in (*MODALITIES, "ratio", *shares) if name in present)]
+        names = ["item_id", "task", *(name for name in (*MODALITIES, "ratio", *shares, SYNERGY) if name in present)]
         return pd.DataFrame(rows, columns=names)
 
     def share_by_task(self, modality: Modality) -> dict[str, float]:
@@ -176,4 +192,6 @@ def _restored(row: Mapping[str, Any]) -> Contribution:
         shares: dict[Modality, float] = {"image": ratio, "text": 1 - ratio}
     else:
         shares = {m: float(row[SHARE.format(m)]) for m in scores}
-    return Contribution(str(row["item_id"]), str(row["task"]), scores, shares)
+    known = row.get(SYNERGY)
+    synergy = None if known is None or math.isnan(known) else float(known)
+    return Contribution(str(row["item_id"]), str(row["task"]), scores, shares, synergy)

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import factorial
 from typing import ClassVar, Literal, TypeVar
 
+import torch
 from torch import Tensor
 
-from trimtab.contribution.method import Case, answers_in_chunks
+from trimtab.contribution.coalitions import Coalitions, answer_log_p, first_logits
+from trimtab.contribution.method import Case
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import TextSpan
-from trimtab.contribution.spoiling import without
-from trimtab.engine import ModelOrEngine
-from trimtab.fields import check_fields
+from trimtab.engine import MAX_NEW_TOKENS, ModelOrEngine, Row, generate
+from trimtab.errors import NotFiniteError
+from trimtab.fields import Count, check_fields
 from trimtab.modalities import Modality
 from trimtab.progress import Advance
 
 Value = Literal["probability", "log_probability"]
 P = TypeVar("P", bound=Hashable)
+
+CHUNK = 32
+"""Cases asked in one run: enough for bare questions to share what they have in common, few for logits to fit."""
+
+RESOLUTION = 1e-6
+"""Rounding of float32 logits moves a probability by some 1e-7, so a smaller score than this is none."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +42,24 @@ class Shapley:
     language models Parcalabescu and Frank, ACL 2023, who also take the share of sizes). n modalities take 2^n answers.
 
     A modality that is not shown is a blank of the same size, such as a grey picture, or a prompt without context. So
-    the text is the context alone: without the question there is nothing to answer.
+    the text is the context alone: without the question there is nothing to answer. Nothing but logits is needed.
+
+    The answer is its first token, unless that cannot tell the modalities apart because two of them, each shown alone,
+    choose it (as for "top left" and "top right", or where both agree). Then all its tokens count, up to ``steps``: v(S)
+    is the geometric mean of their probabilities, each after those before it.
+
+    On held-out items of the bundled models the image's share tells which modality an answer comes from
+    (``docs/contribution_validity.md``).
 
     Attributes:
-        value: Probability of the answer's first token, or its logarithm.
+        value: Probability of the answer, or its logarithm.
+        steps: Longest answer to look at where its first token does not tell; 1 for the first token alone.
     """
 
     name: ClassVar[str] = "shapley"
 
     value: Value = "probability"
+    steps: Count = MAX_NEW_TOKENS
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -58,22 +76,60 @@ class Shapley:
 
     def scores(self, model: ModelOrEngine, cases: Sequence[Case], advance: Advance | None = None) -> list[Scores]:
         """Score cases; see ``trimtab.contribution.method.Method``."""
-        modalities = cases[0].modalities
-        hidden = [out for size in range(len(modalities) + 1) for out in combinations(reversed(modalities), size)]
-        coalitions = [frozenset(modalities).difference(out) for out in hidden]
-        asked = ([case.encoded, *(without(case.prompt, *out) for out in hidden[1:])] for case in cases)
-        answers = answers_in_chunks(model, asked, advance)
-        return [self._score(modalities, dict(zip(coalitions, self._worth(a), strict=True))) for a in answers]
+        found: list[Scores] = []
+        for start in range(0, len(cases), CHUNK):
+            chunk = cases[start : start + CHUNK]
+            found += self._finite(model, chunk)
+            if advance:
+                advance(len(chunk))
+        return found
 
-    def _worth(self, logits: Tensor) -> list[float]:
-        """Return what each prompt gives the answer of the first, the full one."""
-        log_p = logits.double().log_softmax(-1)
-        worth = log_p[:, log_p[0].argmax()]
-        return (worth if self.value == "log_probability" else worth.exp()).tolist()
+    def _finite(self, model: ModelOrEngine, cases: Sequence[Case]) -> list[Scores]:
+        """Score cases together; if one has no finite numbers, each by itself, so that it costs itself alone."""
+        try:
+            return self._together(model, cases)
+        except NotFiniteError:
+            if len(cases) > 1:
+                return [scores for case in cases for scores in self._finite(model, [case])]
+            return [Scores.of(dict.fromkeys(cases[0].modalities, math.nan))]
 
-    @staticmethod
-    def _score(modalities: Sequence[Modality], worth: Mapping[frozenset[Modality], float]) -> Scores:
-        return Scores.of({modality: shapley_value(modality, modalities, worth) for modality in modalities})
+    def _together(self, model: ModelOrEngine, cases: Sequence[Case]) -> list[Scores]:
+        sets = Coalitions.of(cases[0].modalities)
+        logits = [own.double().log_softmax(-1) for own in first_logits(model, cases, sets)]
+        log_p = [own[:, own[0].argmax()] for own in logits]
+        if unsettled := [k for k, own in enumerate(logits) if self.steps > 1 and _unsettled(own, sets)]:
+            told = generate(model, [Row(cases[k].encoded) for k in unsettled], max_new_tokens=self.steps).tokens
+            longer = {k: answer for k, answer in zip(unsettled, told, strict=True) if len(answer) > 1}
+            whole = answer_log_p(model, [cases[k] for k in longer], list(longer.values()), sets)
+            log_p = [dict(zip(longer, whole, strict=True)).get(k, own[:, None]).mean(-1) for k, own in enumerate(log_p)]
+        return [self.score(sets, own) for own in log_p]
+
+    def score(self, sets: Coalitions, log_p: Tensor) -> Scores:
+        """Return scores from log p of the answer for every coalition, ``(coalitions,)``."""
+        worths = log_p if self.value == "log_probability" else log_p.exp()
+        return shapley_scores(sets.players, dict(zip(sets.shown, worths.tolist(), strict=True)))
+
+
+def _unsettled(log_p: Tensor, sets: Coalitions) -> bool:
+    """Whether two modalities, each shown alone, choose the token that the answer begins with."""
+    chosen = log_p.argmax(-1)
+    alone = torch.tensor([len(shown) == 1 for shown in sets.shown])
+    return int((chosen[alone] == chosen[0]).sum()) > 1
+
+
+def shapley_scores(modalities: Sequence[Modality], worth: Mapping[frozenset[Modality], float]) -> Scores:
+    """Return each modality's Shapley value and their synergy, given the worth of every coalition.
+
+    The synergy is what all are worth together beyond nothing, less the sum of what each is worth alone; of two it is
+    their interaction index (Grabisch and Roubens 1999).
+    """
+    nothing = worth[frozenset()]
+    alone = sum(worth[frozenset((modality,))] - nothing for modality in modalities)
+    values: dict[Modality, float] = {}
+    for modality in modalities:
+        value = shapley_value(modality, modalities, worth)
+        values[modality] = value if abs(value) >= RESOLUTION else 0.0
+    return Scores.of(values, worth[frozenset(modalities)] - nothing - alone)
 
 
 def shapley_value(player: P, players: Sequence[P], worth: Mapping[frozenset[P], float]) -> float:

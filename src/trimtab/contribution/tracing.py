@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from trimtab.contribution.coalitions import Coalitions, answer_log_p
 from trimtab.contribution.mcs import average_scores, step_scores, with_answers
 from trimtab.contribution.measuring import ask
+from trimtab.contribution.method import Case
 from trimtab.contribution.options import MCS
 from trimtab.contribution.scores import Scores, columns
-from trimtab.engine import Capability, ModelOrEngine
+from trimtab.contribution.shapley import Shapley
+from trimtab.engine import Capability, ModelOrEngine, engine_of, generate, require, run
 from trimtab.engine.local.whitebox import opened
 from trimtab.errors import DataError
 from trimtab.items import Item
@@ -50,7 +53,7 @@ class AnswerTrace:
     def rows(self) -> list[dict[str, Any]]:
         """Return one plain row a token."""
         return [
-            {"item_id": self.item_id, "step": n, "token": token, **columns(step.values, step.shares)}
+            {"item_id": self.item_id, "step": n, "token": token, **columns(step)}
             for n, (token, step) in enumerate(zip(self.tokens, self.steps, strict=True))
         ]
 
@@ -66,19 +69,20 @@ def trace(
     item: Item,
     *,
     instruction: str | None = None,
-    config: MCS | None = None,
+    config: MCS | Shapley | None = None,
     modalities: Sequence[Modality] | None = None,
     max_new_tokens: int = 16,
 ) -> AnswerTrace:
     """Measure the contribution of each modality at every token of one greedy answer.
 
-    All steps are rows of the same passes; each is asked after the answer's own earlier tokens.
+    Each token is asked after the answer's own earlier tokens.
 
     Args:
         model: The model.
         item: What to ask.
         instruction: A sentence that names the modality to follow; left out, the prompt is neutral.
-        config: Options; its ``steps`` is ``max_new_tokens`` here.
+        config: How to measure; its ``steps`` is ``max_new_tokens`` here. Left out, Shapley values of each token's
+            probability.
         modalities: What to measure; see ``measure``.
         max_new_tokens: Longest answer in tokens.
 
@@ -86,16 +90,32 @@ def trace(
         DataError: The item cannot be measured: it has one modality alone, or its image cannot be read.
         UsageError: An option does not fit the model, or edits are applied.
     """
-    model = opened(model, Capability.CACHE, Capability.GRADIENTS, owner="trace")
-    config = replace(config or MCS(), steps=max_new_tokens)
+    config = replace(config or Shapley(), steps=max_new_tokens)
     cases, skipped = ask(model, [item], config, instruction, modalities)
     if skipped:
         raise DataError(f"`item` of trace must be one that can be measured; {skipped[0].reason}.")
-    asked = with_answers(model, cases, max_new_tokens)
-    (values,) = step_scores(model, cases, asked, config)
-    tokens = [model.tokenizer.decode([token]) for token in asked[0].answer]
-    return AnswerTrace(
-        item.id,
-        tuple(tokens or [model.tokenizer.eos_token or ""]),  # an answer that stops at once
-        tuple(average_scores(values[..., n : n + 1], cases[0].modalities, config) for n in range(values.shape[-1])),
-    )
+    tokens, steps = (_sensitivities if isinstance(config, MCS) else _effects)(model, cases[0], config)  # pyright: ignore
+    return AnswerTrace(item.id, tuple(engine_of(model).detokenize([token]) for token in tokens), tuple(steps))
+
+
+def _sensitivities(model: ModelOrEngine, case: Case, config: MCS) -> tuple[Sequence[int], list[Scores]]:
+    """Return the answer's tokens and the scores of each; all steps are rows of the same passes."""
+    model = opened(model, Capability.CACHE, Capability.GRADIENTS, owner="trace")
+    asked = with_answers(model, [case], config.steps)
+    (values,) = step_scores(model, [case], asked, config)
+    steps = [average_scores(values[..., n : n + 1], case.modalities, config) for n in range(values.shape[-1])]
+    return asked[0].answer or _stop(model, case), steps
+
+
+def _effects(model: ModelOrEngine, case: Case, config: Shapley) -> tuple[Sequence[int], list[Scores]]:
+    """Return the answer's tokens and the Shapley values of each."""
+    require(model, Capability.LOGITS, owner="trace")
+    answer = generate(model, case.encoded, max_new_tokens=config.steps).tokens[0] or _stop(model, case)
+    sets = Coalitions.of(case.modalities)
+    (log_p,) = answer_log_p(model, [case], [answer], sets)
+    return answer, [config.score(sets, own) for own in log_p.T]
+
+
+def _stop(model: ModelOrEngine, case: Case) -> list[int]:
+    """Return the token by which an answer stops at once."""
+    return [int(run(model, case.encoded).logits[0].argmax())]

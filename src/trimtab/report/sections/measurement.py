@@ -17,11 +17,15 @@ TEMPLATE = """\
 {%- if summary.method == "mcs" %}
 <p>The score says how strongly the first answer token reacts to a little noise in the cached keys and values of each
 modality (AMPS). {% if pair %}The visual ratio is the picture's share of picture and text. {% endif %}It measures sensitivity, <em>not</em> which
-modality the answer comes from: <code>--method shapley</code> measures that. It compares items of one model, not models
-with each other.</p>
+modality the answer comes from: on the bundled models it hardly tells that (docs/contribution_validity.md), while the
+default method does. It compares items of one model, not models with each other.</p>
 {%- elif pair %}
 <p>The visual ratio is the image's share of the contributions of image and text: 1 if the answer depends on the image
 alone, 0 if on the text alone. It compares items of one model, not models with each other.</p>
+{%- endif %}
+{%- if "synergy" in columns %}
+<p>The synergy is what all modalities give together beyond what each gives alone: above 0 the answer needs them together,
+below 0 each alone is enough, about 0 one of them decides.</p>
 {%- endif %}
 {%- for figure in figures %}
 <figure><img src="{{ figure }}" alt="Share of a modality in each item, by task"></figure>
@@ -51,6 +55,8 @@ def ratios(run: Run) -> dict[str, Any]:
     else:
         figures = [run.figure(f"share-{modality}", ratio_figure(found, modality)) for modality in measured]
         columns = {f"share_{modality}": f"share of the {modality}" for modality in measured}
+    if all(c.synergy is not None for c in found):
+        columns["synergy"] = "synergy"
     return {
         "title": f"visual ratio of {summary['model']}" if measured == PAIR else f"contributions in {summary['model']}",
         "pair": measured == PAIR,

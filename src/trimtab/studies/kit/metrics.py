@@ -44,17 +44,19 @@ def rates(answers: DataFrame) -> DataFrame:
 def contribution_rates(contributions: list[Record], seed: int = 0) -> list[Record]:
     """Average visual ratios by task and over all tasks; of other modalities than image and text, each one's share.
 
+    Where the method knows the modalities' synergy, that is averaged beside them.
+
     Args:
         contributions: Rows of ``Contributions``.
         seed: Seed of the bootstrap.
 
     Returns:
         ``task, n, ratio, ratio_low, ratio_high``, a row for each task that has a ratio, over the items that have one;
-        for other modalities ``share_audio, share_audio_low, share_audio_high`` and so on.
+        for other modalities ``share_audio, share_audio_low, share_audio_high`` and so on; likewise ``synergy``.
     """
     rows = []
     for task, part in by_task(contributions):
-        names = [name for name in ("ratio", *map("share_{}".format, MODALITIES)) if name in part[0]]
+        names = [name for name in ("ratio", *map("share_{}".format, MODALITIES), "synergy") if name in part[0]]
         usable = [row for row in part if not any(math.isnan(row[name]) for name in names)]
         if usable:
             found: Record = {"task": task, "n": len(usable)}

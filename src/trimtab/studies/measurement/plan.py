@@ -31,7 +31,7 @@ class MeasurementPlan(FromFile):
 
     model: str
     data: str
-    method: str = "mcs"
+    method: str = "shapley"
     options: dict[str, Any] = field(default_factory=dict)
     instruction: str | None = None
     seed: int = 0

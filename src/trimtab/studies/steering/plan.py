@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any
 
 from trimtab.artifact_checks import check_strength
+from trimtab.contribution import Shapley
 from trimtab.engine import Capability
 from trimtab.errors import UsageError
 from trimtab.fields import Between, Count, CountFrom0, Positive, Some, check_fields, check_value
@@ -21,6 +22,9 @@ from trimtab.studies.kit.source import FromFile
 SWEPT = "open"
 """The protocol under which strengths are chosen and swept."""
 
+
+MEASURED = Shapley()
+"""How the study measures contributions; AMPS measures its own."""
 
 STUDY_OPTIONS: dict[str, Any] = {
     "layers": tuple[int, ...],
@@ -94,7 +98,7 @@ class Plan(FromFile):
         validation_items: Items to choose layer and strength on.
         test_items: Items to evaluate on at the chosen strength.
         sweep_items: How many of these to evaluate at every strength.
-        contribution_items: How many of these to measure the contribution of; 0 for none, which needs no gradients.
+        contribution_items: How many of these to measure the contribution of (``MEASURED``); 0 for none.
         control_items: How many of these to ask without a conflict, image alone and text alone, and how many items
             that need both, where the data has them; at every strength.
         cost_items: How many of these to answer one by one under each method, to count the work.

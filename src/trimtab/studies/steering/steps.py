@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from trimtab.artifact_folder import artifact_digest
-from trimtab.contribution import MCS, measure
+from trimtab.contribution import measure
 from trimtab.engine import Capability, forget_media
 from trimtab.errors import RunFolderError, UnsupportedMethodError
 from trimtab.file_names import file_name
@@ -31,7 +31,7 @@ from trimtab.studies.kit.study import Results, Step, Work
 from trimtab.studies.steering.controls import evaluate_controls, joint_controls, unimodal_controls
 from trimtab.studies.steering.fitting import fit_method, layers_needed
 from trimtab.studies.steering.items import JOINT, StudyItems
-from trimtab.studies.steering.plan import SWEPT, Plan
+from trimtab.studies.steering.plan import MEASURED, SWEPT, Plan
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -105,7 +105,7 @@ class ModelSteps:
         if not items:
             return StepResult.nothing()
         instruction = None if prompt == NEUTRAL else instruction_for(prompt, self.items.modalities)
-        found = measure(self.model, items, instruction=instruction, method=MCS(seed=self.plan.seed))
+        found = measure(self.model, items, instruction=instruction, method=MEASURED)
         table = found.table()
         table.insert(0, "instruction", prompt)
         table.insert(0, "model", self.model.name)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from trimtab.contribution import MCS
 from trimtab.engine import Capability, ModelOrEngine, require
 from trimtab.engine.local.whitebox import opened
 from trimtab.errors import UsageError
@@ -116,19 +117,21 @@ class SteeringStudy:
 
     @classmethod
     def upgraded(cls, summary: dict[str, Any]) -> dict[str, Any] | None:
-        """Return a summary of schema version 3 in today's form."""
-        if "paired" in summary and summary.get("schema_version") == 3:
+        """Return a summary of schema version 3 or 4 in today's form."""
+        if "paired" not in summary or summary.get("schema_version") not in (3, 4):
+            return None
+        rows: dict[str, Any] = {}
+        if summary["schema_version"] == 3:
             rows = {key: [_with_others(row) for row in summary[key]] for key in ("rows", "sweep") if key in summary}
-            new = {"schema_version": SCHEMA_VERSION, "kind": cls.kind, "modalities": list(PAIR)}
-            return {**summary, **new, **rows}
-        return None
+            rows["modalities"] = list(PAIR)
+        new = {"schema_version": SCHEMA_VERSION, "kind": cls.kind, "contribution_method": MCS.name}
+        return {**summary, **new, **rows}
 
     def _needed(self) -> frozenset[Capability]:
         """What an engine must be able to do for the plan's methods and for what is measured beside them."""
         plan = self.plan
         measured = [
-            *([Capability.CACHE, Capability.GRADIENTS] if plan.contribution_items else []),
-            *([Capability.LOGITS] if plan.control_items else []),
+            *([Capability.LOGITS] if plan.contribution_items or plan.control_items else []),
             *([Capability.WEIGHTS] if plan.cost_items else []),
         ]
         return plan.needs.union(measured)

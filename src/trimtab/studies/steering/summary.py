@@ -11,15 +11,15 @@ from trimtab.studies.kit.metrics import compare, contribution_rates, oracle_rate
 from trimtab.studies.kit.records import ALL_TASKS, Record, grouped, records
 from trimtab.studies.kit.statistics import holm
 from trimtab.studies.steering.controls import control_rates
-from trimtab.studies.steering.plan import SWEPT
+from trimtab.studies.steering.plan import MEASURED, SWEPT
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from trimtab.studies.steering.plan import MethodSpec, Plan
 
-SCHEMA_VERSION = 4
-"""4: a ``kind`` and the ``modalities``; ``others`` for ``opposite``."""
+SCHEMA_VERSION = 5
+"""5: ``contribution_method``, always MCS before. 4: a ``kind`` and the ``modalities``; ``others`` for ``opposite``."""
 
 DIGITS = 6
 """Decimals kept: far below any interval's width."""
@@ -71,6 +71,7 @@ def summarise(
         "refused": refused,
         "skipped": list(skipped),
         "rows": [_rounded(row) for row in rows],
+        "contribution_method": MEASURED.name,
         "contribution": [_rounded(row) for row in _contribution_rows(records(contributions), plan.seed)],
         "paired": [_rounded(row) for row in _corrected(_paired_rows(plan, list(models), chosen))],
         "equal_strength": [_rounded(row) for row in _corrected(_equal_strength_rows(plan, records(artifacts), judged))],

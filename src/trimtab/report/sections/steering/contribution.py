@@ -1,15 +1,23 @@
-"""How strongly the answer reacts to each modality."""
+"""Which modality the answers rely on; of older studies, how strongly they react to each."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from trimtab.contribution import Shapley
 from trimtab.report.figures import contribution_figure
 from trimtab.report.registering import Run, section
 from trimtab.studies import ALL_TASKS
 
 TEMPLATE = """\
 <section>
+{%- if effect %}
+<h2>Which modality the answers rely on</h2>
+<p>Each prompt is asked again with the picture, the text or both left blank. A modality's Shapley value is what it adds to
+the probability of the model's own answer. The visual ratio is the picture's share of both: near 1 where the answer comes
+from the picture, near 0 where it comes from the text (how well it tells them apart: docs/contribution_validity.md). Bars
+are means with 95&nbsp;% bootstrap intervals, for the plain prompt and under an instruction to follow either modality.</p>
+{%- else %}
 <h2>How strongly the answer reacts to noise in the picture</h2>
 <p>The score says how strongly the first answer token reacts to a little noise in the cached keys and values of the
 picture, and of the text: the small-noise limit of AMPS's Algorithm&nbsp;1 with KL as its divergence, computed exactly.
@@ -17,6 +25,7 @@ The visual ratio is the picture's share. It measures sensitivity, <em>not</em> w
 on the bundled models it hardly tells that, while <code>trimtab measure --method shapley</code> does (numbers in
 docs/contribution_validity.md). Bars are means with 95&nbsp;% bootstrap intervals, for the plain prompt and under an
 instruction to follow either modality.</p>
+{%- endif %}
 {%- for figure in figures %}
 <figure><img alt="Share of a modality by task and instruction" src="{{ figure }}"></figure>
 {%- endfor %}
@@ -35,4 +44,5 @@ def contribution(run: Run) -> dict[str, Any] | None:
     shares = ["ratio"] if "ratio" in rows[0] else [f"share_{modality}" for modality in run.summary["modalities"]]
     files = {name: "contribution" if name == "ratio" else f"contribution-{name}" for name in shares}
     figures = [run.figure(files[name], contribution_figure(run.summary, name)) for name in shares]
-    return {"figures": figures, "measured": measured}
+    effect = run.summary["contribution_method"] == Shapley.name
+    return {"figures": figures, "measured": measured, "effect": effect}
