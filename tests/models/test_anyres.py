@@ -114,7 +114,7 @@ def test_features_of_several_layers_side_by_side(model):
 def test_llava_next_with_a_tower_without_class_token_and_several_layers():
     """As IBM's Granite Vision is."""
     model = tiny_model("llava_next")
-    config = deepcopy(model.hf.config)
+    config: Any = deepcopy(model.hf.config)
     config.vision_config = deepcopy(tiny_model("llava_onevision").hf.config.vision_config)
     config.vision_feature_layer, config.vision_feature_select_strategy = [-3, -1], "full"
     torch.manual_seed(0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -23,7 +23,7 @@ from trimtab.models.source import Source, find, first_line, read_json
 from trimtab.models.stored import check_tensors
 
 if TYPE_CHECKING:
-    from peft import PeftConfig
+    from peft import PeftConfig, PeftModel
 
 ADAPTER = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
@@ -122,7 +122,7 @@ def merge(model: Model, path: str | Path) -> None:
         adapted = _adapted(model, path)
         with_adapters = tiny_logits(model)
         with _opening(path):
-            cast(Any, adapted).merge_and_unload(safe_merge=True)
+            adapted.merge_and_unload(safe_merge=True)
     model.hf.requires_grad_(False).eval()
     model.name = str(path)
     model.forget_parts()
@@ -130,7 +130,7 @@ def merge(model: Model, path: str | Path) -> None:
     same_logits(model, "merged adapters answer as they did beside the weights", tiny_logits(model), with_adapters)
 
 
-def _adapted(model: Model, path: str | Path) -> Any:
+def _adapted(model: Model, path: str | Path) -> PeftModel:
     """Put the adapters beside the weights, every tensor in its place."""
     from peft import PeftConfig, PeftModel
 
@@ -174,7 +174,7 @@ def _check_options(config: PeftConfig, path: str | Path) -> None:
         )
 
 
-def _switched_on(value: Any) -> bool:
+def _switched_on(value: object) -> bool:
     return value is True or (isinstance(value, (str, list, dict)) and bool(value))
 
 
@@ -200,7 +200,7 @@ def _untie(model: Model, config: PeftConfig, path: str | Path) -> None:
         part.tie_word_embeddings = False
 
 
-def _touches(modules: Any, names: list[str]) -> bool:
+def _touches(modules: str | Collection[str] | None, names: list[str]) -> bool:
     """Whether peft's way of naming modules, a pattern or the ends of names, hits one of these."""
     if not modules:
         return False

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedMethodError
 from trimtab.models.family import Family
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import Configuration, HuggingFaceModel
 from trimtab.models.norms import before_norm, normed
 from trimtab.models.offload import home
 from trimtab.models.positions import position_limit
@@ -29,7 +28,7 @@ class Anatomy:
         self.hf, self.family = hf, family
 
     @cached_property
-    def text_config(self) -> Any:
+    def text_config(self) -> Configuration:
         """The decoder's configuration."""
         return self.hf.config.get_text_config()
 

@@ -11,6 +11,7 @@ import torch
 
 from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.models.family import FAMILIES, Family
+from trimtab.models.hugging_face import Configuration, HuggingFaceModel
 from trimtab.models.refused import refusal
 from trimtab.models.source import Source, reading, refuse_gguf
 from trimtab.models.stored import check_files, head, weight_files
@@ -32,7 +33,7 @@ class Precision:
     why: str = ""
 
 
-def read_config(source: Source) -> Any:
+def read_config(source: Source) -> Configuration:
     """Read the configuration, and refuse what cannot be loaded before any weight is read.
 
     Raises:
@@ -62,10 +63,10 @@ def read_config(source: Source) -> Any:
         config = AutoConfig.from_pretrained(source.path, trust_remote_code=False, **source.options)
         if method is not None:
             config.quantization_config["dequantize"] = True
-    return config if part is None else getattr(config, part)
+    return cast(Configuration, config if part is None else getattr(config, part))
 
 
-def family_of(config: Any, path: str) -> Family:
+def family_of(config: Configuration | dict[str, Any], path: str) -> Family:
     """Return the family of a configuration, an object or what ``config.json`` holds.
 
     Raises:
@@ -112,7 +113,7 @@ def quantization(config: dict[str, Any]) -> str | None:
     return None
 
 
-def precision(source: Source, config: Any, dtype: str | torch.dtype | None, on_cpu: bool) -> Precision:
+def precision(source: Source, config: Configuration, dtype: str | torch.dtype | None, on_cpu: bool) -> Precision:
     """Choose the type that the weights run in.
 
     A type that was given is obeyed. Left out, it is float32 for bundled models and the checkpoint's own for others,
@@ -134,7 +135,7 @@ def precision(source: Source, config: Any, dtype: str | torch.dtype | None, on_c
     return Precision(stored, used, "" if str(used).removeprefix("torch.") == stored else "as `dtype` of load says")
 
 
-def stored_dtype(source: Source, config: Any) -> str | None:
+def stored_dtype(source: Source, config: Configuration) -> str | None:
     """Return the type that the configuration states, or that most stored values have; None if neither says."""
     stated = config.dtype or config.get_text_config().dtype
     if stated is not None:
@@ -147,7 +148,7 @@ def stored_dtype(source: Source, config: Any) -> str | None:
     return STORED.get(max(sizes, key=lambda kind: sizes[kind])) if sizes else None
 
 
-def load_weights(source: Source, config: Any, used: torch.dtype | str, **placing: Any) -> Any:
+def load_weights(source: Source, config: Configuration, used: torch.dtype | str, **placing: object) -> HuggingFaceModel:
     """Build the model and fill it with the checkpoint's weights.
 
     Args:
@@ -170,7 +171,7 @@ def load_weights(source: Source, config: Any, used: torch.dtype | str, **placing
     was_quantised = getattr(config, "quantization_config", None) is not None
     with reading(source):
         check_files(source)
-        hf, info = cast(Any, AutoModelForMultimodalLM).from_pretrained(
+        hf, info = AutoModelForMultimodalLM.from_pretrained(
             source.path,
             config=config,
             dtype=used,
@@ -192,7 +193,7 @@ def load_weights(source: Source, config: Any, used: torch.dtype | str, **placing
     return hf
 
 
-def _to_one_type(hf: Any, used: torch.dtype | str) -> None:
+def _to_one_type(hf: HuggingFaceModel, used: torch.dtype | str) -> None:
     """Give all weights one type; what was turned back into plain weights has that of the checkpoint's other parts."""
     dtype = used if isinstance(used, torch.dtype) else hf.get_input_embeddings().weight.dtype
     for parameter in hf.parameters():
@@ -200,7 +201,7 @@ def _to_one_type(hf: Any, used: torch.dtype | str) -> None:
             parameter.data = parameter.data.to(dtype)
 
 
-def not_loaded(source: Source, config: Any) -> tuple[str, ...]:
+def not_loaded(source: Source, config: Configuration) -> tuple[str, ...]:
     """Return a note where a checkpoint holds tensors that are not loaded on purpose."""
     beginnings = family_of(config, source.path).leaves_out
     names = [t.name for file in weight_files(source) for t in head(file)] if beginnings else []
@@ -209,7 +210,7 @@ def not_loaded(source: Source, config: Any) -> tuple[str, ...]:
     return (f"Tensors that {source.path} holds beside what is loaded were left out: {said}.",) if said else ()
 
 
-def untied(source: Source, hf: Any) -> tuple[str, ...]:
+def untied(source: Source, hf: HuggingFaceModel) -> tuple[str, ...]:
     """Return a note where the checkpoint holds an unembedding of its own, though its configuration says it is tied.
 
     Only what the file says counts: some families' classes suppose it where nothing is said, against their checkpoints.

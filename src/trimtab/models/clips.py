@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from trimtab.errors import DataError
 from trimtab.media import Clip
+from trimtab.models.hugging_face import Processor
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ class ClipProcessor:
         max_frames: Most frames that are taken.
     """
 
-    def __init__(self, pictures: Any, settings: Mapping[str, Any]) -> None:
+    def __init__(self, pictures: Processor, settings: Mapping[str, Any]) -> None:
         """Build it.
 
         Args:
@@ -149,7 +151,7 @@ class ClipProcessor:
         step = self.depth / (len(chosen) / len(clip) * rate)
         return ClipPatches(pixels, grid, tuple(number / rate for number in chosen), step)
 
-    def _patches(self, frame: Any) -> Tensor:
+    def _patches(self, frame: Image) -> Tensor:
         """Return a scaled frame's patches, ``(patches, channels, pixels)``."""
         patches = self.frames(images=[frame], do_resize=False, return_tensors="pt")["pixel_values"]
         return patches.unflatten(1, (-1, self.depth, self.frames.patch_size**2))[:, :, 0].clone()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -159,7 +159,7 @@ class Decoder(Anatomy):
         if first == 0:
             yield
             return
-        decoder, every = cast(Any, self.decoder), self.family.layers(self.hf)
+        decoder, every = self.decoder, self.family.layers(self.hf)
         decoder.layers = every[first:]
         try:
             yield

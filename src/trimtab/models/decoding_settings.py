@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from trimtab.errors import UsageError
 from trimtab.models.hugging_face import Configuration, HuggingFaceModel
 from trimtab.models.source import Source
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 SETTINGS = frozenset(
     {
@@ -65,7 +68,7 @@ def overridden(hf: HuggingFaceModel) -> dict[str, Any]:
     return {name: value for name, value in stated if name in SETTINGS and not _is_neutral(name, value)}
 
 
-def _is_neutral(name: str, value: Any) -> bool:
+def _is_neutral(name: str, value: object) -> bool:
     return value is None or value is False or (name in ONE_IS_NEUTRAL and value == 1)
 
 
@@ -87,4 +90,4 @@ def read_generation_config(source: Source, config: Configuration) -> tuple[Any, 
         return None, ()
     except (UsageError, ValueError, TypeError, AttributeError) as error:
         note = f"generation_config.json is broken and was left out ({error}); end tokens are those of config.json."
-        return GenerationConfig.from_model_config(cast(Any, config)), (note,)
+        return GenerationConfig.from_model_config(cast("PretrainedConfig", config)), (note,)

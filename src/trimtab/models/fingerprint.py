@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedModelError
-from trimtab.models.hugging_face import Configuration
+from trimtab.models.hugging_face import HuggingFaceModel
 from trimtab.models.offload import tensors
 
 SAMPLES = 4096
@@ -46,7 +46,7 @@ def weights_fingerprint(hf: nn.Module) -> str:
         UnsupportedModelError: A tensor has no values.
     """
     parts = {name: _digest(name, tensor) for name, tensor in tensors(hf)}
-    config = _without_volatile(cast(Any, hf).config.to_dict())
+    config = _without_volatile(cast(HuggingFaceModel, hf).config.to_dict())
     digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
     for name in sorted(parts):
         digest.update(parts[name])
@@ -75,7 +75,7 @@ def _signs(values: Tensor) -> bytes:
     return np.packbits(torch.signbit(sample.float()).cpu().numpy()).tobytes()
 
 
-def _without_volatile(config: Configuration) -> Any:
+def _without_volatile(config: object) -> object:
     if isinstance(config, dict):
         return {k: _without_volatile(v) for k, v in config.items() if k not in VOLATILE}
     return config

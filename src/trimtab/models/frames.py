@@ -12,6 +12,7 @@ from torch import Tensor
 from trimtab.errors import UnsupportedModelError
 from trimtab.media import Clip
 from trimtab.models.clips import FILE
+from trimtab.models.hugging_face import Processor
 
 AS_PICTURES = ("image_mean", "image_std", "rescale_factor", "resample", "size")
 """Settings that are those of pictures where a checkpoint says none for clips."""
@@ -24,7 +25,7 @@ class FrameProcessor:
         settings: What is set, as a checkpoint has it.
     """
 
-    def __init__(self, pictures: Any, settings: Mapping[str, Any]) -> None:
+    def __init__(self, pictures: Processor, settings: Mapping[str, Any]) -> None:
         """Build it.
 
         Args:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from tokenizers import AddedToken
+    from tokenizers import AddedToken, Tokenizer
     from transformers import BatchEncoding, GenerationConfig
 
 
@@ -27,7 +27,7 @@ class Processor(Configuration):
 
     if TYPE_CHECKING:
 
-        def __call__(self, *media: object, **options: object) -> Any:
+        def __call__(self, *media: object, **options: object) -> Mapping[str, Any]:
             """Return the tensors by name."""
             ...
 
@@ -49,6 +49,14 @@ class TowerOutput:
     deepstack_features: Sequence[Sequence[Tensor]]
 
 
+class Body(nn.Module):
+    """What a model is made of but for the unembedding; each family has parts of its own."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
 class HuggingFaceModel(nn.Module):
     """A model that generates text.
 
@@ -58,12 +66,12 @@ class HuggingFaceModel(nn.Module):
         generation_config: How it decodes by itself.
     """
 
-    config: Any
-    model: Any
+    config: Configuration
+    model: Body
     generation_config: GenerationConfig
-    generate: Any
-    prepare_inputs_for_generation: Any
-    _prepare_position_ids_for_generation: Any
+    generate: Callable[..., Tensor]
+    prepare_inputs_for_generation: Callable[..., dict[str, Any]]
+    _prepare_position_ids_for_generation: Callable[[Tensor, dict[str, Any]], Tensor]
 
     if TYPE_CHECKING:
 
@@ -89,12 +97,13 @@ class FastTokenizer:
 
     if TYPE_CHECKING:
         added_tokens_decoder: Mapping[int, AddedToken]
-        backend_tokenizer: Any
-        chat_template: Any
+        backend_tokenizer: Tokenizer
+        chat_template: str | Mapping[str, str] | None
         is_fast: bool
         bos_token: str | None
         eos_token: str | None
         unk_token: str | None
+        bos_token_id: int | None
         eos_token_id: int | None
         pad_token_id: int | None
         unk_token_id: int | None
@@ -111,8 +120,12 @@ class FastTokenizer:
             """Return the text of a token of the vocabulary."""
             ...
 
-        def convert_tokens_to_ids(self, tokens: str) -> int:
-            """Return a token's id."""
+        @overload
+        def convert_tokens_to_ids(self, tokens: str) -> int: ...
+        @overload
+        def convert_tokens_to_ids(self, tokens: list[str] | tuple[str, ...]) -> list[int]: ...
+        def convert_tokens_to_ids(self, tokens: str | list[str] | tuple[str, ...]) -> int | list[int]:
+            """Return a token's id, or those of several."""
             ...
 
         def decode(self, ids: object, *, skip_special_tokens: bool = ...) -> str:

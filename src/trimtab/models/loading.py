@@ -26,7 +26,7 @@ from trimtab.models.checkpoint import (
 )
 from trimtab.models.decoding_settings import overridden, read_generation_config
 from trimtab.models.family import Family
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import Configuration, FastTokenizer, HuggingFaceModel
 from trimtab.models.model import Model
 from trimtab.models.parts import check_parts, choose_template, dated, left_out, open_tokenizer
 from trimtab.models.processors import open_processors, understood
@@ -101,12 +101,18 @@ class _Weights:
     """A Hugging Face model with its weights, and what reading them found."""
 
     hf: HuggingFaceModel
-    config: Any
+    config: Configuration
     chosen: Precision
     notes: tuple[str, ...]
 
 
-def _weights(base: Source, dtype: Any, device: Any, device_map: Any, attention: str | None) -> _Weights:
+def _weights(
+    base: Source,
+    dtype: str | torch.dtype | None,
+    device: str | torch.device | None,
+    device_map: str | dict[str, Any] | None,
+    attention: str | None,
+) -> _Weights:
     """Read the configuration and the weights, and put them where they are to compute."""
     config = read_config(base)
     where = _device(device) if device_map is None else None
@@ -152,8 +158,8 @@ def _with_parts(base: Source, weights: _Weights, max_pixels: int | None, name: s
 
 def from_parts(
     hf: nn.Module,
-    tokenizer: Any,
-    processors: Any,
+    tokenizer: object,
+    processors: object,
     chat_template: str | None = None,
     *,
     name: str = "model",
@@ -176,6 +182,7 @@ def from_parts(
         UnsupportedModelError: The family is unknown, a part is missing, or the self-check failed.
     """
     own = cast(HuggingFaceModel, getattr(hf, "_orig_mod", hf))  # torch.compile's wrapper goes around hooks
+    words = cast(FastTokenizer, tokenizer)
     family = family or family_of(own.config, name)
     template = chat_template or getattr(tokenizer, "chat_template", None) or family.template()
     if not template:
@@ -187,8 +194,8 @@ def from_parts(
             f"`tokenizer` of {name} must be a fast tokenizer, which knows character offsets; got "
             f"{type(tokenizer).__name__}."
         )
-    given, notes = _processors(processors, own, tokenizer, template, family, name)
-    model = Model(own, tokenizer, given, template, family, name)
+    given, notes = _processors(processors, own, words, template, family, name)
+    model = Model(own, words, given, template, family, name)
     if check:
         check_parts(model)
     model.report = replace(_report(model), notes=notes)
@@ -199,7 +206,7 @@ def from_parts(
 
 
 def _processors(
-    given: Any, hf: HuggingFaceModel, tokenizer: Any, template: str, family: Family, name: str
+    given: object, hf: HuggingFaceModel, tokenizer: FastTokenizer, template: str, family: Family, name: str
 ) -> tuple[dict[Modality, Any], tuple[str, ...]]:
     """Return the processor of each modality that the model is shown, and a note for each that is left out."""
     found: dict[Modality, Any] = dict(given) if isinstance(given, Mapping) else {"image": given}
@@ -218,9 +225,10 @@ def _processors(
 def _report(model: Model) -> LoadReport:
     limit = photo = None
     if "image" in model.processors:
-        with understood(model.family, model.image_processor, model.name):
-            limit = model.family.limit_pixels(model.image_processor, None)
-            photo = model.family.count_positions(model.hf, model.image_processor, *PHOTO)
+        pictures = model.processors["image"]  # whatever was handed over
+        with understood(model.family, pictures, model.name):
+            limit = model.family.limit_pixels(pictures, None)
+            photo = model.family.count_positions(model.hf, pictures, *PHOTO)
     return LoadReport(
         dtype=str(model.dtype).removeprefix("torch."),
         max_pixels=limit,
@@ -230,7 +238,7 @@ def _report(model: Model) -> LoadReport:
     )
 
 
-def _check_arguments(device: Any, device_map: Any, attention: Any, max_pixels: Any) -> None:
+def _check_arguments(device: object, device_map: object, attention: object, max_pixels: object) -> None:
     if device is not None and device_map is not None:
         raise UsageError("`device` and `device_map` of load exclude each other; got both; give one of them.")
     if attention is not None and attention not in ATTENTIONS:
@@ -239,7 +247,7 @@ def _check_arguments(device: Any, device_map: Any, attention: Any, max_pixels: A
         raise UsageError(f"`max_pixels` of load must be a whole number of at least 1, or None; got {max_pixels!r}.")
 
 
-def _attention(base: Source, config: Any, asked: str | None) -> str:
+def _attention(base: Source, config: Configuration, asked: str | None) -> str:
     """Choose how layers attend: as asked, or as their family usually does.
 
     Raises:

@@ -25,7 +25,7 @@ def normed(norm: nn.Module, kind: NormKind, states: Tensor) -> Tensor:
     if kind == "layer":
         states = states - states.mean(-1, keepdim=True)
     out = states * _factors(norm, kind, states)
-    bias: Any = getattr(norm, "bias", None)
+    bias = getattr(norm, "bias", None)
     with present(norm):
         return out if bias is None else out + norm.get_parameter("bias").float()
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from accelerate.hooks import AlignDevicesHook
 
 
 def home(module: nn.Module) -> torch.device:
@@ -15,6 +18,7 @@ def home(module: nn.Module) -> torch.device:
     for part in module.modules():
         hook = _hook(part)
         if hook is not None:
+            assert hook.execution_device is not None
             return torch.device(hook.execution_device)
         for parameter in part.parameters(recurse=False):
             return parameter.device
@@ -45,12 +49,12 @@ def tensors(hf: nn.Module) -> Iterator[tuple[str, Tensor]]:
             continue
         with present(module):
             for name in (*own, *buffers):
-                yield f"{prefix}.{name}" if prefix else name, cast(Tensor, getattr(module, name)).detach()
+                yield f"{prefix}.{name}" if prefix else name, getattr(module, name).detach()
 
 
-def _hook(module: nn.Module) -> Any:
+def _hook(module: nn.Module) -> AlignDevicesHook | None:
     """The hook that brings a module's weights; None if they are in place."""
-    hook: Any = getattr(module, "_hf_hook", None)
+    hook = getattr(module, "_hf_hook", None)
     return next((h for h in getattr(hook, "hooks", [hook]) if getattr(h, "offload", False)), None)
 
 

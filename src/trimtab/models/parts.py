@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trimtab.errors import UnsupportedModelError
 from trimtab.media import medium_kind
 from trimtab.modalities import Modality
 from trimtab.models.family import Family
-from trimtab.models.hugging_face import HuggingFaceModel
+from trimtab.models.hugging_face import FastTokenizer, HuggingFaceModel
 from trimtab.models.plain_text import PlainText
 from trimtab.models.source import Source, reading
 
@@ -20,7 +20,7 @@ SENTENCE = "What is the color of the 2 cats?"
 """Any tokenizer of a language model can write and read it."""
 
 
-def open_tokenizer(source: Source) -> Any:
+def open_tokenizer(source: Source) -> FastTokenizer:
     """Open the tokenizer.
 
     Raises:
@@ -35,7 +35,9 @@ def open_tokenizer(source: Source) -> Any:
         )
 
 
-def choose_template(source: Source, tokenizer: Any, family: Family, marks: Mapping[Modality, str]) -> str | None:
+def choose_template(
+    source: Source, tokenizer: FastTokenizer, family: Family, marks: Mapping[Modality, str]
+) -> str | None:
     """Return the first template that takes media: the processor's, or else the tokenizer's, or else the family's.
 
     Fine-tuning tools write a template of text alone into the tokenizer's files, beside the processor's own. Where none
@@ -60,7 +62,7 @@ def _processor_templates(source: Source) -> Iterator[str | None]:
         yield _plain((source.json(name) or {}).get("chat_template"))
 
 
-def _plain(template: Any) -> str | None:
+def _plain(template: object) -> str | None:
     """The template itself, of one that has a name: a mapping, or a list of pairs as old files keep it."""
     if isinstance(template, list):
         template = {
@@ -81,7 +83,7 @@ def dated(template: str | None, path: str) -> tuple[str, ...]:
     )
 
 
-def template_fault(tokenizer: Any, template: str, kind: Modality, mark: str) -> str | None:
+def template_fault(tokenizer: FastTokenizer, template: str, kind: Modality, mark: str) -> str | None:
     """Return what is wrong with a template for one medium of a kind and a sentence; None if nothing is."""
     try:
         rendered = _rendered(tokenizer, template, kind)
@@ -92,14 +94,14 @@ def template_fault(tokenizer: Any, template: str, kind: Modality, mark: str) -> 
     return None
 
 
-def _rendered(tokenizer: Any, template: str, kind: Modality) -> str:
+def _rendered(tokenizer: FastTokenizer, template: str, kind: Modality) -> str:
     content = [{"type": kind}, {"type": "text", "text": SENTENCE}]
     return tokenizer.apply_chat_template(
         [{"role": "user", "content": content}], chat_template=template, add_generation_prompt=True, tokenize=False
     )
 
 
-def left_out(hf: HuggingFaceModel, tokenizer: Any, template: str, family: Family) -> dict[Modality, str]:
+def left_out(hf: HuggingFaceModel, tokenizer: FastTokenizer, template: str, family: Family) -> dict[Modality, str]:
     """Say which modalities a checkpoint lacks of those that its family does not insist on, each with the reason."""
     found: dict[Modality, str] = {}
     placeholders, marks = family.placeholders(hf), family.written(hf, tokenizer)
@@ -148,7 +150,7 @@ def _check_beyond(tokens: set[str], rows: int, name: str) -> None:
         raise _refused(name, "tokenizer", rule, repr(min(tokens)), "use the tokenizer that the model was trained with")
 
 
-def _check_placeholder(tokenizer: Any, kind: Modality, token: int, name: str) -> None:
+def _check_placeholder(tokenizer: FastTokenizer, kind: Modality, token: int, name: str) -> None:
     text, noun = tokenizer.convert_ids_to_tokens(token), medium_kind(kind).noun
     written = _encode(tokenizer, f"{text}{text}", name) if text else []
     if written != [token, token]:
@@ -156,7 +158,7 @@ def _check_placeholder(tokenizer: Any, kind: Modality, token: int, name: str) ->
         raise _refused(name, "tokenizer", rule, written, "complete its files (added_tokens of tokenizer.json)")
 
 
-def _check_template(tokenizer: Any, template: str, kind: Modality, mark: str, name: str) -> None:
+def _check_template(tokenizer: FastTokenizer, template: str, kind: Modality, mark: str, name: str) -> None:
     fault, noun = template_fault(tokenizer, template, kind, mark), medium_kind(kind).noun
     if fault is not None:
         raise UnsupportedModelError(
@@ -165,7 +167,7 @@ def _check_template(tokenizer: Any, template: str, kind: Modality, mark: str, na
         )
 
 
-def _encode(tokenizer: Any, text: str, name: str) -> list[int]:
+def _encode(tokenizer: FastTokenizer, text: str, name: str) -> list[int]:
     try:
         return tokenizer(text, add_special_tokens=False)["input_ids"]
     except Exception as error:
@@ -173,5 +175,5 @@ def _encode(tokenizer: Any, text: str, name: str) -> list[int]:
         raise _refused(name, "tokenizer", "write any text", got, "complete its files (tokenizer.json)") from error
 
 
-def _refused(name: str, what: str, rule: str, got: Any, remedy: str) -> UnsupportedModelError:
+def _refused(name: str, what: str, rule: str, got: object, remedy: str) -> UnsupportedModelError:
     return UnsupportedModelError(f"`{what}` of {name} must {rule}; got {got}; {remedy}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isqrt
 from typing import Any
 
@@ -13,7 +13,9 @@ from trimtab.media import MAX_PIXELS
 from trimtab.models.hugging_face import Processor
 
 
-def processed(image_processor: Processor, image: Image, beside: Sequence[Image] = (), **options: object) -> Any:
+def processed(
+    image_processor: Processor, image: Image, beside: Sequence[Image] = (), **options: object
+) -> Mapping[str, Any]:
     """Return what an image processor makes of one RGB picture.
 
     Args:

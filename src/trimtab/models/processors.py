@@ -13,6 +13,7 @@ from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.modalities import Modality
 from trimtab.models.clips import FILE
 from trimtab.models.family import Family
+from trimtab.models.hugging_face import Processor
 from trimtab.models.source import Source, first_line, reading
 
 OTHER = ("preprocessor_config.json",)
@@ -52,7 +53,7 @@ def save_processors(processors: Mapping[Modality, Any], folder: Path) -> None:
 
 
 @contextmanager
-def understood(family: Family, image_processor: Any, name: str) -> Iterator[None]:
+def understood(family: Family, image_processor: object, name: str) -> Iterator[None]:
     """Refuse an image processor of another family's kind, where a family asks it what it does not know.
 
     Raises:
@@ -91,7 +92,7 @@ def _settings(source: Source, kind: Modality) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key != "auto_map"}
 
 
-def _image_processor(settings: dict[str, Any], default: str) -> Any:
+def _image_processor(settings: dict[str, Any], default: str) -> Processor:
     """An image processor, whose class checkpoints have called by several names."""
     from transformers import AutoImageProcessor
 
@@ -104,7 +105,7 @@ def _image_processor(settings: dict[str, Any], default: str) -> Any:
         return AutoImageProcessor.from_pretrained(folder, backend="pil", trust_remote_code=False)
 
 
-def _feature_extractor(settings: dict[str, Any], default: str) -> Any:
+def _feature_extractor(settings: dict[str, Any], default: str) -> Processor:
     """What makes a sound's features."""
     from transformers import AutoFeatureExtractor
 
@@ -121,5 +122,8 @@ def _folder(settings: dict[str, Any]) -> Iterator[str]:
         yield folder
 
 
-OPENERS: dict[Modality, Callable[[dict[str, Any], str], Any]] = {"image": _image_processor, "audio": _feature_extractor}
+OPENERS: dict[Modality, Callable[[dict[str, Any], str], Processor]] = {
+    "image": _image_processor,
+    "audio": _feature_extractor,
+}
 """What opens the processor of each modality, given its settings and the class where they name none."""

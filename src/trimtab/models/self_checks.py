@@ -6,10 +6,10 @@ tried once at load: a claim that does not hold refuses the model with the claim 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Hashable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.media import medium_kind
@@ -18,6 +18,9 @@ from trimtab.models.model import Model
 from trimtab.models.offload import tensors
 from trimtab.models.proofs import Given, check_cuts, check_media, refuse, same_logits
 from trimtab.models.windows import check_windows
+
+Output = Tensor | tuple[Tensor, ...]
+"""What a layer returns: its states, or these and more."""
 
 
 @torch.no_grad()
@@ -126,15 +129,15 @@ def _tiny_prompt(model: Model, each: int = 1) -> tuple[Tensor, list[MediaInput]]
     return torch.tensor([*before, *shown, *after], device=model.device), media
 
 
-def _record(model: Model, forward: Any) -> tuple[dict[Any, Tensor], dict[int, Tensor]]:
+def _record(model: Model, forward: Callable[[], Tensor]) -> tuple[dict[Hashable, Tensor], dict[int, Tensor]]:
     """Run ``forward`` and keep each layer's output, read twice, and each layer's head outputs."""
-    states: dict[Any, Tensor] = {}
+    states: dict[Hashable, Tensor] = {}
     heads: dict[int, Tensor] = {}
 
-    def keep(key: Any) -> Any:
+    def keep(key: Hashable) -> Callable[[nn.Module, object, Output], None]:
         return lambda _module, _args, output: states.__setitem__(key, _tensor(output))
 
-    def keep_heads(layer: int) -> Any:
+    def keep_heads(layer: int) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         return lambda _module, args: heads.__setitem__(layer, args[0])
 
     hooks = []
@@ -150,7 +153,7 @@ def _record(model: Model, forward: Any) -> tuple[dict[Any, Tensor], dict[int, Te
     return states, heads
 
 
-def _check_layers(model: Model, states: dict[Any, Tensor], heads: dict[int, Tensor], length: int) -> None:
+def _check_layers(model: Model, states: dict[Hashable, Tensor], heads: dict[int, Tensor], length: int) -> None:
     expected = model.text_config.num_hidden_layers
     read = [i for i in range(model.n_layers) if i in states]
     if len(read) != expected:
@@ -172,7 +175,7 @@ def _check_layers(model: Model, states: dict[Any, Tensor], heads: dict[int, Tens
             )
 
 
-def _with_added(model: Model, amount: float, forward: Any) -> Tensor:
+def _with_added(model: Model, amount: float, forward: Callable[[], Tensor]) -> Tensor:
     middle = model.layers[model.n_layers // 2]
     hook = middle.register_forward_hook(
         lambda _m, _a, out: (_tensor(out) + amount, *out[1:]) if isinstance(out, tuple) else _tensor(out) + amount
@@ -183,5 +186,5 @@ def _with_added(model: Model, amount: float, forward: Any) -> Tensor:
         hook.remove()
 
 
-def _tensor(output: Tensor | tuple[Tensor, ...]) -> Tensor:
+def _tensor(output: Output) -> Tensor:
     return output[0] if isinstance(output, tuple) else output

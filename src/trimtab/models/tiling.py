@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from transformers.image_utils import SizeDict
+import numpy as np
+from transformers.image_utils import PILImageResampling, SizeDict
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 from transformers.models.mllama.image_processing_pil_mllama import get_optimal_tiled_canvas
 
@@ -22,13 +23,13 @@ class Cohere2VisionImageProcessorPil(GotOcr2ImageProcessorPil):
 
     def crop_image_to_patches(
         self,
-        image: Any,
+        image: np.ndarray,
         min_patches: int,
         max_patches: int,
         use_thumbnail: bool = True,
         patch_size: Any = None,
-        resample: Any = None,
-    ) -> list[Any]:
+        resample: PILImageResampling | None = None,
+    ) -> list[np.ndarray]:
         """Cut a picture, channels first, into tiles, row after row, with the whole of it behind several."""
         rows, columns = _canvas(image.shape[-2], image.shape[-1], max_patches, patch_size.height)
         scaled = SizeDict(height=rows * patch_size.height, width=columns * patch_size.width)

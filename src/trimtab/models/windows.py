@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
 
 from trimtab.errors import UnsupportedModelError
 from trimtab.models.model import Model
+
+if TYPE_CHECKING:
+    from transformers import DynamicCache
 
 LONG = 32768
 """Tokens tried where the configuration names no longest prompt."""
@@ -28,7 +31,7 @@ def check_windows(model: Model) -> None:
         UnsupportedModelError: A layer sees more or less than the family's ``windows`` say.
     """
     length = model.max_positions or LONG
-    masks: list[Any] = []
+    masks: list[Tensor | None] = []
     first = torch.zeros(1, dtype=torch.long, device=model.device)
     axes = len(model.family.positions(model.hf, first, []))
     positions = torch.full((axes, 1, 1), length - 1, device=model.device)
@@ -60,7 +63,7 @@ def check_windows(model: Model) -> None:
             )
 
 
-def _check_states(model: Model, cache: Any) -> None:
+def _check_states(model: Model, cache: DynamicCache) -> None:
     """Look at what layers that are said to carry a state have kept of a token.
 
     Raises:
@@ -81,7 +84,7 @@ def _visible(mask: Tensor) -> Tensor:
     return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
 
 
-def _claiming(length: int, model: Model) -> Any:
+def _claiming(length: int, model: Model) -> DynamicCache:
     """A cache that claims so many tokens for each layer that attends, and holds none."""
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
@@ -96,10 +99,12 @@ def _claiming(length: int, model: Model) -> Any:
 
 
 @contextmanager
-def _attention_recorded(model: Model, masks: list[Any]) -> Iterator[None]:
+def _attention_recorded(model: Model, masks: list[Tensor | None]) -> Iterator[None]:
     """Keep each layer's mask, and leave its attention out, inside the block."""
 
-    def skip(hidden_states: Tensor, *_: object, attention_mask: Any = None, **__: object) -> tuple[Tensor, None]:
+    def skip(
+        hidden_states: Tensor, *_: object, attention_mask: Tensor | None = None, **__: object
+    ) -> tuple[Tensor, None]:
         masks.append(attention_mask)
         return torch.zeros_like(hidden_states), None
 

@@ -52,19 +52,20 @@ def _scenery(rng: random.Random) -> Sprite:
     return Sprite("scenery", rng.choice(bank.SCENERY), x, y, rng.randint(14, 20), flip=rng.random() < 0.5)
 
 
-def _sprite(name: str, pictures: tuple[str, ...], rng: random.Random, low: int, high: int, **fixed: Any) -> Sprite:
+def _sprite(name: str, pictures: tuple[str, ...], rng: random.Random, low: int, high: int, **fixed: object) -> Sprite:
     """One picture of random size, at a random place where it fits, slightly turned."""
     size = rng.randint(low, high)
     reach = SIDE / 2 - size / 2 - 2
-    pose: dict = {
+    pose: dict[str, Any] = {
         "x": SIDE / 2 + rng.uniform(-1, 1) * max(reach, 0),
         "y": SIDE / 2 + rng.uniform(-1, 1) * max(reach, 0),
         "size": size,
         "angle": rng.uniform(-18, 18),
         "flip": rng.random() < 0.5,
         "tone": rng.randrange(6),
+        **fixed,
     }
-    return Sprite(name, rng.choice(pictures), **(pose | fixed))
+    return Sprite(name, rng.choice(pictures), **pose)
 
 
 def _single(table: dict[str, tuple[str, ...]]) -> Composer:
@@ -74,7 +75,7 @@ def _single(table: dict[str, tuple[str, ...]]) -> Composer:
     return composer
 
 
-def _object(name: str, rng: random.Random, low: int, high: int, **fixed: Any) -> Sprite:
+def _object(name: str, rng: random.Random, low: int, high: int, **fixed: object) -> Sprite:
     pictures = bank.OBJECT_PICTURES.get(name) or bank.DYEABLE[name]
     return _sprite(name, pictures, rng, low, high, **fixed)
 

@@ -170,7 +170,7 @@ class FakeEngine:
         return torch.stack([_draw(question, f"{what} {position}", width) for position in positions])
 
     @staticmethod
-    def _shaped(values: list[Tensor], read: Read) -> Any:
+    def _shaped(values: list[Tensor], read: Read) -> Tensor | list[Tensor]:
         return torch.stack([own[0] for own in values]) if read.at == "last" else values
 
     def _cost(self, questions: Sequence[Row | Contrast]) -> Cost:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from trimtab.errors import UsageError
 from trimtab.models import Model
@@ -76,14 +76,14 @@ def _mark_tokens(model: Model) -> None:
         if isinstance(m, nn.Linear) and m.out_features == model.hidden_size and id(m) not in inside
     ][-1]
     last.weight[0] = 0
-    cast(Tensor, last.bias)[0] = MARK
+    last.bias[0] = MARK
 
 
 def forget_positions(model: Model) -> None:
     """Take a decoder's rotary positions away."""
     for module in model.decoder.modules():
         if hasattr(module, "inv_freq"):
-            cast(Tensor, module.inv_freq).zero_()
+            module.get_buffer("inv_freq").zero_()
 
 
 def _plant(model: Model, layer: nn.Module, weight: float, generator: torch.Generator) -> None:

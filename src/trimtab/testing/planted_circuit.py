@@ -15,12 +15,12 @@ All other heads put out zeros, all MLPs too.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 import torch
 from PIL import Image
 
-from trimtab.models import FastTokenizer, Model, from_parts, self_check
+from trimtab.models import FastTokenizer, HuggingFaceModel, Model, from_parts, self_check
 
 COLOURS = ("black", "blue", "green", "cyan", "red", "magenta", "yellow", "white")
 """The answers: the corners of the colour cube, by the bits of red, green and blue."""
@@ -90,7 +90,7 @@ def colour_picture(colour: str) -> Image.Image:
     return Image.new("RGB", (28, 28), tuple(255 * (bits >> shift & 1) for shift in (2, 1, 0)))
 
 
-def _hf(tokenizer: FastTokenizer) -> Any:
+def _hf(tokenizer: FastTokenizer) -> HuggingFaceModel:
     from transformers import LlavaConfig, LlavaForConditionalGeneration
 
     config = LlavaConfig(
@@ -124,10 +124,10 @@ def _hf(tokenizer: FastTokenizer) -> Any:
         projector_hidden_act="relu",
         tie_word_embeddings=False,
     )
-    return LlavaForConditionalGeneration(config)
+    return cast(HuggingFaceModel, LlavaForConditionalGeneration(config))
 
 
-def _see(hf: Any) -> None:
+def _see(hf: HuggingFaceModel) -> None:
     """Let each patch say its red, green and blue as +1 or -1, and the projector which of eight colours that is."""
     tower = hf.model.vision_tower
     patch = next(m for m in tower.modules() if isinstance(m, torch.nn.Conv2d))
@@ -146,7 +146,7 @@ def _see(hf: Any) -> None:
     projector.linear_2.bias[SEEN] = 1.0
 
 
-def _embed(hf: Any, tokenizer: FastTokenizer) -> None:
+def _embed(hf: HuggingFaceModel, tokenizer: FastTokenizer) -> None:
     """Give every word the loud component, and the words that matter what they stand for."""
     table = hf.get_input_embeddings().weight
     table[:, LOUD] = LOUDNESS
@@ -166,7 +166,7 @@ def _embed(hf: Any, tokenizer: FastTokenizer) -> None:
         table[token, WRITTEN + number] = 1.0
 
 
-def _route(hf: Any, routing: float) -> None:
+def _route(hf: HuggingFaceModel, routing: float) -> None:
     """Set the heads; each looks at the first token unless its query says otherwise."""
     image, text = Head(hf, *IMAGE_TRANSFER_HEAD), Head(hf, *TEXT_TRANSFER_HEAD)
     image.looks([(ROOM_IMAGE, SEEN, 3.0)]).copies({PICTURE + k: ANSWER + k for k in range(8)})
@@ -185,7 +185,7 @@ def _route(hf: Any, routing: float) -> None:
 class Head:
     """One attention head, set feature by feature."""
 
-    def __init__(self, hf: Any, layer: int, head: int) -> None:
+    def __init__(self, hf: HuggingFaceModel, layer: int, head: int) -> None:
         self.attention = hf.model.language_model.layers[layer].self_attn
         self.start = head * HEAD_DIM
         # The second half of the rotary pairs, which hardly turn; each pair is two components half a head apart.
@@ -214,7 +214,7 @@ class Head:
         self.attention.k_proj.weight[slot, asked] = self.gain
 
 
-def let_answer(hf: Any, tokenizer: FastTokenizer) -> None:
+def let_answer(hf: HuggingFaceModel, tokenizer: FastTokenizer) -> None:
     """Let the colours be answered; after a colour, stop."""
     head = hf.get_output_embeddings().weight
     for number, colour in enumerate(COLOURS):
@@ -222,7 +222,7 @@ def let_answer(hf: Any, tokenizer: FastTokenizer) -> None:
     head[tokenizer.eos_token_id, TOLD] = 12.0
 
 
-def word_tokenizer(words: tuple[str, ...] = WORDS, media: tuple[str, ...] = ("<image>",)) -> Any:
+def word_tokenizer(words: tuple[str, ...] = WORDS, media: tuple[str, ...] = ("<image>",)) -> FastTokenizer:
     """Make a tokenizer that knows a few words, the answers, and the tokens of media."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
@@ -238,4 +238,4 @@ def word_tokenizer(words: tuple[str, ...] = WORDS, media: tuple[str, ...] = ("<i
         tokenizer_object=tokenizer, eos_token="</s>", pad_token="<pad>", unk_token="<unk>", padding_side="left"
     )
     fast.add_special_tokens({"additional_special_tokens": [*media, "<s>"]})
-    return fast
+    return cast(FastTokenizer, fast)

@@ -55,7 +55,7 @@ def heard(hf: HuggingFaceModel, extractor: Processor, sound: Sound, key: str, le
     return MediaInput("audio", tensors, n_tokens, key)
 
 
-def features_of(extractor: Processor, sound: Sound, **options: object) -> dict[str, Tensor]:
+def features_of(extractor: Processor, sound: Sound, **options: object) -> Mapping[str, Tensor]:
     """Return what a feature extractor makes of one sound, which it would cut silently where it is too long.
 
     Args:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from trimtab.models.families.qwen_vl import TimedClips
 from trimtab.models.family import register
 from trimtab.models.hugging_face import HuggingFaceModel
 
 if TYPE_CHECKING:
-    from transformers import DynamicCache
+    from transformers import DynamicCache, PretrainedConfig
 
 
 class Qwen35(TimedClips):
@@ -23,7 +23,7 @@ class Qwen35(TimedClips):
         """A cache with a place for the states of layers that carry one."""
         from transformers import DynamicCache
 
-        return DynamicCache(config=hf.config)
+        return DynamicCache(config=cast("PretrainedConfig", hf.config))
 
 
 class Qwen35Moe(Qwen35):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,7 +44,7 @@ def moved(what: str, got: Tensor, before: Tensor, least: float = LEAST) -> None:
     assert found >= least, f"{what}: a change of {found:.2g} of the largest {scale:.3g}; {least:g} needed"
 
 
-def equal(what: str, got: Any, expected: Any) -> None:
+def equal(what: str, got: object, expected: object) -> None:
     """Say that two values are equal.
 
     Raises:

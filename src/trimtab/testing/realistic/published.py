@@ -91,7 +91,7 @@ class Made:
         """Ids of special and added tokens."""
         return self.tokens.ids(self.plain)
 
-    def tokenizer_config(self, **own: Any) -> dict[str, Any]:
+    def tokenizer_config(self, **own: object) -> dict[str, Any]:
         """Return ``tokenizer_config.json``: the added tokens, and what the family says."""
         added = {i: _added(token, self.tokens.is_special(token)) for token, i in self.ids.items()}
         return dict(sorted({"added_tokens_decoder": added, **own}.items()))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trimtab.errors import UsageError
 from trimtab.testing.realistic.tekken import tekken
@@ -25,6 +25,11 @@ LLAMA3_WORDS = CASES + r"\p{N}{1,3}" + REST
 """Where those of Llama 3 and GLM-4 do: up to three digits stay together."""
 GPT2_WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """Where GPT-2's and those made after it do, with single digits as SmolLM's and Cohere's have them."""
+
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from tokenizers.models import BPE
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ def tokenizer_files(tokens: Tokens, plain: int) -> dict[str, str]:
     return files
 
 
-def _model(tokens: Tokens, vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Any:
+def _model(tokens: Tokens, vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> BPE:
     from tokenizers import models
 
     if tokens.words:
@@ -116,7 +121,7 @@ def _model(tokens: Tokens, vocabulary: dict[str, int], merges: list[tuple[str, s
     return models.BPE(vocab=vocabulary, merges=merges, byte_fallback=True, fuse_unk=True, unk_token="<unk>")
 
 
-def _byte_level(tokenizer: Any, tokens: Tokens) -> None:
+def _byte_level(tokenizer: Tokenizer, tokens: Tokens) -> None:
     from tokenizers import Regex, decoders, normalizers, pre_tokenizers
 
     tokenizer.normalizer = normalizers.NFC()
@@ -127,7 +132,7 @@ def _byte_level(tokenizer: Any, tokens: Tokens) -> None:
     tokenizer.decoder = decoders.ByteLevel()
 
 
-def _sentence_pieces(tokenizer: Any, tokens: Tokens) -> None:
+def _sentence_pieces(tokenizer: Tokenizer, tokens: Tokens) -> None:
     from tokenizers import decoders, normalizers
 
     space = normalizers.Replace(" ", "▁")
@@ -139,7 +144,7 @@ def _sentence_pieces(tokenizer: Any, tokens: Tokens) -> None:
     tokenizer.decoder = decoders.Sequence(steps)
 
 
-def _write_before(tokenizer: Any, tokens: Tokens) -> None:
+def _write_before(tokenizer: Tokenizer, tokens: Tokens) -> None:
     from tokenizers import processors
 
     steps: list[Any] = [processors.ByteLevel(trim_offsets=False)] if tokens.words else []

@@ -7,7 +7,6 @@ import zlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,12 +57,13 @@ def _tensors(folder: Path, family: Published, tied: bool) -> dict[str, _Tensor]:
     """Return what is written, by published name; no weight is made for it."""
     import transformers
 
-    config: Any = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
     with torch.device("meta"):
         if family.part:
             model = transformers.AutoModelForMultimodalLM.from_config(getattr(config, family.part))
         else:
-            model = getattr(transformers, config.architectures[0])(config)
+            [architecture, *_] = config.architectures or []
+            model = getattr(transformers, architecture)(config)
     found = {name: _published(family, name, torch.Size(shape)) for name, shape in family.beside.items()}
     for name, tensor in model.state_dict().items():
         if tied and name == "lm_head.weight":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from trimtab.testing.tiny.parts import Parts, builder, plain_template, small_tokenizer, text_config, tower_config
@@ -23,7 +21,7 @@ def gemma4(layers: int) -> Parts:
     )
 
 
-def made(layers: int, **text: Any) -> Parts:
+def made(layers: int, **text: object) -> Parts:
     """A Gemma 4 of such a decoder; every other layer sees everything if nothing else is said."""
     from transformers import Gemma4Config, Gemma4ForConditionalGeneration
     from transformers.models.gemma4.image_processing_pil_gemma4 import Gemma4ImageProcessorPil

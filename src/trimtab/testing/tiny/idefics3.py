@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
-from trimtab.testing.tiny.parts import Parts, builder, plain_template, small_tokenizer, text_config, tower_config
+from trimtab.testing.tiny.parts import (
+    MakesConfig,
+    MakesModel,
+    Parts,
+    builder,
+    plain_template,
+    small_tokenizer,
+    text_config,
+    tower_config,
+)
 
 SPECIAL = ("<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>")
 PLACES = tuple(f"<row_{row}_col_{column}>" for row in (1, 2) for column in (1, 2))
@@ -28,7 +37,12 @@ def smolvlm(layers: int) -> Parts:
     return _tiled(SmolVLMConfig, SmolVLMForConditionalGeneration, SmolVLMImageProcessorPil, layers)
 
 
-def _tiled(config_class: Any, model_class: Any, processor_class: Any, layers: int) -> Parts:
+def _tiled(
+    config_class: MakesConfig,
+    model_class: MakesModel,
+    processor_class: Callable[..., object],
+    layers: int,
+) -> Parts:
     tokenizer = small_tokenizer(SPECIAL + PLACES, eos="</s>", pad="<pad>")
     config = config_class(
         text_config=text_config(tokenizer, layers, model_type="llama"),

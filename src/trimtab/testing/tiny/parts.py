@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from trimtab.models import FastTokenizer
 
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
 Parts = tuple[Any, Any, Any, str]
 """A Hugging Face model, its tokenizer, its image processor (or one for each modality), and a chat template."""
+
+MakesConfig = Callable[..., "PretrainedConfig"]
+"""A class of configurations, given what they say."""
+MakesModel = Callable[..., "PreTrainedModel"]
+"""A class of models, given a configuration."""
 
 BUILDERS: dict[str, Callable[[int], Parts]] = {}
 """By family, what builds a tiny model of some layers; a builder is a function of the family's name."""
@@ -48,7 +56,7 @@ def plain_template(placeholder: str = "<image>", **others: str) -> str:
     )
 
 
-def text_config(tokenizer: FastTokenizer, layers: int, **changes: Any) -> dict[str, Any]:
+def text_config(tokenizer: FastTokenizer, layers: int, **changes: object) -> dict[str, Any]:
     """What is said of a decoder, but for its family's own."""
     return {
         **TEXT_CONFIG,
@@ -61,7 +69,7 @@ def text_config(tokenizer: FastTokenizer, layers: int, **changes: Any) -> dict[s
     }
 
 
-def tower_config(**changes: Any) -> dict[str, Any]:
+def tower_config(**changes: object) -> dict[str, Any]:
     """What is said of a vision tower, but for its family's own."""
     return {
         "hidden_size": 32,
@@ -74,7 +82,7 @@ def tower_config(**changes: Any) -> dict[str, Any]:
 
 
 @cache
-def small_tokenizer(special: tuple[str, ...], eos: str, pad: str) -> Any:
+def small_tokenizer(special: tuple[str, ...], eos: str, pad: str) -> FastTokenizer:
     """Train a byte-level BPE on a few sentences: every text can be written, common words are one token."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -90,4 +98,5 @@ def small_tokenizer(special: tuple[str, ...], eos: str, pad: str) -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator([TEXT], trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=eos, pad_token=pad, padding_side="left")
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=eos, pad_token=pad, padding_side="left")
+    return cast(FastTokenizer, fast)

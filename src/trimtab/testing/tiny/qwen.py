@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from trimtab.models import FAMILIES, as_processor
-from trimtab.testing.tiny.parts import Parts, builder, small_tokenizer, text_config
+from trimtab.testing.tiny.parts import MakesConfig, MakesModel, Parts, builder, small_tokenizer, text_config
 
 QWEN_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
@@ -85,7 +85,12 @@ def qwen3_5_moe(layers: int) -> Parts:
     return _with_states(Qwen3_5MoeConfig, Qwen3_5MoeForConditionalGeneration, layers, **experts)
 
 
-def _with_states(config_class: Any, model_class: Any, layers: int, **changes: Any) -> Parts:
+def _with_states(
+    config_class: MakesConfig,
+    model_class: MakesModel,
+    layers: int,
+    **changes: object,
+) -> Parts:
     """Make a model whose states last for many tokens, and whose norms are not those of weight 0."""
     states: dict[str, Any] = {"linear_num_key_heads": 2, "linear_num_value_heads": 4}
     states |= {"linear_key_head_dim": 16, "linear_value_head_dim": 16}
@@ -100,7 +105,13 @@ def _with_states(config_class: Any, model_class: Any, layers: int, **changes: An
     return parts
 
 
-def _qwen(config_class: Any, model_class: Any, layers: int, tower: dict[str, Any], **changes: Any) -> Parts:
+def _qwen(
+    config_class: MakesConfig,
+    model_class: MakesModel,
+    layers: int,
+    tower: dict[str, Any],
+    **changes: object,
+) -> Parts:
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
     tokenizer = small_tokenizer(QWEN_SPECIAL, eos="<|im_end|>", pad="<|endoftext|>")

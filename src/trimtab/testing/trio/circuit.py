@@ -13,14 +13,14 @@ Silencing a transfer head takes away the answer of its modality and of no other.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
 
 from trimtab.media import Sound
 from trimtab.modalities import Modality
-from trimtab.models import FastTokenizer, Model, from_parts, self_check
+from trimtab.models import FastTokenizer, HuggingFaceModel, Model, from_parts, self_check
 from trimtab.testing import planted_circuit as pair
 from trimtab.testing.planted_circuit import (
     ANSWER,
@@ -86,7 +86,7 @@ def planted_trio_circuit(routing: float = 1.0) -> Model:
         A model of 6 layers with 4 heads of width 32, float32, that takes ``colour_picture`` and ``colour_sound``.
     """
     tokenizer = word_tokenizer((*WORDS, "recording", "now"), ("<image>", "<audio>"))
-    hf = TrioForConditionalGeneration(_config(tokenizer))
+    hf = cast(HuggingFaceModel, TrioForConditionalGeneration(_config(tokenizer)))
     with torch.no_grad():
         for name, parameter in hf.named_parameters():
             parameter.fill_(1.0 if "norm" in name else 0.0)
@@ -130,7 +130,7 @@ def _config(tokenizer: FastTokenizer) -> TrioConfig:
     )
 
 
-def _see_and_hear(hf: Any) -> None:
+def _see_and_hear(hf: HuggingFaceModel) -> None:
     """Let the projectors tell which of eight colours a patch is, and which one a frame says."""
     seen, heard = hf.model.picture_projector, hf.model.sound_projector
     for number in range(len(COLOURS)):
@@ -145,7 +145,7 @@ def _see_and_hear(hf: Any) -> None:
         projector.linear_2.bias[feature] = 1.0
 
 
-def _embed(hf: Any, tokenizer: FastTokenizer) -> None:
+def _embed(hf: HuggingFaceModel, tokenizer: FastTokenizer) -> None:
     """Give every word the loud component, and the words that matter what they stand for."""
     table = hf.get_input_embeddings().weight
     table[:, LOUD] = LOUDNESS
@@ -159,7 +159,7 @@ def _embed(hf: Any, tokenizer: FastTokenizer) -> None:
         table[token, WRITTEN + number] = 1.0
 
 
-def _route(hf: Any, routing: float) -> None:
+def _route(hf: HuggingFaceModel, routing: float) -> None:
     """Set the heads; each looks at the first token unless its query says otherwise."""
     numbers = range(len(COLOURS))
     for kind, place in TRANSFER_HEADS.items():

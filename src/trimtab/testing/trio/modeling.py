@@ -28,7 +28,7 @@ class TrioConfig(PretrainedConfig):
         projector_size: int = 32,
         image_token_id: int = 0,
         audio_token_id: int = 1,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         self.text_config = text_config if isinstance(text_config, LlamaConfig) else LlamaConfig(**(text_config or {}))
         self.projector_size = projector_size
@@ -78,11 +78,11 @@ class TrioModel(_Base):
         """The token embeddings."""
         return self.language_model.embed_tokens
 
-    def get_image_features(self, pixel_values: Tensor, **_: Any) -> Features:
+    def get_image_features(self, pixel_values: Tensor, **_: object) -> Features:
         """Embed pictures ``(pictures, patches, values)``."""
         return Features(list(self.picture_projector(pixel_values.to(self.dtype))))
 
-    def get_audio_features(self, sound_frames: Tensor, sound_lengths: Tensor, **_: Any) -> Features:
+    def get_audio_features(self, sound_frames: Tensor, sound_lengths: Tensor, **_: object) -> Features:
         """Embed sounds, whose frames ``(frames, samples)`` follow each other; ``sound_lengths`` are frames of each."""
         return Features(list(self.sound_projector(sound_frames.to(self.dtype)).split(sound_lengths.tolist())))
 
@@ -97,7 +97,7 @@ class TrioModel(_Base):
         sound_frames: Tensor | None = None,
         sound_lengths: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> BaseModelOutputWithPast:
         """Put embedded media in the places of their tokens, and run the decoder."""
         if inputs_embeds is None:
@@ -148,9 +148,9 @@ class TrioForConditionalGeneration(_Base, GenerationMixin):
         sound_frames: Tensor | None = None,
         sound_lengths: Tensor | None = None,
         logits_to_keep: int = 0,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> CausalLMOutputWithPast:
         """Return logits of each position, or of the last ones."""
         output = self.model(input_ids, pixel_values, sound_frames, sound_lengths, **kwargs)
-        logits: Any = self.lm_head(output.last_hidden_state[:, -logits_to_keep:])
+        logits = self.lm_head(output.last_hidden_state[:, -logits_to_keep:])
         return CausalLMOutputWithPast(logits=logits, past_key_values=output.past_key_values)

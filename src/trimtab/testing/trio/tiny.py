@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from trimtab.models import Family, Model, from_parts
@@ -42,7 +40,7 @@ def trio(
     name: str = "tiny-trio",
     kind: type[TrioForConditionalGeneration] = TrioForConditionalGeneration,
     family: Family | None = None,
-    **text_config: Any,
+    **text_config: object,
 ) -> Model:
     """Build the model, or one made from it, with some of its decoder's configuration changed."""
     tokenizer = small_tokenizer(("<image>", "<audio>", "<s>"), eos="</s>", pad="<pad>")

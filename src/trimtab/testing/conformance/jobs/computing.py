@@ -8,6 +8,7 @@ import torch
 
 from trimtab.engine import (
     AddVector,
+    Answers,
     BlockAttention,
     Predictor,
     Prompt,
@@ -104,7 +105,7 @@ def plain_reference(subject: Subject) -> None:
         assert abs(change - expected) <= 1e-3 * max(abs(expected), 1e-3), f"a change of {change}; expected {expected}"
 
 
-def _entries(found: Any) -> list[dict[str, Any]]:
+def _entries(found: Answers) -> list[dict[str, Any]]:
     return sorted(found.receipt.table(), key=lambda entry: (entry["edit"], entry["layer"]))
 
 

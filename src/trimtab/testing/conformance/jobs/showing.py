@@ -55,7 +55,7 @@ def _positions_of_media(subject: Subject, encoded: Encoded, kind: Modality) -> N
     equal(f"{kind} positions", own, (encoded.ids == model.placeholders[kind]).nonzero()[:, 0])
     equal(f"number of {kind} positions", len(own), sum(medium.n_tokens for medium in encoded.media))
     for medium in subject.media(kind) if kind == "image" else ():
-        counted = model.family.count_positions(model.hf, model.image_processor, *medium.size)
+        counted = model.family.count_positions(model.hf, model.processors["image"], *medium.size)
         alone = encode(model, Prompt("What is it?", [medium])).spans[kind]
         equal(f"positions of {medium.size} counted without reading pixels", counted, len(alone))
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from trimtab.circuits import decompose, head_scores, read_out
+from trimtab.circuits import Case, decompose, head_scores, read_out
 from trimtab.contribution import MCS, measure
 from trimtab.engine import BlockAttention, Read, Row, ScaleHeads, encode, run
 from trimtab.engine.local.whitebox import attention
@@ -47,10 +48,12 @@ def knockout(subject: Subject) -> None:
             moved(f"logits, layers {layers}", found, subject.own_logits(encoded)[-1:])
 
 
-def _cutting(sources: Tensor, targets: Tensor) -> Any:
+def _cutting(
+    sources: Tensor, targets: Tensor
+) -> Callable[[nn.Module, tuple, dict[str, Any]], tuple[tuple, dict[str, Any]]]:
     """Return a hook on an attention that hides sources from targets in the mask it is given."""
 
-    def cut(_module: Any, args: tuple, given: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    def cut(_module: nn.Module, args: tuple, given: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
         mask = given["attention_mask"].clone()
         mask[:, :, targets[:, None], sources] = False if mask.dtype == torch.bool else torch.finfo(mask.dtype).min
         return args, {**given, "attention_mask": mask}
@@ -68,7 +71,7 @@ def head_gradients(subject: Subject) -> None:
     largest = float(found.abs().max())
     for layer, head in zip(subject.attending, (*subject.heads, 0), strict=False):
 
-        def scaled(factor: float, layer: int = layer, head: int = head) -> Any:
+        def scaled(factor: float, layer: int = layer, head: int = head) -> Callable[[Case], tuple[ScaleHeads]]:
             return lambda _case: (ScaleHeads(layer, (head,), ("last",), factor),)
 
         up, down = read_out(model, cases, [scaled(1 + STEP), scaled(1 - STEP)]).margins.T

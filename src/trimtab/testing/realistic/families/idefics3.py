@@ -38,7 +38,7 @@ def template(begins: str) -> str:
     )
 
 
-def pictures(kind: str, side: int, longest: int, **own: Any) -> dict[str, Any]:
+def pictures(kind: str, side: int, longest: int, **own: object) -> dict[str, Any]:
     """Return ``preprocessor_config.json``: pictures scaled up to ``longest`` and cut into tiles."""
     return {
         "do_convert_rgb": True,

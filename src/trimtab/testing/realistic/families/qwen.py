@@ -64,7 +64,7 @@ def ends(made: Made) -> dict[str, Any]:
     return {"bos_token_id": ids["<|endoftext|>"], "eos_token_id": ids["<|im_end|>"]}
 
 
-def tokenizer_config(made: Made, template: str, **own: Any) -> dict[str, Any]:
+def tokenizer_config(made: Made, template: str, **own: object) -> dict[str, Any]:
     """Return ``tokenizer_config.json``."""
     told: dict[str, Any] = {
         "add_bos_token": False,
@@ -84,7 +84,7 @@ def tokenizer_config(made: Made, template: str, **own: Any) -> dict[str, Any]:
     return made.tokenizer_config(**{**told, **own})
 
 
-def decoding(made: Made, version: str, **own: Any) -> dict[str, Any]:
+def decoding(made: Made, version: str, **own: object) -> dict[str, Any]:
     """Return ``generation_config.json``: settings that make ``generate`` sample."""
     ids = made.ids
     return {

@@ -26,7 +26,7 @@ CHATML = (
 """The tokenizer's own, for texts; the processor of transformers has one that takes sounds."""
 
 
-def features(size: int, seconds: int, **own: Any) -> dict[str, Any]:
+def features(size: int, seconds: int, **own: object) -> dict[str, Any]:
     """Return what a file says of a feature extractor like Whisper's.
 
     Args:
