@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.steering.items import held_out_items
-from trimtab.engine import Encoded, MergeKeys, Prompt, Row, encode, generate, run
+from trimtab.engine import Encoded, MergeKeys, Places, Prompt, Row, encode, generate, run
 from trimtab.engine.local.kernels.merge_keys import MergeKeysKernel, nearest_kept
 from trimtab.engine.local.place import Place
 from trimtab.engine.receipt import Receipt
@@ -17,9 +17,8 @@ from trimtab.models import Model
 HEADS, WIDTH, KEPT = 4, 8, 0.4
 
 
-def edit(**changed) -> MergeKeys:
-    given = {"source": ("image",), "target": ("last", "generated"), "layers": (0, 1, 2, 3), "strength": 1.0}
-    return MergeKeys(**(given | {"kept": KEPT} | changed))
+def edit(source: Places = ("image",), strength: float = 1.0, kept: float = KEPT) -> MergeKeys:
+    return MergeKeys(source, ("last", "generated"), (0, 1, 2, 3), strength, kept)
 
 
 def rows(**changed) -> list[Row]:

@@ -155,9 +155,11 @@ def test_receipts_count_the_last_prompt_token_and_every_decoding_step(model: Mod
     entries = answers.receipt.entries.values()
     fed = [min(len(t) + f, 3) - 1 for t, f in zip(answers.tokens, answers.finished, strict=True)]
     goes_on = [getattr(row.edits[0], "positions", None) != "last_prompt" for row in rows]
+    layers = [sum(len(edit.at_layers(model)) for edit in row.edits) for row in rows]
     assert all(artifact.layer in (None, entry.layer) for entry in entries)
-    assert sum(entry.rows for entry in entries) == sum(entry.prompt_positions for entry in entries) == len(rows)
-    assert sum(e.generated_positions for e in entries) == sum(n for n, on in zip(fed, goes_on, strict=True) if on)
+    assert sum(entry.rows for entry in entries) == sum(entry.prompt_positions for entry in entries) == sum(layers)
+    decoded = sum(n * k for n, k, on in zip(fed, layers, goes_on, strict=True) if on)
+    assert sum(e.generated_positions for e in entries) == decoded
     assert all(entry.relative_change > 0 for entry in entries)
 
 

@@ -2,7 +2,7 @@
 
 from trimtab.contribution.ablation import Ablation
 from trimtab.contribution.agreeing import Agreement, agreement
-from trimtab.contribution.attention_mass import AttentionMass
+from trimtab.contribution.attention_mass import AttentionMass, attention_to
 from trimtab.contribution.gradient_times_input import GradientTimesInput
 from trimtab.contribution.measuring import measure, measure_prompts
 from trimtab.contribution.method import Method
@@ -27,6 +27,7 @@ __all__ = [
     "Method",
     "Shapley",
     "agreement",
+    "attention_to",
     "measure",
     "measure_prompts",
     "trace",

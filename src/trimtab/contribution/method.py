@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -18,6 +18,8 @@ from trimtab.items import Item
 from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.progress import Advance
+
+Result = TypeVar("Result")
 
 CHUNK = 64
 """Cases whose versions are answered in one run, so that progress shows and logits do not pile up."""
@@ -87,14 +89,14 @@ def answers_in_chunks(
 def in_batches(
     model: Model,
     cases: Sequence[Case],
-    compute: Callable[[Sequence[Case]], list[Scores]],
+    compute: Callable[[Sequence[Case]], list[Result]],
     advance: Advance | None,
-) -> list[Scores]:
-    """Score cases by full passes over batches of like length that fit in memory."""
+) -> list[Result]:
+    """Look at cases by full passes over batches of like length that fit in memory."""
     order = sorted(range(len(cases)), key=lambda i: -len(cases[i].encoded))
     width = 12 * model.hidden_size + 3 * model.text_config.intermediate_size
     row_bytes = 4 * len(cases[order[0]].encoded) * model.n_layers * width
-    found: dict[int, Scores] = {}
+    found: dict[int, Result] = {}
     size = batch_size_of(model) or min(CHUNK, rows_within(model, row_bytes))
     for start, end, scores in halving(
         model,

@@ -16,6 +16,7 @@ class Capability(StrEnum):
         HEADS: Read the outputs of attention heads.
         ADD_VECTOR: Add vectors to layers' outputs.
         EDIT_STATES: Replace layers' outputs.
+        SKIP_LAYERS: Let tokens pass layers by.
         EDIT_HEADS: Scale or replace the outputs of attention heads.
         EDIT_MASK: Cut attention edges.
         EDIT_SCORES: Change attention scores, the decoder's or the vision tower's.
@@ -30,6 +31,7 @@ class Capability(StrEnum):
     HEADS = "heads"
     ADD_VECTOR = "add_vector"
     EDIT_STATES = "edit_states"
+    SKIP_LAYERS = "skip_layers"
     EDIT_HEADS = "edit_heads"
     EDIT_MASK = "edit_mask"
     EDIT_SCORES = "edit_scores"

@@ -10,10 +10,12 @@ from trimtab.steering.asks import Ask, first_scores
 from trimtab.steering.autotrim import Autotrim
 from trimtab.steering.contrasting import ContrastRule
 from trimtab.steering.contrastive import VCD, VDD, CausalMM
+from trimtab.steering.dmas import DMAS
 from trimtab.steering.first_token import FirstToken
 from trimtab.steering.gated_drop import GatedDrop
 from trimtab.steering.ikod import IKOD
 from trimtab.steering.instruction import Instruction
+from trimtab.steering.itad import ITaD
 from trimtab.steering.kl_clip import KLClip
 from trimtab.steering.l2s import L2S
 from trimtab.steering.loading import load_steering
@@ -27,6 +29,7 @@ from trimtab.steering.probe_gate import ProbeGate
 from trimtab.steering.prompting import ChainOfThought, DropModality, FewShot
 from trimtab.steering.random_direction import RandomDirection
 from trimtab.steering.states import States, collect_states
+from trimtab.steering.tlvs import TLVS
 from trimtab.steering.training_set import TrainingSet
 from trimtab.steering.tuning import tune
 from trimtab.steering.var import VAR
@@ -35,10 +38,12 @@ import_inside(__name__, __path__, packages=True)
 
 __all__ = [
     "AMPS",
+    "DMAS",
     "IKOD",
     "L2S",
     "METHODS",
     "PAI",
+    "TLVS",
     "VAR",
     "VCD",
     "VDD",
@@ -52,6 +57,7 @@ __all__ = [
     "FewShot",
     "FirstToken",
     "GatedDrop",
+    "ITaD",
     "Instruction",
     "KLClip",
     "Mahalanobis",

@@ -55,9 +55,10 @@ class ContrastRule:
     def ask(self, prompt: Prompt, strength: float) -> Contrast:
         """Return the contrast of a prompt; ``strength`` is the papers' alpha."""
         weights = (1 + strength, -strength) if self.form == "difference" else (1.0, -strength)
-        return Contrast((Row(prompt), Row(self._bereft(prompt))), weights, self.plausibility)
+        return Contrast((Row(prompt), Row(self.bereft(prompt))), weights, self.plausibility)
 
-    def _bereft(self, prompt: Prompt) -> Prompt:
+    def bereft(self, prompt: Prompt) -> Prompt:
+        """Return the prompt with the modality taken away."""
         if self.against == "dropped":
             return prompt.without(self.modality)
         return replace(

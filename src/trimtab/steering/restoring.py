@@ -24,7 +24,8 @@ def check_kept(kind: type[Any], kept: Mapping[str, Any], tensors: Mapping[str, T
     Args:
         kind: The dataclass.
         kept: Plain data by field.
-        tensors: Tensors by field; each but a bias inside a network has the model's hidden size among its own.
+        tensors: Tensors by field; each but a bias inside a network has the model's hidden size among its own, or a
+            head's width.
         model: The model it is for.
 
     Raises:
@@ -42,7 +43,7 @@ def check_kept(kind: type[Any], kept: Mapping[str, Any], tensors: Mapping[str, T
         elif not _is(found[name], hints[name]):
             raise UsageError(f"{name!r} must be of type {field.type}; got {_shown(found[name])}.")
     for name, tensor in tensors.items():
-        if model.hidden_size not in tensor.shape and name != "b_in":
+        if not {model.hidden_size, *model.head_dims} & set(tensor.shape) and name != "b_in":
             raise UsageError(f"{name!r} must have the hidden size {model.hidden_size}; got {tuple(tensor.shape)}.")
     for name in LAYERS:
         value = kept.get(name, 0)

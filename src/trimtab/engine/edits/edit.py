@@ -9,8 +9,10 @@ from trimtab.engine.capability import Capability, Sizes
 from trimtab.engine.edits.places import ALL, GENERATED, Places
 from trimtab.engine.encoded import Encoded
 
-Site = Literal["layer", "heads", "attention", "scores"]
-"""Where in a layer an edit acts: on its output, its heads' outputs, which keys are seen, the scores of keys."""
+Site = Literal["layer", "heads", "attention", "scores", "skip"]
+"""Where in a layer an edit acts: on its output, its heads' outputs, which keys are seen, the scores of keys; ``skip``
+on its output too, with what came into the layer at hand.
+"""
 
 
 class Edit(ABC):

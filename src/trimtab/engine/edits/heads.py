@@ -81,6 +81,26 @@ class ScaleHeads(HeadEdit):
 
 
 @dataclass(frozen=True, eq=False)
+class ShiftHeads(HeadEdit):
+    """Add vectors to heads' outputs, as inference-time intervention does (arXiv 2306.03341).
+
+    Attributes:
+        values: What is added to the output of each of the heads, ``(len(heads), head_dim)``.
+        strength: The factor on it; 0 is exactly the unedited model.
+    """
+
+    values: Tensor | None = None
+    strength: float = 1.0
+
+    def check(self, model: Sizes) -> None:
+        """Refuse an edit that does not fit the model; see ``HeadEdit.check``."""
+        super().check(model)
+        shape = (len(self.heads), model.head_dims[self.layer])
+        check_tensor(self.values, shape, "values", "ShiftHeads", model, "read heads with Read(heads=...)")
+        check_number(self.strength, "strength", "ShiftHeads", "give a number")
+
+
+@dataclass(frozen=True, eq=False)
 class ReplaceHeads(HeadEdit):
     """Put given outputs in the place of heads' own: their mean over other prompts, or those of another prompt.
 

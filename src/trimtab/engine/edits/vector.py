@@ -103,6 +103,32 @@ class AddVector(Edit):
         return covered(self.positions, len(prompt))[0]
 
 
+@dataclass(frozen=True, eq=False)
+class AddGatedVector(AddVector):
+    """Add ``strength * gate * vector``, where each token has a gate of its own: ``w . h + b``, cut to 0..1.
+
+    ``h`` is the token's state at the layer's output before anything is added.
+
+    Attributes:
+        weights: w, ``(hidden,)``.
+        offset: b.
+    """
+
+    weights: Float[Tensor, " hidden"] | None = None
+    offset: float = 0.0
+
+    def check(self, model: Sizes) -> None:
+        """Refuse an edit that does not fit the model; see ``AddVector.check``."""
+        super().check(model)
+        check_tensor(self.weights, (model.hidden_size,), "weights", "AddGatedVector", model, "fit it on this model")
+        check_number(self.offset, "offset", "AddGatedVector", "give a number")
+
+    @property
+    def name(self) -> str:
+        """The name under which receipts count this edit."""
+        return f"AddGatedVector({self.positions})"
+
+
 def covered(positions: Positions, length: int) -> tuple[int, int]:
     """Return the first token index a rule covers in a prompt of ``length`` tokens, and the first one after it."""
     return {

@@ -81,9 +81,13 @@ class EditSession:
             for kernel in kernels:
                 kernel.narrow(kept)
 
-    def edit(self, site: LayerSite, states: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return what a site hands on, with the rows' edits made; see ``Place`` of the mask."""
-        place = self.place if mask is None else replace(self.place, mask=mask)
+    def edit(
+        self, site: LayerSite, states: Tensor, *, mask: Tensor | None = None, entered: Tensor | None = None
+    ) -> Tensor:
+        """Return what a site hands on, with the rows' edits made; see ``Place`` of what else a site has."""
+        place = self.place
+        if mask is not None or entered is not None:
+            place = replace(place, mask=mask, entered=entered)
         for kernel in self._kernels.get(site, ()):
             kernel.entry.passes += 1
             states = kernel.apply(states, place)

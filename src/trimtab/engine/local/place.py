@@ -21,6 +21,7 @@ class Place:
         keys: The same indices for all that this pass can attend to, cached and new, ``(rows, cached + length)``.
         fresh: False at tokens that an earlier pass computed too, ``(rows, length)``; None if there are none.
         mask: At attention scores, the layer's own mask, added to them; None is the causal one. See ``seen_keys``.
+        entered: Where layers are skipped, what came into the layer, ``(rows, length, hidden)``.
     """
 
     index: Tensor
@@ -28,6 +29,7 @@ class Place:
     keys: Tensor
     fresh: Tensor | None = None
     mask: Tensor | None = None
+    entered: Tensor | None = None
 
     @property
     def is_last_prompt(self) -> Tensor:

@@ -23,8 +23,10 @@ class Editing(Protocol):
 
     place: Place
 
-    def edit(self, site: LayerSite, states: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return what a site hands on, with the rows' edits made; see ``Place`` of the mask."""
+    def edit(
+        self, site: LayerSite, states: Tensor, *, mask: Tensor | None = None, entered: Tensor | None = None
+    ) -> Tensor:
+        """Return what a site hands on, with the rows' edits made; see ``Place`` of what else a site has."""
         ...
 
 
@@ -42,7 +44,7 @@ def _scores(model: Model, layer: int, now: Now) -> AbstractContextManager[None]:
 
     def change(layer: int, scores: Tensor, mask: Tensor | None) -> Tensor | None:
         editing = now()
-        return None if editing is None else editing.edit(("scores", layer), scores, mask)
+        return None if editing is None else editing.edit(("scores", layer), scores, mask=mask)
 
     return score_changes(model, layer, change)
 
@@ -86,6 +88,26 @@ def _attention(model: Model, layer: int, now: Now) -> AbstractContextManager[Non
 
 
 @contextmanager
+def _skip(model: Model, layer: int, now: Now) -> Iterator[None]:
+    """Edit a layer's output, knowing what came into the layer."""
+
+    def hook(_module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Tensor | tuple[Tensor, ...]) -> object:
+        editing = now()
+        if editing is None:
+            return None
+        entered = args[0] if args else kwargs["hidden_states"]
+        if isinstance(output, tuple):
+            return (editing.edit(("skip", layer), output[0], entered=entered), *output[1:])
+        return editing.edit(("skip", layer), output, entered=entered)
+
+    handle = model.layers[layer].register_forward_hook(hook, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
 def _before(module: nn.Module, hook: Callable[..., object]) -> Iterator[None]:
     handle = module.register_forward_pre_hook(hook, with_kwargs=True)
     try:
@@ -124,5 +146,6 @@ SITES: Mapping[Site, Callable[[Model, int, Now], AbstractContextManager[None]]] 
     "heads": _heads,
     "attention": _attention,
     "scores": _scores,
+    "skip": _skip,
 }
 """What keeps a site of a layer edited inside a block."""

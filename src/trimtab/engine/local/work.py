@@ -74,7 +74,7 @@ def require_sites(model: Model, edits: Sequence[Edit]) -> None:
         UnsupportedMethodError: An edit of heads, masks or scores is for a layer that does not attend.
     """
     for edit in edits:
-        if edit.site != "layer":
+        if edit.site not in ("layer", "skip"):
             model.require_attending(edit.at_layers(model), type(edit).__name__)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from trimtab.engine import PARTS_OF, Capability, Contrast, MergeKeys, ModelOrEngine, Prompt, Row
 from trimtab.fields import Portion
 from trimtab.modalities import Modality
 from trimtab.steering.asks import Ask
 from trimtab.steering.chooser import Chooser, has_evidence, register_chooser
-from trimtab.steering.method import UntrainedMethod, register
+from trimtab.steering.method import Parts, UntrainedMethod, register
 
 if TYPE_CHECKING:
     from trimtab.steering.artifact import Artifact
@@ -82,6 +82,6 @@ class IKOD(UntrainedMethod):
     kept: Portion = 0.4
     plausibility: Portion = 0.1
 
-    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> dict[str, Any]:
+    def parts(self, model: ModelOrEngine, among: tuple[Modality, ...]) -> Parts:
         """Return what asks twice."""
         return {"chooser": MergeChooser(self.target, model.n_layers, self.kept, self.plausibility)}

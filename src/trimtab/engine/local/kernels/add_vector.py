@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -15,15 +16,14 @@ from trimtab.engine.receipt import Entry
 from trimtab.errors import UsageError
 from trimtab.models import Model
 
+AnyVectorEdit = TypeVar("AnyVectorEdit", bound=AddVector)
 
-@KERNELS.register
-class AddVectorKernel(Kernel[AddVector]):
-    """``AddVector`` on the outputs of a layer, ``(rows, length, hidden)``."""
 
-    edit = AddVector.__name__
+class VectorKernel(Kernel[AnyVectorEdit]):
+    """Vectors added to the outputs of a layer, ``(rows, length, hidden)``."""
 
     @classmethod
-    def apart(cls, edit: AddVector) -> Hashable:
+    def apart(cls, edit: AnyVectorEdit) -> Hashable:
         """Return what tells networks apart: each predicts its own rows' vectors."""
         return id(edit.direction) if isinstance(edit.direction, Predictor) else None
 
@@ -31,7 +31,7 @@ class AddVectorKernel(Kernel[AddVector]):
         self,
         model: Model,
         rows: Sequence[int],
-        edits: Sequence[AddVector],
+        edits: Sequence[AnyVectorEdit],
         prompts: Sequence[Encoded],
         entry: Entry,
     ) -> None:
@@ -62,11 +62,15 @@ class AddVectorKernel(Kernel[AddVector]):
                 "ones; the last token has not come yet; leave out prefill_chunk_size, or add the vector at "
                 "'from_last_prompt'."
             )
-        change = (self.strengths[:, None] * self.vectors)[:, None] * touched[..., None]
+        change = (self.strengths[:, None] * self.vectors)[:, None] * (touched * self.gates(own))[..., None]
         states = states.clone()
         states[self.rows] = own + change.to(states.dtype)
         self.record(touched, place, relative_size(change, own))
         return states
+
+    def gates(self, states: Tensor) -> Tensor:
+        """Return the share of the vector that each token gets, ``(rows, length)``."""
+        return states.new_ones(states.shape[:2], dtype=torch.float32)
 
     def _predict(self, states: Tensor, is_last: Tensor) -> None:
         """Predict once, when a row's last prompt token passes by, and keep the vector while decoding."""
@@ -79,3 +83,10 @@ class AddVectorKernel(Kernel[AddVector]):
         self.strengths, self.first, self.end = self.strengths[held], self.first[held], self.end[held]
         if self.vectors is not None:
             self.vectors = self.vectors[held]
+
+
+@KERNELS.register
+class AddVectorKernel(VectorKernel[AddVector]):
+    """``AddVector``: every token gets the whole vector."""
+
+    edit = AddVector.__name__

@@ -1,0 +1,61 @@
+"""Which cluster's vectors a prompt gets: those of the training items that it is most like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from trimtab.engine import Capability, Edit, ModelOrEngine, Prompt, ShiftHeads
+from trimtab.steering.adaptive import plain_states
+from trimtab.steering.chooser import Chooser, register_chooser
+
+if TYPE_CHECKING:
+    from trimtab.steering.artifact import Artifact
+
+
+@register_chooser
+@dataclass(frozen=True, eq=False)
+class ClusterChooser(Chooser):
+    """Vectors for heads, one set for each cluster, and the keys by which a prompt finds its own.
+
+    Attributes:
+        layer: Where keys are read, 0-based.
+        layers: The layer of each head that is shifted.
+        heads: Its number in that layer.
+        center: What is taken off states before they are compared, ``(hidden,)``.
+        keys: Each cluster's direction, ``(clusters, hidden)``.
+        shifts: What is added, ``(clusters, shifted heads, head_dim)``.
+    """
+
+    kind: ClassVar[str] = "clusters"
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.HIDDEN, Capability.EDIT_HEADS})
+    has_strength: ClassVar[bool] = True
+
+    layer: int
+    layers: Sequence[int]
+    heads: Sequence[int]
+    center: Tensor
+    keys: Tensor
+    shifts: Tensor
+
+    def edits(
+        self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact, strength: float
+    ) -> list[tuple[Edit, ...]]:
+        """Read each prompt's plain state, and shift the heads by the vectors of the cluster with the largest cosine."""
+        states = normalize(plain_states(model, list(prompts), self.layer) - self.center, dim=-1)
+        nearest = (states @ normalize(self.keys, dim=-1).T).argmax(-1).tolist()
+        return [self._shifted(cluster, strength) for cluster in nearest]
+
+    def _shifted(self, cluster: int, strength: float) -> tuple[Edit, ...]:
+        places = torch.tensor(self.layers)
+        edits = []
+        for layer in dict.fromkeys(self.layers):
+            own = (places == layer).nonzero().flatten()
+            heads = tuple(self.heads[k] for k in own.tolist())
+            edits.append(ShiftHeads(layer, heads, ("last", "generated"), self.shifts[cluster, own], strength))
+        return tuple(edits)
