@@ -75,7 +75,7 @@ def test_an_ablation_tests_every_variant_and_goes_on_where_it_was(tmp_path, monk
 def run_of(**conditions: str) -> list[dict]:
     """Answers of one seed: for each condition a string of 1 (right) and 0, a place for each item."""
     return [
-        {"id": f"i{k}", "relevant": "image", "condition": name, "correct": mark == "1"}
+        {"id": f"i{k}", "cluster": f"i{k}", "relevant": "image", "condition": name, "correct": mark == "1"}
         for name, marks in conditions.items()
         for k, mark in enumerate(marks)
     ]

@@ -17,11 +17,12 @@ from trimtab.studies.interference import InterferencePlan, effects, worst_cases
 from trimtab.testing import tiny_model
 
 
-def answer(item, condition, correct, clean, followed=None):
+def answer(item, condition, correct, clean, followed=None, cluster=None):
     changed = None if condition == CLEAN else correct != clean
     return {
         "id": item,
         "task": "things",
+        "cluster": item if cluster is None else cluster,
         "tags": ["even"] if int(item[1:]) % 2 == 0 else [],
         "way": "plain",
         "scoring": "logits",
@@ -60,6 +61,27 @@ def test_effects_by_hand():
     assert (clean["p"], clean["changed"], clean["js"], lie["js"]) == (None, None, None, 0.25)
     assert (table["tag: even", CLEAN]["n"], table["tag: even", "lie"]["accuracy"]) == (5, 0.2)
     assert lie["accuracy_low"] < 0.3 < lie["accuracy_high"]
+
+
+def test_items_about_the_same_thing_count_together():
+    """Ten items in five clusters: rates stay what they are, intervals and tests are those of five."""
+    alike = [{**row, "cluster": f"c{int(row['id'][1:]) // 2}"} for row in ANSWERS]
+    (apart, found), (one, worst) = (
+        [next(r for r in effects(rows) if (r["slice"], r["condition"]) == ("all", "lie")) for rows in (ANSWERS, alike)],
+        [worst_cases(rows)[0] for rows in (ANSWERS, alike)],
+    )
+    assert (found["accuracy"], found["difference"], found["n"], found["clusters"]) == (0.3, -0.5, 10, 5)
+    assert found["p"] > apart["p"]
+    assert (worst["n"], worst["clusters"], worst["always"]) == (10, 5, one["always"])
+    assert worst["always_high"] > one["always_high"]
+
+
+def test_a_summary_from_before_clusters_says_that_each_item_was_its_own(tmp_path):
+    rows = {"effects": [{"n": 4}], "worst": [{"n": 3}], "spectrum": []}
+    for old in ({"study": "interference", "schema_version": 2}, {"kind": "interference", "schema_version": 3}):
+        (tmp_path / "summary.json").write_text(json.dumps(old | rows))
+        found = read_summary(tmp_path, "interference")
+        assert (found["effects"][0]["clusters"], found["worst"][0]["clusters"]) == (4, 3)
 
 
 def test_worst_cases_by_hand():

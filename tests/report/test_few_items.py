@@ -7,19 +7,19 @@ from trimtab.report.interference import interference_verdicts
 
 def summary_of(n: int, difference: float, p_holm: float, conditions: int = 4) -> dict[str, Any]:
     where = {"way": "plain", "scoring": "options", "relevant": "image"}
-    clean = {**where, "slice": "all", "condition": "clean", "n": n, "difference": None, "p_holm": None}
+    clean = {**where, "slice": "all", "condition": "clean", "n": n, "clusters": n, "difference": None, "p_holm": None}
     bounds = {"difference_low": difference - 0.1, "difference_high": difference + 0.1}
     tried = [
         {**clean, "condition": f"text {k}", "difference": difference, "p_holm": p_holm, **bounds}
         for k in range(conditions)
     ]
-    return {"worst": [{**where, "n": n, "always": 0.5}], "effects": [clean, *tried]}
+    return {"worst": [{**where, "n": n, "clusters": n, "always": 0.5}], "effects": [clean, *tried]}
 
 
 def test_few_items_are_not_absence():
     (sentence,) = interference_verdicts(summary_of(6, -4 / 6, 0.25))
     assert "too few items to tell: the largest loss seen is 66.7 points" in sentence
-    assert "at least 8 items must flip" in sentence
+    assert "at least 8 that are about different things must flip" in sentence
 
 
 def test_what_is_not_shown_comes_with_what_could_have_been():

@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 
 from trimtab.errors import UsageError
 from trimtab.studies import bootstrap_mean, holm, paired_difference, wilson
-from trimtab.studies.kit.statistics import fewest_flips, smallest_shown
+from trimtab.studies.kit.statistics import clustered_rate, fewest_flips, smallest_shown
 
 
 def test_wilson_is_the_published_interval():
@@ -98,3 +100,77 @@ def test_the_effect_size_is_how_far_flips_are_from_even():
     found = paired_difference([True] * 3 + [False], [False] * 3 + [True])
     assert found.effect == pytest.approx(0.25)
     assert paired_difference([True], [True]).effect == 0
+
+
+def test_items_of_their_own_give_the_same_as_without_clusters():
+    generator = np.random.default_rng(0)
+    a, b = ((generator.random(40) < 0.6).tolist() for _ in range(2))
+    own = [f"item {k}" for k in range(40)]
+    assert paired_difference(a, b, clusters=own) == paired_difference(a, b)
+    assert clustered_rate(a, own) == wilson(sum(a), 40)
+    values = generator.random(40).tolist()
+    assert bootstrap_mean(values, clusters=own, bounds=(0, 1)) == bootstrap_mean(values)
+
+
+def test_copies_of_items_are_no_further_evidence():
+    generator = np.random.default_rng(1)
+    a, b = ((generator.random(30) < p).tolist() for p in (0.7, 0.4))
+    thrice = [*range(30)] * 3
+    one, three = paired_difference(a, b), paired_difference(a * 3, b * 3, clusters=thrice)
+    assert three.p == pytest.approx(one.p)
+    assert (three.low, three.high) == pytest.approx((one.low, one.high), abs=0.04)
+    assert (three.n, three.clusters) == (90, 30)
+    assert clustered_rate(a * 3, thrice) == pytest.approx(wilson(sum(a), 30), abs=1e-9)
+    values = generator.random(30).tolist()
+    assert bootstrap_mean(values * 3, clusters=thrice) == pytest.approx(bootstrap_mean(values), abs=0.02)
+
+
+def test_the_test_of_clusters_tries_all_their_flips():
+    first = [True, True, True, False, True, True, False, True]
+    second = [False, False, False, True, False, True, False, False]
+    of = [0, 0, 0, 1, 2, 2, 3, 3]
+    sums = [3, -1, 1, 1]
+    flipped = [abs(sum(s * d for s, d in zip(signs, sums, strict=True))) for signs in product((1, -1), repeat=4)]
+    expected = np.mean([f >= 4 for f in flipped])
+    assert paired_difference(first, second, clusters=of).p == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.5, 1.0])
+def test_a_rate_over_clusters_is_within_its_interval_in_95_of_100_studies(alike):
+    generator, rate, runs = np.random.default_rng(2), 0.85, 500
+    held = 0
+    for _ in range(runs):
+        of = np.repeat(np.arange(45), generator.integers(1, 4, 45))
+        shared, own = (generator.random(size) < rate for size in (45, len(of)))
+        hits = np.where(generator.random(len(of)) < alike, shared[of], own)
+        _, low, high = clustered_rate(hits.tolist(), of.tolist())
+        held += low <= rate <= high
+    assert 0.92 < held / runs < 0.98
+
+
+def test_clusters_that_all_agree_count_as_one_item_each():
+    assert clustered_rate([True] * 40, [*range(10)] * 4) == pytest.approx(wilson(10, 10))
+
+
+def test_equal_values_give_a_bound_or_no_interval():
+    assert bootstrap_mean([0.25] * 20) == (0.25, None, None)
+    assert bootstrap_mean([2.0]) == (2.0, None, None)
+    # 0.168433: Clopper and Pearson's upper bound for 0 of 20.
+    assert bootstrap_mean([1.0] * 20, bounds=(0, 1)) == pytest.approx((1, 1 - 0.168433, 1), abs=1e-6)
+    half = bootstrap_mean([0.5] * 40, clusters=[*range(20)] * 2, bounds=(0, 1))
+    assert half == pytest.approx((0.5, 0.5 - 0.168433 / 2, 0.5 + 0.168433 / 2), abs=1e-6)
+
+
+def test_too_few_clusters_show_nothing():
+    assert smallest_shown(60, clusters=6) == pytest.approx(0.1)
+    assert smallest_shown(60, clusters=5) is None
+
+
+def test_a_cluster_for_each_item_is_needed():
+    for call in (
+        lambda: clustered_rate([True], [1, 2]),
+        lambda: bootstrap_mean([1.0], clusters=[]),
+        lambda: paired_difference([True], [True], clusters=[1, 2]),
+    ):
+        with pytest.raises(UsageError, match="`clusters` of .* must hold one for each"):
+            call()

@@ -2,6 +2,7 @@
 
 from trimtab.items.answers import Judgement, Label, judge, valid_answers
 from trimtab.items.choices import judge_choice
+from trimtab.items.clusters import cluster_of
 from trimtab.items.evidence import Evidence
 from trimtab.items.item import Item, Items, Skipped, items_fingerprint
 from trimtab.items.memory import is_remembered, remembered
@@ -27,6 +28,7 @@ __all__ = [
     "MediaUnlocated",
     "Relevant",
     "Skipped",
+    "cluster_of",
     "is_remembered",
     "item_from_pocket",
     "items_fingerprint",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from trimtab.report.interference import counted_items
+
 CUTS = ("clean", "worst seen", "mean seen", "worst unseen", "mean unseen")
 
 
@@ -15,6 +17,11 @@ def accuracy_lines(summary: dict[str, Any], family: str) -> list[list[str]]:
         cells = [found.get((name, cut)) for cut in CUTS]
         lines.append([name, *("" if c is None else f"{100 * c['accuracy']:.1f} ({_interval(c)})" for c in cells)])
     return lines
+
+
+def family_items(summary: dict[str, Any], family: str) -> str:
+    """Say how many items of a family were asked, and about how many different things."""
+    return counted_items(max((r for r in summary["accuracy"] if r["relevant"] == family), key=lambda r: r["n"]))
 
 
 def _interval(cell: dict[str, Any]) -> str:

@@ -45,7 +45,7 @@ def interference_verdicts(summary: dict[str, Any]) -> list[str]:
         harmed = sorted((r for r in table if r["difference"] and _decided(r) and r["difference"] < 0), key=_difference)
         other = "text" if row["relevant"] == "image" else "evidence"
         other = "picture" if any(r["condition"].endswith("_image") for r in table) else other
-        start = f"Where the {row['relevant']} is relevant (by {row['scoring']}, {row['n']} items)"
+        start = f"Where the {row['relevant']} is relevant (by {row['scoring']}, {counted_items(row)})"
         if not harmed:
             sentences.append(f"{start}, {_not_shown(other, [r for r in table if r['difference'] is not None])}")
             continue
@@ -61,19 +61,36 @@ def interference_verdicts(summary: dict[str, Any]) -> list[str]:
 
 def _not_shown(other: str, tried: list[dict[str, Any]]) -> str:
     """Say that no harm was shown, and what harm the items could have shown at all."""
-    most = max((r["n"] for r in tried), default=0)
-    least = smallest_shown(most, len(tried)) if most else None
+    most = max(tried, key=lambda r: r["n"], default=None)
+    least = None if most is None else smallest_shown(most["n"], len(tried), most["clusters"])
     lost = min((r["difference"] for r in tried), default=0.0)
     seen = f"the largest loss seen is {points(-lost).lstrip('+')} points" if lost < 0 else "no loss was seen"
     if least is None:
         return (
             f"there are too few items to tell: {seen}, and with {len(tried)} conditions at least "
-            f"{fewest_flips(len(tried))} items must flip before any loss is shown."
+            f"{fewest_flips(len(tried))} that are about different things must flip before any loss is shown."
         )
     return (
         f"no {other} that was tried is shown to lower accuracy; {seen}, and a loss below {percent(least)} points "
         "could not have been shown."
     )
+
+
+def counted_items(row: dict[str, Any]) -> str:
+    """Write how many items a row has; where some are about the same thing, about how many things they are."""
+    items = f"{row['n']} items"
+    return items if row["clusters"] == row["n"] else f"{items} about {row['clusters']} different things"
+
+
+def _smallest(row: dict[str, Any], tried: Rows) -> str:
+    """Write the smallest difference that a row's comparison could show, among all that are corrected together."""
+    family = sum(all(r[k] == row[k] for k in ("way", "scoring", "relevant")) for r in tried)
+    least = smallest_shown(row["n"], family, row["clusters"])
+    return "too few items" if least is None else percent(least)
+
+
+def _different(row: dict[str, Any]) -> str:
+    return f"{row['n']}" if row["clusters"] == row["n"] else f"{row['n']} ({row['clusters']})"
 
 
 def _decided(row: dict[str, Any]) -> bool:
@@ -99,6 +116,7 @@ def worst_cells(worst: Rows) -> list[list[str]]:
             percent(row["clean"]),
             percent(row["worst"]),
             f"{row['condition']}, n = {row['worst_n']}",
+            _different(row),
             f"{percent(row['always'])} ({percent(row['always_low'])} to {percent(row['always_high'])})",
         ]
         for row in worst
@@ -107,6 +125,7 @@ def worst_cells(worst: Rows) -> list[list[str]]:
 
 def paired_cells(effects: Rows) -> list[list[str]]:
     """Lay out the paired tests against the clean condition as text."""
+    tried = [row for row in _over_all(effects) if row["condition"] != CLEAN]
     return _with_gaps(
         [
             [
@@ -118,9 +137,9 @@ def paired_cells(effects: Rows) -> list[list[str]]:
                 f"{points(row['difference_low'])} to {points(row['difference_high'])}",
                 p_value(row["p"]),
                 p_value(row["p_holm"]),
+                _smallest(row, tried),
             ]
-            for row in _over_all(effects)
-            if row["condition"] != CLEAN
+            for row in tried
         ]
     )
 
@@ -136,7 +155,7 @@ def _effect_line(row: dict[str, Any]) -> list[str]:
         row["way"],
         row["scoring"],
         row["condition"],
-        str(row["n"]),
+        _different(row),
         f"{percent(row['accuracy'])} ({percent(row['accuracy_low'])} to {percent(row['accuracy_high'])})",
         *(_share(row[column]) for column in ("changed", "harmful", "helpful", "followed")),
         "" if row["js"] is None else f"{row['js']:.3f}",

@@ -23,7 +23,7 @@ from trimtab.interference.diagnosis.ways import WAYS
 from trimtab.interference.options import letter_tokens, option_log_probabilities, picked_option
 from trimtab.interference.perturbations import PERTURBATIONS, Donors, perturb
 from trimtab.interference.views import CLEAN, Opened, View
-from trimtab.items import Item, Skipped, relevant_name
+from trimtab.items import Item, Skipped, cluster_of, relevant_name
 from trimtab.items.admission import admit_each, check_items, say_left_out
 from trimtab.progress import SILENT, Progress
 
@@ -41,10 +41,10 @@ class Diagnosis:
     """Answers under every condition.
 
     Attributes:
-        answers: A row for each item, condition, way and scoring: ``id, task, relevant, tags, model, way, scoring,
-            condition, prediction, option, correct, collapsed, named, followed``; by logits ``probability`` (of the
-            right option) and ``letters`` (of all options before they are normalised); and against the same item clean
-            ``changed, harmful, helpful, kl, js, tv``, None in the clean condition.
+        answers: A row for each item, condition, way and scoring: ``id, task, relevant, tags, cluster, model, way,
+            scoring, condition, prediction, option, correct, collapsed, named, followed``; by logits ``probability`` (of
+            the right option) and ``letters`` (of all options before they are normalised); and against the same item
+            clean ``changed, harmful, helpful, kl, js, tv``, None in the clean condition.
         cost: Work done.
         skipped: Items left out, with the reason.
     """
@@ -196,6 +196,7 @@ def _judged(model: ModelOrEngine, ask: _Asked, reply: _Reply, scoring: Scoring) 
         "task": item.task,
         "relevant": relevant_name(item.relevant),
         "tags": list(item.tags),
+        "cluster": cluster_of(item),
         "model": model.name,
         "way": ask.way,
         "scoring": scoring,

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from trimtab.report.hardening import CUTS, accuracy_lines, cost_lines, preference_columns, preference_lines
+from trimtab.report.hardening import (
+    CUTS,
+    accuracy_lines,
+    cost_lines,
+    family_items,
+    preference_columns,
+    preference_lines,
+)
 from trimtab.report.methods import method_name
 from trimtab.report.registering import Run, section
 
@@ -17,11 +24,12 @@ trimtab {{ provenance.versions.trimtab }}</p>
 </header>
 <section>
 <h2>Accuracy of every variant</h2>
-<p>In percent, averaged over seeds, with 95&nbsp;% intervals over items. Seen perturbations
+<p>In percent, averaged over seeds, with 95&nbsp;% intervals over items; those about the same
+thing count together. Seen perturbations
 ({{ summary.seen|join(", ") }}) were trained on, unseen ones ({{ summary.unseen|join(", ") }}) were not. The worst one is
 that which loses most of the clean answers.</p>
-{%- for family, lines in accuracy %}
-<h3>relevant: {{ family }}</h3>
+{%- for family, items, lines in accuracy %}
+<h3>relevant: {{ family }} ({{ items }})</h3>
 {{ table(["variant"] + cuts|list, lines, 1) }}
 {%- endfor %}
 </section>
@@ -47,7 +55,7 @@ def ablation(run: Run) -> dict[str, Any]:
     return {
         "title": f"hardening: {run.summary['model']['name']}",
         "cuts": CUTS,
-        "accuracy": [(family, accuracy_lines(run.summary, family)) for family in families],
+        "accuracy": [(f, family_items(run.summary, f), accuracy_lines(run.summary, f)) for f in families],
         "preference": preference_lines(run.summary),
         "columns": [f"{target}: {method_name(method)}" for target, method in preference_columns(run.summary)],
         "cost": cost_lines(run.summary),

@@ -1,18 +1,23 @@
-"""Effects out of a diagnosis: rates with intervals, and each condition against the clean one on the same items."""
+"""Effects out of a diagnosis: rates with intervals, and each condition against the clean one on the same items.
+
+Items that are about the same thing (``cluster_of``) are counted once in all intervals and tests.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from trimtab.interference import CLEAN
 from trimtab.interference.diagnosis import worst_case
 from trimtab.studies.kit.records import Record, grouped
-from trimtab.studies.kit.statistics import bootstrap_mean, holm, paired_difference, wilson
+from trimtab.studies.kit.statistics import Interval, bootstrap_mean, clustered_rate, holm, paired_difference
 
 ALL = "all"
 """Name of the slice that holds every item."""
-DISTANCES = ("kl", "js", "tv")
+DISTANCES = {"kl": None, "js": (0.0, math.log(2)), "tv": (0.0, 1.0)}
+"""Distances between distributions, with the least and the largest that each can be."""
 ASKED = ("way", "scoring", "relevant")
 """What tells one table of effects from another."""
 
@@ -25,11 +30,12 @@ def effects(answers: Sequence[Record], seed: int = 0) -> list[Record]:
         seed: Seed of the bootstraps.
 
     Returns:
-        Rows of ``way, scoring, relevant, slice, condition, n``; ``accuracy`` and ``changed`` (the paper's prediction
-        change) with Wilson intervals; ``harmful`` (right to wrong), ``helpful`` (wrong to right), ``collapsed``;
-        ``followed``, the share that picks the wrong option that the text names, of ``named`` items; means of ``kl, js,
-        tv`` with bootstrap intervals; and ``difference`` from the clean accuracy with interval, McNemar's ``p`` and
-        ``p_holm``, corrected for the conditions of a table. A slice is ``all``, ``task: NAME`` or ``tag: NAME``.
+        Rows of ``way, scoring, relevant, slice, condition, n, clusters``; ``accuracy`` and ``changed`` (the paper's
+        prediction change) with Wilson intervals; ``harmful`` (right to wrong), ``helpful`` (wrong to right),
+        ``collapsed``; ``followed``, the share that picks the wrong option that the text names, of ``named`` items;
+        means of ``kl, js, tv`` with bootstrap intervals; and ``difference`` from the clean accuracy with interval,
+        McNemar's ``p`` or its form for clusters, and ``p_holm``, corrected for the conditions of a table. A slice is
+        ``all``, ``task: NAME`` or ``tag: NAME``.
     """
     found = []
     for key, rows in grouped(answers, *ASKED):
@@ -49,20 +55,22 @@ def worst_cases(answers: Sequence[Record]) -> list[Record]:
         answers: Rows of ``Diagnosis.answers``.
 
     Returns:
-        A row for each way, scoring and family: ``n`` items; the ``condition`` that loses most against the clean one on
-        the items it fits, the accuracy ``worst`` under it, and of the same ``worst_n`` items the ``clean`` accuracy;
-        ``ignored``, the conditions that fit fewer than ``MINIMUM`` items; and ``always``, the share of items that are
-        right clean and under every condition, with its Wilson interval.
+        A row for each way, scoring and family: ``n`` items of ``clusters``; the ``condition`` that loses most
+        against the clean one on the items it fits, the accuracy ``worst`` under it, and of the same ``worst_n`` items
+        the ``clean`` accuracy; ``ignored``, the conditions that fit fewer than ``MINIMUM`` items; and ``always``, the
+        share of items that are right clean and under every condition, with its Wilson interval.
     """
     found = []
     for key, rows in grouped(answers, *ASKED):
         worst = worst_case({c: {r["id"]: r["correct"] for r in part} for (c,), part in grouped(rows, "condition")})
-        by_item = [all(r["correct"] for r in item) for _, item in grouped(rows, "id")]
-        always = wilson(sum(by_item), len(by_item))
+        items = [(item[0]["cluster"], all(r["correct"] for r in item)) for _, item in grouped(rows, "id")]
+        clusters = [cluster for cluster, _ in items]
+        always = clustered_rate([right for _, right in items], clusters)
         found.append(
             {
                 **dict(zip(ASKED, key, strict=True)),
-                "n": len(by_item),
+                "n": len(items),
+                "clusters": len(set(clusters)),
                 "condition": worst.condition,
                 "worst": worst.accuracy,
                 "worst_n": worst.n,
@@ -76,6 +84,11 @@ def worst_cases(answers: Sequence[Record]) -> list[Record]:
     return found
 
 
+def of_their_own(rows: Sequence[Record]) -> list[Record]:
+    """Return rows of a summary from before items had clusters: there, each was one of its own."""
+    return [{**row, "clusters": row["n"]} for row in rows]
+
+
 def _slices(rows: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
     """Cut by task and by tag, where that says more than all items do."""
     yield ALL, list(rows)
@@ -87,10 +100,11 @@ def _slices(rows: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
 
 
 def _effect(condition: str, rows: Sequence[Record], table: Sequence[Record], seed: int) -> dict[str, Any]:
-    accuracy = wilson(sum(r["correct"] for r in rows), len(rows))
+    accuracy, clusters = _rate(rows, "correct"), [r["cluster"] for r in rows]
     row: dict[str, Any] = {
         "condition": condition,
         "n": len(rows),
+        "clusters": len(set(clusters)),
         "accuracy": accuracy.value,
         "accuracy_low": accuracy.low,
         "accuracy_high": accuracy.high,
@@ -101,9 +115,9 @@ def _effect(condition: str, rows: Sequence[Record], table: Sequence[Record], see
     if condition == CLEAN:
         empty = ("changed", "changed_low", "changed_high", "harmful", "helpful", "difference", "difference_low")
         return row | dict.fromkeys((*empty, "difference_high", "p", "p_holm", *_DISTANCE_COLUMNS))
-    changed = wilson(sum(bool(r["changed"]) for r in rows), len(rows))
+    changed = _rate(rows, "changed")
     clean = {r["id"]: r["correct"] for r in table if r["condition"] == CLEAN}
-    test = paired_difference([r["correct"] for r in rows], [clean[r["id"]] for r in rows], seed)
+    test = paired_difference([r["correct"] for r in rows], [clean[r["id"]] for r in rows], seed, clusters=clusters)
     return row | {
         "changed": changed.value,
         "changed_low": changed.low,
@@ -124,12 +138,17 @@ _DISTANCE_COLUMNS = tuple(f"{name}{end}" for name in DISTANCES for end in ("", "
 
 def _distances(rows: Sequence[Record], seed: int) -> dict[str, float | None]:
     found: dict[str, float | None] = dict.fromkeys(_DISTANCE_COLUMNS)
-    for name in DISTANCES:
-        values = [r[name] for r in rows if r[name] is not None and r[name] == r[name]]
-        if values:
-            mean = bootstrap_mean(values, seed)
+    for name, bounds in DISTANCES.items():
+        own = [r for r in rows if r[name] is not None and r[name] == r[name]]
+        if own:
+            clusters = [r["cluster"] for r in own]
+            mean = bootstrap_mean([r[name] for r in own], seed, clusters=clusters, bounds=bounds)
             found |= {name: mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
     return found
+
+
+def _rate(rows: Sequence[Record], column: str) -> Interval:
+    return clustered_rate([bool(r[column]) for r in rows], [r["cluster"] for r in rows])
 
 
 def _share(rows: Sequence[Record], column: str) -> float:

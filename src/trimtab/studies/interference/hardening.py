@@ -18,6 +18,7 @@ from trimtab.models import Model
 from trimtab.progress import Advance, Within
 from trimtab.steering import Instruction, MeanDifference, NoSteering
 from trimtab.steering.states import in_conflict
+from trimtab.studies.interference.effect_tables import of_their_own
 from trimtab.studies.interference.plans import AblationPlan
 from trimtab.studies.interference.variants import VANILLA, accuracy_table
 from trimtab.studies.kit.bench import Bench
@@ -72,7 +73,7 @@ class HardeningStudy:
     """Harden a model in every variant and test each, beside the model as it is."""
 
     kind: ClassVar[str] = "hardening"
-    schema_version: ClassVar[int] = 3
+    schema_version: ClassVar[int] = 4
     sections: ClassVar[tuple[str, ...]] = ("ablation",)
     plan_type: ClassVar[type] = AblationPlan
 
@@ -139,10 +140,14 @@ class HardeningStudy:
 
     @classmethod
     def upgraded(cls, summary: dict[str, Any]) -> dict[str, Any] | None:
-        """Return a summary of schema version 2 in today's form."""
-        if summary.get("study") == "interference ablation" and summary.get("schema_version") == 2:
-            return {**summary, "schema_version": cls.schema_version, "kind": cls.kind}
-        return None
+        """Return a summary of schema version 2 or 3 in today's form."""
+        version = summary.get("schema_version")
+        if not (version == 2 and summary.get("study") == "interference ablation") and not (
+            version == 3 and summary.get("kind") == cls.kind
+        ):
+            return None
+        tables = {"accuracy": of_their_own(summary["accuracy"])} if "accuracy" in summary else {}
+        return {**summary, "schema_version": cls.schema_version, "kind": cls.kind, **tables}
 
     def _answers(self, done: Results, labels: dict[str, list[str]]) -> dict[str, list[list[dict[str, Any]]]]:
         """Return the diagnosed answers of each variant, by seed; those of the plain model by way."""

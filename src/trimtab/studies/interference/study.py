@@ -10,7 +10,7 @@ from trimtab.interference import diagnose, spectrum, with_relevant
 from trimtab.interference.diagnosis import Diagnosis
 from trimtab.items import Items
 from trimtab.progress import Advance, Within
-from trimtab.studies.interference.effect_tables import effects, worst_cases
+from trimtab.studies.interference.effect_tables import effects, of_their_own, worst_cases
 from trimtab.studies.interference.plans import InterferencePlan
 from trimtab.studies.kit.bench import Bench
 from trimtab.studies.kit.one_model import OneModelStudy
@@ -25,7 +25,7 @@ class InterferenceStudy(OneModelStudy[InterferencePlan]):
     """Diagnose a model: perturb what does not matter, item by item, and see how answers change."""
 
     kind: ClassVar[str] = "interference"
-    schema_version: ClassVar[int] = 3
+    schema_version: ClassVar[int] = 4
     sections: ClassVar[tuple[str, ...]] = ("head", "accuracy", "worst", "tests", "spectrum", "slices", "skipped")
     plan_type: ClassVar[type] = InterferencePlan
 
@@ -70,10 +70,13 @@ class InterferenceStudy(OneModelStudy[InterferencePlan]):
 
     @classmethod
     def upgraded(cls, summary: dict[str, Any]) -> dict[str, Any] | None:
-        """Return a summary of schema version 2 in today's form."""
-        if summary.get("study") == cls.kind and summary.get("schema_version") == 2 and "paired" not in summary:
-            return {**summary, "schema_version": cls.schema_version, "kind": cls.kind}
-        return None
+        """Return a summary of schema version 2 or 3 in today's form."""
+        version = summary.get("schema_version")
+        kind = summary.get("study") if version == 2 else summary.get("kind") if version == 3 else None
+        if kind != cls.kind or "paired" in summary:
+            return None
+        tables = {key: of_their_own(summary[key]) for key in ("effects", "worst", "spectrum") if key in summary}
+        return {**summary, "schema_version": cls.schema_version, "kind": cls.kind, **tables}
 
     def items(self, bench: Bench) -> Items:
         """Return the items that are asked: where the plan says what is relevant, those alone."""

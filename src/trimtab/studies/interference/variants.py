@@ -30,12 +30,14 @@ def accuracy_table(name: str, runs: Sequence[Sequence[Record]], seen: Collection
 
     Returns:
         A row for each family and condition: ``variant, relevant, condition, seen, n, seeds, accuracy``, the ``clean``
-        accuracy of the same items, a bootstrap interval over items (each item's mean over seeds), and ``spread``, the
-        standard deviation over seeds. Four more for each family: ``mean seen`` and ``mean unseen`` average each item
-        over the perturbations of that sort that fit it; ``worst seen`` and ``worst unseen`` take for each seed the one
-        that loses most (``worst_case``). Where the family has none of a sort, its clean answers stand there.
+        accuracy of the same items, a bootstrap interval over ``clusters`` of items (each item's mean over seeds), and
+        ``spread``, the standard deviation over seeds. Four more for each family: ``mean seen`` and ``mean unseen``
+        average each item over the perturbations of that sort that fit it; ``worst seen`` and ``worst unseen`` take for
+        each seed the one that loses most (``worst_case``). Where the family has none of a sort, its clean answers stand
+        there.
     """
     families: dict[str, list[dict[str, Right]]] = {}
+    clusters = {row["id"]: row["cluster"] for run in runs for row in run}
     for run in runs:
         for (family,), rows in grouped(run, "relevant"):
             right: dict[str, Right] = {
@@ -45,16 +47,18 @@ def accuracy_table(name: str, runs: Sequence[Sequence[Record]], seen: Collection
     return [
         {"variant": name, "relevant": family, "seeds": len(runs), **row}
         for family, by_seed in families.items()
-        for row in _family(by_seed, seen)
+        for row in _family(by_seed, seen, clusters)
     ]
 
 
-def _family(by_seed: Sequence[Mapping[str, Right]], seen: Collection[str]) -> list[dict[str, Any]]:
+def _family(
+    by_seed: Sequence[Mapping[str, Right]], seen: Collection[str], clusters: Mapping[str, str]
+) -> list[dict[str, Any]]:
     clean = [right[CLEAN] for right in by_seed]
     conditions = list(dict.fromkeys(c for right in by_seed for c in right))
     rows = []
     for condition in conditions:
-        found = _mean([right[condition] for right in by_seed], clean)
+        found = _mean([right[condition] for right in by_seed], clean, clusters)
         rows.append({"condition": condition, "seen": condition in seen, **found})
     sorts = (
         (MEAN_SEEN, WORST_SEEN, [c for c in conditions if c in seen and c != CLEAN]),
@@ -64,7 +68,7 @@ def _family(by_seed: Sequence[Mapping[str, Right]], seen: Collection[str]) -> li
         means = [_over([right[c] for c in chosen or [CLEAN]]) for right in by_seed]
         worsts = [right[worst_case(right, chosen).condition] for right in by_seed]
         for title, found in ((mean, means), (worst, worsts)):
-            rows.append({"condition": title, "seen": mean == MEAN_SEEN, **_mean(found, clean)})
+            rows.append({"condition": title, "seen": mean == MEAN_SEEN, **_mean(found, clean, clusters)})
     return rows
 
 
@@ -77,16 +81,20 @@ def _over(conditions: Sequence[Right]) -> dict[str, float]:
     return {item: sum(found) / len(found) for item, found in values.items()}
 
 
-def _mean(by_seed: Sequence[Mapping[str, float]], clean: Sequence[Right]) -> dict[str, Any]:
+def _mean(
+    by_seed: Sequence[Mapping[str, float]], clean: Sequence[Right], clusters: Mapping[str, str]
+) -> dict[str, Any]:
     by_item: dict[str, list[float]] = {}
     for right in by_seed:
         for item, value in right.items():
             by_item.setdefault(item, []).append(float(value))
-    interval = bootstrap_mean([float(np.mean(values)) for values in by_item.values()])
+    own = [clusters[item] for item in by_item]
+    interval = bootstrap_mean([float(np.mean(values)) for values in by_item.values()], clusters=own, bounds=(0, 1))
     shares = [float(np.mean(list(right.values()))) for right in by_seed]
     before = [float(np.mean([c[item] for item in right])) for right, c in zip(by_seed, clean, strict=True)]
     return {
         "n": len(by_item),
+        "clusters": len(set(own)),
         "accuracy": float(np.mean(shares)),
         "clean": float(np.mean(before)),
         "low": interval.low,

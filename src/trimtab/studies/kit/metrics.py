@@ -61,7 +61,7 @@ def contribution_rates(contributions: list[Record], seed: int = 0) -> list[Recor
         if usable:
             found: Record = {"task": task, "n": len(usable)}
             for name in names:
-                mean = bootstrap_mean([row[name] for row in usable], seed)
+                mean = bootstrap_mean([row[name] for row in usable], seed, bounds=(0, 1))
                 found |= {name: mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
             rows.append(found)
     return rows

@@ -13,7 +13,9 @@ TEMPLATE = """\
 <h2>Accuracy clean and perturbed</h2>
 <p>Each item needs one modality, or both. The clean condition shows only what is relevant; each other condition adds
 something to the modality that does not matter and leaves the rest as it is (Modality Interference, arXiv 2505.19616).
-Points are accuracies with 95&nbsp;% Wilson intervals; the dashed line is the clean one.</p>
+Points are accuracies with 95&nbsp;% Wilson intervals; the dashed line is the clean one. Items whose answer is read from the
+same picture, text or question are no independent evidence: in all intervals and tests they count together, and the number of
+different ones stands in brackets beside the number of items.</p>
 <figure><img alt="Accuracy by condition and family" src="{{ images.accuracy }}"></figure>
 <p>Changed is the paper's effect, the share of answers that differ from the clean ones; harmful goes from right to wrong,
 helpful from wrong to right; lie is the share that picks the wrong option which the added text names. JS is the mean

@@ -12,8 +12,10 @@ TEMPLATE = """\
 <section>
 <h2>Paired tests</h2>
 <p>Accuracy minus clean accuracy on the same items, in percentage points, with 95&nbsp;% bootstrap intervals and the
-exact McNemar test; the last column is corrected for the number of conditions (Holm).</p>
-{{ table(["relevant", "way", "scoring", "condition", "difference", "95 % interval", "p", "p, corrected"], tests, 4) }}
+exact McNemar test (where several items are about the same thing, both of whole clusters: a sign-flip test); the last column is
+corrected for the number of conditions (Holm). The smallest that can be shown is the difference below which no result of so
+many items could have been significant.</p>
+{{ table(["relevant", "way", "scoring", "condition", "difference", "95 % interval", "p", "p, corrected", "smallest that can be shown"], tests, 4) }}
 </section>
 """
 

@@ -13,7 +13,7 @@ TEMPLATE = """\
 <h2>The worst case</h2>
 <p>The accuracy under the condition that loses most, beside the clean one on the same items, and the share of all items that are
 right clean and under every condition.</p>
-{{ table(["relevant", "way", "scoring", "clean, %", "worst, %", "under", "right under all, %"], worst, 3) }}
+{{ table(["relevant", "way", "scoring", "clean, %", "worst, %", "under", "items", "right under all, %"], worst, 3) }}
 </section>
 """
 
