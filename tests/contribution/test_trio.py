@@ -160,8 +160,8 @@ def test_items_of_different_modalities_are_measured_side_by_side(trio: Model):
 
 
 def test_some_of_the_modalities_can_be_asked_for(trio: Model):
-    pair = measure(trio, trio_items(2), modalities=("text", "image"))
-    every = measure(trio, trio_items(2))
+    pair = measure(trio, trio_items(2), method=MCS(), modalities=("text", "image"))
+    every = measure(trio, trio_items(2), method=MCS())
     for some, whole in zip(pair, every, strict=True):
         assert some.modalities == ("image", "text")
         assert some.ratio == pytest.approx(whole.image / (whole.image + whole.text), rel=1e-4)
@@ -185,6 +185,8 @@ def test_a_trace_has_every_modality_at_every_token(trio: Model):
     found = trace(trio, trio_items(1)[0], max_new_tokens=3)
     assert found.modalities == TRIO
     columns = ["image", "text", "audio", "share_image", "share_text", "share_audio"]
+    assert list(found.table().columns) == ["item_id", "step", "token", *columns, "synergy"]
+    found = trace(trio, trio_items(1)[0], config=MCS(), max_new_tokens=3)
     assert list(found.table().columns) == ["item_id", "step", "token", *columns]
     [whole] = measure(trio, trio_items(1), method=MCS(steps=3))
     assert fmean(found.scores("audio")) == pytest.approx(whole.scores["audio"], rel=1e-4)
@@ -193,7 +195,7 @@ def test_a_trace_has_every_modality_at_every_token(trio: Model):
 def test_methods_agree_about_a_modality_of_ones_choice(trio: Model):
     methods = {"mcs": MCS(), "attention": AttentionMass()}
     found = agreement(trio, trio_items(4), methods, reference="mcs", modality="audio")
-    by_hand = [c.share("audio") for c in measure(trio, trio_items(4))]
+    by_hand = [c.share("audio") for c in measure(trio, trio_items(4), method=MCS())]
     assert found.shares["mcs"] == pytest.approx(by_hand)
     with pytest.raises(UsageError, match="share of the video by every method"):
         agreement(trio, trio_items(4), methods, reference="mcs", modality="video")

@@ -45,8 +45,8 @@ class Shapley:
     the text is the context alone: without the question there is nothing to answer. Nothing but logits is needed.
 
     The answer is its first token, unless that cannot tell the modalities apart because two of them, each shown alone,
-    choose it (as for "top left" and "top right", or where both agree). Then all its tokens count, up to ``steps``: v(S)
-    is the geometric mean of their probabilities, each after those before it.
+    give it a probability of at least a half (as for "top left" and "top right", or where both agree). Then all its
+    tokens count, up to ``steps``: v(S) is the geometric mean of their probabilities, each after those before it.
 
     On held-out items of the bundled models the image's share tells which modality an answer comes from
     (``docs/contribution_validity.md``).
@@ -111,10 +111,9 @@ class Shapley:
 
 
 def _unsettled(log_p: Tensor, sets: Coalitions) -> bool:
-    """Whether two modalities, each shown alone, choose the token that the answer begins with."""
-    chosen = log_p.argmax(-1)
+    """Whether two modalities, each shown alone, most probably give the token that the answer begins with."""
     alone = torch.tensor([len(shown) == 1 for shown in sets.shown])
-    return int((chosen[alone] == chosen[0]).sum()) > 1
+    return int((log_p[alone, log_p[0].argmax()] >= math.log(0.5)).sum()) > 1
 
 
 def shapley_scores(modalities: Sequence[Modality], worth: Mapping[frozenset[Modality], float]) -> Scores:
