@@ -3,6 +3,7 @@
 from trimtab.contribution.ablation import Ablation
 from trimtab.contribution.agreeing import Agreement, agreement
 from trimtab.contribution.attention_mass import AttentionMass, attention_to
+from trimtab.contribution.balance import Balance, find_balance
 from trimtab.contribution.gradient_times_input import GradientTimesInput
 from trimtab.contribution.measuring import measure, measure_prompts
 from trimtab.contribution.method import Method
@@ -20,6 +21,7 @@ __all__ = [
     "Agreement",
     "AnswerTrace",
     "AttentionMass",
+    "Balance",
     "Contribution",
     "Contributions",
     "Divergence",
@@ -28,6 +30,7 @@ __all__ = [
     "Shapley",
     "agreement",
     "attention_to",
+    "find_balance",
     "measure",
     "measure_prompts",
     "trace",
