@@ -1,6 +1,7 @@
 """Folders as released ones are, of families that are shown pictures: they load, answer and are measured."""
 
 import json
+import math
 from datetime import date
 from functools import cache
 
@@ -11,7 +12,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 import trimtab
 from tests.testing.released_processors import own_inputs
-from trimtab.contribution import measure
+from trimtab.contribution import MCS, measure
 from trimtab.engine import encode
 from trimtab.engine.local.switching import attention
 from trimtab.errors import UnsupportedMethodError, UsageError
@@ -178,12 +179,15 @@ def test_a_user_steers_and_measures_it(loaded, release):
     plain, steered = trimtab.generate(model, [trimtab.Row(PROMPT, own) for own in edits], max_new_tokens=4).tokens
     assert plain != steered
     items = read_items("pocket-mc2:test")[:1]
+    [scored] = measure(model, items)
+    assert all(map(math.isfinite, scored.scores.values()))
+    assert any(scored.scores.values())
     if model.family.name in UNMEASURED:
         with pytest.raises(UnsupportedMethodError):
-            measure(model, items)
+            measure(model, items, method=MCS())
         return
-    [scored] = measure(model, items)
-    assert min(scored.scores.values()) > 0
+    [sensitivity] = measure(model, items, method=MCS())
+    assert min(sensitivity.scores.values()) > 0
 
 
 SPECIAL = {
