@@ -46,7 +46,8 @@ def test_a_study_goes_on_without_them(tmp_path):
     ]
     assert all(r["n"] <= 5 for r in summary["rows"])
     assert max(r["n"] for r in summary["rows"]) == 5
-    assert {r["kind"]: r["n"] for r in summary["controls"]} == {"image_only": 2, "text_only": 2, "both": 2}
+    made = {r["kind"]: r["n"] for r in summary["controls"]}
+    assert made == {"image_only": 2, "text_only": 2, "agreeing_text": 2, "both": 2}
     assert len(read_parquet(out / "items.parquet")["id"].unique()) == 5
     before = (out / "summary.json").read_bytes()
     assert run_study(plan, out, load=lambda _: model, read=with_bad_ones) == out

@@ -2,24 +2,30 @@
 
 import math
 from dataclasses import replace
+from io import BytesIO
 
 import pytest
 import torch
 
-from trimtab.items import judge
+from trimtab import pocket
+from trimtab.items import Item, MediaBytes, judge
 from trimtab.models import from_parts
 from trimtab.steering import DropModality, MeanDifference, NoSteering
 from trimtab.studies import (
+    Plan,
     control_rates,
     costs,
     counted,
     evaluate,
     evaluate_controls,
     joint_controls,
+    make_controls,
     records,
     unimodal_controls,
 )
-from trimtab.testing import tiny_model
+from trimtab.studies.kit.bench import Bench
+from trimtab.studies.steering.items import POCKET_SCENES, StudyItems
+from trimtab.testing import picture, tiny_model
 
 
 def test_each_conflict_item_gives_one_control_of_each_modality(test_items):
@@ -31,6 +37,77 @@ def test_each_conflict_item_gives_one_control_of_each_modality(test_items):
     (both,) = joint_controls(test_items[:1])
     assert judge(test_items[0].answer_image, both.item).label == "image"
     assert judge("nothing", both.item).label == "other"
+
+
+def conflict(n: int, task: str, image: str, text: str) -> Item:
+    buffer = BytesIO()
+    picture(n).save(buffer, format="PNG")
+    shown = {"context": f"It says {text}.", "image": MediaBytes(buffer.getvalue(), f"{n}.png")}
+    return Item(str(n), task, "Which?", answer_image=image, answer_text=text, **shown)
+
+
+APART = [conflict(0, "color", "red", "blue"), conflict(1, "count", "two", "six"), conflict(2, "count", "six", "red")]
+VALID = {"color": ["red", "blue"], "count": ["two", "six"]}
+
+
+def test_controls_of_two_modalities_are_made_of_other_tasks():
+    found = make_controls(APART, 3, valid=VALID).made
+    assert [len(own) for own in found.values()] == [3, 3, 3, 3, 3, 0]
+    other, *_ = (control.item for control in found["irrelevant_text"])
+    assert (other.context, other.answer, other.answer_text) == ("It says six.", "red", "")  # never that with "red"
+    agreeing, *_ = (control.item for control in found["agreeing_text"])
+    assert (agreeing.context, agreeing.answer) == ("It says red.", "red")
+    swapped, *_ = (control.item for control in found["irrelevant_image"])
+    assert (swapped.image in (APART[1].image, APART[2].image), swapped.answer) == (True, "blue")
+    assert all(make_controls(APART, 3, valid=VALID, seed=s).made["irrelevant_text"][0].item == other for s in range(5))
+
+
+def test_what_cannot_be_made_is_said():
+    found = make_controls(APART[1:], 2, valid=VALID)
+    assert {kind: len(own) for kind, own in found.made.items() if len(own) < 2} == {
+        "irrelevant_text": 0,
+        "irrelevant_image": 0,
+        "both": 0,
+    }
+    assert set(found.short) == {"irrelevant_text", "irrelevant_image", "both"}
+    hidden = [APART[0].replace(context="It says so."), APART[1]]
+    assert len(make_controls(hidden, 2, valid=VALID).made["agreeing_text"]) == 1
+
+
+def test_the_bundled_benchmark_has_texts_of_its_own_and_pictures_of_something_else():
+    plan = Plan(control_items=12, test_items=32)
+    with Bench(plan, "nowhere") as bench:
+        items = StudyItems(plan, bench)
+        found = items.controls(items.chosen)
+    assert {kind: len(own) for kind, own in found.made.items()} == dict.fromkeys(found.made, 12)
+    assert not found.short
+    known = {record.id: record for record in pocket.items("test")}
+    for control in found.made["irrelevant_text"]:
+        assert control.item.context == known[control.item.id].irrelevant_context
+    for control in found.made["agreeing_text"]:
+        assert control.item.context == known[control.item.id].agreeing_context
+        assert control.item.answer == known[control.item.id].answer_image
+    pictures = {item.image: POCKET_SCENES.get(item.task) for item in items.chosen["test"]}
+    for control in found.made["irrelevant_image"]:
+        assert {pictures[control.item.image], POCKET_SCENES[control.item.task]} == {"people", "things"}
+        assert control.item.answer == known[control.item.id].answer_text
+
+
+def test_controls_are_compared_with_the_unsteered_answers_item_by_item():
+    row = {"kind": "both", "model": "m", "method": "l2s", "target": "text", "strength": 1.0, "chosen": True}
+    row |= {"collapsed": False, "divergence": 0.5}
+    right = {0: [0] * 8 + [1] * 2, 1: [0] * 9 + [1]}
+    answers = [
+        {**row, "id": str(k), "right": bool(own[k]), "right_unsteered": True, "changed": k < 9, "seed": seed}
+        for seed, own in right.items()
+        for k in range(10)
+    ]
+    (one,) = control_rates([row for row in answers if row["seed"] == 0])
+    assert (one["accuracy"], one["difference"], one["lost"], one["gained"], one["changed"]) == (0.2, -0.8, 8, 0, 0.9)
+    assert one["p"] == one["p_holm"] == pytest.approx(2 / 2**8)
+    (two,) = control_rates(answers)
+    assert (two["seeds"], two["lowest"], two["highest"]) == (2, 0.1, 0.2)
+    assert (two["n"], two["accuracy"], two["lost"]) == (10, pytest.approx(0.15), 8)  # of a mean seed
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +125,7 @@ def test_controls_are_asked_at_every_strength(model, test_items, methods):
     assert max(row["divergence"] for row in found if row["strength"] == 4.0) > 1e-4
     rates = control_rates(found)
     assert {row["kind"] for row in rates} == {"image_only", "text_only"}
-    assert all(row["loss"] == 0 for row in rates if row["method"] == "none")
+    assert all((r["difference"], r["changed"], r["seeds"]) == (0, 0, 1) for r in rates if r["method"] == "none")
 
 
 def test_what_steering_breaks_beyond_numbers_is_collapsed(test_items):

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas import DataFrame
 
-from trimtab.studies import ALL_TASKS, compare, contribution_rates, oracle_rates, preference_rates, rates
+from trimtab.studies import (
+    ALL_TASKS,
+    compare,
+    contribution_rates,
+    oracle_rates,
+    preference_rates,
+    rates,
+    records,
+    seed_rates,
+)
 
 
 def answer(
@@ -86,3 +95,30 @@ def test_the_oracle_takes_each_items_best_strength_or_none():
 def test_preferences_split_items_by_their_unsteered_answer():
     rows = [r for r in preference_rates(swept()) if r["method"] == "l2s" and r["strength"] == 1.0]
     assert {(r["preference"], r["n"], r["following"]) for r in rows} == {("text", 3, 1 / 3), ("image", 1, 0.0)}
+
+
+def test_answers_of_several_seeds_to_one_item_are_one_cluster():
+    row = {"task": "t", "model": "m", "target": "image", "protocol": "open", "strength": 1.0, "collapsed": False}
+    row |= {"reason": "", "chosen": True}
+
+    def answers(method: str, seeds: int, hits: int) -> list[dict]:
+        followed = ["image" if k < hits else "text" for k in range(20)]
+        return [
+            {**row, "method": method, "id": str(k), "seed": seed, "label": label if seed < 2 else "text"}
+            for seed in range(seeds)
+            for k, label in enumerate(followed)
+        ]
+
+    one, two, three = answers("plain", 1, 4), answers("two", 2, 12), answers("three", 3, 12)
+    once, twice = (
+        compare(rows, {"method": m}, {"method": "plain"})
+        for rows, m in (([*one, *answers("once", 1, 12)], "once"), ([*one, *two], "two"))
+    )
+    assert (once.n, once.difference, once.first_only) == (twice.n, twice.difference, twice.first_only) == (20, 0.4, 8)
+    assert twice.p == pytest.approx(once.p)  # the second seed says nothing that the first did not
+    assert compare([*two, *three], {"method": "three"}, {"method": "two"}).difference == pytest.approx(-0.2)
+    (total,) = (r for r in records(rates(DataFrame(three))) if r["task"] == "all")
+    assert (total["n"], total["following"]) == (20, pytest.approx(0.4))
+    (spread,) = seed_rates(three)
+    assert (spread["seeds"], spread["lowest"], spread["highest"]) == (3, 0.0, 0.6)
+    assert seed_rates(one) == []

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from trimtab.errors import UsageError
 from trimtab.studies import bootstrap_mean, holm, paired_difference, wilson
-from trimtab.studies.kit.statistics import clustered_rate, fewest_flips, smallest_shown
+from trimtab.studies.kit.statistics import clustered_rate, fewest_flips, likely_shown, smallest_shown
 
 
 def test_wilson_is_the_published_interval():
@@ -174,3 +175,23 @@ def test_a_cluster_for_each_item_is_needed():
     ):
         with pytest.raises(UsageError, match="`clusters` of .* must hold one for each"):
             call()
+
+
+@pytest.mark.parametrize(("n", "discordant", "comparisons"), [(96, 0.3, 1), (96, 0.3, 12), (48, 0.1, 4)])
+def test_the_difference_that_is_probably_shown_is_shown_so_often(n: int, discordant: float, comparisons: int):
+    found = likely_shown(n, discordant, comparisons)
+    assert found is not None
+    flips = max(discordant, found)
+    drawn = np.random.default_rng(0).multinomial(n, [(flips + found) / 2, (flips - found) / 2, 1 - flips], 3000)
+    ways = [(int(a), int(b)) for a, b, _ in drawn]
+    p = {(a, b): binomtest(a, a + b).pvalue if a + b else 1.0 for a, b in set(ways)}
+    shown = sum(bool(comparisons * p[way] < 0.05) for way in ways) / len(ways)
+    assert shown == pytest.approx(0.8, abs=0.03)
+    least = smallest_shown(n, comparisons)
+    assert least is not None
+    assert found > least
+
+
+def test_too_few_items_show_nothing_even_probably():
+    assert likely_shown(5, 0.5) is None
+    assert likely_shown(1000, 0.0) == pytest.approx(0.008, abs=0.001)  # 6 of 1,000 must flip, all in one way

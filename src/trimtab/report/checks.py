@@ -7,19 +7,20 @@ from typing import Any, NamedTuple
 
 from trimtab.report.methods import choosers, method_name
 from trimtab.report.paper import COLUMNS, TABLE_2
-from trimtab.report.tables import percent, points
+from trimtab.report.tables import SIGNIFICANCE, Cell, percent, points, seeds_note
+from trimtab.steering import NoSteering
 from trimtab.studies import ALL_TASKS, SWEPT
 
 Summary = dict[str, Any]
 
 
 class ControlLine(NamedTuple):
-    """A method's accuracy where nothing conflicts: for each kind, as text with the loss against no steering."""
+    """A method's accuracy where nothing conflicts: a cell for each kind, with its difference from no steering."""
 
     model: str
     target: str
     method: str
-    cells: list[str]
+    cells: list[Cell]
     divergence: str
 
 
@@ -30,7 +31,7 @@ def control_table(summary: Summary) -> list[ControlLine]:
     lines = []
     for key in dict.fromkeys((r["model"], r["target"], r["method"]) for r in rows):
         own = {r["kind"]: r for r in rows if (r["model"], r["target"], r["method"]) == key}
-        cells = [_accuracy(own.get(kind)) for kind in kinds]
+        cells = [_control_cell(own.get(kind)) for kind in kinds]
         moved = [r for r in own.values() if r["divergence"] is not None]  # none, where no answer is finite
         mean = sum(r["divergence"] * r["n"] for r in moved) / sum(r["n"] for r in moved) if moved else math.inf
         lines.append(ControlLine(key[0], key[1], method_name(key[2]), cells, f"{mean:.2f}"))
@@ -39,9 +40,7 @@ def control_table(summary: Summary) -> list[ControlLine]:
 
 def control_kinds(summary: Summary) -> list[str]:
     """Return the kinds of control a study has, in the order of the table."""
-    present = {r["kind"] for r in summary["controls"]}
-    order = [*(f"{modality}_only" for modality in summary["modalities"]), "both"]
-    return [kind for kind in order if kind in present]
+    return list(dict.fromkeys(r["kind"] for r in summary["controls"]))
 
 
 def control_name(kind: str) -> str:
@@ -49,11 +48,24 @@ def control_name(kind: str) -> str:
     return "both needed" if kind == "both" else kind.replace("_", " ")
 
 
-def _accuracy(row: dict[str, Any] | None) -> str:
+def control_items(summary: Summary) -> list[str]:
+    """Say how many controls of each kind there are, and why no more."""
+    return [
+        f"{control_name(own['kind'])}: {own['n']}" + (f" ({own['short']})" if own["short"] else "")
+        for own in summary["control_items"]
+    ]
+
+
+def _control_cell(row: dict[str, Any] | None) -> Cell:
     if row is None:
-        return ""
-    change = "" if row["loss"] is None or row["method"] == "none" else f" ({points(-row['loss'])})"
-    return f"{percent(row['accuracy'])}{change}"
+        return Cell("")
+    bounds = f"{100 * row['accuracy_low']:.0f}–{100 * row['accuracy_high']:.0f}"
+    spread = f"; {seeds_note(row)}" if row["seeds"] > 1 else ""
+    if row["method"] == NoSteering.name:
+        return Cell(percent(row["accuracy"]), False, bounds + spread)
+    note = f"{points(row['difference_low'])} to {points(row['difference_high'])}; {percent(row['changed'])} % changed"
+    text = f"{percent(row['accuracy'])} ({points(row['difference'])})"
+    return Cell(text, row["p_holm"] < SIGNIFICANCE, note + spread)
 
 
 class OracleLine(NamedTuple):

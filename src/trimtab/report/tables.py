@@ -59,13 +59,16 @@ def _table(summary: Summary, rows: list[dict[str, Any]]) -> Table:
     tasks = [t for t in sorted(_ordered(rows, "task")) if t != ALL_TASKS]
     found = {(r["model"], r["method"], r["task"]): r for r in rows}
     swept = {r["method"] for r in summary["rows"] if not r["chosen"]}
+    seeds = [r for r in summary["seeds"] if all(r[key] == rows[0][key] for key in ("protocol", "target"))]
     lines = []
     for model in [m for m in summary["models"] if any(r["model"] == m for r in rows)]:
         methods = _ordered([r for r in rows if r["model"] == model], "method")
         best = {t: _best(found[model, m, t]["following"] for m in methods) for t in [*tasks, ALL_TASKS]}
         for method in methods:
             by_task = {t: found[model, method, t] for t in [*tasks, ALL_TASKS]}
-            lines.append(_line(model, method, by_task, best, swept, first=method == methods[0], size=len(methods)))
+            spread = next((r for r in seeds if (r["model"], r["method"]) == (model, method)), None)
+            place = {"first": method == methods[0], "size": len(methods)}
+            lines.append(_line(model, method, by_task, best, swept, spread, **place))
     items = max(r["n"] for r in rows)
     return Table(rows[0]["target"], rows[0]["protocol"], [task_name(t) for t in tasks], lines, items)
 
@@ -82,6 +85,7 @@ def _line(
     by_task: dict[str, Any],
     best: dict[str, float | None],
     swept: set[str],
+    spread: dict[str, Any] | None,
     *,
     first: bool,
     size: int,
@@ -101,13 +105,19 @@ def _line(
         Cell(
             percent(total["following"]),
             total["following"] == best[ALL_TASKS],
-            f"{100 * total['following_low']:.0f}–{100 * total['following_high']:.0f}",
+            f"{100 * total['following_low']:.0f}–{100 * total['following_high']:.0f}"
+            + ("" if spread is None else f"; {seeds_note(spread)}"),
         ),
         Cell(percent(total["others"])),
         Cell(percent(total["collapse"])),
         first,
         size,
     )
+
+
+def seeds_note(row: dict[str, Any]) -> str:
+    """Write the range of a rate over seeds in percent."""
+    return f"{row['seeds']} seeds {100 * row['lowest']:.0f}–{100 * row['highest']:.0f}"
 
 
 class PairedLine(NamedTuple):

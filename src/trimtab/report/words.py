@@ -137,21 +137,27 @@ def _closed_loop(summary: Summary, where: dict[str, str]) -> list[str]:
 
 def _broken(controls: list[dict[str, Any]], model: str, target: str) -> list[str]:
     """Say what the method that breaks most loses on items without a conflict."""
-    rows = [r for r in controls if r["chosen"] and (r["model"], r["target"]) == (model, target) and r["loss"]]
+    rows = [
+        r for r in controls if (r["model"], r["target"]) == (model, target) and r["chosen"] and r["method"] != "none"
+    ]
     if not rows:
         return []
-    worst = max(rows, key=lambda r: r["loss"])
-    if worst["loss"] <= 0:
+    worst = min(rows, key=lambda r: r["difference"])
+    if worst["difference"] >= 0:
         return ["Without a conflict, no method loses accuracy."]
     return [
-        f"Without a conflict, {method_name(worst['method'])} loses most: {points(worst['loss'])[1:]} points of "
+        f"Without a conflict, {method_name(worst['method'])} loses most: {points(worst['difference'])[1:]} points of "
         f"accuracy on {_items_of(worst['kind'])}."
     ]
 
 
 def _items_of(kind: str) -> str:
     """Say which items a kind of control has."""
-    return "items that need both" if kind == "both" else f"{kind.removesuffix('_only')}-only items"
+    if kind == "both":
+        return "items that need both"
+    alone = kind.removesuffix("_only")
+    article = "an" if kind.startswith(("a", "i")) else "a"
+    return f"{alone}-only items" if kind != alone else f"items with {article} {kind.replace('_', ' ')}"
 
 
 def cautions(summary: Summary) -> list[str]:
@@ -161,7 +167,9 @@ def cautions(summary: Summary) -> list[str]:
         "nothing. Collapse here is the share of replies that are empty, unreadable or looping, and, on the bundled "
         "benchmark, whose answers are all known, of those that are none of them; it is part of the other rate.",
         "Layer, strength and reading were chosen on validation items, and every rate above is from test "
-        "items that no method has seen. Intervals cover the choice of items, not the choice of seed or of model.",
+        "items that no method has seen. Intervals cover the choice of items, not the choice of seed or of model. Of "
+        "methods fitted with several seeds, means over seeds are given, with their range; layer and strength are those "
+        "chosen with the first seed.",
     ]
     found += [
         f"{method_name(r['method'])} toward the {r['target']} is left out on {r['model']}, which cannot take it: "

@@ -31,6 +31,11 @@ class AdaptiveMethod(VectorMethod):
     base: Base = "l2s"
     network: NetworkConfig = field(default_factory=NetworkConfig)
 
+    @property
+    def is_seeded(self) -> bool:
+        """Whether the base is a network."""
+        return self.base == "l2s"
+
     def learn(self, train: TrainingSet, layer: int) -> tuple[Tensor | Predictor, dict[str, Any]]:
         """Learn the base method's vector."""
         vectors = train.states.steering_vectors(self.target, layer)

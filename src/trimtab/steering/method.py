@@ -107,6 +107,8 @@ class Method(ABC):
     """What an engine must be able to do for it to be fitted and used, beside answering prompts."""
     targets: ClassVar[tuple[Modality, ...]] = MODALITIES
     """The modalities it can make a model follow; some decoding methods know only the image."""
+    least_seeds: ClassVar[int] = 1
+    """How many seeds a study fits it with at least: of a control that is drawn, one draw shows little."""
 
     target: Modality = "image"
 
@@ -141,6 +143,11 @@ class Method(ABC):
     def variants(self) -> Mapping[str, Method]:
         """Return the methods among which tuning chooses, by name; most have one."""
         return {self.name: self}
+
+    @property
+    def is_seeded(self) -> bool:
+        """Whether another seed learns something else."""
+        return any(field.name == "seed" for field in fields(self))
 
     def options(self) -> dict[str, Any]:
         """Return what was chosen about the method beside target, layer and positions, ready for JSON."""

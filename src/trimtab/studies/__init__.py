@@ -4,7 +4,7 @@ from trimtab.studies.kit.choosing import choose_items
 from trimtab.studies.kit.config import read_plan
 from trimtab.studies.kit.counting import Work, costs, counted
 from trimtab.studies.kit.evaluation import Condition, Evaluation, conditions, evaluate
-from trimtab.studies.kit.metrics import compare, contribution_rates, oracle_rates, preference_rates, rates
+from trimtab.studies.kit.metrics import compare, contribution_rates, oracle_rates, preference_rates, rates, seed_rates
 from trimtab.studies.kit.protocols import PROTOCOLS, Protocol
 from trimtab.studies.kit.provenance import describe, git_commit, hardware, versions
 from trimtab.studies.kit.reading import read_provenance, read_summary
@@ -13,11 +13,14 @@ from trimtab.studies.kit.run_folder import RunFolder, StepResult
 from trimtab.studies.kit.running import StepState, list_steps, run_step, run_study
 from trimtab.studies.kit.statistics import Interval, PairedDifference, bootstrap_mean, holm, paired_difference, wilson
 from trimtab.studies.kit.study import KINDS, Outcome, Step, Study, kinds, study_of
+from trimtab.studies.steering.asking import evaluate_controls
+from trimtab.studies.steering.control_rates import control_rates
 from trimtab.studies.steering.controls import (
     Control,
-    control_rates,
-    evaluate_controls,
+    Controls,
+    OwnTexts,
     joint_controls,
+    make_controls,
     unimodal_controls,
 )
 from trimtab.studies.steering.plan import DEMO, FAST, SWEPT, MethodSpec, Plan
@@ -34,10 +37,12 @@ __all__ = [
     "SWEPT",
     "Condition",
     "Control",
+    "Controls",
     "Evaluation",
     "Interval",
     "MethodSpec",
     "Outcome",
+    "OwnTexts",
     "PairedDifference",
     "Plan",
     "Protocol",
@@ -65,6 +70,7 @@ __all__ = [
     "joint_controls",
     "kinds",
     "list_steps",
+    "make_controls",
     "oracle_rates",
     "paired_difference",
     "preference_rates",
@@ -75,6 +81,7 @@ __all__ = [
     "records",
     "run_step",
     "run_study",
+    "seed_rates",
     "study_of",
     "summarise",
     "unimodal_controls",

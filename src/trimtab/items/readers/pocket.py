@@ -31,6 +31,13 @@ def read_pocket(source: str, split: str | None) -> Items:
     return Items(item_from_pocket(r) for kind in POCKET_SOURCES[name] for r in pocket.items(wanted, kind=kind))
 
 
+def texts_from_pocket(split: str) -> dict[str, tuple[str, str]]:
+    """Return the irrelevant and the agreeing text of each conflict item of a split, by its id."""
+    from trimtab import pocket
+
+    return {record.id: (record.irrelevant_context, record.agreeing_context) for record in pocket.items(split)}
+
+
 def item_from_pocket(record: PocketItem) -> Item:
     """A pocket item as an item; its picture is drawn when it is opened."""
     return Item(

@@ -62,6 +62,11 @@ class Autotrim(Method):
     network: NetworkConfig = field(default_factory=NetworkConfig)
     seed: int = 0
 
+    @property
+    def is_seeded(self) -> bool:
+        """Whether the vectors are a network's."""
+        return self.base in ("l2s", "amps")
+
     def fit(
         self, model: ModelOrEngine, items: Sequence[Item] | TrainingSet = (), progress: Progress = SILENT
     ) -> Artifact:

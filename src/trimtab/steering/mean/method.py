@@ -34,6 +34,11 @@ class MeanDifference(VectorMethod):
 
     norm: Norm = "raw"
 
+    @property
+    def is_seeded(self) -> bool:
+        """Nothing is random."""
+        return False
+
     def learn(self, train: TrainingSet, layer: int) -> tuple[Tensor, dict[str, Any]]:
         """Return the mean steering vector."""
         vectors = train.states.steering_vectors(self.target, layer)

@@ -17,14 +17,15 @@ from trimtab.steering.training_set import TrainingSet
 class RandomDirection(VectorMethod):
     """A random vector, as long as the items' steering vectors are on average (L2S's Norm-Rnd, arXiv 2508.12815).
 
-    What it gains, any push of that size gains. One direction is drawn for all items, from the seed, where L2S draws one
-    for each; so take several seeds. See ``VectorMethod`` for the attributes.
+    What it gains, any push of that size gains. One vector is drawn for all items, where L2S draws one for each; a study
+    draws several, one for each seed. See ``VectorMethod`` for the attributes.
     """
 
     name: ClassVar[str] = "random"
     title: ClassVar[str] = "random"
     colour: ClassVar[str] = "#BBBBBB"
     forms: ClassVar[tuple[str, ...]] = ("vector",)
+    least_seeds: ClassVar[int] = 5
 
     def learn(self, train: TrainingSet, layer: int) -> tuple[Tensor, dict[str, Any]]:
         """Draw the vector from the seed."""

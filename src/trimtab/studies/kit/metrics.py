@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trimtab.modalities import MODALITIES, Modality
 from trimtab.studies.kit.protocols import INCONSISTENT
 from trimtab.studies.kit.records import Record, by_task, grouped, records
-from trimtab.studies.kit.statistics import PairedDifference, bootstrap_mean, paired_difference, wilson
+from trimtab.studies.kit.statistics import PairedDifference, bootstrap_mean, clustered_rate, paired_difference
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -25,12 +25,12 @@ def rates(answers: DataFrame) -> DataFrame:
     rate is a part of the other rate.
 
     Args:
-        answers: Rows of ``Evaluation.answers``.
+        answers: Rows of ``Evaluation.answers``. With a column ``seed``, those of several seeds, whose mean is taken.
 
     Returns:
         A row for each condition and task, and one over all tasks (``"all"``): ``n``, ``following`` with its Wilson
-        interval ``following_low`` and ``following_high``, ``others``, ``other``, ``collapse`` and ``inconsistent``,
-        the share of answers that depend on the order of the options.
+        interval ``following_low`` and ``following_high`` (at the effective number of items), ``others``,
+        ``other``, ``collapse`` and ``inconsistent``, the share of answers that depend on the order of the options.
     """
     from pandas import DataFrame
 
@@ -81,9 +81,7 @@ def compare(
     Raises:
         UsageError: The two conditions share no item.
     """
-    a, b = _followed(answers, first), _followed(answers, second)
-    shared = [item for item in a if item in b]
-    return paired_difference([a[i] for i in shared], [b[i] for i in shared], seed)
+    return paired_by_item(_followed(answers, first), _followed(answers, second), seed)
 
 
 def oracle_rates(answers: Sequence[Record]) -> list[Record]:
@@ -159,19 +157,66 @@ def _hit(part: Sequence[Record], strength: float) -> bool:
     return any(r["label"] == r["target"] for r in part if r["strength"] == strength)
 
 
-def _followed(answers: Sequence[Record], condition: dict[str, Any]) -> dict[str, bool]:
-    return {
-        row["id"]: row["label"] == row["target"]
-        for row in answers
-        if all(row[column] == value for column, value in condition.items())
-    }
+def paired_by_item(
+    first: Mapping[str, Sequence[bool]], second: Mapping[str, Sequence[bool]], seed: int = 0
+) -> PairedDifference:
+    """Compare two conditions on the items that both have; an item's answers of several seeds are one cluster.
+
+    Args:
+        first: Whether the first condition holds in each item, seed by seed.
+        second: The same for the second condition, which may have another number of seeds.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        The comparison, with counts of items: of several seeds, those of a mean seed, rounded.
+
+    Raises:
+        UsageError: The two conditions share no item.
+    """
+    items = [item for item in first if item in second]
+    times = math.lcm(*(len(own[item]) for own in (first, second) for item in items)) if items else 1
+    a, b = ([hit for item in items for hit in [*own[item]] * (times // len(own[item]))] for own in (first, second))
+    found = paired_difference(a, b, seed, clusters=[item for item in items for _ in range(times)])
+    counts = (round(count / times) for count in (found.first_only, found.second_only))
+    return found._replace(n=len(items), first_only=next(counts), second_only=next(counts))
+
+
+def by_item(answers: Sequence[Record], holds: Callable[[Record], bool]) -> dict[str, list[bool]]:
+    """Return by an item's id whether something holds of its answers: one, or one for each seed."""
+    return {item: [holds(row) for row in part] for (item,), part in grouped(answers, "id")}
+
+
+def _followed(answers: Sequence[Record], condition: dict[str, Any]) -> dict[str, list[bool]]:
+    return by_item([row for row in answers if condition.items() <= row.items()], _follows)
+
+
+def _follows(row: Record) -> bool:
+    return row["label"] == row["target"]
+
+
+def seed_rates(answers: Sequence[Record]) -> list[Record]:
+    """Return the range over seeds of each condition's following rate, where there are several seeds.
+
+    Args:
+        answers: Rows of ``Evaluation.answers`` with a column ``seed``.
+
+    Returns:
+        ``model, method, target, protocol, strength, seeds, following``, the mean, and ``lowest`` and ``highest``.
+    """
+    rows = []
+    for key, group in grouped(answers, *CONDITION):
+        found = [sum(map(_follows, part)) / len(part) for _, part in grouped(group, "seed")]
+        if len(found) > 1:
+            spread = {"following": sum(found) / len(found), "lowest": min(found), "highest": max(found)}
+            rows.append({**dict(zip(CONDITION, key, strict=True)), "seeds": len(found), **spread})
+    return rows
 
 
 def _rates_of(part: list[Record], target: Modality) -> dict[str, Any]:
     n, labels = len(part), [row["label"] for row in part]
-    following = wilson(labels.count(target), n)
+    following = clustered_rate([*map(_follows, part)], [row["id"] for row in part])
     return {
-        "n": n,
+        "n": len({row["id"] for row in part}),
         "following": following.value,
         "following_low": following.low,
         "following_high": following.high,

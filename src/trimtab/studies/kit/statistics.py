@@ -294,6 +294,42 @@ def smallest_shown(n: int, comparisons: int = 1, clusters: int | None = None) ->
     return flips / n if flips <= (n if clusters is None else clusters) else None
 
 
+def likely_shown(n: int, discordant: float, comparisons: int = 1, power: float = 0.8) -> float | None:
+    """Return the smallest difference that a paired comparison shows with some power, as a share; None if it has none.
+
+    The power of McNemar's exact test, summed over how many of the items flip and how many of these each way. Where more
+    must flip than ``discordant``, all that flip do so in one way.
+
+    Args:
+        n: Items.
+        discordant: Share of the items in which the two conditions differ, as observed.
+        comparisons: How many comparisons Holm's correction counts; the first of them must pass ``1 / comparisons``.
+        power: The probability of showing it.
+    """
+    low, high = 0.0, 1.0
+    if _power(n, 1.0, 1.0, comparisons) < power:
+        return None
+    while high - low > 1e-4:
+        middle = (low + high) / 2
+        flips = max(discordant, middle)
+        low, high = (low, middle) if _power(n, flips, middle, comparisons) >= power else (middle, high)
+    return high
+
+
+def _power(n: int, flips: float, difference: float, comparisons: int) -> float:
+    """Return the probability that the exact test decides, whichever way, if a share of the items flips."""
+    from scipy.stats import binom
+
+    counts = np.arange(n + 1)
+    # The most of a count's flips that may go the rarer way: two-sided p, so half the level.
+    level = (1 - CONFIDENCE) / max(comparisons, 1) / 2
+    rare = binom.ppf(level, counts, 0.5)
+    rare = np.where(binom.cdf(rare, counts, 0.5) < level, rare, rare - 1)
+    way = (1 + difference / flips) / 2 if flips else 0.5
+    decides = binom.cdf(rare, counts, 1 - way) + binom.cdf(rare, counts, way)
+    return float((binom.pmf(counts, n, flips) * decides).sum())
+
+
 def _percentiles(samples: np.ndarray) -> tuple[float, float]:
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(samples, [tail, 100 - tail])

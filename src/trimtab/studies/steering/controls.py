@@ -1,30 +1,25 @@
-"""Items that nothing conflicts in: what steering breaks there is collapse that following rates do not show."""
+"""Items that nothing conflicts in: what steering breaks there is harm that following rates do not show."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
 
-from trimtab.divergences import kl
-from trimtab.engine import MAX_NEW_TOKENS, Capability, ModelOrEngine, Prompt, Row, generate, require
-from trimtab.items import Item, judge
-from trimtab.items.admission import admit_items
-from trimtab.items.prompts import prompt_for
-from trimtab.progress import SILENT, Progress
-from trimtab.steering import Artifact, Ask, first_scores
-from trimtab.studies.kit.evaluation import Asks, Condition, as_asked, conditions
-from trimtab.studies.kit.records import Record, grouped
-from trimtab.studies.kit.statistics import wilson
+from trimtab.circuits import agreeing_context
+from trimtab.items import Item, normalise
+from trimtab.modalities import PAIR
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-
+IRRELEVANT_TEXT = "irrelevant_text"
+"""The picture has the answer, the text says nothing of it."""
+AGREEING_TEXT = "agreeing_text"
+"""Picture and text have the same answer."""
+IRRELEVANT_IMAGE = "irrelevant_image"
+"""The text has the answer, the picture says nothing of it."""
 BOTH = "both"
-"""Kind of the controls that need several modalities together."""
+"""Neither has the answer without the other."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +27,149 @@ class Control:
     """An item with one right answer.
 
     Attributes:
-        kind: What the question needs: one modality, such as ``image_only``, or ``both`` together.
+        kind: What is asked: one modality alone, such as ``image_only``, or one of the kinds above, in which several
+            modalities are there.
         item: The item; an answer it lacks is empty.
     """
 
     kind: str
     item: Item
+
+
+class OwnTexts(NamedTuple):
+    """Texts that a data set has for an item beside its own: one irrelevant, one that agrees with the picture."""
+
+    irrelevant: str
+    agreeing: str
+
+
+@dataclass
+class Controls:
+    """Controls of each kind, in the order of tables.
+
+    Attributes:
+        made: The controls by kind.
+        short: Why a kind has fewer than were asked for.
+    """
+
+    made: dict[str, list[Control]] = field(default_factory=dict)
+    short: dict[str, str] = field(default_factory=dict)
+
+    def all(self) -> list[Control]:
+        """Return all of them, kind by kind."""
+        return [control for own in self.made.values() for control in own]
+
+
+def make_controls(
+    items: Sequence[Item],
+    n: int,
+    *,
+    valid: Mapping[str, Iterable[str]],
+    texts: Mapping[str, OwnTexts] | None = None,
+    scenes: Mapping[str, str] | None = None,
+    joint: Sequence[Item] = (),
+    seed: int = 0,
+) -> Controls:
+    """Make controls of conflict items, of each kind up to a number, from the first items of which one can be made.
+
+    One modality alone is the item without the others. What needs both cannot be made and must be given. The others are
+    made of items with a picture and a text. Where the data has no texts of its own for them:
+
+    - an irrelevant text is that of an item of another task, in which no valid answer of this task occurs;
+    - an irrelevant picture is that of an item of another task, whose answer is no valid one of this task. It may still
+      show something of the question that its own item does not ask: compare with what no steering does;
+    - an agreeing text is the item's own with its answer replaced, word for word, by the picture's.
+
+    Args:
+        items: Conflict items.
+        n: How many controls of each kind.
+        valid: Valid answers of each task.
+        texts: Texts that the data has for an item, by its id.
+        scenes: What the pictures of a task show, where that is known: then an irrelevant one shows something else, and
+            a task without an entry asks for whatever is there, so that no picture is irrelevant to it.
+        joint: Items that need several modalities together.
+        seed: Chooses whose text or picture an item gets.
+    """
+    found = Controls()
+    for modality in dict.fromkeys(modality for item in items for modality in item.modalities):
+        found.made[f"{modality}_only"] = [c for c in unimodal_controls(items) if c.kind == f"{modality}_only"][:n]
+    pairs = [item for item in items if item.modalities == PAIR and item.context and item.image is not None]
+    donors = _Donors(pairs, {task: {*map(normalise, known)} for task, known in valid.items()}, scenes, seed)
+    own = texts or {}
+    makers: dict[str, Callable[[Item], Item | None]] = {
+        IRRELEVANT_TEXT: lambda item: _with_text(
+            item, own[item.id].irrelevant if item.id in own else donors.text(item)
+        ),
+        AGREEING_TEXT: lambda item: _with_text(
+            item, own[item.id].agreeing if item.id in own else agreeing_context(item)
+        ),
+        IRRELEVANT_IMAGE: lambda item: _with_image(item, donors.image(item)),
+    }
+    for kind, make in makers.items():
+        made = (Control(kind, control) for item in pairs if (control := make(item)) is not None)
+        found.made[kind] = list(islice(made, n))
+    found.made[BOTH] = joint_controls(joint)[:n]
+    found.short = {kind: _SHORT.get(kind, "no more items") for kind, own in found.made.items() if len(own) < n}
+    return found
+
+
+_SHORT = {
+    IRRELEVANT_TEXT: "needs items with a picture and a text, and a text of another task without an answer of this one",
+    AGREEING_TEXT: "needs items with a picture and a text in which the text's answer stands word for word",
+    IRRELEVANT_IMAGE: "needs items with a picture and a text, and a picture of another task without an answer of this",
+    BOTH: "cannot be made of conflict items; the data has no more that need several modalities",
+}
+
+
+@dataclass(frozen=True)
+class _Donors:
+    """Whose text or picture says nothing of an item's question."""
+
+    items: Sequence[Item]
+    answers: Mapping[str, set[str]]
+    scenes: Mapping[str, str] | None
+    seed: int
+
+    def text(self, item: Item) -> str | None:
+        """Return a text of another task in which no answer of the item's task occurs."""
+        known = self.answers.get(item.task, set())
+        texts = (other.context for other in self._of_other_tasks(item))
+        return next((text for text in texts if not any(_holds(text, answer) for answer in known)), None)
+
+    def image(self, item: Item) -> Item | None:
+        """Return an item of another task whose picture has no answer of the item's task."""
+        known, scenes = self.answers.get(item.task, set()), self.scenes
+        if scenes is not None and item.task not in scenes:
+            return None
+        for other in self._of_other_tasks(item):
+            apart = scenes is None or scenes.get(other.task, scenes[item.task]) != scenes[item.task]
+            if apart and normalise(other.answer_image) not in known:
+                return other
+        return None
+
+    def _of_other_tasks(self, item: Item) -> Iterator[Item]:
+        """List them from a place on that depends on the item's id and the seed."""
+        digest = hashlib.sha256(f"{self.seed} {item.id}".encode()).digest()
+        start = int.from_bytes(digest[:8], "big") % len(self.items)
+        return (other for other in (*self.items[start:], *self.items[:start]) if other.task != item.task)
+
+
+def _holds(text: str, answer: str) -> bool:
+    return f" {answer} " in f" {normalise(text)} "
+
+
+def _with_text(item: Item, text: str | None) -> Item | None:
+    """Return the item with another text, in which the picture's answer is the right one."""
+    if text is None:
+        return None
+    return item.replace(context=text, answer_text="", aliases_text=(), relevant="image")
+
+
+def _with_image(item: Item, other: Item | None) -> Item | None:
+    """Return the item with another's picture, in which the text's answer is the right one."""
+    if other is None:
+        return None
+    return item.replace(image=other.image, answer_image="", aliases_image=(), relevant="text")
 
 
 def unimodal_controls(items: Iterable[Item]) -> list[Control]:
@@ -59,141 +191,3 @@ def _with_one_answer(item: Item) -> Item:
     first, *rest = item.relevant or item.modalities
     blank = {f"{name}_{modality}": value for modality in rest for name, value in (("answer", ""), ("aliases", ()))}
     return item.replace(relevant=first, **blank)
-
-
-def evaluate_controls(
-    model: ModelOrEngine,
-    controls: Sequence[Control],
-    methods: Sequence[Artifact],
-    *,
-    strengths: Sequence[float] | None = None,
-    max_new_tokens: int = MAX_NEW_TOKENS,
-    progress: Progress = SILENT,
-) -> DataFrame:
-    """Ask every control under every method and strength, openly.
-
-    Returns:
-        A row for each control and condition: ``id, kind, model, method, target, strength, chosen, prediction, right,
-        collapsed`` and ``divergence``, KL(steered || unsteered) of the first answer token in nats; NaN where the
-        steering leaves no finite numbers.
-
-    Raises:
-        UnsupportedEngineError: The engine gives no distributions, or lacks what a method needs.
-    """
-    from pandas import DataFrame
-
-    require(model, Capability.LOGITS, owner="evaluate_controls")
-    ways, asks = conditions(methods, strengths), Asks()
-    controls, prompts = _admitted(model, controls, ways, max_new_tokens)
-    places = [[asks.place(ask) for ask in way.artifact.asks(model, prompts, way.strength)] for way in ways]
-    unsteered = [asks.place(Row(prompt)) for prompt in prompts]
-    answers = generate(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress, keep_broken=True)
-    texts, moved = answers.texts, _divergences(model, asks.asks, places, unsteered, answers.broken)
-    table: list[dict[str, Any]] = []
-    for way, way_places in zip(ways, places, strict=True):
-        for control, place in zip(controls, way_places, strict=True):
-            judgement = judge(texts[place], control.item)
-            table.append(
-                {
-                    "id": control.item.id,
-                    "kind": control.kind,
-                    "model": model.name,
-                    "method": way.artifact.name,
-                    "target": way.artifact.target,
-                    "strength": way.strength,
-                    "chosen": way.chosen,
-                    "prediction": texts[place],
-                    "right": judgement.label != "other",
-                    "collapsed": judgement.collapsed,
-                    "divergence": moved[place],
-                }
-            )
-    return DataFrame(table)
-
-
-def _admitted(
-    model: ModelOrEngine, controls: Sequence[Control], ways: Sequence[Condition], new_tokens: int
-) -> tuple[list[Control], list[Prompt]]:
-    """Return the controls that the model can take, with their prompts; the controls of one item share its id."""
-    by_kind = {
-        kind: [control for control in controls if control.kind == kind]
-        for kind in dict.fromkeys(control.kind for control in controls)
-    }
-    prompts: dict[tuple[str, str], Prompt] = {}
-    for kind, own in by_kind.items():
-        items = [control.item for control in own]
-        found = admit_items(
-            model,
-            items,
-            lambda item: [prompt_for(item)],
-            "`controls`",
-            also=partial(as_asked, ways),
-            new_tokens=new_tokens,
-        )
-        prompts |= {(kind, item.id): prompt for item, (prompt,) in zip(found.items, found.prompts, strict=True)}
-    kept = [control for control in controls if (control.kind, control.item.id) in prompts]
-    return kept, [prompts[control.kind, control.item.id] for control in kept]
-
-
-def _divergences(
-    model: ModelOrEngine,
-    asks: Sequence[Ask],
-    places: Sequence[Sequence[int]],
-    unsteered: Sequence[int],
-    broken: Mapping[int, str],
-) -> dict[int, float]:
-    """Return KL(steered || unsteered) of the first answer token of everything asked, by its place.
-
-    One control at a time, under all conditions: its rows share a prefix, and few distributions are held at once.
-    """
-    found = dict.fromkeys(broken, math.nan)
-    for own, plain in zip(zip(*places, strict=True), unsteered, strict=True):
-        wanted = sorted({*own, plain} - broken.keys())
-        scores = first_scores(model, [asks[place] for place in wanted]).clamp_min(RULED_OUT)
-        moved = kl(scores, scores[[wanted.index(plain)]].expand_as(scores))
-        found.update(zip(wanted, moved.tolist(), strict=True))
-    return found
-
-
-RULED_OUT = -100.0
-"""Log-probability of what contrastive decoding rules out, low enough that it adds nothing to a divergence."""
-
-
-def control_rates(answers: Sequence[Record]) -> list[Record]:
-    """Count right answers by condition and kind, and what they lost against no steering.
-
-    Args:
-        answers: Rows of ``evaluate_controls``.
-
-    Returns:
-        ``model, method, target, strength, chosen, kind, n, accuracy`` with its Wilson interval ``accuracy_low`` and
-        ``accuracy_high``, ``loss``, ``collapse`` and mean ``divergence``, None if no answer has one.
-    """
-    columns = ("model", "method", "target", "strength", "chosen", "kind")
-    groups = list(grouped(answers, *columns))
-    plain = {(key[0], key[5]): _share(part, "right") for key, part in groups if key[1] == "none"}
-    rows = []
-    for key, part in groups:
-        accuracy = wilson(sum(row["right"] for row in part), len(part))
-        before = plain.get((key[0], key[5]))
-        rows.append(
-            {
-                **dict(zip(columns, key, strict=True)),
-                "n": len(part),
-                "accuracy": accuracy.value,
-                "accuracy_low": accuracy.low,
-                "accuracy_high": accuracy.high,
-                "loss": None if before is None else before - accuracy.value,
-                "collapse": _share(part, "collapsed"),
-                "divergence": _mean([row["divergence"] for row in part if not math.isnan(row["divergence"])]),
-            }
-        )
-    return rows
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
-
-
-def _share(part: Sequence[Record], column: str) -> float:
-    return sum(bool(row[column]) for row in part) / len(part)

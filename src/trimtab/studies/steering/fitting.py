@@ -8,8 +8,9 @@ from typing import Any
 
 from trimtab.items import Item
 from trimtab.modalities import Modality
-from trimtab.steering import METHODS, Artifact, TrainingSet, make_method, tune
-from trimtab.studies.steering.plan import Plan
+from trimtab.steering import METHODS, Artifact, Method, TrainingSet, make_method, tune
+from trimtab.steering.method import VectorMethod
+from trimtab.studies.steering.plan import MethodSpec, Plan
 
 
 def fit_method(plan: Plan, name: str, target: Modality, train: TrainingSet, validation: Sequence[Item]) -> Artifact:
@@ -25,30 +26,66 @@ def fit_method(plan: Plan, name: str, target: Modality, train: TrainingSet, vali
     Returns:
         The artifact at the layer and strength that are best on the validation items.
     """
-    spec = plan.spec(name)
-    kind = METHODS[spec.method]
-    label = "" if name == spec.method else name
-    known = {option.name for option in fields(kind)}
-    layers = spec.options.get("layers", plan.layers(train.model.n_layers))
-    strengths = tuple(spec.options.get("strengths", plan.strengths))
-    defaults: dict[str, Any] = {"seed": plan.seed, "strengths": strengths}
-    if "layers" in spec.options:
-        defaults["layers"] = tuple(layers)
-    options = {key: value for key, value in defaults.items() if key in known} | spec.own_options
-    method = make_method(spec.method, {"target": target, **options})
-    part = train.part(spec.options.get("train_items"), spec.options.get("train_tasks"))
-    if not kind.has_strength:
+    spec, method = plan.spec(name), _method(plan, name, target, plan.seeds_of(name)[0])
+    label, part = _label(plan, name), _part(plan, name, train)
+    if not method.has_strength:
         return replace(method.fit(train.model, part), label=label)
     chosen = tune(
         method,
         train.model,
         part,
         validation,
-        layers if kind.adds_vector else None,
-        strengths,
+        _layers(plan, name, train.model.n_layers) if method.adds_vector else None,
+        _strengths(plan, spec),
         max_new_tokens=plan.longest_answer,
     )
     return replace(chosen, label=label)
+
+
+def fit_again(plan: Plan, name: str, first: Artifact, seed: int, train: TrainingSet) -> Artifact:
+    """Fit a method with another seed, at the layer, strength and reading that were chosen with the first.
+
+    Args:
+        plan: The study.
+        name: One of its methods.
+        first: The artifact of the first seed.
+        seed: The other seed.
+        train: Items to fit on, with what the methods share.
+    """
+    method = _method(plan, name, first.target, seed)
+    if "validation" in first.metrics:
+        method = method.variants()[first.metrics["validation"]["variant"]]
+    if isinstance(method, VectorMethod):
+        method = replace(method, layer=first.layer)
+    found = method.fit(train.model, _part(plan, name, train))
+    return replace(found, label=_label(plan, name), strength=first.strength)
+
+
+def _method(plan: Plan, name: str, target: Modality, seed: int) -> Method:
+    spec = plan.spec(name)
+    known = {option.name for option in fields(METHODS[spec.method])}
+    defaults: dict[str, Any] = {"seed": seed, "strengths": _strengths(plan, spec)}
+    if "layers" in spec.options:
+        defaults["layers"] = tuple(spec.options["layers"])
+    options = {key: value for key, value in defaults.items() if key in known} | spec.own_options
+    return make_method(spec.method, {"target": target, **options})
+
+
+def _strengths(plan: Plan, spec: MethodSpec) -> tuple[float, ...]:
+    return tuple(spec.options.get("strengths", plan.strengths))
+
+
+def _layers(plan: Plan, name: str, n_layers: int) -> Sequence[int]:
+    return plan.spec(name).options.get("layers", plan.layers(n_layers))
+
+
+def _label(plan: Plan, name: str) -> str:
+    return "" if name == plan.spec(name).method else name
+
+
+def _part(plan: Plan, name: str, train: TrainingSet) -> TrainingSet:
+    options = plan.spec(name).options
+    return train.part(options.get("train_items"), options.get("train_tasks"))
 
 
 def layers_needed(plan: Plan, n_layers: int) -> list[int]:

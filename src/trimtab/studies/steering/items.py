@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from trimtab.items import Items, items_fingerprint, read_items, valid_answers
-from trimtab.items.readers.pocket import POCKET, POCKET_INTERFERENCE
+from trimtab.items.readers.pocket import POCKET, POCKET_INTERFERENCE, texts_from_pocket
 from trimtab.modalities import PAIR, Modality
 from trimtab.steering.states import in_conflict
 from trimtab.studies.kit.admission import without
@@ -16,11 +16,17 @@ from trimtab.studies.kit.bench import Bench
 from trimtab.studies.kit.choosing import choose_items
 from trimtab.studies.kit.media import with_kept_media
 from trimtab.studies.kit.records import Record
+from trimtab.studies.steering.controls import Controls, OwnTexts, make_controls
 from trimtab.studies.steering.plan import Plan
 
 SPLITS = ("train", "validation", "test")
 JOINT = "joint"
 """Name of the items that need image and text together."""
+POCKET_SCENES = {
+    **dict.fromkeys(("activity_recognition", "sentiment_understanding", "sport_recognition"), "people"),
+    **dict.fromkeys(("attribute", "color", "counting", "positional_reasoning"), "things"),
+}
+"""What pictures of the bundled benchmark's tasks show. Object recognition asks for whatever is there."""
 
 
 @dataclass(eq=False)
@@ -67,6 +73,25 @@ class StudyItems:
     def valid(self) -> dict[str, frozenset[str]]:
         """Valid answers of each task in the whole test split."""
         return valid_answers(self.bench.items(f"{self.plan.data}:test"))
+
+    def controls(self, items: Mapping[str, Items]) -> Controls:
+        """Return the controls of the plan, of items by split."""
+        plan, bundled = self.plan, self.plan.data == POCKET
+        if not plan.control_items:
+            return Controls()
+        return make_controls(
+            items["test"],
+            plan.control_items,
+            valid=self.valid,
+            texts=self._texts if bundled else None,
+            scenes=POCKET_SCENES if bundled else None,
+            joint=items[JOINT],
+            seed=plan.seed,
+        )
+
+    @cached_property
+    def _texts(self) -> dict[str, OwnTexts]:
+        return {name: OwnTexts(*texts) for name, texts in texts_from_pocket("test").items()}
 
     def admitted(self, left_out: Sequence[Record]) -> dict[str, Items]:
         """Return the items by split without those that a model cannot take: rows of ``left_out``."""

@@ -86,6 +86,8 @@ class Plan(FromFile):
         models: Bundled names, folders or Hub ids.
         data: The bundled benchmark's name or a file; its splits are ``<data>:train``, ``:validation`` and ``:test``.
         seed: Seed of fits, noise, bootstraps and of the choice of items.
+        seeds: Seeds of the fits of methods that chance enters, whose results are averaged; empty for ``seed`` alone.
+            Layer and strength are chosen with the first. A method may ask for more: random vectors are at least five.
         methods: Keys of ``trimtab.steering.METHODS`` or of ``variants``, in the order of the tables.
         variants: Methods with options of their own, by the name they have in tables: ``method`` is the key of
             ``METHODS``, every other entry an option of it. Four entries are the study's own: ``layers`` and
@@ -99,8 +101,8 @@ class Plan(FromFile):
         test_items: Items to evaluate on at the chosen strength.
         sweep_items: How many of these to evaluate at every strength.
         contribution_items: How many of these to measure the contribution of (``MEASURED``); 0 for none.
-        control_items: How many of these to ask without a conflict, image alone and text alone, and how many items
-            that need both, where the data has them; at every strength.
+        control_items: How many controls of each kind to ask at the chosen strength: items without a conflict, made of
+            the test items (see ``make_controls``), and items that need both, where the data has them.
         cost_items: How many of these to answer one by one under each method, to count the work.
         depths: Candidate layers as shares of the model's depth.
         strengths: Strengths of the sweep, and the candidates on validation.
@@ -115,6 +117,7 @@ class Plan(FromFile):
     models: Annotated[tuple[str, ...], Some(each_once=True)] = ("pocket-qwen", "pocket-llava")
     data: str = "pocket-mc2"
     seed: int = 0
+    seeds: tuple[CountFrom0, ...] = ()
     methods: tuple[str, ...] = ("none", "instruction", "mean", "l2s", "amps")
     variants: dict[str, dict[str, Any]] = field(default_factory=dict)
     protocols: tuple[str, ...] = ("open",)
@@ -141,6 +144,8 @@ class Plan(FromFile):
         if unknown or not self.methods or len(set(self.methods)) < len(self.methods):
             raise UsageError(f"`methods` of Plan must be among {', '.join(known)}, each once; got {self.methods}.")
         check_names(self.methods, "`methods` of Plan")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise UsageError(f"`seeds` of Plan must be whole numbers, each once; got {self.seeds}.")
         for name in self.methods:
             self.spec(name).check()
         if SWEPT not in self.protocols or any(p not in PROTOCOLS for p in self.protocols):
@@ -167,6 +172,15 @@ class Plan(FromFile):
             return MethodSpec(name, name, {})
         options = dict(self.variants[name])
         return MethodSpec(name, options.pop("method", name), options)
+
+    def seeds_of(self, name: str) -> tuple[int, ...]:
+        """Return the seeds with which to fit a method: one, if chance does not enter or the variant says which."""
+        spec = self.spec(name)
+        kind, seeds = METHODS[spec.method], self.seeds or (self.seed,)
+        method = make_method(spec.method, {"target": kind.targets[0], **spec.own_options})
+        if not method.is_seeded or "seed" in spec.own_options:
+            return seeds[:1]
+        return (*seeds, *range(max(seeds) + 1, max(seeds) + 1 + kind.least_seeds - len(seeds)))
 
     def wanted(self) -> list[tuple[str, Modality]]:
         """Return the names and targets to fit: every method for every target that it knows."""

@@ -28,9 +28,9 @@ from trimtab.studies.kit.evaluation import evaluate
 from trimtab.studies.kit.records import records
 from trimtab.studies.kit.run_folder import StepResult
 from trimtab.studies.kit.study import Results, Step, Work
-from trimtab.studies.steering.controls import evaluate_controls, joint_controls, unimodal_controls
-from trimtab.studies.steering.fitting import fit_method, layers_needed
-from trimtab.studies.steering.items import JOINT, StudyItems
+from trimtab.studies.steering.asking import evaluate_controls
+from trimtab.studies.steering.fitting import fit_again, fit_method, layers_needed
+from trimtab.studies.steering.items import StudyItems
 from trimtab.studies.steering.plan import MEASURED, SWEPT, Plan
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class ModelSteps:
     items: StudyItems
     _found: Mapping[str, Items] | None = field(default=None, init=False)
     _train: TrainingSet | None = field(default=None, init=False)
-    _loaded: list[Artifact] | None = field(default=None, init=False)
+    _loaded: dict[int, list[Artifact]] = field(default_factory=dict, init=False)
 
     def steps(self) -> Iterator[Step]:
         """List the steps, each after its inputs."""
@@ -75,21 +75,34 @@ class ModelSteps:
                 yield self._step(name, partial(self.measure, prompt, chunk), (admission,), "contribution", _size(chunk))
         for method, target, name in self.fits():
             yield self._step(name, partial(self.fit, method, target), (admission,), "fit and tune", 1)
-        fitted = (admission, *(self.path(name) for _, _, name in self.fits()))
-        for protocol in self.plan.protocols:
-            for number, (chunk, swept) in enumerate(self._test_chunks(n)):
-                name = f"evaluate-{number:03d}" if protocol == SWEPT else f"evaluate-{protocol}-{number:03d}"
-                run = partial(self.evaluate, protocol, chunk, swept and protocol == SWEPT)
-                yield self._step(name, run, fitted, "evaluate", _size(chunk))
-        controls = len(unimodal_controls(chosen["test"][: self.plan.control_items])) + len(chosen[JOINT])
-        for number, chunk in enumerate(chunks_of(controls, self.plan.chunk)):
-            yield self._step(f"control-{number:03d}", partial(self.control, chunk), fitted, "controls", _size(chunk))
+        for place in range(1, self.seeds):
+            for method, target, name in self.fits(place):
+                needs = (admission, self.path(_fit_name(method, target)))
+                yield self._step(name, partial(self.fit_again, method, target, place), needs, "fit again", 1)
+        controls = len(self.items.controls(chosen).all())
+        for place in range(self.seeds):
+            again, fitted = _again(place), (admission, *(self.path(name) for _, _, name in self.fits(place)))
+            for protocol in self.plan.protocols:
+                for number, (chunk, swept) in enumerate(self._test_chunks(n)):
+                    asked = "" if protocol == SWEPT else f"-{protocol}"
+                    run = partial(self.evaluate, protocol, chunk, swept and protocol == SWEPT, place)
+                    yield self._step(f"evaluate{asked}{again}-{number:03d}", run, fitted, "evaluate", _size(chunk))
+            for number, chunk in enumerate(chunks_of(controls, self.plan.chunk)):
+                run = partial(self.control, chunk, place)
+                yield self._step(f"control{again}-{number:03d}", run, fitted, "controls", _size(chunk))
         if self.plan.cost_items:
+            fitted = (admission, *(self.path(name) for _, _, name in self.fits()))
             yield self._step("cost", self.cost, fitted, "cost", len(self.plan.wanted()))
 
-    def fits(self) -> list[tuple[str, Modality, str]]:
-        """List every method and target, with the name of the step that fits it."""
-        return [(m, t, file_name(f"fit-{m}-{t}")) for m, t in self.plan.wanted()]
+    @property
+    def seeds(self) -> int:
+        """The most seeds that a method is fitted with."""
+        return max(len(self.plan.seeds_of(method)) for method in self.plan.methods)
+
+    def fits(self, place: int = 0) -> list[tuple[str, Modality, str]]:
+        """List every method and target, with the name of the step that fits it; ``place`` is that of its seed."""
+        wanted = self.plan.wanted()
+        return [(m, t, _fit_name(m, t, place)) for m, t in wanted if place < len(self.plan.seeds_of(m))]
 
     def path(self, step: str) -> str:
         """Return the full name of one of this model's steps."""
@@ -127,15 +140,28 @@ class ModelSteps:
         artifact.save(home)
         return StepResult(artifact_table([artifact], options, self.name), {"artifact": artifact_digest(home)})
 
-    def evaluate(self, protocol: str, chunk: slice, swept: bool, done: Results, _advance: Advance) -> StepResult:
-        """Evaluate the artifacts at their own strengths or, swept, at all."""
-        items = self._admitted(done)["test"][chunk]
+    def fit_again(self, method: str, target: Modality, place: int, done: Results, _advance: Advance) -> StepResult:
+        """Fit a method with another of its seeds, at the layer and strength of the first, and save the artifact."""
+        home, options = self._artifact_folder(method, target, place), sorted(self.plan.spec(method).options)
+        notes = done[self.path(_fit_name(method, target))].notes
+        if REFUSED in notes:
+            return StepResult(artifact_table([], options, self.name), {REFUSED: notes[REFUSED]})
+        first = load_steering(self.check_artifact(method, target, notes), self.model)
+        artifact = fit_again(self.plan, method, first, self.plan.seeds_of(method)[place], self._training_set(done))
+        artifact.save(home)
+        return StepResult(artifact_table([artifact], options, self.name), {"artifact": artifact_digest(home)})
+
+    def evaluate(
+        self, protocol: str, chunk: slice, swept: bool, place: int, done: Results, _advance: Advance
+    ) -> StepResult:
+        """Evaluate the artifacts of a seed at their own strengths or, swept and of the first, at all."""
+        items, swept = self._admitted(done)["test"][chunk], swept and not place
         if not items:
             return StepResult.nothing()
         found = evaluate(
             self.model,
             items,
-            self._artifacts(done),
+            self._artifacts(done, place),
             strengths=self.plan.strengths if swept else None,
             protocol=protocol,
             valid=self.items.valid,
@@ -143,23 +169,19 @@ class ModelSteps:
         )
         receipt = [asdict(entry) for entry in found.receipt.entries.values()]
         return StepResult(
-            found.answers, {"receipt": receipt, "cost": asdict(found.cost), "skipped": len(found.skipped)}
+            _of_seed(found.answers, place),
+            {"receipt": receipt, "cost": asdict(found.cost), "skipped": len(found.skipped)},
         )
 
-    def control(self, chunk: slice, done: Results, _advance: Advance) -> StepResult:
-        """Ask items without a conflict under the artifacts at every strength."""
-        items = self._admitted(done)
-        controls = [*unimodal_controls(items["test"][: self.plan.control_items]), *joint_controls(items[JOINT])][chunk]
+    def control(self, chunk: slice, place: int, done: Results, _advance: Advance) -> StepResult:
+        """Ask items without a conflict under the artifacts of a seed at their own strengths."""
+        controls = self.items.controls(self._admitted(done)).all()[chunk]
         if not controls:
             return StepResult.nothing()
         found = evaluate_controls(
-            self.model,
-            controls,
-            self._artifacts(done),
-            strengths=self.plan.strengths,
-            max_new_tokens=self.plan.longest_answer,
+            self.model, controls, self._artifacts(done, place), max_new_tokens=self.plan.longest_answer
         )
-        return StepResult(found, {})
+        return StepResult(_of_seed(found, place), {})
 
     def cost(self, done: Results, _advance: Advance) -> StepResult:
         """Count the work of single answers under each artifact."""
@@ -197,22 +219,22 @@ class ModelSteps:
                 forget_media(self.model)
         return self._train
 
-    def _artifacts(self, done: Results) -> list[Artifact]:
-        """Load the fitted artifacts, target by target in the order of the plan's methods."""
-        if self._loaded is None:
-            fits = [(m, t, done[self.path(name)].notes) for m, t, name in self.fits()]
-            homes = [self.check_artifact(m, t, notes) for m, t, notes in fits if REFUSED not in notes]
-            self._loaded = [load_steering(home, self.model) for home in homes]
-        return self._loaded
+    def _artifacts(self, done: Results, place: int = 0) -> list[Artifact]:
+        """Load the artifacts fitted with a seed, target by target in the order of the plan's methods."""
+        if place not in self._loaded:
+            fits = [(m, t, done[self.path(name)].notes) for m, t, name in self.fits(place)]
+            homes = [self.check_artifact(m, t, notes, place) for m, t, notes in fits if REFUSED not in notes]
+            self._loaded[place] = [load_steering(home, self.model) for home in homes]
+        return self._loaded[place]
 
-    def check_artifact(self, method: str, target: str, notes: dict[str, Any]) -> Path:
-        """Return the folder of a fitted artifact.
+    def check_artifact(self, method: str, target: str, notes: dict[str, Any], place: int = 0) -> Path:
+        """Return the folder of an artifact, fitted with the seed of a place.
 
         Raises:
             ArtifactError: It is gone or broken.
             RunFolderError: It is not the one that was fitted.
         """
-        home = self._artifact_folder(method, target)
+        home = self._artifact_folder(method, target, place)
         if artifact_digest(home) != notes["artifact"]:
             raise RunFolderError(
                 f"artifact {home} of the run folder must be the one that was fitted there; it is another one; delete "
@@ -220,8 +242,22 @@ class ModelSteps:
             )
         return home
 
-    def _artifact_folder(self, method: str, target: str) -> Path:
-        return self.bench.path / "artifacts" / file_name(self.name) / file_name(f"{method}-{target}")
+    def _artifact_folder(self, method: str, target: str, place: int = 0) -> Path:
+        return self.bench.path / "artifacts" / file_name(self.name) / file_name(f"{method}-{target}{_again(place)}")
+
+
+def _again(place: int) -> str:
+    """Return what names of the further seeds end in; nothing for the first."""
+    return f"-again-{place}" if place else ""
+
+
+def _fit_name(method: str, target: str, place: int = 0) -> str:
+    return file_name(f"fit-{method}-{target}{_again(place)}")
+
+
+def _of_seed(answers: DataFrame, place: int) -> DataFrame:
+    """Mark the rows of a further seed by its place among the seeds."""
+    return answers.assign(seed=place) if place else answers
 
 
 def artifact_table(artifacts: Sequence[Artifact], own_options: Sequence[str], model: str) -> DataFrame:

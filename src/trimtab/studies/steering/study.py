@@ -86,17 +86,17 @@ class SteeringStudy:
 
     def summarise(self, bench: Bench, done: Results) -> Outcome:
         """Join what the steps found, and count."""
-        fits = [
-            (model, method, target, done[model.path(name)])
-            for model in self._by_model(bench)
-            for method, target, name in model.fits()
-        ]
-        for model, method, target, step in fits:
-            if REFUSED not in step.notes:
-                model.check_artifact(method, target, step.notes)
-        fitted = [step for *_, step in fits]
-        answers, contributions = joined(_of(done, "evaluate")), joined(_of(done, "contribution"))
+        models = list(self._by_model(bench))
+        for model in models:
+            for place in range(model.seeds):
+                for method, target, name in model.fits(place):
+                    notes = done[model.path(name)].notes
+                    if REFUSED not in notes:
+                        model.check_artifact(method, target, notes, place)
+        fitted = [done[model.path(name)] for model in models for _, _, name in model.fits()]
+        answers, contributions = _of_seeds(joined(_of(done, "evaluate"))), joined(_of(done, "contribution"))
         controls, costs = (joined(steps) if (steps := _of(done, part)) else None for part in ("control", "cost"))
+        controls = None if controls is None else _of_seeds(controls)
         tables = {ITEMS: _with_scores(self.plan, answers, contributions)}
         if controls is not None:
             tables[CONTROLS] = controls
@@ -112,20 +112,21 @@ class SteeringStudy:
             costs,
             [row for step in _of(done, "admission") for row in records(step.table)],
             self._read(bench).modalities,
+            self._read(bench).controls(self._read(bench).chosen),
         )
         return Outcome(summary, tables)
 
     @classmethod
     def upgraded(cls, summary: dict[str, Any]) -> dict[str, Any] | None:
-        """Return a summary of schema version 3 or 4 in today's form."""
-        if "paired" not in summary or summary.get("schema_version") not in (3, 4):
+        """Return a summary of schema version 3 to 5 in today's form, if it has no controls, which had other columns."""
+        if "paired" not in summary or summary.get("schema_version") not in (3, 4, 5) or summary.get("controls"):
             return None
         rows: dict[str, Any] = {}
         if summary["schema_version"] == 3:
             rows = {key: [_with_others(row) for row in summary[key]] for key in ("rows", "sweep") if key in summary}
             rows["modalities"] = list(PAIR)
-        new = {"schema_version": SCHEMA_VERSION, "kind": cls.kind, "contribution_method": MCS.name}
-        return {**summary, **new, **rows}
+        new = {"schema_version": SCHEMA_VERSION, "kind": cls.kind, "seeds": [], "control_items": []}
+        return {"contribution_method": MCS.name, **summary, **new, **rows}
 
     def _needed(self) -> frozenset[Capability]:
         """What an engine must be able to do for the plan's methods and for what is measured beside them."""
@@ -152,6 +153,11 @@ def _with_others(row: dict[str, Any]) -> dict[str, Any]:
 def _of(done: Results, part: str) -> list[StepResult]:
     """Return the finished steps of one sort, in the order of the list."""
     return [step for name, step in done.items() if name.partition("/")[2].startswith(part)]
+
+
+def _of_seeds(rows: DataFrame) -> DataFrame:
+    """Return rows with the place of their seed, if there are several: 0 for the first."""
+    return rows.assign(seed=rows["seed"].fillna(0).astype(int)) if "seed" in rows else rows
 
 
 def _with_scores(plan: Plan, answers: DataFrame, contributions: DataFrame) -> DataFrame:

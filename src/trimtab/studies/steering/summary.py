@@ -7,10 +7,18 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from trimtab.modalities import PAIR, Modality
-from trimtab.studies.kit.metrics import compare, contribution_rates, oracle_rates, preference_rates, rates
+from trimtab.studies.kit.metrics import (
+    compare,
+    contribution_rates,
+    oracle_rates,
+    preference_rates,
+    rates,
+    seed_rates,
+)
 from trimtab.studies.kit.records import ALL_TASKS, Record, grouped, records
 from trimtab.studies.kit.statistics import holm
-from trimtab.studies.steering.controls import control_rates
+from trimtab.studies.steering.control_rates import control_rates
+from trimtab.studies.steering.controls import Controls
 from trimtab.studies.steering.plan import MEASURED, SWEPT
 
 if TYPE_CHECKING:
@@ -18,13 +26,14 @@ if TYPE_CHECKING:
 
     from trimtab.studies.steering.plan import MethodSpec, Plan
 
-SCHEMA_VERSION = 5
-"""5: ``contribution_method``, always MCS before. 4: a ``kind`` and the ``modalities``; ``others`` for ``opposite``."""
+SCHEMA_VERSION = 6
+"""6: ``seeds`` and ``control_items``; ``controls`` compared with the unsteered answers item by item. 5:
+``contribution_method``, always MCS before. 4: a ``kind`` and the ``modalities``; ``others`` for ``opposite``."""
 
 DIGITS = 6
 """Decimals kept: far below any interval's width."""
 P_VALUES = ("p", "p_holm")
-SCALING_OPTIONS = ("reading", "beta", "anchor", "shuffled", "contribution")
+SCALING_OPTIONS = ("reading", "beta", "anchor", "shuffled", "ratio", "online")
 """What AMPS has beside L2S."""
 
 
@@ -39,13 +48,15 @@ def summarise(
     costs: DataFrame | None = None,
     skipped: Sequence[Record] = (),
     modalities: Sequence[Modality] = PAIR,
+    made: Controls | None = None,
 ) -> dict[str, Any]:
     """Build the summary of a study. It holds no times, so that equal studies have equal summaries.
 
     Args:
         plan: The study.
         models: By name, what identifies each model.
-        answers: Judged answers of all models; the rows of ``Evaluation.answers``.
+        answers: Judged answers of all models; the rows of ``Evaluation.answers``, of several seeds with a column
+            ``seed`` in which the first is 0.
         contributions: ``model, instruction, item_id, task, image, text, ratio`` of each item.
         artifacts: What was chosen for each method; see ``artifact_table``.
         refused: ``model, method, target, reason`` of methods that a model cannot take.
@@ -53,9 +64,11 @@ def summarise(
         costs: Work of single answers; the rows of ``costs``, whose seconds are left out.
         skipped: ``model, split, row, id, reason`` of items that a model cannot take.
         modalities: Those that items set against each other.
+        made: The controls that were made.
     """
-    judged = records(answers)
-    chosen = [row for row in judged if row["chosen"]]
+    every, made = records(answers), made or Controls()
+    judged = [row for row in every if not row.get("seed")]
+    chosen = [row for row in every if row["chosen"]]
     at = {(r["model"], r["method"], r["target"]): r["strength"] for r in chosen}
     rows = [
         {**row, "chosen": row["strength"] == at[row["model"], row["method"], row["target"]]}
@@ -78,7 +91,9 @@ def summarise(
         "sweep": [_rounded(row) for row in _sweep_rows(swept, at)],
         "oracle": [_rounded(row) for row in oracle_rates(swept)],
         "preference": [_rounded(row) for row in preference_rates(_on_swept_items(swept))],
-        "controls": [] if controls is None else [_rounded(row) for row in control_rates(records(controls))],
+        "seeds": [_rounded(row) for row in seed_rates(chosen)] if "seed" in answers else [],
+        "controls": [] if controls is None else [_rounded(row) for row in control_rates(records(controls), plan.seed)],
+        "control_items": [{"kind": k, "n": len(own), "short": made.short.get(k, "")} for k, own in made.made.items()],
         "costs": [] if costs is None else [_rounded(row) for row in records(costs.drop(columns="seconds"))],
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from trimtab.report.power import paired_power
 from trimtab.report.registering import Run, section
 from trimtab.report.tables import equal_strength_table
 
@@ -26,6 +27,7 @@ of AMPS have twice that. Bold where Holm's correction over all comparisons of th
 </tbody>
 </table>
 </div>
+<p class="quiet">{{ power }}</p>
 </section>
 """
 
@@ -34,4 +36,6 @@ of AMPS have twice that. Bold where Holm's correction over all comparisons of th
 def equal_strength(run: Run) -> dict[str, Any] | None:
     """Lay out differences at equal strength."""
     strengths, lines = equal_strength_table(run.summary)
-    return {"strengths": strengths, "equal_lines": lines} if lines else None
+    if not lines:
+        return None
+    return {"strengths": strengths, "equal_lines": lines, "power": paired_power(run.summary["equal_strength"])}

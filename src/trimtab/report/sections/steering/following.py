@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trimtab.modalities import FACTS
+from trimtab.report.power import paired_power
 from trimtab.report.registering import Run, section
 from trimtab.report.tables import following_tables
 from trimtab.report.words import listed
@@ -15,7 +16,8 @@ TEMPLATE = """\
 <p>Each item shows {{ shown }} that support different answers. The numbers are following rates in percent:
 the share of test items answered as the target modality says. Total is given with its 95&nbsp;% Wilson interval;
 others is the share that follows another modality; collapse is the share of broken replies. The best rate of a
-model in each column stands out.</p>
+model in each column stands out.{% if seeds %} Rates of methods that were fitted with several seeds are means over
+seeds; the range of the totals over seeds stands beside their interval, which is over items.{% endif %}</p>
 {%- for table in tables %}
 <h3>Target: {{ table.target }}{% if table.protocol != "open" %} ({{ table.protocol }} protocol){% endif %}</h3>
 <div class="scroll">
@@ -35,7 +37,7 @@ model in each column stands out.</p>
 </table>
 </div>
 {%- endfor %}
-<p class="quiet">{{ items }} test items, the same for every method.</p>
+<p class="quiet">{{ items }} test items, the same for every method. {{ power }}</p>
 </section>
 """
 
@@ -45,4 +47,10 @@ def following(run: Run) -> dict[str, Any]:
     """Lay out following rates, a table for each protocol and target."""
     tables = following_tables(run.summary)
     shown = listed([FACTS[modality].piece for modality in run.summary["modalities"]])
-    return {"tables": tables, "items": max(table.items for table in tables), "shown": shown}
+    return {
+        "tables": tables,
+        "items": max(table.items for table in tables),
+        "shown": shown,
+        "seeds": bool(run.summary["seeds"]),
+        "power": paired_power(run.summary["paired"]),
+    }
