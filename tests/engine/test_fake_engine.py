@@ -19,6 +19,7 @@ from trimtab import measure
 from trimtab.checking import check_model
 from trimtab.circuits import (
     Condition,
+    Patch,
     TaskConfig,
     build_cases,
     decompose,
@@ -29,6 +30,7 @@ from trimtab.circuits import (
     mean_outputs,
     perplexity,
     read_out,
+    sequence_patching,
     try_conditions,
 )
 from trimtab.circuits.gradient import gradient_gates
@@ -152,6 +154,7 @@ VERBS: dict[str, Callable[[FakeEngine, Path], Any]] = {
     "build_cases": lambda e, _p: cases(e),
     "read_out": lambda e, _p: read_out(e, cases(e)),
     "knockout": lambda e, _p: knockout(e, cases(e), size=1),
+    "sequence_patching": lambda e, _p: sequence_patching(e, [Patch(c, c.prompt, "itself") for c in cases(e)]),
     "lens": lambda e, _p: lens(e, cases(e)),
     "decompose": lambda e, _p: decompose(e, cases(e)),
     "every_head": lambda e, _p: every_head(e),
@@ -185,7 +188,7 @@ WORK: dict[str, set[str]] = {
     "states": {"read hidden"},
     "vectors": {"vector", "fit mean", "fit random", "tune mean", "study of vectors"},
     "remote": {"read heads", "heads", "states", "mask", "scores", "knockout", "mean_outputs", "head_scores causal"}
-    | {"head_scores patching"}
+    | {"head_scores patching", "sequence_patching"}
     | {"fit pai", "fit causalmm"},
 }
 """Verbs that must work with a set, beside those that work with the sets before it."""

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from trimtab.circuits.decomposition import decompose
+from trimtab.circuits.donors import next_instructions
 from trimtab.circuits.gradient import gradient_gates
 from trimtab.circuits.readouts import intact, read_out
 from trimtab.circuits.task import Case
@@ -33,8 +34,8 @@ Head = tuple[int, int]
 class HeadScores:
     """A score of every head on every case, positive where the head works for the named modality.
 
-    ``patching`` alone does not ask which modality is named: it is positive where the head carries what the two
-    instructions differ in, and stays what it is if their labels are swapped.
+    ``patching`` and its direct part do not ask which modality is named: they are positive where the head carries what
+    the two instructions differ in, and stay what they are if their labels are swapped.
 
     Attributes:
         name: Which score.
@@ -51,7 +52,7 @@ class HeadScores:
     @property
     def signed(self) -> bool:
         """Whether the score changes its sign with the label of the instruction."""
-        return self.name != "patching"
+        return not self.name.startswith("patching")
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -162,7 +163,7 @@ def _patching(model: ModelOrEngine, cases: Sequence[Case], progress: Progress) -
     short would outweigh all others.
     """
     require(model, Capability.LOGITS, Capability.HEADS, Capability.EDIT_HEADS, owner="head_scores by patching")
-    partner = _partners(cases)
+    partner = next_instructions(cases)
     every = tuple(range(model.n_layers))
     outputs = run(model, [case.prompt for case in cases], Read(logits=False, heads=every), progress=progress).heads
 
@@ -171,43 +172,37 @@ def _patching(model: ModelOrEngine, cases: Sequence[Case], progress: Progress) -
 
     found = read_out(model, cases, [intact, *(patched(*head) for head in every_head(model))], progress).margins
     own, moved = found[:, 0], found[:, 1:]
-    way = _way(model, cases, own, partner, progress)
+    way = patched_way(model, cases, own, progress)
+    return ((moved - own[:, None]) / way).unflatten(1, (model.n_layers, model.n_heads))
+
+
+def patched_way(model: ModelOrEngine, cases: Sequence[Case], own: Tensor, progress: Progress = SILENT) -> Tensor:
+    """Return the mean way from each case's margin to that of the same two answers under the next instruction.
+
+    Of two modalities that instruction's own margin has the opposite sign on this case's scale, and the partners of all
+    cases are all cases.
+
+    Args:
+        model: The model.
+        cases: All cases of each item.
+        own: Their margins, ``(cases,)``.
+        progress: Told of rows as they finish.
+
+    Raises:
+        UsageError: There is no such way: the items do not follow all instructions.
+    """
+    if len({case.target for case in cases}) == 2:
+        way = -2 * own.mean()
+    else:
+        partner = next_instructions(cases)
+        elsewhere = [replace(case, prompt=cases[partner[case]].prompt) for case in cases]
+        way = (read_out(model, elsewhere, progress=progress).margins[:, 0] - own).mean()
     if way >= 0:
         raise UsageError(
             "`cases` of the patching score must be of items that follow all instructions; got a mean margin of "
             f"{float(own.mean()):.3g} for the named modality; leave out the items that do not follow."
         )
-    return ((moved - own[:, None]) / way).unflatten(1, (model.n_layers, model.n_heads))
-
-
-def _way(
-    model: ModelOrEngine, cases: Sequence[Case], own: Tensor, partner: dict[Case, int], progress: Progress
-) -> Tensor:
-    """Return the mean way from each case's margin to that of the same two answers under the partner's instruction.
-
-    Of two modalities the partner's own margin has the opposite sign on this case's scale, and the partners of all cases
-    are all cases.
-    """
-    if len({case.target for case in cases}) == 2:
-        return -2 * own.mean()
-    elsewhere = [replace(case, prompt=cases[partner[case]].prompt) for case in cases]
-    return (read_out(model, elsewhere, progress=progress).margins[:, 0] - own).mean()
-
-
-def _partners(cases: Sequence[Case]) -> dict[Case, int]:
-    """Return for each case the number of the same item's case under the next instruction, the first after the last."""
-    numbers = {(case.item.id, case.target): number for number, case in enumerate(cases)}
-    named = in_order(case.target for case in cases)
-    named = named if len(named) > 1 else PAIR
-    following = dict(zip(named, (*named[1:], named[0]), strict=True))
-    found = {case: numbers.get((case.item.id, following[case.target])) for case in cases}
-    paired = {case: number for case, number in found.items() if number is not None}
-    if len(paired) < len(cases):
-        raise UsageError(
-            f"`cases` of the patching score must hold all instructions of each item; {len(cases) - len(paired)} of "
-            f"{len(cases)} cases lack another one; give them as build_cases made them."
-        )
-    return paired
+    return way
 
 
 def mean_outputs(
