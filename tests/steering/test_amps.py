@@ -68,7 +68,7 @@ def test_online_scaling_multiplies_l2s_by_the_prompts_own_factor(model: Model, t
     l2s = quick("l2s", layer=1).fit(model, train)
     assert torch.equal(online.direction.w_out, l2s.direction.w_out)  # pyright: ignore
     shares = train.shares(MCS())["image"]
-    own = torch.tensor([c.ratio for c in measure(model, held_out_items())])
+    own = torch.tensor([c.ratio for c in measure(model, held_out_items(), method=MCS())])
     mean = float(shares.mean())
     asks = online.asks(model, prompts(), 0.5)
     assert strengths(asks) == pytest.approx((0.5 * factors_of(own, mean, mean, "literal", 1.0)).tolist(), rel=1e-5)
@@ -95,6 +95,15 @@ def test_the_measurement_is_counted_as_work(model: Model, online: Artifact):
             artifact.asks(model, prompts(), 1.0)
         work.append(found.positions)
     assert work[0] == 0 < work[1]
+
+
+def test_a_prompt_is_measured_once_for_all_strengths(model: Model, online: Artifact):
+    asked = prompts()
+    weak = strengths(online.asks(model, asked, 1.0))
+    with counted(model) as work:
+        strong = strengths(online.with_strength(2.0).asks(model, asked))
+    assert work.positions == 0
+    assert strong == pytest.approx([2 * own for own in weak])
 
 
 def test_a_prompt_of_one_modality_counts_as_average(model: Model, online: Artifact):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -50,10 +52,20 @@ class RatioChooser(StrengthChooser):
     seed: int
 
     def factors(self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
-        """Measure every prompt; one that cannot be measured, as with a single modality, counts as average."""
-        found = measure_prompts(model, prompts, measured_by(self.ratio, self.seed))
-        own = torch.tensor([self._share(None if one is None else one.shares) for one in found], dtype=torch.float64)
+        """Measure every prompt; one that cannot be measured, as with a single modality, counts as average.
+
+        A prompt is measured once, however many strengths it is asked at.
+        """
+        new = [prompt for prompt in prompts if prompt not in self._known]
+        for prompt, one in zip(new, measure_prompts(model, new, measured_by(self.ratio, self.seed)), strict=True):
+            self._known[prompt] = self._share(None if one is None else one.shares)
+        own = torch.tensor([self._known[prompt] for prompt in prompts], dtype=torch.float64)
         return factors_of(own, self.mean, self.unit, self.reading, self.beta) / self.divisor
+
+    @cached_property
+    def _known(self) -> WeakKeyDictionary[Prompt, float]:
+        """The shares that count of the prompts measured so far, as long as somebody holds these."""
+        return WeakKeyDictionary()
 
     def _share(self, shares: Mapping[Modality, float] | None) -> float:
         """Return the share that counts; NaN if there is none."""
