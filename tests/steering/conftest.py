@@ -8,6 +8,7 @@ from tests.steering.items import train_items
 from trimtab.models import Model
 from trimtab.steering import METHODS, VAR, Artifact, Method, TrainingSet
 from trimtab.steering.l2s import NetworkConfig
+from trimtab.steering.learned_trim import TrainingConfig
 
 FAST = NetworkConfig(width=8, epochs=5)
 
@@ -16,6 +17,8 @@ def quick(name: str, **options) -> Method:
     """A method whose training takes no time."""
     if "network" in {field.name for field in fields(METHODS[name])}:
         options["network"] = FAST
+    if "training" in {field.name for field in fields(METHODS[name])}:
+        options.setdefault("training", TrainingConfig(epochs=1))
     if METHODS[name] is VAR:
         # tiny models have no massive activations
         options |= {"threshold": 16.0, "min_attention": 0.0, "max_sink_share": 1.0}

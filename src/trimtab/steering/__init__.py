@@ -18,6 +18,7 @@ from trimtab.steering.instruction import Instruction
 from trimtab.steering.itad import ITaD
 from trimtab.steering.kl_clip import KLClip
 from trimtab.steering.l2s import L2S
+from trimtab.steering.learned_trim import LearnedTrim
 from trimtab.steering.loading import load_steering
 from trimtab.steering.mahalanobis import Mahalanobis
 from trimtab.steering.mean import MeanDifference
@@ -60,6 +61,7 @@ __all__ = [
     "ITaD",
     "Instruction",
     "KLClip",
+    "LearnedTrim",
     "Mahalanobis",
     "MeanDifference",
     "Method",

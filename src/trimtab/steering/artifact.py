@@ -30,7 +30,7 @@ from trimtab.items import Item, is_remembered
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import Modality
 from trimtab.steering.asks import Ask
-from trimtab.steering.chooser import Chooser
+from trimtab.steering.chooser import Chooser, FixedChooser
 from trimtab.steering.contrasting import Rule
 from trimtab.steering.saving import save_artifact
 
@@ -109,12 +109,15 @@ class Artifact:
     @property
     def is_fixed(self) -> bool:
         """Whether every item gets the same edits, so that they can be applied to a block of code."""
-        return not (self.instruction or self.without or self.contrast or self.chooser)
+        chooses = self.chooser is not None and not isinstance(self.chooser, FixedChooser)
+        return not (self.instruction or self.without or self.contrast or chooses)
 
     def edits(self, strength: float | None = None) -> tuple[Edit, ...]:
         """Return the edits at a strength, or at the artifact's own; none at 0, which is the unsteered model."""
         strength = self.strength if strength is None else strength
         check_strength(strength, f"artifact {self.name!r}")
+        if strength != 0 and isinstance(self.chooser, FixedChooser):
+            return self.chooser.fixed(strength)
         if self.direction is None or self.layer is None or strength == 0:
             return ()
         return (AddVector(self.layer, self.direction, strength, self.positions),)
@@ -147,7 +150,7 @@ class Artifact:
         Raises:
             UsageError: The method runs the model to choose a strength, or answers by several rows.
         """
-        if self.contrast is not None or self.chooser is not None:
+        if self.contrast is not None or not (self.chooser is None or isinstance(self.chooser, FixedChooser)):
             raise UsageError(
                 f"`method` of an artifact must be one that gives a prompt one fixed row; got {self.method!r}, which "
                 "looks at the model first; use asks(model, prompts)."

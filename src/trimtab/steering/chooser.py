@@ -78,6 +78,23 @@ class Chooser(ABC):
 
 
 @dataclass(frozen=True, eq=False)
+class FixedChooser(Chooser):
+    """What does the same to every prompt, and looks at none: several edits where an artifact's own is one."""
+
+    needs: ClassVar[frozenset[Capability]] = frozenset({Capability.ADD_VECTOR})
+
+    @abstractmethod
+    def fixed(self, strength: float) -> tuple[Edit, ...]:
+        """Return the edits of every prompt; ``strength`` is not 0."""
+
+    def edits(
+        self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact, strength: float
+    ) -> list[tuple[Edit, ...]]:
+        """Return the same edits for each prompt."""
+        return [self.fixed(strength)] * len(prompts)
+
+
+@dataclass(frozen=True, eq=False)
 class StrengthChooser(Chooser):
     """A chooser of one factor for each item, by which the artifact's own vector is multiplied."""
 

@@ -1,0 +1,72 @@
+"""Prompts with given answers: what a model, edited or not, expects at each token of the answer, with gradients."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float32
+from torch import Tensor
+
+from trimtab.engine import Edit, Encoded, Receipt
+from trimtab.engine.local.whitebox import EditSession, Piece, Prefix, RowBatch, forward_tails, prefill
+from trimtab.models import Model
+
+
+class ForcedBatch:
+    """Some prompts, each with the tokens that its answer begins with.
+
+    All tokens of a prompt but the last are computed without edits and without gradient, once if they are kept: edits
+    from the last prompt token on do not reach them. What is differentiated is a pass over the last prompt token and
+    the answer, so a step of training takes little memory however long the prompts are. Where layers carry a state, the
+    whole prompt is computed each time.
+
+    Attributes:
+        steps: Which positions of the scores belong to a row, ``(rows, steps)``; shorter answers stand on the right.
+    """
+
+    def __init__(self, model: Model, prompts: Sequence[Encoded], answers: Sequence[Sequence[int]]) -> None:
+        """Join prompts and answers.
+
+        Args:
+            model: The model.
+            prompts: The prompts.
+            answers: Tokens of each answer that the model is given; it says what comes after each, and at the beginning.
+        """
+        self._model, self._prompts = model, list(prompts)
+        wholes = [prompt.followed_by(answer) for prompt, answer in zip(prompts, answers, strict=True)]
+        starts = [0 if model.recurrent else len(prompt) - 1 for prompt in prompts]
+        self._tails = [Piece(whole, start, len(whole)) for whole, start in zip(wholes, starts, strict=True)]
+        self._counts = [len(answer) + 1 for answer in answers]
+        self._prefix: Prefix | None = None
+
+    @property
+    def steps(self) -> Bool[Tensor, "rows steps"]:
+        """Which positions of the scores belong to a row; shorter answers stand on the right."""
+        longest = max(self._counts)
+        counts = torch.tensor(self._counts, device=self._model.device)
+        return torch.arange(longest, device=counts.device) >= longest - counts[:, None]
+
+    def keep(self) -> int:
+        """Compute what comes before the last prompt tokens, and keep it; return its size in bytes."""
+        self._prefix = self._computed()
+        held = [] if self._prefix is None else self._prefix.held
+        tensors = (getattr(layer, name, None) for layer in held for name in ("keys", "values"))
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors if tensor is not None)
+
+    def scores(self, edits: tuple[Edit, ...] = ()) -> Float32[Tensor, "rows steps vocabulary"]:
+        """Return the log-probabilities of what comes next at each step under edits, ``(rows, steps, vocabulary)``."""
+        n = len(self._prompts)
+        prefix = self._prefix or self._computed()
+        batch = RowBatch(list(range(n)), list(range(n)), self._tails, prefix, [edits] * n)
+        session = EditSession(self._model, batch.edits, self._prompts, defaultdict(Receipt))
+        with session.attached():
+            hidden = forward_tails(self._model, batch, session, keep_cache=False).hidden
+        return self._model.logits(hidden[:, -max(self._counts) :]).float().log_softmax(-1)
+
+    @torch.no_grad()
+    def _computed(self) -> Prefix | None:
+        if self._model.recurrent:
+            return None
+        return prefill(self._model, [Piece(prompt, 0, len(prompt) - 1) for prompt in self._prompts])
