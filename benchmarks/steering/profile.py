@@ -24,6 +24,7 @@ from trimtab.engine.local.whitebox import counted
 from trimtab.items import Item, judge
 from trimtab.items.prompts import prompt_for
 from trimtab.items.readers.pocket import item_from_pocket
+from trimtab.modalities import Modality
 from trimtab.pocket import PocketItem
 from trimtab.pocket import items as pocket_items
 from trimtab.steering import Artifact, Autotrim, GatedDrop, Instruction, LearnedTrim, NoSteering
@@ -70,7 +71,7 @@ def main() -> None:
             file.write(json.dumps(row) + "\n")
 
 
-def fitted(model: tt.Model, name: str, target: str, base: Path) -> Artifact:
+def fitted(model: tt.Model, name: str, target: Modality, base: Path) -> Artifact:
     """Return the artifact of a method; a learned one is kept in a folder."""
     if name != "learned_trim":
         made = {m.name: m for m in (NoSteering, GatedDrop, Autotrim, Instruction)}
@@ -112,14 +113,14 @@ def chosen(split: str, kind: str, n: int) -> tuple[list[PocketItem], list[Item]]
     return [records[item.id] for item in items], items
 
 
-def right_by(item: Item, side: str) -> Item:
+def right_by(item: Item, side: Modality) -> Item:
     """Return an item with one right answer."""
     other = {"image": "text", "text": "image"}[side]
     return item.replace(relevant=side, **{f"answer_{other}": "", f"aliases_{other}": ()})
 
 
 def profile(
-    model: tt.Model, cases: Sequence[Case], artifact: Artifact, target: str
+    model: tt.Model, cases: Sequence[Case], artifact: Artifact, target: Modality
 ) -> tuple[dict[str, tuple[float, float, float]], int]:
     """Return the rates by kind, with 95 % intervals, and the positions computed, padding included."""
     model.forget_media()
