@@ -23,8 +23,7 @@ from trimtab.circuits import (
     try_conditions,
 )
 from trimtab.circuits.flow import ANCHOR
-from trimtab.studies.circuits.claims import sparse_heads
-from trimtab.studies.circuits.summary import condition_rates
+from trimtab.studies.circuits.losses import following_lost
 from trimtab.studies.kit.records import records
 from trimtab.testing.planted_circuit import (
     IMAGE_TRANSFER_HEAD,
@@ -124,11 +123,9 @@ def test_blocking_destroys_following_and_nothing_else(planted, planted_cases, sc
     assert lost["opposite"].all()  # the preference decides, the model is not broken
     assert rates["random 1", "image"] == rates["random 1", "text"] == 1.0
     assert rates["blocked", "text only"] >= rates["intact", "text only"]
-    choice = {"share": 0.05, "count": len(chosen)}
-    named = [{"target": target} for target in INSTRUCTIONS]
-    claim = sparse_heads({"baseline": named, "rates": condition_rates(records(table)), "choice": choice})
-    assert claim.verdict == "yes"
-    assert "50% of it lost, 100% of what is above one half" in claim.evidence
+    lost_by = {row["condition"]: row for row in following_lost(records(table), ("image", "text"))}
+    assert lost_by["blocked"]["lost"] == 1
+    assert lost_by["random 1"]["lost"] == 0
 
 
 def test_amplifying_repairs_a_weakened_router():

@@ -24,10 +24,10 @@ PLAN = CircuitsPlan(
     model="planted-circuit",
     data="planted",
     seed=2,
-    score_items=3,
-    validation_items=3,
-    test_items=4,
-    flow_items=2,
+    score_items=8,
+    validation_items=4,
+    test_items=8,
+    flow_items=7,
     window=1,
     share=0.05,
     shares=(0.1,),
@@ -41,7 +41,7 @@ TOLD = {"image": "trust the picture .", "text": "trust the passage ."}
 
 
 def items():
-    pairs = [(a, b) for step in (1, 3) for a, b in zip(COLOURS, COLOURS[step:] + COLOURS[:step], strict=True)]
+    pairs = [(a, b) for step in (1, 2, 3, 4) for a, b in zip(COLOURS, COLOURS[step:] + COLOURS[:step], strict=True)]
     return [
         conflict(f"{number}", colour_picture(seen), QUESTION, CONTEXT.format(told), (seen, told))
         for number, (seen, told) in enumerate(pairs)
@@ -90,17 +90,17 @@ def test_it_chooses_the_routing_head_and_blocks_following(run, model):
 def test_claims_have_rules_evidence_and_a_verdict(run):
     summary = read_summary(run)
     assert len(summary["claims"]) == 8
-    assert {claim["verdict"] for claim in summary["claims"]} <= {"yes", "no", "unclear"}
+    assert {claim["verdict"] for claim in summary["claims"]} <= {"yes", "no", "unclear", "too few items"}
     assert [claim._asdict() for claim in answer_claims(summary)] == summary["claims"]
-    assert {claim["verdict"] for claim in summary["claims"]} == {"unclear"}  # so few items prove nothing
-    again = answer_claims(summary, least_cases=1)
-    direct = next(c for c in again if "direct path" in c.claim)
-    assert direct.verdict == "yes"
-    sparse = next(c for c in again if "carry following" in c.claim)
-    assert sparse.verdict == "yes"
-    transfer = next(c for c in again if "transfers" in c.claim)
-    assert transfer.verdict == "unclear"  # three words of the template cannot stand in for the picture's four tokens
-    assert "no control of this size; text" in transfer.evidence
+    claims = {claim["claim"]: claim for claim in summary["claims"]}
+    direct = next(claim for name, claim in claims.items() if "direct path" in name)
+    assert direct["verdict"] == "yes"
+    assert direct["items"] == PLAN.flow_items
+    sparse = next(claim for name, claim in claims.items() if "carry following" in name)
+    assert "of what is above one half is lost" in sparse["evidence"]
+    kept = next(claim for name, claim in claims.items() if "preserves" in name)
+    assert kept["verdict"] == "too few items"
+    assert f"where at least {kept['needed']} are needed" in kept["evidence"]
 
 
 def test_the_flow_is_read_on_the_first_items_that_follow(run):
@@ -113,14 +113,14 @@ def test_a_model_that_follows_one_instruction_only_gets_no_flow(tmp_path, monkey
     folder = explain(PLAN, tmp_path / "run", planted_circuit(routing=0.3), items())
     summary = read_summary(folder)
     assert summary["flow"] == []
-    assert summary["scored"] == {"cases": 6, "follow_both": False}
+    assert summary["scored"] == {"cases": 16, "follow_both": False}
     assert "patching" not in {choice["score"] for choice in summary["choices"]}
-    claims = {claim.claim: claim for claim in answer_claims(summary, least_cases=0)}
-    unclear = [claim for claim in claims.values() if "no item follows both" in claim.evidence]
-    assert [claim.verdict for claim in unclear] == ["unclear", "unclear"]
+    claims = {claim.claim: claim for claim in answer_claims(summary)}
+    few = [claim for claim in claims.values() if "no item follows both" in claim.evidence]
+    assert [claim.verdict for claim in few] == ["too few items", "too few items"]
     sparse = next(claim for name, claim in claims.items() if "carry following" in name)
     assert sparse.verdict == "unclear"
-    assert "nothing above one half" in sparse.evidence
+    assert "something above one half to lose is not shown" in sparse.evidence
     assert write_report(folder).is_file()
 
 
@@ -145,8 +145,9 @@ def test_another_study_is_refused(tmp_path):
     assert read_summary(tmp_path)["kind"] == "steering"
     with pytest.raises(UsageError, match="of kind 'circuits'.*of kind 'steering'"):
         read_summary(tmp_path, "circuits")
-    (tmp_path / "summary.json").write_text(json.dumps({"study": "circuits", "schema_version": 1}))
-    assert read_summary(tmp_path)["kind"] == "circuits"
+    (tmp_path / "summary.json").write_text(json.dumps({"kind": "circuits", "schema_version": 2}))
+    with pytest.raises(RunFolderError, match="circuits 3.*version 2; run its command again"):
+        read_summary(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trimtab.studies.circuits.summary import modalities_of
+from trimtab.studies.kit.statistics import smallest_shown
 
 
 def measures_of(summary: dict[str, Any]) -> list[str]:
@@ -27,6 +28,23 @@ def intervention_table(summary: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for condition in dict.fromkeys(row["condition"] for row in summary["rates"])
     ]
+
+
+def losses(summary: dict[str, Any]) -> list[str]:
+    """Write by how much blocking changes each plain ability, and the least fall that so many items could have shown."""
+    count = len(summary["ability_changes"])
+    return [
+        f"{row['measure']} {100 * row['difference']:+.1f} points ({100 * row['low']:+.1f} to {100 * row['high']:+.1f}; "
+        f"{_could_show(row['n'], count)})"
+        for row in summary["ability_changes"]
+    ]
+
+
+def _could_show(items: int, comparisons: int) -> str:
+    least = smallest_shown(items, comparisons)
+    if least is None:
+        return f"{items} items are too few to show any"
+    return f"of {items} items, less than {100 * least:.1f} could not have been shown"
 
 
 def chosen_heads(summary: dict[str, Any]) -> list[dict[str, Any]]:

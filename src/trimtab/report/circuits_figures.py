@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.modalities import Modality, place_of
 from trimtab.report.style import INK, MODALITY_COLOURS, QUIET, figure_style, legend_entries, percent_axis
+from trimtab.report.tables import SIGNIFICANCE
 from trimtab.studies.circuits.summary import modalities_of
 
 if TYPE_CHECKING:
@@ -44,9 +45,8 @@ def flow_figure(summary: Summary) -> Figure:
         for panel, target in zip(figure.subplots(1, len(named), sharey=True), named, strict=True):
             for column in range(len(spans)):
                 panel.plot([column] * n_layers, range(n_layers), "o", color="#D9DEE5", markersize=4, zorder=1)
-            for row in summary["flow"]:
-                if row["target"] == target:
-                    _arrow(panel, row, spans, strongest)
+            for row in shown_edges(summary, target):
+                _arrow(panel, row, spans, strongest)
             panel.set_xticks(range(len(spans)), spans)
             panel.set_xlim(-0.4, len(spans) - 0.6)
             panel.set_ylim(-0.8, n_layers - 0.2)
@@ -66,12 +66,21 @@ def _width(modalities: Sequence[Modality]) -> float:
     return WIDTH * len(modalities) / 2
 
 
+def shown_edges(summary: Summary, target: str) -> list[dict[str, Any]]:
+    """Return the edges and layers whose effect is shown, corrected for all layers and edges under one instruction.
+
+    Each p is corrected for the layers of its curve; Bonferroni's correction for the edges is added.
+    """
+    rows = [row for row in summary["flow"] if row["target"] == target and "random" not in row["edge"]]
+    edges = len({row["edge"] for row in rows})
+    return [row for row in rows if edges * row["effect_p"] < SIGNIFICANCE]
+
+
 def _arrow(panel: Axes, row: dict[str, Any], spans: tuple[str, ...], strongest: float) -> None:
-    """Draw one edge at one layer, if its interval leaves out 0 and it is not too weak to see."""
+    """Draw one edge at one layer, if it is not too weak to see."""
     source, _, target = row["edge"].partition(" to ")
-    decided = row["effect_low"] > 0 or row["effect_high"] < 0
     share = abs(row["effect"]) / strongest if strongest else 0.0
-    if source not in spans or target not in spans or not decided or share < QUIETEST:
+    if source not in spans or target not in spans or share < QUIETEST:
         return
     panel.annotate(
         "",
@@ -218,13 +227,15 @@ def _dot(panel: Axes, row: dict[str, Any], place: int) -> None:
 
 
 def _band(panel: Axes, rows: Sequence[dict[str, Any]], name: str, colour: str, style: LineStyle, label: str) -> None:
-    """Draw a curve over layers with its interval as a band."""
+    """Draw a curve over layers with its band, where there is one."""
+    import numpy as np
+
     if not rows:
         return
     ordered = sorted(rows, key=lambda row: row["layer"])
     layers = [row["layer"] for row in ordered]
     panel.plot(layers, [row[name] for row in ordered], color=colour, linewidth=1.5, linestyle=style, label=label)
-    low, high = ([row[f"{name}_{end}"] for row in ordered] for end in ("low", "high"))
+    low, high = (np.array([row[f"{name}_{end}"] for row in ordered], dtype=float) for end in ("low", "high"))
     panel.fill_between(layers, low, high, color=colour, alpha=0.13, linewidth=0)
 
 

@@ -1,4 +1,4 @@
-"""The paper's claims, each answered yes, no or unclear by a rule that names its numbers; ``docs/circuits.md``.
+"""The paper's claims, each answered by a rule that names its numbers; ``docs/circuits.md``.
 
 Instruction Anchor (arXiv 2602.03677) makes them about an image and a text. That the same sentences are asked of any
 modalities is ours: of every modality at once where the paper speaks of the named one, and of each that is shown where
@@ -23,12 +23,9 @@ from trimtab.studies.circuits.head_claims import abilities_kept, repair, sparse_
 from trimtab.studies.circuits.summary import modalities_of
 from trimtab.studies.circuits.verdicts import Claim
 
-LEAST_CASES = 10
-"""With fewer cases no verdict is given: intervals over a handful of cases mean nothing."""
 
-
-def answer_claims(summary: dict[str, Any], least_cases: int = LEAST_CASES) -> list[Claim]:
-    """Answer all claims from a summary without them; those that rest on too few cases are unclear."""
+def answer_claims(summary: dict[str, Any]) -> list[Claim]:
+    """Answer all claims from a summary without them; where items are too few, say how many it takes."""
     answers: list[Callable[[dict[str, Any]], Claim]] = [
         shallow_transfer,
         *(partial(no_direct_path, shown=shown) for shown in modalities_of(summary) if shown in SHOWN),
@@ -41,12 +38,12 @@ def answer_claims(summary: dict[str, Any], least_cases: int = LEAST_CASES) -> li
     ]
     found = [answer(summary) for answer in answers]
     return [
-        claim._replace(verdict="unclear", evidence=f"{claim.evidence}; {_only(claim.cases)}")
-        if claim.cases < least_cases
+        claim._replace(evidence=f"{claim.evidence}; {_items(claim.items)}, where at least {claim.needed} are needed")
+        if claim.verdict == "too few items"
         else claim
         for claim in found
     ]
 
 
-def _only(cases: int) -> str:
-    return "no case" if not cases else "only 1 case" if cases == 1 else f"only {cases} cases"
+def _items(items: int) -> str:
+    return "no item" if not items else f"{items} item{'' if items == 1 else 's'}"

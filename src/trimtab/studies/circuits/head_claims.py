@@ -6,12 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from trimtab.modalities import FACTS, Modality
+from trimtab.studies.circuits.losses import is_random_set
 from trimtab.studies.circuits.summary import modalities_of, together
-from trimtab.studies.circuits.verdicts import Claim, Verdict, each_of
+from trimtab.studies.circuits.verdicts import FEWEST, Claim, decided, each_of
 from trimtab.studies.kit.records import Record
+from trimtab.studies.kit.statistics import unseen_share
 
 LOST = 0.6
 """Share of the following above chance that is lost where it is destroyed: the drop of the paper's first version."""
+
+LEFT = 0.3
+"""Share of it that may be lost where it is not destroyed."""
+
+FALL = 0.03
+"""By how much a plain ability may fall and be kept."""
+
+REPAIRED = 0.5
+"""Share of the failures that is repaired where failures are: the paper has up to about 60 %."""
 
 
 def chance_of(modalities: Sequence[Modality]) -> float:
@@ -26,32 +37,32 @@ def chance_of(modalities: Sequence[Modality]) -> float:
 def sparse_heads(summary: dict[str, Any]) -> Claim:
     """A few heads decide."""
     among = modalities_of(summary)
-    chance, above_chance = chance_of(among), f"above {_share(among)}"
+    above_chance = f"above {_share(among)}"
     intact, blocked = (_rate(summary, name, "following") for name in ("intact", "blocked"))
-    drawn = [
-        row
-        for row in _rates_like(summary, "random ")
-        if row["measure"] == "following" and row["condition"].removeprefix("random ").isdigit()
-    ]
-    drop, above = -blocked["difference"], intact["rate"] - chance
-    other = max((abs(row["difference"]) for row in drawn), default=0.0)
-    verdict: Verdict = "unclear"
-    evidence = f"following {intact['rate']:.3f} intact, {blocked['rate']:.3f} blocked "
-    if above <= 0:
-        evidence += f"(nothing {above_chance} to lose)"
+    lost = {row["condition"]: row for row in summary["lost"]}
+    own, drawn = lost["blocked"], [row for name, row in lost.items() if is_random_set(name)]
+    evidence = f"following {intact['rate']:.3f} intact, {blocked['rate']:.3f} blocked"
+    known = [row for row in (own, *drawn) if row["lost_low"] is not None]
+    if len(known) == len(lost):
+        most = max(drawn, key=lambda row: row["lost"])
+        evidence += f": {_interval(own, 'lost')} of what is {above_chance} is lost, by random sets at most "
+        evidence += _interval(most, "lost")
     else:
-        lost = drop / above
-        verdict = "yes" if lost >= LOST and other <= 0.05 else "no" if lost < 0.3 or other >= drop else "unclear"
-        evidence += f"({drop / intact['rate']:.0%} of it lost, {lost:.0%} of what is {above_chance})"
+        evidence += f" (that there is something {above_chance} to lose is not shown)"
     return Claim(
         f"{summary['choice']['share']:.0%} of the heads carry following: blocking them destroys it, blocking random "
         "ones does not.",
-        verdict,
-        f"{evidence}; random sets change it by at most {100 * other:.1f} points; {_smallest_set(summary)}",
-        f"yes: at least {LOST:.0%} of the following {above_chance} is lost and random sets change it by at most 5 "
-        f"points; no: less than 30%, or random sets do as much; unclear where nothing is {above_chance}, which is what "
-        f"a model without any instruction information follows of {_number(among)} opposite instructions",
-        blocked["n"] // len(among),  # an item is asked under every instruction
+        decided(
+            yes=len(known) == len(lost) and own["lost_low"] >= LOST and all(r["lost_high"] < LEFT for r in drawn),
+            no=own in known and (own["lost_high"] < LOST or any(r["lost_low"] >= LEFT for r in drawn if r in known)),
+            items=own["items"],
+        ),
+        f"{evidence}; {_smallest_set(summary)}",
+        f"yes: with its whole interval, at least {LOST:.0%} of the following {above_chance} is lost, and less than "
+        f"{LEFT:.0%} by each random set; no: less than {LOST:.0%} is lost, or at least {LEFT:.0%} by a random set; "
+        f"{_share(among)} is what a model without any instruction information follows of {_number(among)} opposite "
+        "instructions; the intervals of the random sets hold together",
+        own["items"],
     )
 
 
@@ -73,16 +84,25 @@ def _smallest_set(summary: dict[str, Any]) -> str:
 
 def abilities_kept(summary: dict[str, Any]) -> Claim:
     """Blocking leaves plain abilities."""
-    rows = [_rate(summary, "blocked", measure) for measure in summary["abilities"]]
-    worst = min(rows, key=lambda row: row["difference"])
-    drop = -worst["difference"]
-    verdict: Verdict = "yes" if drop <= 0.03 else "no" if worst["difference_high"] < -0.03 else "unclear"
+    rows, items = summary["ability_changes"], min(row["n"] for row in summary["ability_changes"])
+    needed = next(n for n in range(FEWEST, 10**6) if unseen_share(n, len(rows)) <= FALL)
     return Claim(
         f"Blocking these heads preserves {' and '.join(FACTS[m].sense for m in modalities_of(summary))}.",
-        verdict,
-        "; ".join(f"{row['measure']}: {100 * row['difference']:+.1f} points" for row in rows),
-        "yes: no plain ability falls by more than 3 points; no: one falls by more than that with its whole interval",
-        min(row["n"] for row in rows),
+        decided(
+            yes=all(row["low"] >= -FALL for row in rows),
+            no=any(row["high"] < -FALL for row in rows),
+            items=items,
+            needed=needed,
+        ),
+        "; ".join(
+            f"{row['measure']}: {100 * row['difference']:+.1f} points ({100 * row['low']:+.1f} to "
+            f"{100 * row['high']:+.1f}) of {row['n']} items"
+            for row in rows
+        ),
+        f"yes: with its whole interval, no plain ability falls by more than {100 * FALL:.0f} points; no: one does; the "
+        "intervals hold together",
+        items,
+        needed,
     )
 
 
@@ -90,23 +110,29 @@ def repair(summary: dict[str, Any]) -> Claim:
     """Amplifying repairs failures."""
     among = modalities_of(summary)
     row = next(row for row in summary["recovery"] if row["target"] == together(among))
-    share, name = row["able_repaired"], summary["choice"]["amplification"]
-    if share is None:
-        verdict: Verdict = "unclear"
-        evidence = f"no failure of an item that the model answers from {each_of(among)} modality alone"
-    else:
-        verdict = "yes" if share >= 0.5 and row["net"] > 0 else "no" if share < 0.2 else "unclear"
+    evidence = f"no failure of an item that the model answers from {each_of(among)} modality alone"
+    yes = no = False
+    if row["able_repaired"] is not None:
+        yes = row["able_repaired_low"] >= REPAIRED and row["net_low"] > 0
+        no = row["able_repaired_high"] < REPAIRED
         evidence = (
-            f"{name} repairs {share:.0%} of {row['able_failed']} failures, breaks {row['broken'] or 0:.0%} of "
-            f"{row['followed']} successes, net {100 * row['net']:+.1f} points"
+            f"{summary['choice']['amplification']} repairs {_interval(row, 'able_repaired')} of {row['able_failed']} "
+            f"failures, breaks {row['broken'] or 0:.0%} of {row['followed']} successes, net "
+            f"{100 * row['net']:+.1f} points ({100 * row['net_low']:+.1f} to {100 * row['net_high']:+.1f})"
         )
     return Claim(
         "Amplifying these heads repairs failed items (the paper: up to about 60 %).",
-        verdict,
+        decided(yes=yes, no=no, items=row["able_items"]),
         evidence,
-        "yes: at least half of the failures of able items are repaired and following rises; no: less than a fifth",
-        row["able_failed"],
+        f"yes: with its whole interval, at least {REPAIRED:.0%} of the failures of able items are repaired, and "
+        f"following is shown to rise; no: less than {REPAIRED:.0%} are",
+        row["able_items"],
     )
+
+
+def _interval(row: Record, name: str) -> str:
+    """Write a share with its interval, in percent."""
+    return f"{row[name]:.0%} ({row[f'{name}_low']:.0%} to {row[f'{name}_high']:.0%})"
 
 
 def _rate(summary: dict[str, Any], condition: str, measure: str) -> Record:

@@ -16,20 +16,19 @@ from trimtab.items.admission import check_items
 from trimtab.modalities import Modality
 from trimtab.models import require_heads_added
 from trimtab.studies.circuits.claims import answer_claims
+from trimtab.studies.circuits.curves import (
+    beyond_controls,
+    deep_sums,
+    flow_curves,
+    latent_decisions,
+    layer_curves,
+    lens_curves,
+)
+from trimtab.studies.circuits.losses import ability_changes, following_lost
 from trimtab.studies.circuits.plan import CircuitsPlan
 from trimtab.studies.circuits.results import choice_of, rows_of, scores_of
 from trimtab.studies.circuits.steps import CircuitSteps
-from trimtab.studies.circuits.summary import (
-    choices,
-    condition_rates,
-    deep_sums,
-    flow_curves,
-    head_rows,
-    layer_curves,
-    lens_curves,
-    perplexities,
-    recovery,
-)
+from trimtab.studies.circuits.summary import choices, condition_rates, head_rows, perplexities, recovery
 from trimtab.studies.kit.bench import Bench
 from trimtab.studies.kit.choosing import choose_items
 from trimtab.studies.kit.records import Record, records
@@ -50,7 +49,7 @@ class CircuitsStudy:
     """
 
     kind: ClassVar[str] = "circuits"
-    schema_version: ClassVar[int] = 2
+    schema_version: ClassVar[int] = 3
     sections: ClassVar[tuple[str, ...]] = ("head", "task", "flow", "lens", "heads", "interventions")
     plan_type: ClassVar[type] = CircuitsPlan
 
@@ -89,7 +88,9 @@ class CircuitsStudy:
         baseline, layers = records(done["baseline"].table), records(done["layers"].table)
         scores, choice = scores_of(done), choice_of(self.plan, done)
         tried = rows_of(done, "test")
+        cut, latent = rows_of(done, "flow"), records(done["lens"].table)
         asked = {row["measure"] for row in tried}
+        abilities = [m for m in measures_among(among) if m in asked and m not in among]
         scored = next(done[f"scores-{name}"].notes for name in scores)
         found = {
             "seed": plan.seed,
@@ -97,16 +98,20 @@ class CircuitsStudy:
             "model": model,
             "plan": plan.resolved(),
             "baseline": _baseline(baseline, among, done["baseline"].notes["skipped"]),
-            "flow": flow_curves(rows_of(done, "flow"), plan.seed),
-            "lens": lens_curves(records(done["lens"].table), plan.seed),
+            "flow": flow_curves(cut, plan.seed),
+            "beyond": beyond_controls(cut, plan.seed),
+            "lens": lens_curves(latent, plan.seed),
+            "latent": latent_decisions(latent),
             "layers": layer_curves(layers, baseline, plan.seed),
             "deep_sums": deep_sums(layers, baseline, model["layers"], plan.seed),
             "scored": {"cases": scored["cases"], "follow_both": scored["follow_both"]},
             "heads": head_rows(scores),
             "choices": choices(scores, plan.share, plan.seed),
             "choice": choice,
-            "abilities": [m for m in measures_among(among) if m in asked and m not in among],
+            "abilities": abilities,
             "rates": condition_rates(tried),
+            "lost": following_lost(tried, among, plan.seed),
+            "ability_changes": ability_changes(tried, abilities),
             "recovery": recovery(tried, choice["amplification"], among),
             "perplexity": perplexities(records(done["perplexity"].table)),
         }
@@ -117,9 +122,7 @@ class CircuitsStudy:
 
     @classmethod
     def upgraded(cls, summary: dict[str, Any]) -> dict[str, Any] | None:
-        """Return a summary of schema version 1 in today's form."""
-        if summary.get("study") == "circuits" and summary.get("schema_version") == 1 and "paired" not in summary:
-            return {**summary, "schema_version": cls.schema_version, "kind": cls.kind}
+        """Return None: the bands and tests of earlier versions do not hold over layers, and cannot be made to."""
         return None
 
     def _steps(self, bench: Bench) -> CircuitSteps:

@@ -1,4 +1,4 @@
-"""A circuits study in numbers: curves, maps and rates with intervals."""
+"""A circuits study in numbers: heads, and rates with intervals in which the answers to one item count together."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 import torch
 
 from trimtab.circuits import HeadScores, how_many, jaccard, stability, top_heads
-from trimtab.circuits.readouts import LABELS, chance_of
 from trimtab.modalities import MODALITIES, Modality, in_order
 from trimtab.studies.kit.records import Record, grouped
-from trimtab.studies.kit.statistics import bootstrap_mean, paired_difference, wilson
+from trimtab.studies.kit.statistics import Interval, clustered_rate, paired_difference
 
 
 def modalities_of(summary: Mapping[str, Any]) -> tuple[Modality, ...]:
@@ -22,103 +21,6 @@ def modalities_of(summary: Mapping[str, Any]) -> tuple[Modality, ...]:
 def together(modalities: Sequence[Modality]) -> str:
     """Return what all of some modalities are called: ``both`` of two, else ``all``."""
     return "both" if len(modalities) == 2 else "all"
-
-
-def flow_curves(rows: Sequence[Record], seed: int = 0) -> list[Record]:
-    """Average knockouts by edge, named modality and layer, with bands over cases.
-
-    Returns:
-        ``edge, target, layer, n``, the signed two-way ``effect`` and the ``change`` of the margin with their intervals,
-        and ``flips``: the share of cases whose first token follows before and no longer after.
-    """
-    curves = []
-    for (edge, target, layer), part in grouped(rows, "edge", "target", "layer"):
-        followed = [row for row in part if row["label_before"] == LABELS[0]]
-        lost = sum(row["label_after"] != LABELS[0] for row in followed)
-        curves.append(
-            {
-                "edge": edge,
-                "target": target,
-                "layer": layer,
-                "n": len(part),
-                **_interval("effect", [row["effect"] for row in part], seed),
-                **_interval("change", [row["change"] for row in part], seed),
-                "flips": lost / len(followed) if followed else None,
-            }
-        )
-    return curves
-
-
-def lens_curves(rows: Sequence[Record], seed: int = 0) -> list[Record]:
-    """Average the lens by norm, span, named modality, outcome and layer.
-
-    Returns:
-        ``norm, span, target, outcome, layer, n``, both answers' logits, their ``margin`` with its interval, the
-        ``agreement`` of the latent with the final decision, and the agreement a guess would have (``chance``).
-    """
-    curves = []
-    with_outcome = [{**row, "outcome": _outcome(row["label"])} for row in rows]
-    for key, part in grouped(with_outcome, "norm", "span", "target", "outcome", "layer"):
-        decided = torch.tensor([int(row["agrees"] == (row["following"] > row["competing"])) for row in part])
-        curves.append(
-            {
-                **dict(zip(("norm", "span", "target", "outcome", "layer"), key, strict=True)),
-                "n": len(part),
-                "following": _mean(row["following"] for row in part),
-                "competing": _mean(row["competing"] for row in part),
-                **_interval("margin", [row["following"] - row["competing"] for row in part], seed),
-                "agreement": _mean(float(row["agrees"]) for row in part),
-                "chance": chance_of(decided),
-            }
-        )
-    return curves
-
-
-def layer_curves(rows: Sequence[Record], baseline: Sequence[Record], seed: int = 0) -> list[Record]:
-    """Average what attention and MLP of each layer add to the margin, by outcome and by the prior.
-
-    The prior is the margin without an instruction: ``for`` the named modality or ``against`` it. Semantic inertia would
-    be an MLP that adds to what the prior prefers, against the instruction.
-
-    Returns:
-        ``outcome, prior, layer, n``, ``attention`` and ``mlp`` with their intervals; outcome and prior can be ``all``.
-    """
-    known = {(row["id"], row["target"]): row for row in baseline}
-    curves = []
-    for outcome in ("all", "success", "failure"):
-        for prior in ("all", "for", "against"):
-            part = [row for row in rows if _belongs(known[row["id"], row["target"]], outcome, prior)]
-            for (layer,), own in grouped(part, "layer"):
-                parts = {name: _interval(name, [row[name] for row in own], seed) for name in ("attention", "mlp")}
-                curves.append(
-                    {
-                        "outcome": outcome,
-                        "prior": prior,
-                        "layer": layer,
-                        "n": len(own),
-                        **parts["attention"],
-                        **parts["mlp"],
-                    }
-                )
-    return curves
-
-
-def deep_sums(rows: Sequence[Record], baseline: Sequence[Record], n_layers: int, seed: int = 0) -> list[Record]:
-    """Sum attention and MLP over the second half of the layers, for cases whose prior is against the instruction."""
-    known = {(row["id"], row["target"]): row for row in baseline}
-    sums = []
-    for outcome in ("all", "success", "failure"):
-        by_case: dict[Any, dict[str, float]] = {}
-        for row in rows:
-            case = row["id"], row["target"]
-            if row["layer"] >= n_layers // 2 and _belongs(known[case], outcome, "against"):
-                total = by_case.setdefault(case, {"attention": 0.0, "mlp": 0.0})
-                total["attention"] += row["attention"]
-                total["mlp"] += row["mlp"]
-        if by_case:
-            parts = {name: _interval(name, [c[name] for c in by_case.values()], seed) for name in ("attention", "mlp")}
-            sums.append({"outcome": outcome, "n": len(by_case), **parts["attention"], **parts["mlp"]})
-    return sums
 
 
 def head_rows(scores: Mapping[str, HeadScores]) -> list[Record]:
@@ -162,22 +64,25 @@ def condition_rates(rows: Sequence[Record]) -> list[Record]:
     """Count correct, opposite, other and collapsed answers by condition and measure, all instructions also together.
 
     Returns:
-        ``condition, measure, n, rate`` with its Wilson interval, ``opposite, other, collapse``, and the difference to
-        the intact model on the same questions: ``difference`` with its interval, and McNemar's ``p``.
+        ``condition, measure, n, items, rate`` with its Wilson interval, ``opposite, other, collapse``, and the
+        difference to the intact model on the same questions: ``difference`` with its interval, and McNemar's ``p`` or
+        its form for clusters.
     """
     found = []
     asked = [{**row, "named": row["measure"]} for row in rows]  # with what is named, questions are unique
     asked += [{**row, "measure": "following"} for row in asked if row["measure"] in MODALITIES]
     intact = {(r["measure"], r["id"], r["named"]): r for r in asked if r["condition"] == "intact"}
     for (condition, measure), part in grouped(asked, "condition", "measure"):
-        n, rate = len(part), wilson(sum(row["correct"] for row in part), len(part))
+        ids = [row["id"] for row in part]
+        n, rate = len(part), clustered_rate([row["correct"] for row in part], ids)
         paired = [(row["correct"], intact[row["measure"], row["id"], row["named"]]["correct"]) for row in part]
-        change = paired_difference([a for a, _ in paired], [b for _, b in paired])
+        change = paired_difference([a for a, _ in paired], [b for _, b in paired], clusters=ids)
         found.append(
             {
                 "condition": condition,
                 "measure": measure,
                 "n": n,
+                "items": change.clusters,
                 "rate": rate.value,
                 "rate_low": rate.low,
                 "rate_high": rate.high,
@@ -205,8 +110,9 @@ def recovery(rows: Sequence[Record], condition: str, modalities: Sequence[Modali
         modalities: Those that the items set against each other.
 
     Returns:
-        ``target, failed, repaired`` (share of the failures that follow now), ``able_failed, able_repaired, followed,
-        broken`` (share of the items followed before that no longer are) and ``net`` (change of the following rate).
+        ``target, failed, repaired`` (share of the failures that follow now), ``able_failed`` of ``able_items`` items,
+        ``able_repaired`` with its interval, ``followed, broken`` (share of the items followed before that no longer
+        are) and ``net`` (change of the following rate) with its interval.
     """
     before = {(r["measure"], r["id"]): r["correct"] for r in rows if r["condition"] == "intact"}
     after = {(r["measure"], r["id"]): r["correct"] for r in rows if r["condition"] == condition}
@@ -217,16 +123,19 @@ def recovery(rows: Sequence[Record], condition: str, modalities: Sequence[Modali
         asked = [key for key in before if key[0] in counted and key in after]
         failed, followed = [k for k in asked if not before[k]], [k for k in asked if before[k]]
         able_failed = [k for k in failed if k[1] in able]
+        share = clustered_rate([after[k] for k in able_failed], [i for _, i in able_failed]) if able_failed else None
+        net = _net(asked, before, after)
         found.append(
             {
                 "target": target,
                 "failed": len(failed),
                 "repaired": _share(after[k] for k in failed),
                 "able_failed": len(able_failed),
-                "able_repaired": _share(after[k] for k in able_failed),
+                "able_items": len({item for _, item in able_failed}),
+                **_ends("able_repaired", share),
                 "followed": len(followed),
                 "broken": _share(not after[k] for k in followed),
-                "net": sum(after[k] - before[k] for k in asked) / max(1, len(asked)),
+                **_ends("net", net),
             }
         )
     return found
@@ -242,23 +151,17 @@ def perplexities(rows: Sequence[Record]) -> list[Record]:
     return found
 
 
-def _belongs(case: Record, outcome: str, prior: str) -> bool:
-    right_outcome = outcome in ("all", _outcome(case["label"]))
-    return right_outcome and prior in ("all", "for" if case["prior"] > 0 else "against")
+def _net(asked: Sequence[tuple[str, str]], before: Mapping[Any, bool], after: Mapping[Any, bool]) -> Interval:
+    """Return the change of the following rate; 0 where nothing was asked."""
+    if not asked:
+        return Interval(0.0, 0.0, 0.0)
+    found = paired_difference([after[k] for k in asked], [before[k] for k in asked], clusters=[i for _, i in asked])
+    return Interval(found.difference, found.low, found.high)
 
 
-def _outcome(label: str) -> str:
-    return "success" if label == LABELS[0] else "failure"
-
-
-def _interval(name: str, values: Sequence[float], seed: int) -> dict[str, float]:
-    found = bootstrap_mean(values, seed)
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-
-
-def _mean(values: Iterable[float]) -> float:
-    own = list(values)
-    return sum(own) / len(own)
+def _ends(name: str, found: Interval | None) -> dict[str, float | None]:
+    value, low, high = (None, None, None) if found is None else found
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
 def _share(values: Iterable[bool]) -> float | None:

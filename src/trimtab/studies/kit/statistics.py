@@ -176,7 +176,12 @@ def bootstrap_mean(
 
 
 def paired_difference(
-    first: Sequence[bool], second: Sequence[bool], seed: int = 0, *, clusters: Sequence[Hashable] | None = None
+    first: Sequence[bool],
+    second: Sequence[bool],
+    seed: int = 0,
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    comparisons: int = 1,
 ) -> PairedDifference:
     """Compare two conditions that were tried on the same items.
 
@@ -185,6 +190,7 @@ def paired_difference(
         second: The same for the second condition, in the same order.
         seed: Seed of the bootstrap.
         clusters: What cluster each item is of; left out, each is its own.
+        comparisons: How many intervals are to hold together (Bonferroni's correction of each); p is not corrected.
 
     Returns:
         The difference of their rates with its interval, and the exact McNemar test, which asks whether the items
@@ -208,15 +214,15 @@ def paired_difference(
     sizes = np.bincount(of)
     sums = np.bincount(of, a.astype(float) - b)
     if np.ptp(sums / sizes) == 0:
-        unseen = unseen_share(len(sizes))
+        unseen = unseen_share(len(sizes), comparisons)
         low, high = max(-1.0, difference - unseen), min(1.0, difference + unseen)
     elif len(sizes) == n:
         # Resampling items is drawing how many of each kind there are: one multinomial draw a sample.
         shares = [only_a / n, only_b / n, (n - only_a - only_b) / n]
         drawn = np.random.default_rng(seed).multinomial(n, shares, size=DRAWS)
-        low, high = _percentiles((drawn[:, 0] - drawn[:, 1]) / n)
+        low, high = _percentiles((drawn[:, 0] - drawn[:, 1]) / n, comparisons)
     else:
-        low, high = _percentiles(_resampled(sums, sizes, seed))
+        low, high = _percentiles(_resampled(sums, sizes, seed), comparisons)
     return PairedDifference(difference, low, high, _flip_test(sums.astype(int)), n, only_a, only_b, len(sizes))
 
 
@@ -266,9 +272,14 @@ def _resampled(
     return sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
 
 
-def unseen_share(n: int) -> float:
-    """Return the largest share, at 95 % confidence, of a kind of item that none of ``n`` items is (Clopper-Pearson)."""
-    return 1 - ((1 - CONFIDENCE) / 2) ** (1 / n)
+def unseen_share(n: int, comparisons: int = 1) -> float:
+    """Return the largest share, at 95 % confidence, of a kind of item that none of ``n`` items is (Clopper-Pearson).
+
+    Args:
+        n: How many items there are.
+        comparisons: How many such bounds are to hold together.
+    """
+    return 1 - ((1 - CONFIDENCE) / 2 / comparisons) ** (1 / n)
 
 
 def fewest_flips(comparisons: int = 1) -> int:
@@ -330,7 +341,7 @@ def _power(n: int, flips: float, difference: float, comparisons: int) -> float:
     return float((binom.pmf(counts, n, flips) * decides).sum())
 
 
-def _percentiles(samples: np.ndarray) -> tuple[float, float]:
-    tail = 100 * (1 - CONFIDENCE) / 2
+def _percentiles(samples: np.ndarray, comparisons: int = 1) -> tuple[float, float]:
+    tail = 100 * (1 - CONFIDENCE) / 2 / comparisons
     low, high = np.percentile(samples, [tail, 100 - tail])
     return float(low), float(high)

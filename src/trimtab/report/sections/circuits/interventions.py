@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trimtab.modalities import FACTS
-from trimtab.report.circuits import intervention_table, measures_of
+from trimtab.report.circuits import intervention_table, losses, measures_of
 from trimtab.report.circuits_figures import interventions_figure
 from trimtab.report.registering import Run, section
 from trimtab.studies.circuits.summary import modalities_of
@@ -14,7 +14,8 @@ TEMPLATE = """\
 <section>
 <h2>Blocking and amplifying</h2>
 <p>On test items that no choice has seen; heads are edited at <code>{{ summary.plan.scope }}</code>. Percent of the answers
-that are right, and the change in points.</p>
+that are right, and the change in points. The figure has 95&nbsp;% intervals, in which all answers to one item count together.
+What blocking takes, with intervals that hold together: {{ losses|join("; ") }}.</p>
 <figure><img alt="Rates under every condition" src="{{ images.interventions }}"></figure>
 <div class="scroll">
 <table class="wide">
@@ -56,6 +57,7 @@ def interventions(run: Run) -> dict[str, Any]:
     return {
         "images": {"interventions": figure},
         "rates": rates,
+        "losses": losses(run.summary),
         "measures": measures,
         "alone": " and from ".join(f"the {one.piece.removeprefix('a ')} alone" for one in facts),
         "senses": " or ".join(one.sense for one in facts),

@@ -12,6 +12,8 @@ TEMPLATE = """\
 <h2>What the tokens hold, and which part of a layer adds it</h2>
 <figure><img alt="Logit lens at the instruction tokens and the last token" src="{{ images.lens }}"></figure>
 <figure><img alt="Attention and MLP contributions by layer" src="{{ images.layers }}"></figure>
+<p class="quiet">Bands are simultaneous: with 95&nbsp;% confidence, they hold at all layers of a curve at once. Both cases of an
+item count together.</p>
 </section>
 """
 
