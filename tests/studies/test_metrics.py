@@ -77,6 +77,13 @@ def test_items_without_a_ratio_do_not_count():
     assert "counting" not in found
 
 
+def test_one_item_says_little_of_a_ratio_and_nothing_of_a_synergy():
+    row = {"item_id": "0", "task": "color", "ratio": 0.2, "synergy": -0.7}
+    found = contribution_rates([row])[0]
+    assert (found["ratio_low"], found["ratio_high"]) == pytest.approx((0.005, 0.98))  # 0.975 of other items may differ
+    assert (found["synergy"], found["synergy_low"], found["synergy_high"]) == (-0.7, None, None)
+
+
 def swept() -> list[dict]:
     """Four items: the vector turns the first at strength 1, the second at 2, the third at neither."""
     rows = [answer(i, "image" if i == 3 else "text", method="none", strength=0.0) for i in range(4)]

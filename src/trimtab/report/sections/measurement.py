@@ -35,7 +35,7 @@ below 0 each alone is enough, about 0 one of them decides.</p>
 {%- for row in rows %}
 <tr><td class="left">{{ row.task }}</td><td>{{ row.n }}</td>
 {%- for name in columns %}<td>{{ "%.3f"|format(row[name]) }}</td>
-<td>{{ "%.3f"|format(row[name ~ "_low"]) }} to {{ "%.3f"|format(row[name ~ "_high"]) }}</td>{% endfor %}</tr>
+<td>{% if row[name ~ "_low"] is none %}none{% else %}{{ "%.3f"|format(row[name ~ "_low"]) }} to {{ "%.3f"|format(row[name ~ "_high"]) }}{% endif %}</td>{% endfor %}</tr>
 {%- endfor %}
 </table>
 {%- if skipped %}

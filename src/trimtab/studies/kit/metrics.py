@@ -52,7 +52,8 @@ def contribution_rates(contributions: list[Record], seed: int = 0) -> list[Recor
 
     Returns:
         ``task, n, ratio, ratio_low, ratio_high``, a row for each task that has a ratio, over the items that have one;
-        for other modalities ``share_audio, share_audio_low, share_audio_high`` and so on; likewise ``synergy``.
+        for other modalities ``share_audio, share_audio_low, share_audio_high`` and so on; likewise ``synergy``, without
+        an interval (None) where all items have the same.
     """
     rows = []
     for task, part in by_task(contributions):
@@ -61,7 +62,8 @@ def contribution_rates(contributions: list[Record], seed: int = 0) -> list[Recor
         if usable:
             found: Record = {"task": task, "n": len(usable)}
             for name in names:
-                mean = bootstrap_mean([row[name] for row in usable], seed, bounds=(0, 1))
+                bounds = None if name == "synergy" else (0, 1)
+                mean = bootstrap_mean([row[name] for row in usable], seed, bounds=bounds)
                 found |= {name: mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
             rows.append(found)
     return rows
