@@ -164,3 +164,27 @@ def test_how_models_are_loaded_is_part_of_a_run_but_not_where(tmp_path):
     plan = read_plan(path)
     assert plan.load["device"] == "cuda:1"
     assert plan.resolved()["load"] == {"dtype": "bfloat16", "attention": "eager"}
+
+
+def test_a_fast_study_has_few_items_and_all_of_its_methods():
+    plan = Plan(methods=("none", "random"), seeds=(3, 4), test_items=20, control_items=48, protocols=("open", "paired"))
+    fast = plan.fast()
+    assert (fast.methods, fast.protocols, fast.seeds) == (plan.methods, plan.protocols, (3,))
+    assert (fast.train_items, fast.test_items, fast.control_items, fast.cost_items) == (32, 20, 8, 0)
+    assert (fast.name, fast.depths, fast.strengths) == ("demo --fast", (0.5,), (1.0, 2.0))
+
+
+def test_seeds_are_those_of_methods_that_chance_enters():
+    variants = {"l2s_7": {"method": "l2s", "seed": 7}, "clip": {"method": "kl_clip", "base": "mean"}}
+    plan = Plan(methods=("none", "mean", "l2s", "random", "l2s_7", "clip"), variants=variants, seeds=(2, 5))
+    assert {name: plan.seeds_of(name) for name in plan.methods} == {
+        "none": (2,),
+        "mean": (2,),
+        "l2s": (2, 5),
+        "random": (2, 5, 6, 7, 8),
+        "l2s_7": (2,),
+        "clip": (2,),
+    }
+    assert Plan(seed=4).seeds_of("l2s") == (4,)
+    with pytest.raises(UsageError, match="each once"):
+        Plan(seeds=(1, 1))

@@ -32,6 +32,12 @@ def study(
             help="Run only this step; the steps that it needs must be done. Repeatable; other processes can run others."
         ),
     ] = None,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast", help="A steering study on few items, one seed, one layer and two strengths: wide intervals."
+        ),
+    ] = False,
     json: Json = False,
     *,
     loading: Loading,
@@ -45,7 +51,9 @@ def study(
     from trimtab.studies import read_plan
 
     plan = loaded_as(read_plan(config), loading)
-    home = out or Path("runs", file_name(getattr(plan, "name", config.stem)))
+    home = out or Path("runs", file_name(getattr(plan, "name", config.stem)) + ("-fast" if fast else ""))
+    if fast:
+        plan = _fast(plan)
     if show_steps and step:
         raise UsageError("`--list` and `--step` exclude each other; got both; give one of them.")
     if show_steps:
@@ -58,6 +66,14 @@ def study(
         if isinstance(skipped, list):
             say_skipped(len({(row["split"], row["id"]) for row in skipped}), plan.data)
         tell(found, json)
+
+
+def _fast(plan: StudyPlan) -> StudyPlan:
+    from trimtab.studies import Plan
+
+    if not isinstance(plan, Plan):
+        raise UsageError("`--fast` is for steering studies; this one is of another kind; lower its own sizes.")
+    return plan.fast()
 
 
 def _list(plan: StudyPlan, home: Path, json: bool) -> None:

@@ -26,6 +26,17 @@ SWEPT = "open"
 MEASURED = Shapley()
 """How the study measures contributions; AMPS measures its own."""
 
+FEW = {
+    "train_items": 32,
+    "validation_items": 16,
+    "test_items": 48,
+    "sweep_items": 8,
+    "contribution_items": 8,
+    "control_items": 8,
+    "cost_items": 1,
+}
+"""The most items of a fast study."""
+
 STUDY_OPTIONS: dict[str, Any] = {
     "layers": tuple[int, ...],
     "strengths": tuple[float, ...],
@@ -190,6 +201,15 @@ class Plan(FromFile):
         """Return the candidate layers of a model."""
         return sorted({int(depth * n_layers) for depth in self.depths})
 
+    def fast(self) -> Plan:
+        """Return the same study on few items, one seed, one layer and two strengths: wide intervals, every part.
+
+        Layers and strengths that variants name stay.
+        """
+        sizes = {name: min(getattr(self, name), few) for name, few in FEW.items()}
+        name = f"{self.name} --fast"
+        return replace(self, name=name, seeds=self.seeds[:1], depths=(0.5,), strengths=(1.0, 2.0), **sizes)
+
     def resolved(self) -> dict[str, Any]:
         """Return the plan as plain data."""
         found = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
@@ -198,15 +218,5 @@ class Plan(FromFile):
 
 
 DEMO = Plan()
-FAST = replace(
-    DEMO,
-    name="demo --fast",
-    train_items=32,
-    validation_items=16,
-    test_items=48,
-    sweep_items=8,
-    contribution_items=8,
-    depths=(0.5,),
-    strengths=(1.0, 2.0),
-)
-"""The same study on few items: wide intervals, every part of the report."""
+FAST = DEMO.fast()
+"""The same study on few items."""
