@@ -126,6 +126,16 @@ def test_agreement(model: Model):
         agreement(model, conflict_items(2), methods, reference="mcs")
 
 
+def test_a_score_that_tells_all_items_apart_is_not_known_to_do_so_always():
+    perfect = auroc([*range(20)], [k >= 8 for k in range(20)])
+    # Eight pairs without a common item, none of them the wrong way: Clopper and Pearson's bound for 0 of 8.
+    assert perfect[:3] == pytest.approx((1, 1 - 0.369417, 1), abs=1e-6)
+    assert auroc([*range(20)], [k < 12 for k in range(20)])[:3] == pytest.approx((0, 0, 0.369417), abs=1e-6)
+    assert auroc([1] * 16, [True, False] * 8)[:3] == pytest.approx(
+        (0.5, 0.5 - 0.369417 / 2, 0.5 + 0.369417 / 2), abs=1e-6
+    )
+
+
 def test_rank_statistics():
     assert spearman([1, 2, 3], [10, 20, 15]) == pytest.approx(0.5)
     assert np.isnan(spearman([1, 1], [1, 2]))

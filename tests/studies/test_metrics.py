@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas import DataFrame
 
@@ -38,6 +38,7 @@ def answer(
 LABELS = st.lists(st.tuples(st.sampled_from(["image", "text", "other"]), st.booleans()), min_size=1, max_size=40)
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(LABELS, st.sampled_from(["image", "text"]))
 def test_following_opposite_and_other_sum_to_one(labels, target):
     rows = [

@@ -37,7 +37,9 @@ def spearman(first: ArrayLike, second: ArrayLike) -> float:
 def auroc(scores: Sequence[float], positive: Sequence[bool], seed: int = 0) -> Auroc:
     """Return how well a score tells positive items from the others: the chance that a positive one scores higher.
 
-    Ties count half. Bootstrap samples without both kinds of items are left out of the interval.
+    Ties count half. Bootstrap samples without both kinds of items are left out of the interval. Where all samples give
+    the same, as where the score tells all items apart, the interval holds what is possible with the largest share of
+    other pairs that would not show among so many that share no item (Clopper-Pearson).
 
     Raises:
         UsageError: There are no positive items, or no others.
@@ -51,6 +53,9 @@ def auroc(scores: Sequence[float], positive: Sequence[bool], seed: int = 0) -> A
     drawn = _areas(values[at], labels[at])
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
     found = _areas(values[None], labels[None])[0]
+    if low == high == found and np.nanmin(drawn) == np.nanmax(drawn):
+        seen = 0.025 ** (1 / min(labels.sum(), (~labels).sum()))
+        low, high = seen * found, seen * found + 1 - seen
     return Auroc(float(found), float(low), float(high), int(labels.sum()), len(labels))
 
 
