@@ -137,12 +137,8 @@ class SharedPrefix:
             own[:, :, 0].to(keys.dtype).view(items, -1, heads, 1, width).transpose(1, 2) for own in (key, value)
         )
 
-        scores = torch.matmul(queries.flatten(2, 3), keys.mT).view(*queries.shape[:4], slots)
-        for noise in self.noise:
-            scores[:, :, noise.rows, :, noise.slots] += _with_noise(noise, layer, queries[:, :, noise.rows])
-        blocked = ~self.allowed.to(scores.device)[:, None, :, None]
         own_scores = (queries * own_key).sum(-1, keepdim=True)
-        scores = torch.cat([scores.masked_fill(blocked, -torch.inf), own_scores], dim=-1)
+        scores = torch.cat([self.prefix_scores(layer, queries), own_scores], dim=-1)
         if torch.is_grad_enabled() and not scores.requires_grad:  # the first layer's queries depend on no entry
             scores.requires_grad_()
 
@@ -154,6 +150,18 @@ class SharedPrefix:
             outputs[:, :, noise.rows] += _with_noise(noise, layer, weights, values=True)
         self.traces.append(Trace(queries.detach(), scores, attention.detach(), outputs))
         return outputs.transpose(1, 2).reshape(len(query), 1, -1, width).to(query.dtype)
+
+
+    def prefix_scores(
+        self, layer: int, queries: Float[Tensor, "items kv_heads rows group head_dim"]
+    ) -> Float[Tensor, "items kv_heads rows group slots"]:
+        """Return the scores of a layer's prefix with the noise in force, minus infinity where a row may not look."""
+        keys = self.keys[layer]
+        scores = torch.matmul(queries.flatten(2, 3), keys.mT).view(*queries.shape[:4], keys.shape[2])
+        for noise in self.noise:
+            scores[:, :, noise.rows, :, noise.slots] += _with_noise(noise, layer, queries[:, :, noise.rows])
+        blocked = ~self.allowed.to(scores.device)[:, None, :, None]
+        return scores.masked_fill(blocked, -torch.inf)
 
 
 def _with_noise(noise: Noise, layer: int, rows: Tensor, values: bool = False) -> Tensor:
