@@ -124,6 +124,27 @@ def test_a_model_that_follows_one_instruction_only_gets_no_flow(tmp_path, monkey
     assert write_report(folder).is_file()
 
 
+def test_patching_finds_where_the_planted_answer_is_and_which_heads_override(run):
+    found = read_summary(run)["patching"]
+    pairs = {row["donor"]: (row["pairs"], row["agreed"], row["refused"]) for row in found["pairs"]}
+    assert pairs["instruction"] == (4, 0, None)
+    assert pairs["image"] == (4, 2, None)  # where the passage is named, another picture changes nothing
+    flips = {(r["donor"], r["part"], r["layer"]): r["flips"] for r in found["curves"]}
+    assert [flips["image", "shown", layer] for layer in range(6)] == [1, 0, 0, 0, 0, 0]
+    assert [flips["image", "instruction", layer] for layer in range(6)] == [0, 1, 1, 1, 0, 0]
+    assert [flips["image", "last", layer] for layer in range(6)] == [0, 0, 0, 0, 1, 1]
+    assert {r["median"] for r in found["crossovers"]} == {ROUTING_HEAD[0]}
+    (head,) = found["overrides"]
+    assert (head["layer"], head["head"], head["works_by"]) == (*ROUTING_HEAD, "writing")
+    ablated = {(r["heads"], r["target"]): (r["flips"], r["random"]) for r in found["ablation"]}
+    assert ablated["promoting", "image"][0] == 1.0
+    assert ablated["promoting", "text"][0] == 0.0
+    assert ablated["promoting", "image"][1] < 0.2
+    known = {(r["target"], r["predictor"]): r["rho"] for r in found["foretelling"]}
+    assert known["all", "named"] == pytest.approx(1.0)  # it follows both instructions always
+    assert known["image", "final"] is None
+
+
 def test_the_page_needs_no_other_file(run):
     page = write_report(run)
     text = page.read_text(encoding="utf-8")
@@ -137,6 +158,7 @@ def test_the_page_needs_no_other_file(run):
         "knockout.png",
         "layers.png",
         "lens.png",
+        "patching.png",
     ]
 
 

@@ -50,8 +50,8 @@ def crossovers(table: DataFrame, span: str = "last") -> DataFrame:
 
     margins: dict[tuple[str, str], list[float]] = {}
     first: dict[tuple[str, str], dict[str, Any]] = {}
-    read: Any = table[table["span"] == span].sort_values("layer", kind="stable")
-    for row in read.to_dict(orient="records"):
+    read: Any = table[table["span"] == span]
+    for row in read.sort_values("layer", kind="stable").to_dict(orient="records"):
         case = row["id"], row["target"]
         margins.setdefault(case, []).append(row["following"] - row["competing"])
         first.setdefault(case, {name: row[name] for name in ("id", "task", "target", "label")})

@@ -30,14 +30,17 @@ def rows_of(done: Results, sort: str) -> list[dict[str, Any]]:
 
 def scores_of(done: Results) -> dict[str, HeadScores]:
     """Return the finished scores of all heads, by their name."""
-    found = {}
-    for name in SCORES:
-        table, notes = done[f"scores-{name}"]
-        if len(table):
-            values = torch.tensor(table.drop(columns=["id", "target"]).to_numpy(), dtype=torch.float64)
-            shaped = values.unflatten(1, (notes["layers"], -1))
-            found[name] = HeadScores(name, shaped, tuple(table["target"]), tuple(table["id"]))
-    return found
+    found = {name: scores_in(done, name, f"scores-{name}") for name in SCORES}
+    return {name: scores for name, scores in found.items() if scores is not None}
+
+
+def scores_in(done: Results, name: str, step: str) -> HeadScores | None:
+    """Return the scores of all heads that a step stored; None if it had nothing to score."""
+    table, notes = done[step]
+    if not len(table):
+        return None
+    values = torch.tensor(table.drop(columns=["id", "target"]).to_numpy(), dtype=torch.float64)
+    return HeadScores(name, values.unflatten(1, (notes["layers"], -1)), tuple(table["target"]), tuple(table["id"]))
 
 
 def choice_of(plan: CircuitsPlan, done: Results) -> dict[str, Any]:

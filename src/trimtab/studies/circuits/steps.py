@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from trimtab.artifact_folder import artifact_digest
 from trimtab.circuits import (
     SCOPES,
+    Case,
     Cases,
     Condition,
     Edge,
@@ -22,6 +23,7 @@ from trimtab.circuits import (
     knockout,
     lens,
     measures_among,
+    patched_directly,
     perplexity,
     read_out,
     try_conditions,
@@ -37,8 +39,9 @@ from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.progress import Advance, Within, rescaled
 from trimtab.studies.circuits.choosing import amplifications, best_heads, choose_score, heads_of, tried_conditions
+from trimtab.studies.circuits.patching import ablate_overrides, donors_among, patch_states, scores_table
 from trimtab.studies.circuits.plan import SCORES, CircuitsPlan
-from trimtab.studies.circuits.results import choice_of, follow_all, rows_of, scores_of
+from trimtab.studies.circuits.results import choice_of, follow_all, rows_of, scores_in, scores_of
 from trimtab.studies.kit.admission import left_out, without
 from trimtab.studies.kit.bench import Bench
 from trimtab.studies.kit.chunks import chunks_of
@@ -83,6 +86,11 @@ class CircuitSteps:
         yield self._step("layers", self.layers, admitted, score)
         for name in SCORES:
             yield self._step(f"scores-{name}", partial(self.score, name), read, score)
+        for donor, shown in donors_among(self.modalities).items():
+            yield self._step(f"patches-{donor}", partial(self.patch, shown), read, self.plan.flow_items)
+        yield self._step("patched-directly", self.patch_directly, read, score)
+        patched = (*read, "scores-patching")
+        yield self._step("ablation", self.ablate, patched, len(self.parts["test"]))
         scored = (*read, *(f"scores-{name}" for name in SCORES))
         choices = tuple(self._chunked("choose-score", "validation", self.try_scores, scored))
         yield from choices
@@ -171,15 +179,35 @@ class CircuitSteps:
 
     def flow(self, edge: Edge, done: Results, advance: Advance) -> StepResult:
         """Cut an edge in every window, on cases that follow; nothing if there are none, or it has no ends in any."""
-        successes = self.successes(done)
-        # In the order of the items, which alternates between tasks; an order of names would be one of tasks.
-        wanted = set(list(dict.fromkeys(case.item.id for case in successes))[: self.plan.flow_items])
-        cases = [case for case in successes if case.item.id in wanted]
+        cases = self._first_successes(done)
         if not any(edge.ends(case, self.plan.seed) for case in cases):
             return StepResult.nothing()  # a template may end at once, or be too short for a control
         told = rescaled(advance, len(cases) * (self.model.n_layers + 1), self.plan.flow_items)
         found = knockout(self.model, cases, [edge], size=self.plan.window, seed=self.plan.seed, progress=Within(told))
         return StepResult(found, {"cases": len(cases)})
+
+    def _first_successes(self, done: Results) -> list[Case]:
+        successes = self.successes(done)
+        # In the order of the items, which alternates between tasks; an order of names would be one of tasks.
+        wanted = set(list(dict.fromkeys(case.item.id for case in successes))[: self.plan.flow_items])
+        return [case for case in successes if case.item.id in wanted]
+
+    def patch(self, shown: Modality | None, done: Results, advance: Advance) -> StepResult:
+        """Patch states of all tokens and of parts, layer by layer, on cases that follow."""
+        return patch_states(self.model, self._first_successes(done), shown, advance, self.plan.flow_items)
+
+    def patch_directly(self, done: Results, _advance: Advance) -> StepResult:
+        """Find the direct part of patching each head, where the score is."""
+        cases = self.successes(done)
+        if len({case.item.id for case in cases}) < LEAST_SCORED:
+            return StepResult.nothing()
+        return scores_table(patched_directly(self.model, cases), {"layers": self.model.n_layers})
+
+    def ablate(self, done: Results, advance: Advance) -> StepResult:
+        """Silence the heads that override, and random sets, on test items."""
+        cases = build_cases(self.model, self.items(done)["test"], self.task)
+        patching = scores_in(done, "patching", "scores-patching")
+        return ablate_overrides(self.model, cases, patching, self.plan.seed, advance, len(self.parts["test"]))
 
     def lens(self, done: Results, _advance: Advance) -> StepResult:
         """Read both answers off every layer, with and without the final norm."""
@@ -211,8 +239,6 @@ class CircuitSteps:
         Where fewer than two items do, on all cases, without patching: it says how far a margin is moved from one answer
         to another, and where the model does not follow there is no such way to go.
         """
-        from pandas import DataFrame
-
         successes = self.successes(done)
         enough = len({case.item.id for case in successes}) >= LEAST_SCORED
         if not enough and name == "patching":
@@ -222,9 +248,8 @@ class CircuitSteps:
         rows = len(cases) * (heads + 1 if name in ("causal", "patching") else 1)
         told = rescaled(advance, rows, len(self.parts["score"]))
         found = head_scores(self.model, cases, name, at=self._at(), progress=Within(told))
-        columns = {f"head-{place}": found.values.flatten(1)[:, place].tolist() for place in range(heads)}
-        table = DataFrame({"id": list(found.ids), "target": list(found.targets), **columns})
-        return StepResult(table, {"layers": self.model.n_layers, "cases": len(cases), "follow_both": enough})
+        notes = {"layers": self.model.n_layers, "cases": len(cases), "follow_both": enough}
+        return scores_table(found, notes)
 
     def _at(self) -> Places:
         return tuple(place for place in SCOPES[self.plan.scope] if place != "generated")

@@ -25,6 +25,7 @@ from trimtab.studies.circuits.curves import (
     lens_curves,
 )
 from trimtab.studies.circuits.losses import ability_changes, following_lost
+from trimtab.studies.circuits.patching_summary import patching_summary
 from trimtab.studies.circuits.plan import CircuitsPlan
 from trimtab.studies.circuits.results import choice_of, rows_of, scores_of
 from trimtab.studies.circuits.steps import CircuitSteps
@@ -50,7 +51,7 @@ class CircuitsStudy:
 
     kind: ClassVar[str] = "circuits"
     schema_version: ClassVar[int] = 3
-    sections: ClassVar[tuple[str, ...]] = ("head", "task", "flow", "lens", "heads", "interventions")
+    sections: ClassVar[tuple[str, ...]] = ("head", "task", "flow", "lens", "patching", "heads", "interventions")
     plan_type: ClassVar[type] = CircuitsPlan
 
     plan: CircuitsPlan
@@ -113,6 +114,7 @@ class CircuitsStudy:
             "lost": following_lost(tried, among, plan.seed),
             "ability_changes": ability_changes(tried, abilities),
             "recovery": recovery(tried, choice["amplification"], among),
+            "patching": patching_summary(done, baseline, among, model["layers"], plan.seed),
             "perplexity": perplexities(records(done["perplexity"].table)),
         }
         summary = _rounded(found)
