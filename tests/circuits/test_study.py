@@ -127,8 +127,9 @@ def test_a_model_that_follows_one_instruction_only_gets_no_flow(tmp_path, monkey
 def test_patching_finds_where_the_planted_answer_is_and_which_heads_override(run):
     found = read_summary(run)["patching"]
     pairs = {row["donor"]: (row["pairs"], row["agreed"], row["refused"]) for row in found["pairs"]}
-    assert pairs["instruction"] == (4, 0, None)
-    assert pairs["image"] == (4, 2, None)  # where the passage is named, another picture changes nothing
+    cases = 2 * PLAN.flow_items
+    assert pairs["instruction"] == (cases, 0, None)
+    assert pairs["image"] == (cases, cases // 2, None)  # where the passage is named, another picture changes nothing
     flips = {(r["donor"], r["part"], r["layer"]): r["flips"] for r in found["curves"]}
     assert [flips["image", "shown", layer] for layer in range(6)] == [1, 0, 0, 0, 0, 0]
     assert [flips["image", "instruction", layer] for layer in range(6)] == [0, 1, 1, 1, 0, 0]
