@@ -118,7 +118,7 @@ def test_the_page_speaks_of_the_modalities_of_the_items(run):
     assert all(f"<th>{named} named</th>" in page for named in among)
     assert ("from the picture alone" in page) == ("image" in among)
     assert "hearing." in page
-    assert len(list((folder / "figures").glob("*.png"))) == 6
+    assert len(list((folder / "figures").glob("*.png"))) == 7
 
 
 def test_items_that_differ_in_their_modalities_are_refused(model, tmp_path):

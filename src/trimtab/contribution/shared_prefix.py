@@ -151,7 +151,6 @@ class SharedPrefix:
         self.traces.append(Trace(queries.detach(), scores, attention.detach(), outputs))
         return outputs.transpose(1, 2).reshape(len(query), 1, -1, width).to(query.dtype)
 
-
     def prefix_scores(
         self, layer: int, queries: Float[Tensor, "items kv_heads rows group head_dim"]
     ) -> Float[Tensor, "items kv_heads rows group slots"]:
