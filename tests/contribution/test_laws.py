@@ -97,7 +97,7 @@ def test_no_modality_reaches_the_answer(silent_heads: Model, estimator: str):
 def test_a_certain_answer_scores_zero_instead_of_dividing_by_zero(model: Model, monkeypatch: pytest.MonkeyPatch):
     sure = torch.zeros_like(model.lm_head.get_parameter("weight"))
     monkeypatch.setattr(model, "lm_head", lambda h: torch.nn.functional.linear(h, sure) + torch.eye(len(sure))[0] * 1e4)
-    found = measure(model, conflict_items(1))[0]
+    found = measure(model, conflict_items(1), method=MCS())[0]
     assert (found.image, found.text) == (0, 0)
 
 
@@ -110,21 +110,21 @@ def test_same_seed_same_score_other_seed_other_score(model: Model):
 
 def test_order_does_not_matter(model: Model):
     items = conflict_items()
-    forward, backward = measure(model, items), measure(model, items[::-1])
+    forward, backward = (measure(model, given, method=MCS()) for given in (items, items[::-1]))
     for a, b in zip(forward, backward[::-1], strict=True):
         assert a.item_id == b.item_id
         assert (a.image, a.text) == pytest.approx((b.image, b.text), rel=1e-4)
 
 
 def test_an_instruction_changes_the_score_but_is_not_text(model: Model):
-    plain = measure(model, conflict_items(1))
-    told = measure(model, conflict_items(1), instruction="you should follow the image content")
+    plain = measure(model, conflict_items(1), method=MCS())
+    told = measure(model, conflict_items(1), method=MCS(), instruction="you should follow the image content")
     assert plain != told
     assert isinstance(told, Contributions)
 
 
 def test_leaves_nothing_behind(model: Model):
     before = model.text_config._attn_implementation
-    measure(model, conflict_items(1))
+    measure(model, conflict_items(1), method=MCS())
     assert all(p.grad is None and not p.requires_grad for p in model.hf.parameters())
     assert model.text_config._attn_implementation == before

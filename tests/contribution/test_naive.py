@@ -69,7 +69,7 @@ def test_a_batch_equals_one_item_alone_and_small_chunks(model: Model, monkeypatc
 
 def test_goes_on_with_smaller_batches_when_memory_runs_out(model: Model, monkeypatch: pytest.MonkeyPatch):
     items = conflict_items(4)
-    expected = measure(model, items)
+    expected = measure(model, items, method=MCS())
     score, sizes = mcs._score_batch, []
 
     def scarce(*args):
@@ -80,7 +80,7 @@ def test_goes_on_with_smaller_batches_when_memory_runs_out(model: Model, monkeyp
 
     monkeypatch.setattr(mcs, "_score_batch", scarce)
     monkeypatch.setattr(Session.of(model), "batch_size", None)
-    found = measure(model, items)
+    found = measure(model, items, method=MCS())
     assert sizes == [4, 4, 2, 2]  # remembered pictures are given up first, then half the batch
     assert [c.ratio for c in found] == pytest.approx([c.ratio for c in expected], rel=1e-4)
 
@@ -88,9 +88,9 @@ def test_goes_on_with_smaller_batches_when_memory_runs_out(model: Model, monkeyp
 @pytest.mark.parametrize("implementation", ["eager", "sdpa"])
 def test_any_attention_implementation(model: Model, implementation: str):
     items = conflict_items(2)
-    expected = measure(model, items)
+    expected = measure(model, items, method=MCS())
     with attention(model, implementation):
-        found = measure(model, items)
+        found = measure(model, items, method=MCS())
         assert model.text_config._attn_implementation == implementation
     assert [c.ratio for c in found] == pytest.approx([c.ratio for c in expected], rel=1e-4)
 

@@ -127,4 +127,4 @@ def test_what_the_decoder_is_given_beside_embeddings_is_handed_on(name):
 
 def test_a_prompt_that_sees_all_of_itself_is_refused():
     with pytest.raises(UnsupportedMethodError, match="`contribution` must suit .* tokens of a prompt see each other"):
-        measure(tiny_model("paligemma", check=False), conflict_items(1))
+        measure(tiny_model("paligemma", check=False), conflict_items(1), method=MCS())

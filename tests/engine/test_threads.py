@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.engine.prompts import varied_prompts
-from trimtab.contribution import measure
+from trimtab.contribution import MCS, measure
 from trimtab.engine import AddVector, Read, Row, applied, batches_of, generate, inputs, run
 from trimtab.engine.local.session import Session
 from trimtab.errors import NothingEditedError, UsageError
@@ -167,8 +167,8 @@ def test_inference_mode_and_autocast_around_a_call_change_nothing():
     with torch.inference_mode():
         assert torch.equal(run(model, prompts).logits, expected)
         items = list(read_items("pocket-mc2:test"))[:2]
-        inside = measure(model, items)
-    outside = measure(model, items)  # pictures remembered inside take part in gradients outside
+        inside = measure(model, items, method=MCS())
+    outside = measure(model, items, method=MCS())  # pictures remembered inside take part in gradients outside
     assert [c.ratio for c in inside] == [c.ratio for c in outside]
 
 

@@ -176,7 +176,7 @@ def test_nothing_left_is_an_error_with_the_first_reason(model: Model):
 def test_scores_that_are_not_finite_cost_their_item_alone(model: Model, monkeypatch):
     scores = [Scores.of({"image": image, "text": 1.0}) for image in (1.0, torch.nan, 0.0)]
     monkeypatch.setattr(MCS, "scores", lambda *_: scores)
-    found = measure(model, conflict_items(3))
+    found = measure(model, conflict_items(3), method=MCS())
     assert [c.item_id for c in found] == ["item-0", "item-2"]
     assert [s.row for s in found.skipped] == [2]
     assert "not finite" in found.skipped[0].reason

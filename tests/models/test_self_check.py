@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import BPE
 
 from tests.models.folders import edit, save
-from trimtab.contribution import measure
+from trimtab.contribution import MCS, measure
 from trimtab.engine import AddVector, BlockAttention, Prompt, Read, Row, generate, run
 from trimtab.errors import UnsupportedMethodError, UnsupportedModelError
 from trimtab.items import read_items
@@ -41,7 +41,7 @@ def test_a_window_is_kept_to_whatever_is_shared_and_padded(attention):
     model = llava(attention, text_config=mistral(16))
     assert model.windows == (16,) * 4
     same(model)
-    [skipped] = measure(model, read_items("pocket-mc2:test")[:1]).skipped
+    [skipped] = measure(model, read_items("pocket-mc2:test")[:1], method=MCS()).skipped
     assert re.search(r"layer 0 sees 16 of \d+ tokens \(a sliding window\)", skipped.reason)
 
 
