@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.contribution.variants import ALL, READINGS, RELATIVES
 
 from trimtab import Item, Model, load
-from trimtab.contribution import MCS, Contributions, Method, agreement, measure
+from trimtab.contribution import MCS, Method, agreement, measure
 from trimtab.contribution.ranks import auroc, spearman
 from trimtab.items.prompts import INSTRUCTIONS
 from trimtab.modalities import PAIR
@@ -38,10 +38,11 @@ def under_instructions(model: Model, items: Sequence[Item], method: Method) -> l
     """Test, item by item, whether an instruction moves the visual ratio: the Wilcoxon test and effect sizes."""
     from scipy.stats import wilcoxon
 
-    plain = _ratios(measure(model, items, method=method))
+    plain = ratios(model, items, method)
     rows = []
     for modality in PAIR:
-        told = _ratios(measure(model, items, instruction=INSTRUCTIONS[modality], method=method))
+        under = measure(model, items, instruction=INSTRUCTIONS[modality], method=method)
+        told = {c.item_id: c.ratio for c in under}
         shared = [i for i in plain if i in told]
         moved = np.array([told[i] - plain[i] for i in shared])
         rows.append(
@@ -93,12 +94,12 @@ def outcomes(labels: Mapping[str, Labels]) -> dict[str, dict[str, bool]]:
     return found
 
 
-def foretold(ratios: Mapping[str, dict[str, float]], wanted: Mapping[str, dict[str, bool]]) -> list[dict[str, Any]]:
+def foretold(by_method: Mapping[str, dict[str, float]], wanted: Mapping[str, dict[str, bool]]) -> list[dict[str, Any]]:
     """Say how well each method's ratio foretells each outcome, as an area under the ROC curve with its interval."""
     rows = []
     for outcome, by_item in wanted.items():
         sign = -1 if outcome.endswith("to text") else 1
-        for method, found in ratios.items():
+        for method, found in by_method.items():
             shared = [i for i in by_item if i in found and np.isfinite(found[i])]
             positive = [by_item[i] for i in shared]
             row = {"outcome": outcome, "method": method, "n": len(shared), "positives": sum(positive)}
@@ -109,16 +110,16 @@ def foretold(ratios: Mapping[str, dict[str, float]], wanted: Mapping[str, dict[s
     return rows
 
 
-def all_ratios(model: Model, items: Sequence[Item]) -> dict[str, dict[str, float]]:
-    """Measure the items by every reading and relative."""
-    return {name: _ratios(measure(model, items, method=method)) for name, method in ALL.items()}
+def ratios(model: Model, items: Sequence[Item], method: Method) -> dict[str, float]:
+    """Return the visual ratio of each item that has one, by its id."""
+    return {c.item_id: c.ratio for c in measure(model, items, method=method)}
 
 
 def agreements(model: Model, items: Sequence[Item]) -> dict[str, Any]:
     """Compare the main readings and the relatives: rank correlations, bias against Shapley, cost, stability."""
-    names = ("default", "paper", "ce", "kl", "ce limit", "kl context", "kl embeddings")
-    methods = {name: READINGS[name] for name in names} | RELATIVES
-    found = agreement(model, items, methods, reference="shapley")
+    names = ("default", "kl limit", "paper", "ce", "kl", "ce limit", "kl context", "kl embeddings")
+    methods = {name: ALL[name] for name in names} | RELATIVES
+    found = agreement(model, items, methods, reference="shapley first token")
     correlations = [{"first": a, "second": b, "spearman": v} for (a, b), v in found.correlations().items()]
     return {"items": found.items, "rows": found.rows(), "correlations": correlations}
 
@@ -127,8 +128,8 @@ def precision(name: str, items: Sequence[Item]) -> list[dict[str, Any]]:
     """Compare the ranks of items in bfloat16 with those in float32."""
     exact, low = load(name), load(name, dtype="bfloat16")
     rows = []
-    for method in ("default", "paper", "ce", "kl", "ce limit"):
-        a, b = (_ratios(measure(m, items, method=READINGS[method])) for m in (exact, low))
+    for method in ("default", "kl limit", "paper", "ce", "kl", "ce limit"):
+        a, b = (ratios(m, items, ALL[method]) for m in (exact, low))
         shared = [i for i in a if i in b]
         both = np.array([[a[i], b[i]] for i in shared])
         rows.append(
@@ -146,7 +147,7 @@ def variance(model: Model, items: Sequence[Item], seeds: int = 5) -> list[dict[s
     """Compare how much the ratio moves from seed to seed, and what an item costs, by number of draws and by limit."""
     rows = []
     base = MCS(divergence="kl", estimator="sampled", sigmas=(0.1,))
-    ways = {f"{d} draws": replace(base, draws=d) for d in (1, 2, 4, 16)} | {"limit": READINGS["default"]}
+    ways = {f"{d} draws": replace(base, draws=d) for d in (1, 2, 4, 16)} | {"limit": READINGS["kl limit"]}
     for name, config in ways.items():
         started, by_seed = time.perf_counter(), []
         for seed in range(seeds):
@@ -155,7 +156,3 @@ def variance(model: Model, items: Sequence[Item], seeds: int = 5) -> list[dict[s
         spread = float(np.std(by_seed, axis=0, ddof=1).mean())
         rows.append({"way": name, "spread": spread, "seconds": passed / (seeds * len(items))})
     return rows
-
-
-def _ratios(found: Contributions) -> dict[str, float]:
-    return {c.item_id: c.ratio for c in found}

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#767676", "#1C2430")
 PLANTED_SHOWN = (
     "default",
+    "kl limit",
     "ce",
     "ce reversed",
-    "shapley",
     "ablation blank",
     "attention mass",
     "gradient x input",

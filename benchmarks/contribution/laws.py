@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.contribution.variants import READINGS, RELATIVES
+from benchmarks.contribution.variants import ALL, RELATIVES
 
 from trimtab.contribution import MCS, Method, measure
 from trimtab.contribution.ranks import spearman
@@ -30,7 +30,7 @@ CONTEXTS = (
 VALUES = MCS(estimator="limit", divergence="kl", entries="values", top_tokens=400)
 PLANTED: dict[str, Method] = {
     "kl values": VALUES,
-    **{name: READINGS[name] for name in ("default", "paper", "ce", "kl", "ce reversed", "kl by token")},
+    **{name: ALL[name] for name in ("default", "kl limit", "paper", "ce", "kl", "ce reversed", "kl by token")},
     **RELATIVES,
 }
 

@@ -6,7 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-HEAD = """# Does the score measure which modality a model uses?
+HEAD = """# Which measure tells which modality a model uses?
+
+**Shapley values do** ([what they are](contribution.md)); they are the default, and have a page of
+[held-out items](contribution_held_out.md). **AMPS's Modality Contribution Score hardly does**;
+[what it measures instead](what_the_score_measures.md). This page compares all methods and readings.
 
 One command writes this page, `python -m benchmarks.contribution.validity`. The numbers are in
 [`contribution_validity.json`](contribution_validity.json), and every conclusion is chosen from them by a rule.
@@ -33,7 +37,7 @@ def write(found: dict[str, Any], figures: dict[str, str], folder: str) -> str:
         f"![Visual ratio by task and instruction]({folder}/{figures['ratio']})\n",
     ]
     for name, part in found["models"].items():
-        parts += [f"### {name}\n", _instructions(part["instructions"]), _foretold(part["foretold"])]
+        parts += [f"### {name}\n", _instructions(_named(part, "instructions")), _foretold(part["foretold"])]
         parts += [f"![Areas under the curve]({folder}/{figures[f'foretold-{name}']})\n", _agreement(part["agreement"])]
         parts += [_variance(part["variance"]), _precision(part["precision"])]
     parts += ["## 4. Answers\n", _answers(found)]
@@ -55,6 +59,11 @@ def _cell(value: object) -> str:
 def _made(found: dict[str, Any]) -> str:
     made = found["settings"]
     return f"{made['items']} test items of pocket-mc2, seed {made['seed']}, trimtab {made['version']}.\n"
+
+
+def _named(part: dict[str, Any], group: str) -> dict[str, Any]:
+    """Return the results of a group by what each is of."""
+    return {key.partition("/")[2]: own for key, own in part.items() if key.startswith(f"{group}/")}
 
 
 def _planted(found: dict[str, Any]) -> str:
@@ -181,7 +190,7 @@ def _precision(rows: list[dict[str, Any]]) -> str:
 def _answers(found: dict[str, Any]) -> str:
     lines = []
     for name, part in found["models"].items():
-        for r in part["instructions"]["default"]:
+        for r in part["instructions/default"]:
             expected = (r["difference"] > 0) == (r["instruction"] == "image")
             moved = "no" if r["p"] > 0.05 else "yes" if expected else "the other way"
             lines.append(
@@ -201,7 +210,7 @@ def _verdict(rows: list[dict[str, Any]], outcome: str) -> str:
     yes = [r["method"] for r in areas if r["low"] > 0.5]
     wrong = [r["method"] for r in areas if r["high"] < 0.5]
     best = max(areas, key=lambda r: r["auroc"])
-    word = "Yes" if default["low"] > 0.5 else "It points the wrong way" if default["high"] < 0.5 else "No"
+    word = "Yes" if default["low"] > 0.5 else "It points the wrong way" if default["high"] < 0.5 else "Not shown"
     return (
         f"{word}: the default has {_area(default)}. Of {len(areas)} methods, {len(yes)} predict it (interval above "
         f"0.5) and {len(wrong)} point the wrong way (interval below 0.5). The best, chosen with hindsight, is "

@@ -1,4 +1,4 @@
-"""Validate the Modality Contribution Score and write the page about it.
+"""Validate the measures of contribution and write the page about them.
 
     python -m benchmarks.contribution.validity [--items 64] [--models pocket-qwen pocket-llava] [--out docs]
 
@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contribution import behaviour, figures, laws, page
-from benchmarks.contribution.variants import READINGS, RELATIVES
+from benchmarks.contribution.variants import ALL
 
 from trimtab import __version__, load, read_items
 from trimtab.files import write_whole
 from trimtab.studies import choose_items
 
 NUMBERS, PAGE, IMAGES = "contribution_validity.json", "contribution_validity.md", "images/contribution"
-UNDER_INSTRUCTIONS = ("default", "paper", "ce", "ce limit", "kl context")
+UNDER_INSTRUCTIONS = ("default", "kl limit", "paper", "ce", "ce limit", "kl context")
 
 
 class Numbers:
@@ -75,15 +75,14 @@ def measure_model(numbers: Numbers, name: str, count: int, seed: int) -> None:
     model, some = load(name), items[: max(3, len(items) // 3)]
     part = numbers.model(name, model.fingerprint)
     labels = numbers.add(part, "answers", lambda: behaviour.answers(model, items, train, validation))
-    ratios = numbers.add(part, "ratios", lambda: behaviour.all_ratios(model, items))
+    ratios = {
+        name: numbers.add(part, f"ratios/{name}", lambda method=method: behaviour.ratios(model, items, method))
+        for name, method in ALL.items()
+    }
     numbers.add(part, "foretold", lambda: behaviour.foretold(ratios, behaviour.outcomes(labels)))
-    numbers.add(part, "by_task", lambda: behaviour.by_task(model, items, READINGS["default"]))
-    methods = {m: READINGS[m] for m in UNDER_INSTRUCTIONS} | {"shapley": RELATIVES["shapley"]}
-    numbers.add(
-        part,
-        "instructions",
-        lambda: {m: behaviour.under_instructions(model, items, method) for m, method in methods.items()},
-    )
+    numbers.add(part, "by_task", lambda: behaviour.by_task(model, items, ALL["default"]))
+    for m in UNDER_INSTRUCTIONS:
+        numbers.add(part, f"instructions/{m}", lambda m=m: behaviour.under_instructions(model, items, ALL[m]))
     numbers.add(part, "agreement", lambda: behaviour.agreements(model, some))
     numbers.add(part, "variance", lambda: behaviour.variance(model, some))
     numbers.add(part, "precision", lambda: behaviour.precision(name, some))

@@ -1,4 +1,4 @@
-"""The readings of the Modality Contribution Score, and its relatives, that the validation compares."""
+"""The default, the readings of the Modality Contribution Score and its relatives, which the validation compares."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ def _sampled(divergence: Divergence, **options: Any) -> MCS:
     return MCS(divergence=divergence, estimator="sampled", **options)
 
 
+DEFAULT: dict[str, Method] = {"default": Shapley()}
+
 READINGS: dict[str, Method] = {
-    "default": MCS(),
+    "kl limit": MCS(),
     "paper": MCS.paper(),
     "ce": _sampled("ce"),
     "ce reversed": _sampled("ce_reversed"),
@@ -42,11 +44,11 @@ READINGS: dict[str, Method] = {
     "kl embeddings": _sampled("kl", site="embeddings"),
     "kl all steps": MCS(steps=8),
 }
-"""Named by what differs from the default, the exact limit of KL; ``ce``, ``kl`` and their kin are sampled."""
+"""Named by what differs from the exact limit of KL, which is ``MCS()``; ``ce``, ``kl`` and their kin are sampled."""
 
 RELATIVES: dict[str, Method] = {
-    "shapley": Shapley(),
-    "shapley log": Shapley("log_probability"),
+    "shapley first token": Shapley(steps=1),
+    "shapley log": Shapley("log_probability", steps=1),
     "ablation blank": Ablation("blank"),
     "ablation shuffle": Ablation("shuffle"),
     "ablation noise": Ablation("noise"),
@@ -54,4 +56,4 @@ RELATIVES: dict[str, Method] = {
     "gradient x input": GradientTimesInput(),
 }
 
-ALL: dict[str, Method] = READINGS | RELATIVES
+ALL: dict[str, Method] = DEFAULT | READINGS | RELATIVES
