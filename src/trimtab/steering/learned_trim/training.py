@@ -165,7 +165,8 @@ def train_networks(
             found = _by_kind(exam, networks.edits(course.positions))
         loss = sum(course.kind_weights[kind] * own for kind, own in found.items())
         if loss < state.loss:
-            state.loss, state.best_epoch, state.held_out = loss, epoch + 1, dict(found)
+            state.loss, state.best_epoch = loss, epoch + 1
+            state.held_out = {str(kind): own for kind, own in found.items()}
             state.best = copied(networks.weights)
         state.epoch = epoch + 1
         checkpoint.write(state, networks.weights, adam)
