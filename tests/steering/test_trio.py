@@ -43,8 +43,8 @@ def prompts() -> list[Prompt]:
 
 
 def test_only_methods_bound_to_the_image_refuse_other_targets():
-    assert set(METHODS) - set(GENERAL) == {"vcd", "causalmm"}
-    for name in ("vcd", "causalmm"):
+    assert set(METHODS) - set(GENERAL) == {"vcd", "causalmm", "itad"}
+    for name in ("vcd", "causalmm", "itad"):
         with pytest.raises(UsageError, match="the only one the method knows; got 'audio'"):
             quick(name, target="audio")
 
