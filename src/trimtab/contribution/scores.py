@@ -62,7 +62,7 @@ class Contribution:
         shares: What each score's size is of all, in 0..1; NaN if no modality reaches the answer.
         synergy: What all modalities give together beyond the sum of what each gives alone: about 1 where the answer
             needs them together, about -1 where each alone is enough, about 0 where one alone decides. None for
-            methods that do not ask; see ``Reliance``.
+            methods that do not ask; see ``Shapley``.
     """
 
     item_id: str

@@ -49,7 +49,7 @@ class Shapley:
     tokens count, up to ``steps``: v(S) is the geometric mean of their probabilities, each after those before it.
 
     On held-out items of the bundled models the image's share tells which modality an answer comes from
-    (``docs/contribution_validity.md``).
+    (``docs/contribution_held_out.md``).
 
     Attributes:
         value: Probability of the answer, or its logarithm.
@@ -101,7 +101,8 @@ class Shapley:
             told = generate(model, [Row(cases[k].encoded) for k in unsettled], max_new_tokens=self.steps).tokens
             longer = {k: answer for k, answer in zip(unsettled, told, strict=True) if len(answer) > 1}
             whole = answer_log_p(model, [cases[k] for k in longer], list(longer.values()), sets)
-            log_p = [dict(zip(longer, whole, strict=True)).get(k, own[:, None]).mean(-1) for k, own in enumerate(log_p)]
+            for k, tokens in zip(longer, whole, strict=True):
+                log_p[k] = tokens.mean(-1)
         return [self.score(sets, own) for own in log_p]
 
     def score(self, sets: Coalitions, log_p: Tensor) -> Scores:
