@@ -7,7 +7,8 @@ import pytest
 from pandas import read_parquet
 from tests.contribution.items import trio_items
 
-from trimtab.contribution import METHODS
+from trimtab.contribution import METHODS, Contribution, Contributions
+from trimtab.contribution.scores import Scores
 from trimtab.items import write_items
 from trimtab.testing import tiny_trio
 
@@ -108,6 +109,56 @@ def test_what_is_said_names_the_modalities_of_the_items(invoke, tmp_path: Path, 
     traced = invoke("measure", "tiny", data, "--trace", items[0].id)
     assert traced.exit_code == 0, traced.output
     assert "share of audio" in " ".join(traced.stdout.split())
+
+
+@pytest.fixture
+def mixed(tmp_path: Path, monkeypatch) -> Path:
+    """Items of image, text and audio, of image and audio, of image and text, and one that has nothing to compare."""
+    trio = tiny_trio(check=False)
+    monkeypatch.setattr("trimtab.load", lambda *_name, **_options: trio)
+    every, heard, read, alone = (item.replace(id=f"{place}") for place, item in enumerate(trio_items(4)))
+    heard = heard.replace(context="", answer_text="")
+    read = read.replace(audio=None, answer_audio="")
+    alone = alone.replace(context="", answer_text="", audio=None, answer_audio="", relevant=("image",))
+    return write_items([every, heard, read, alone], tmp_path / "mixed.jsonl")
+
+
+@pytest.mark.parametrize("out", [(), ("--out", "run")])
+def test_items_that_show_different_modalities_are_averaged_apart(invoke, mixed: Path, out, tmp_path: Path):
+    shown = invoke("measure", "tiny", mixed, *out)
+    assert shown.exit_code == 0, shown.output
+    said = " ".join(shown.stdout.split())
+    assert "Visual ratio of tiny-trio, items of image and text:" in said
+    for modalities, of in (("image, text and audio", "text"), ("image and audio", "audio")):
+        assert f"Share of the {of} of tiny-trio, items of {modalities}:" in said
+    found = answer(invoke("measure", "tiny", mixed, *out, "--json"))
+    summary = found["summary"] if out else found
+    assert [(r["task"], r["n"]) for r in summary["ratios"] if r["task"] == "all"] == [("all", 1)] * 3
+    assert summary["skipped"] == 1
+    if out:
+        page = (tmp_path / "run" / "report.html").read_text()
+        assert all(
+            f"Items of {each}" in page for each in ("image, text and audio", "image and audio", "image and text")
+        )
+
+
+def test_where_no_item_has_a_share_that_is_said(invoke, data, monkeypatch):
+    def unreached(*_args, **_kwargs):
+        return Contributions([Contribution("0", "color", *Scores.of({"image": 0.0, "text": 0.0}))])
+
+    monkeypatch.setattr("trimtab.contribution.measure", unreached)
+    shown = invoke("measure", "tiny", data)
+    assert shown.exit_code == 0, shown.output
+    assert "No modality reaches the answer of any item" in shown.stdout
+
+
+def test_where_no_item_can_be_measured_a_folder_says_so_too(invoke, mixed: Path):
+    rows = [line for line in mixed.read_text().splitlines() if json.loads(line)["id"] == "3"]
+    mixed.write_text("\n".join(rows) + "\n")
+    for out in ((), ("--out", "run")):
+        refused = invoke("measure", "tiny", mixed, *out)
+        assert refused.exit_code == 2, refused.output
+        assert "must hold an item that can be measured; item 3" in " ".join(refused.stderr.split())
 
 
 def test_what_is_said_of_image_and_text(invoke, data):

@@ -69,7 +69,15 @@ def artifacts() -> DataFrame:
 @pytest.fixture(scope="session")
 def summary() -> dict:
     contributions = DataFrame(
-        {"model": m, "instruction": i, "item_id": f"i{k}", "task": TASKS[k % 3], "ratio": 0.2 + 0.01 * k}
+        {
+            "model": m,
+            "instruction": i,
+            "item_id": f"i{k}",
+            "task": TASKS[k % 3],
+            "image": 0.2 + 0.01 * k,
+            "text": 0.8 - 0.01 * k,
+            "ratio": 0.2 + 0.01 * k,
+        }
         for m in MODELS
         for i in ("none", "image", "text")
         for k in range(30)

@@ -194,6 +194,24 @@ def test_what_was_measured_is_said_for_what_it_is(run):
     assert "Which modality" not in report
 
 
+def test_items_of_other_modalities_have_figures_of_their_own(run):
+    summary = json.loads((run / "summary.json").read_text())
+    heard = [
+        {name: value for name, value in row.items() if not name.startswith("ratio")}
+        | {f"share_{own}{end}": 0.5 for own in ("image", "audio") for end in ("", "_low", "_high")}
+        for row in summary["contribution"]
+    ]
+    (run / "summary.json").write_text(json.dumps({**summary, "contribution": [*summary["contribution"], *heard]}))
+    report = write_report(run).read_text()
+    assert "The share in items of image and audio." in report
+    assert "60 test items for each instruction" in report
+    figures = {path.stem for path in (run / "figures").iterdir() if path.stem.startswith("contribution")}
+    assert {
+        "contribution-of-image-text",
+        *(f"contribution-share_{m}-of-image-audio" for m in ("image", "audio")),
+    } <= figures
+
+
 def test_what_is_no_finished_study_is_refused(tmp_path, run):
     with pytest.raises(RunFolderError, match="finished study"):
         write_report(tmp_path / "nowhere")

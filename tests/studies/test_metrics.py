@@ -7,6 +7,7 @@ from pandas import DataFrame
 
 from trimtab.studies import (
     ALL_TASKS,
+    by_modalities,
     compare,
     contribution_rates,
     oracle_rates,
@@ -71,7 +72,8 @@ def test_compare_uses_the_items_both_were_tried_on():
 
 
 def test_items_without_a_ratio_do_not_count():
-    rows = [{"task": "color", "ratio": r} for r in (0.2, 0.4, math.nan)] + [{"task": "counting", "ratio": math.nan}]
+    of = [("color", 0.2), ("color", 0.4), ("color", math.nan), ("counting", math.nan)]
+    rows = [{"task": task, "image": 1.0, "text": 1.0, "ratio": ratio} for task, ratio in of]
     found = {row["task"]: row for row in contribution_rates(rows)}
     assert found["color"]["n"] == found[ALL_TASKS]["n"] == 2
     assert found["color"]["ratio"] == pytest.approx(0.3)
@@ -79,10 +81,24 @@ def test_items_without_a_ratio_do_not_count():
 
 
 def test_one_item_says_little_of_a_ratio_and_nothing_of_a_synergy():
-    row = {"item_id": "0", "task": "color", "ratio": 0.2, "synergy": -0.7}
+    row = {"item_id": "0", "task": "color", "image": 0.2, "text": 0.8, "ratio": 0.2, "synergy": -0.7}
     found = contribution_rates([row])[0]
     assert (found["ratio_low"], found["ratio_high"]) == pytest.approx((0.005, 0.98))  # 0.975 of other items may differ
     assert (found["synergy"], found["synergy_low"], found["synergy_high"]) == (-0.7, None, None)
+
+
+def test_items_of_other_modalities_are_averaged_apart():
+    pair = {"item_id": "0", "task": "color", "image": 0.2, "text": 0.8, "ratio": 0.2}
+    heard = {"item_id": "1", "task": "color", "image": 0.3, "audio": 0.7, "share_image": 0.3, "share_audio": 0.7}
+    both = [pair, heard, {**pair, "item_id": "2", "task": "counting", "ratio": 0.6}]
+    for rows in (both, records(DataFrame(both))):  # in a table, what was not measured is NaN
+        found = contribution_rates(rows)
+        assert [(row["task"], row["n"]) for row in found] == [
+            ("color", 1), ("counting", 1), (ALL_TASKS, 2), ("color", 1), (ALL_TASKS, 1),
+        ]  # fmt: skip
+        assert [row.get("ratio") for row in found] == pytest.approx([0.2, 0.6, 0.4, None, None])
+        assert [row.get("share_audio") for row in found] == pytest.approx([None, None, None, 0.7, 0.7])
+        assert by_modalities(found) == {("image", "text"): found[:3], ("image", "audio"): found[3:]}
 
 
 def swept() -> list[dict]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from trimtab.cli.console import print_line, print_table
-from trimtab.modalities import PAIR, Modality, in_order
+from trimtab.modalities import PAIR, in_order
 
 TASK_LETTERS = 4
 """Letters of a task's name in a heading, so that a table of eight tasks fits a terminal of 80 columns."""
@@ -90,35 +90,41 @@ SYNERGY = (
 
 
 def print_measurement(summary: dict[str, Any]) -> None:
-    """Print the mean ratios by task."""
-    rows = summary["ratios"]
-    known = "synergy" in rows[0]
-    shares = [name for name in rows[0] if name == "ratio" or name.startswith("share_") and f"{name}_low" in rows[0]]
-    for name in shares:
-        what = "Visual ratio" if name == "ratio" else f"Share of the {name.removeprefix('share_')}"
-        of = "the image's share of both contributions" if name == "ratio" else "of all contributions"
-        columns = ["task", "items", "ratio" if name == "ratio" else "share", "95 % interval"]
-        lines = [
-            [r["task"], str(r["n"]), f"{r[name]:.3f}", f"{r[f'{name}_low']:.3f} to {r[f'{name}_high']:.3f}"]
-            for r in rows
-        ]
-        if known:
-            columns.append("synergy")
-            lines = [[*line, f"{r['synergy']:+.3f}"] for line, r in zip(lines, rows, strict=True)]
-        print_table(f"{what} of {summary['model']}: {of} ({summary['method']})", columns, lines)
-    if known:
+    """Print the mean ratios by task, for each set of modalities that items were measured for."""
+    from trimtab.report.words import listed
+    from trimtab.studies import by_modalities, share_columns
+
+    sets = by_modalities(summary["ratios"])
+    for modalities, rows in sets.items():
+        among = "" if len(sets) == 1 else f", items of {listed([*modalities])}"
+        for name in share_columns(modalities):
+            _print_share(summary, name, rows, among)
+    if not sets:
+        print_line("No modality reaches the answer of any item, so there is no share to show.")
+    if any("synergy" in row for row in summary["ratios"]):
         print_line(SYNERGY)
-    if summary["method"] == "mcs":
-        subject, measured = ("The ratio says", PAIR) if "ratio" in shares else ("The shares say", _shared(shares))
+    if summary["method"] == "mcs" and sets:
+        subject = "The ratio says" if set(sets) == {PAIR} else "The shares say"
+        measured = in_order(modality for modalities in sets for modality in modalities)
         print_line(
-            f"{subject} how sensitive the answer is to {', '.join(measured[:-1])} and {measured[-1]}. On the "
+            f"{subject} how sensitive the answer is to {listed([*measured])}. On the "
             "bundled models this hardly tells which of them the answer comes from (docs/contribution_validity.md); "
             "--method shapley does."
         )
 
 
-def _shared(columns: Iterable[str]) -> tuple[Modality, ...]:
-    return in_order(name.removeprefix("share_") for name in columns)
+def _print_share(summary: dict[str, Any], name: str, rows: list[dict[str, Any]], among: str) -> None:
+    """Print the means of one share by task."""
+    what = "Visual ratio" if name == "ratio" else f"Share of the {name.removeprefix('share_')}"
+    of = "the image's share of both contributions" if name == "ratio" else "of all contributions"
+    columns = ["task", "items", "ratio" if name == "ratio" else "share", "95 % interval"]
+    lines = [
+        [r["task"], str(r["n"]), f"{r[name]:.3f}", f"{r[f'{name}_low']:.3f} to {r[f'{name}_high']:.3f}"] for r in rows
+    ]
+    if "synergy" in rows[0]:
+        columns.append("synergy")
+        lines = [[*line, f"{r['synergy']:+.3f}"] for line, r in zip(lines, rows, strict=True)]
+    print_table(f"{what} of {summary['model']}{among}: {of} ({summary['method']})", columns, lines)
 
 
 SHOWN: dict[str, Callable[[dict[str, Any]], None]] = {

@@ -15,6 +15,9 @@ from trimtab.modalities import MODALITIES, PAIR, Modality, in_order
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+RATIO = "ratio"
+"""Column of the visual ratio: the image's share, where image and text alone were measured."""
+
 SHARE = "share_{}"
 """Column of a modality's share, where there are others than image and text."""
 
@@ -129,8 +132,16 @@ def columns(scores: Scores) -> dict[str, float]:
     values, shares, synergy = scores
     known = {} if synergy is None else {SYNERGY: synergy}
     if tuple(values) == PAIR:
-        return {**values, "ratio": shares["image"], **known}
+        return {**values, RATIO: shares["image"], **known}
     return {**values, **{SHARE.format(name): share for name, share in shares.items()}, **known}
+
+
+def measured_in(row: Mapping[str, Any]) -> tuple[Modality, ...]:
+    """Return what a row of ``Contributions`` or of a table of it was measured for.
+
+    What was not is missing or NaN there, while a score is finite.
+    """
+    return in_order(m for m in MODALITIES if row.get(m) is not None and not math.isnan(row[m]))
 
 
 class Contributions(list[Contribution]):
@@ -159,9 +170,9 @@ class Contributions(list[Contribution]):
         import pandas as pd
 
         rows = self.rows()
-        present = {name for row in rows for name in row} or {*PAIR, "ratio"}
+        present = {name for row in rows for name in row} or {*PAIR, RATIO}
         shares = [SHARE.format(name) for name in MODALITIES]
-        names = ["item_id", "task", *(name for name in (*MODALITIES, "ratio", *shares, SYNERGY) if name in present)]
+        names = ["item_id", "task", *(name for name in (*MODALITIES, RATIO, *shares, SYNERGY) if name in present)]
         return pd.DataFrame(rows, columns=names)
 
     def share_by_task(self, modality: Modality) -> dict[str, float]:
@@ -184,11 +195,10 @@ class Contributions(list[Contribution]):
 
 
 def _restored(row: Mapping[str, Any]) -> Contribution:
-    """Make a contribution of a row; what was not measured is missing or NaN there, while a score is finite."""
-    present = in_order(m for m in MODALITIES if row.get(m) is not None and not math.isnan(row[m]))
-    scores: dict[Modality, float] = {m: float(row[m]) for m in present}
+    """Make a contribution of a row."""
+    scores: dict[Modality, float] = {m: float(row[m]) for m in measured_in(row)}
     if tuple(scores) == PAIR:
-        ratio = float(row["ratio"])
+        ratio = float(row[RATIO])
         shares: dict[Modality, float] = {"image": ratio, "text": 1 - ratio}
     else:
         shares = {m: float(row[SHARE.format(m)]) for m in scores}

@@ -4,7 +4,16 @@ from trimtab.studies.kit.choosing import choose_items
 from trimtab.studies.kit.config import read_plan
 from trimtab.studies.kit.counting import Work, costs, counted
 from trimtab.studies.kit.evaluation import Condition, Evaluation, conditions, evaluate
-from trimtab.studies.kit.metrics import compare, contribution_rates, oracle_rates, preference_rates, rates, seed_rates
+from trimtab.studies.kit.metrics import (
+    by_modalities,
+    compare,
+    contribution_rates,
+    oracle_rates,
+    preference_rates,
+    rates,
+    seed_rates,
+    share_columns,
+)
 from trimtab.studies.kit.protocols import PROTOCOLS, Protocol
 from trimtab.studies.kit.provenance import describe, git_commit, hardware, versions
 from trimtab.studies.kit.reading import read_provenance, read_summary
@@ -54,6 +63,7 @@ __all__ = [
     "Study",
     "Work",
     "bootstrap_mean",
+    "by_modalities",
     "choose_items",
     "compare",
     "conditions",
@@ -82,6 +92,7 @@ __all__ = [
     "run_step",
     "run_study",
     "seed_rates",
+    "share_columns",
     "study_of",
     "summarise",
     "unimodal_controls",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from trimtab.contribution import Contributions
 from trimtab.items import Skipped
-from trimtab.modalities import PAIR, in_order
+from trimtab.modalities import PAIR, Modality
 from trimtab.report.measured import ratio_figure, read_contributions
 from trimtab.report.registering import Run, section
 from trimtab.report.style import task_name
+from trimtab.report.words import listed
+from trimtab.studies import by_modalities, share_columns
 
 TEMPLATE = """\
 <h1>How much does the answer depend on {{ asked }}?</h1>
@@ -23,21 +26,24 @@ default method does. It compares items of one model, not models with each other.
 <p>The visual ratio is the image's share of the contributions of image and text: 1 if the answer depends on the image
 alone, 0 if on the text alone. It compares items of one model, not models with each other.</p>
 {%- endif %}
-{%- if "synergy" in columns %}
+{%- if synergy %}
 <p>The synergy is what all modalities give together beyond what each gives alone: above 0 the answer needs them together,
 below 0 each alone is enough, about 0 one of them decides.</p>
 {%- endif %}
-{%- for figure in figures %}
+{%- for part in parts %}
+{%- if parts|length > 1 %}<h2>Items of {{ part.of }}</h2>{% endif %}
+{%- for figure in part.figures %}
 <figure><img src="{{ figure }}" alt="Share of a modality in each item, by task"></figure>
 {%- endfor %}
 <table>
-<tr><th class="left">task</th><th>items</th>{% for heading in columns.values() %}<th>{{ heading }}</th><th>95 % interval</th>{% endfor %}</tr>
-{%- for row in rows %}
+<tr><th class="left">task</th><th>items</th>{% for heading in part.columns.values() %}<th>{{ heading }}</th><th>95 % interval</th>{% endfor %}</tr>
+{%- for row in part.rows %}
 <tr><td class="left">{{ row.task }}</td><td>{{ row.n }}</td>
-{%- for name in columns %}<td>{{ "%.3f"|format(row[name]) }}</td>
+{%- for name in part.columns %}<td>{{ "%.3f"|format(row[name]) }}</td>
 <td>{% if row[name ~ "_low"] is none %}none{% else %}{{ "%.3f"|format(row[name ~ "_low"]) }} to {{ "%.3f"|format(row[name ~ "_high"]) }}{% endif %}</td>{% endfor %}</tr>
 {%- endfor %}
 </table>
+{%- endfor %}
 {%- if skipped %}
 <p>{{ skipped|length }} items could not be measured. The first: {{ skipped[0].reason }}.</p>
 {%- endif %}
@@ -47,22 +53,38 @@ below 0 each alone is enough, about 0 one of them decides.</p>
 
 @section("measurement", "ratios", TEMPLATE)
 def ratios(run: Run) -> dict[str, Any]:
-    """Draw the items' shares and lay out their means."""
+    """Draw the items' shares and lay out their means, for each set of modalities that items were measured for."""
     summary, found = run.summary, read_contributions(run.path)
-    measured = in_order(modality for c in found for modality in c.modalities)
-    if measured == PAIR:
-        figures, columns = [run.figure("ratio", ratio_figure(found))], {"ratio": "mean ratio"}
+    sets = list(dict.fromkeys(c.modalities for c in found))
+    pair = sets == [PAIR]
+    return {
+        "title": f"visual ratio of {summary['model']}" if pair else f"contributions in {summary['model']}",
+        "pair": pair,
+        "asked": "the image" if pair else "each modality",
+        "parts": [
+            _part(run, Contributions(c for c in found if c.modalities == own), own, alone=len(sets) == 1)
+            for own in sets
+        ],
+        "synergy": any(c.synergy is not None for c in found),
+        "skipped": [Skipped(row, reason) for row, reason in summary["skipped_items"]],
+    }
+
+
+def _part(run: Run, found: Contributions, modalities: tuple[Modality, ...], *, alone: bool) -> dict[str, Any]:
+    """Lay out the items that were measured for one set of modalities."""
+    among = "" if alone else f"-of-{'-'.join(modalities)}"
+    if modalities == PAIR:
+        figures, headings = [run.figure(f"ratio{among}", ratio_figure(found))], ["mean ratio"]
     else:
-        figures = [run.figure(f"share-{modality}", ratio_figure(found, modality)) for modality in measured]
-        columns = {f"share_{modality}": f"share of the {modality}" for modality in measured}
+        figures = [run.figure(f"share-{name}{among}", ratio_figure(found, name)) for name in modalities]
+        headings = [f"share of the {name}" for name in modalities]
+    columns = dict(zip(share_columns(modalities), headings, strict=True))
+    rows = by_modalities(run.summary["ratios"]).get(modalities, [])
     if all(c.synergy is not None for c in found):
         columns["synergy"] = "synergy"
     return {
-        "title": f"visual ratio of {summary['model']}" if measured == PAIR else f"contributions in {summary['model']}",
-        "pair": measured == PAIR,
-        "asked": "the image" if measured == PAIR else "each modality",
-        "rows": [{**r, "task": task_name(r["task"])} for r in summary["ratios"]],
-        "columns": columns,
-        "skipped": [Skipped(row, reason) for row, reason in summary["skipped_items"]],
+        "of": listed(list(modalities)),
         "figures": figures,
+        "columns": columns,
+        "rows": [{**row, "task": task_name(row["task"])} for row in rows],
     }

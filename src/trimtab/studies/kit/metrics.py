@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from trimtab.modalities import MODALITIES, Modality
+from trimtab.contribution.scores import RATIO, SHARE, SYNERGY, measured_in
+from trimtab.modalities import MODALITIES, PAIR, Modality, in_order
 from trimtab.studies.kit.protocols import INCONSISTENT
 from trimtab.studies.kit.records import Record, by_task, grouped, records
 from trimtab.studies.kit.statistics import PairedDifference, bootstrap_mean, clustered_rate, paired_difference
@@ -44,7 +45,8 @@ def rates(answers: DataFrame) -> DataFrame:
 def contribution_rates(contributions: list[Record], seed: int = 0) -> list[Record]:
     """Average visual ratios by task and over all tasks; of other modalities than image and text, each one's share.
 
-    Where the method knows the modalities' synergy, that is averaged beside them.
+    Where the method knows the modalities' synergy, that is averaged beside them. Shares of different sets of
+    modalities do not compare, so items of each set are averaged apart.
 
     Args:
         contributions: Rows of ``Contributions``.
@@ -53,16 +55,38 @@ def contribution_rates(contributions: list[Record], seed: int = 0) -> list[Recor
     Returns:
         ``task, n, ratio, ratio_low, ratio_high``, a row for each task that has a ratio, over the items that have one;
         for other modalities ``share_audio, share_audio_low, share_audio_high`` and so on; likewise ``synergy``, without
-        an interval (None) where all items have the same.
+        an interval (None) where all items have the same. Where items were measured for different sets of modalities,
+        the rows of one set follow those of another; ``by_modalities`` tells them apart.
     """
+    sets: dict[tuple[Modality, ...], list[Record]] = {}
+    for row in contributions:
+        sets.setdefault(measured_in(row), []).append(row)
+    return [row for modalities, own in sets.items() for row in _rates_of_set(modalities, own, seed)]
+
+
+def share_columns(modalities: tuple[Modality, ...]) -> tuple[str, ...]:
+    """Return the columns of ``contribution_rates`` for items of some modalities: ``ratio``, or a share for each."""
+    return (RATIO,) if modalities == PAIR else tuple(map(SHARE.format, modalities))
+
+
+def by_modalities(rates: Sequence[Record]) -> dict[tuple[Modality, ...], list[Record]]:
+    """Group rows of ``contribution_rates`` by the modalities that their items were measured for."""
+    found: dict[tuple[Modality, ...], list[Record]] = {}
+    for row in rates:
+        own = PAIR if RATIO in row else in_order(name for name in MODALITIES if SHARE.format(name) in row)
+        found.setdefault(own, []).append(row)
+    return found
+
+
+def _rates_of_set(modalities: tuple[Modality, ...], contributions: list[Record], seed: int) -> list[Record]:
     rows = []
     for task, part in by_task(contributions):
-        names = [name for name in ("ratio", *map("share_{}".format, MODALITIES), "synergy") if name in part[0]]
+        names = [name for name in (*share_columns(modalities), SYNERGY) if name in part[0]]
         usable = [row for row in part if not any(math.isnan(row[name]) for name in names)]
         if usable:
             found: Record = {"task": task, "n": len(usable)}
             for name in names:
-                bounds = None if name == "synergy" else (0, 1)
+                bounds = None if name == SYNERGY else (0, 1)
                 mean = bootstrap_mean([row[name] for row in usable], seed, bounds=bounds)
                 found |= {name: mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
             rows.append(found)

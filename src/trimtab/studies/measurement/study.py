@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from trimtab.contribution import measure
+from trimtab.errors import UsageError
 from trimtab.progress import Advance, Within
 from trimtab.studies.kit.bench import Bench
 from trimtab.studies.kit.chunks import chunks_of
@@ -49,9 +50,15 @@ class MeasurementStudy(OneModelStudy[MeasurementPlan]):
         ]
 
     def summarise(self, bench: Bench, done: Results) -> Outcome:
-        """Average ratios by task."""
+        """Average ratios by task.
+
+        Raises:
+            UsageError: No item could be measured.
+        """
         plan, rows = self.plan.resolved(), joined(done.values())
         skipped = [row for step in done.values() for row in step.notes["skipped"]]
+        if rows.empty:
+            raise UsageError(f"`data` of {self.kind} must hold an item that can be measured; {skipped[0][1]}")
         summary = {
             "model": bench.model(self.plan.model).name,
             **{name: plan[name] for name in ("data", "method", "options", "instruction", "seed")},

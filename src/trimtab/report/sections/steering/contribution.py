@@ -7,7 +7,8 @@ from typing import Any
 from trimtab.contribution import Shapley
 from trimtab.report.figures import contribution_figure
 from trimtab.report.registering import Run, section
-from trimtab.studies import ALL_TASKS
+from trimtab.report.words import listed
+from trimtab.studies import ALL_TASKS, by_modalities, share_columns
 
 TEMPLATE = """\
 <section>
@@ -26,8 +27,9 @@ on the bundled models it hardly tells that, while <code>trimtab measure --method
 docs/contribution_validity.md). Bars are means with 95&nbsp;% bootstrap intervals, for the plain prompt and under an
 instruction to follow either modality.</p>
 {%- endif %}
-{%- for figure in figures %}
-<figure><img alt="Share of a modality by task and instruction" src="{{ figure }}"></figure>
+{%- for figure, caption in figures %}
+<figure><img alt="Share of a modality by task and instruction{{ caption }}" src="{{ figure }}">
+{%- if caption %}<figcaption>The share{{ caption }}.</figcaption>{% endif %}</figure>
 {%- endfor %}
 <p class="quiet">{{ measured }} test items for each instruction.</p>
 </section>
@@ -40,9 +42,19 @@ def contribution(run: Run) -> dict[str, Any] | None:
     rows = run.summary["contribution"]
     if not rows:
         return None
-    measured = max((r["n"] for r in rows if r["task"] == ALL_TASKS), default=0)
-    shares = ["ratio"] if "ratio" in rows[0] else [f"share_{modality}" for modality in run.summary["modalities"]]
-    files = {name: "contribution" if name == "ratio" else f"contribution-{name}" for name in shares}
-    figures = [run.figure(files[name], contribution_figure(run.summary, name)) for name in shares]
+    sets, figures = by_modalities(rows), []
+    for modalities, own in sets.items():
+        among, suffix = "", ""
+        if len(sets) > 1:
+            among, suffix = f" in items of {listed([*modalities])}", f"-of-{'-'.join(modalities)}"
+        for name in share_columns(modalities):
+            file = "contribution" if name == "ratio" else f"contribution-{name}"
+            drawn = contribution_figure({**run.summary, "contribution": own}, name)
+            figures.append((run.figure(f"{file}{suffix}", drawn), among))
+    measured = max(
+        sum(r["n"] for r in rows if r["task"] == ALL_TASKS and r["instruction"] == instruction and r["model"] == model)
+        for model in run.summary["models"]
+        for instruction in {r["instruction"] for r in rows}
+    )
     effect = run.summary["contribution_method"] == Shapley.name
     return {"figures": figures, "measured": measured, "effect": effect}
