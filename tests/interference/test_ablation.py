@@ -16,7 +16,7 @@ from trimtab.models import adapters
 from trimtab.report import write_report
 from trimtab.studies import read_summary, run_study
 from trimtab.studies.interference import AblationPlan
-from trimtab.studies.interference.variants import accuracy_table
+from trimtab.studies.interference.variants import accuracy_table, loss_by_chance
 from trimtab.testing import tiny_model
 
 BASE = HardenConfig(steps=1, batch_size=2, perturbations=("misleading_text",), attack=AttackConfig(steps=1))
@@ -115,3 +115,41 @@ def test_variants_say_how_the_same_items_do_clean():
     for condition in ("lie", "mean seen", "worst seen"):
         assert (table[condition]["n"], table[condition]["accuracy"], table[condition]["clean"]) == (10, 0.5, 1.0)
     assert (table["mean unseen"]["n"], table["mean unseen"]["accuracy"]) == (20, 0.5)
+
+
+def test_a_loss_stands_beside_its_interval_over_clusters():
+    rows = run_of(clean="1" * 40, lie="0" * 10 + "1" * 30)
+    alone = {row["condition"]: row for row in accuracy_table("all", [rows], {"clean", "lie"})}["lie"]
+    assert (alone["loss"], alone["accuracy"]) == (0.25, 0.75)
+    assert 0.1 < alone["loss_low"] < 0.25 < alone["loss_high"] < 0.4
+    for row in rows:  # the ten that are lost are one question
+        row["cluster"] = "one" if int(row["id"][1:]) < 10 else row["id"]
+    together = {row["condition"]: row for row in accuracy_table("all", [rows], {"clean", "lie"})}["lie"]
+    assert together["loss"] == 0.25
+    assert together["loss_high"] - together["loss_low"] > alone["loss_high"] - alone["loss_low"]
+
+
+def test_the_worst_of_several_loses_something_by_chance_alone():
+    """Of two answers, one right: clean is right in half of all orders, so the loss is 1, 0 or -1 item, 0 on average."""
+    alone = {"clean": {"a": True}, "lie": {"a": False}}
+    assert loss_by_chance(alone, ["lie"], {"a": "a"}) == pytest.approx(0, abs=0.1)
+    # One of three right: clean in a third of all orders, which loses 1; else the worse of the two others has none, too.
+    three = {"clean": {"a": True}, "lie": {"a": False}, "noise": {"a": False}}
+    assert loss_by_chance(three, ["lie", "noise"], {"a": "a"}) == pytest.approx(1 / 3, abs=0.1)
+    assert loss_by_chance({"clean": {"a": True}, "lie": {"a": True}}, ["lie"], {"a": "a"}) == 0
+    assert loss_by_chance(alone, [], {"a": "a"}) == 0
+    names = [f"i{k}" for k in range(60)]
+    right = {
+        c: {name: (k + j) % 4 > 0 for k, name in enumerate(names)} for j, c in enumerate(("clean", "lie", "noise"))
+    }
+    many = loss_by_chance(right, ["lie", "noise"], {name: name for name in names})
+    few = loss_by_chance(right, ["lie", "noise"], {name: str(k % 6) for k, name in enumerate(names)})
+    assert 0 < many < few < 0.2
+
+
+def test_what_the_worst_loses_by_chance_stands_beside_it():
+    runs = [run_of(clean="1101" * 5, lie="1011" * 5, noise="0111" * 5, other="1110" * 5)]
+    table = {row["condition"]: row for row in accuracy_table("all", runs, {"clean", "lie", "noise"})}
+    assert table["worst seen"]["chance"] > table["worst unseen"]["chance"] >= -0.05
+    assert table["worst seen"]["loss"] == 0
+    assert "chance" not in table["lie"]
