@@ -68,5 +68,9 @@ class RunFolderError(TrimtabError, OSError):
     """A run folder cannot be written to, or belongs to another configuration."""
 
 
+class InUseError(RunFolderError):
+    """Somebody else is writing to a folder; it will be free when that ends."""
+
+
 class MissingDependencyError(TrimtabError, ImportError):
     """An optional package is needed; the message carries the install command."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from trimtab.errors import RunFolderError
+from trimtab.errors import InUseError, RunFolderError
 from trimtab.files import host_name, sweep, writing
 
 try:
@@ -47,7 +47,8 @@ class FileLock:
             clear: Remove from its folder what killed writers left there.
 
         Raises:
-            RunFolderError: Somebody else holds it, its file system has no locks, or it cannot be written to.
+            InUseError: Somebody else holds it.
+            RunFolderError: Its file system has no locks, or it cannot be written to.
         """
         with writing(path, owner):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,8 @@ class FolderLock(FileLock):
             shared: Hold it together with others who share it, each for a part of it.
 
         Raises:
-            RunFolderError: Somebody else holds it, its file system has no locks, or it cannot be written to.
+            InUseError: Somebody else holds it.
+            RunFolderError: Its file system has no locks, or it cannot be written to.
         """
         super().__init__(
             Path(folder) / LOCK,
@@ -124,7 +126,7 @@ def _taken(path: Path, owner: str, in_use: Callable[[str], str], shared: bool) -
                 return number
         except BlockingIOError:
             os.close(number)
-            raise RunFolderError(in_use(_holder(path))) from None
+            raise InUseError(in_use(_holder(path))) from None
         except OSError as error:
             os.close(number)
             if fcntl is not None and error.errno in _WITHOUT_LOCKS:
