@@ -10,7 +10,8 @@ import yaml
 from tests.studies.conftest import read
 
 from trimtab.errors import RunFolderError, UsageError
-from trimtab.studies import RunFolder, list_steps, run_step, run_study
+from trimtab.steering.states import collect_states
+from trimtab.studies import RunFolder, list_steps, run_step, run_steps, run_study
 
 
 @pytest.fixture
@@ -107,3 +108,30 @@ def test_two_processes_share_a_folder_but_never_a_step(plan, model, run, step, t
     with RunFolder(out, json.loads(config)):  # a step may not begin while the whole study runs
         hold = [sys.executable, "-c", HOLDER, str(out), config]
         assert "in use by process" in subprocess.run(hold, capture_output=True, text=True, check=False).stderr
+
+
+def test_steps_of_one_process_share_the_model_and_the_states(plan, model, tmp_path, monkeypatch):
+    few = replace(plan, methods=("none", "mean"), targets=("image", "text"))
+    loaded, collected, handed_out = [], [], []
+
+    def load(name):
+        loaded.append(name)
+        return model
+
+    def states(*args, **options):
+        collected.append(args)
+        return collect_states(*args, **options)
+
+    def names():
+        for state in list_steps(few, tmp_path / "run", read=read):
+            handed_out.append(state.name)
+            assert len(found) == len(handed_out) - 1, "it must ask for a step when the one before is done"
+            yield state.name
+
+    monkeypatch.setattr("trimtab.steering.training_set.collect_states", states)
+    found = []
+    for result in run_steps(few, tmp_path / "run", names(), load=load, read=read):
+        found.append(result)
+    assert [result.notes["step"] for result in found] == handed_out
+    assert (len(loaded), len(collected)) == (1, 1)
+    assert all(state.done for state in list_steps(few, tmp_path / "run", read=read))

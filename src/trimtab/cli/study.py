@@ -92,16 +92,15 @@ def _list(plan: StudyPlan, home: Path, json: bool) -> None:
 
 
 def _run_steps(plan: StudyPlan, home: Path, names: list[str], json: bool) -> None:
-    from trimtab.studies import run_step, study_of
+    from trimtab.studies import run_steps, study_of
     from trimtab.studies.kit.run_folder import check_run_folder
 
     check_run_folder(home, "`--out`", shared=True)
     for name in study_of(plan).models():
         check_model(name, plan.load)
-    found = {}
-    for name in names:
-        with progress_bars() as bars:
-            found[name] = run_step(plan, home, name, load=loads_aloud, progress=bars)
+    with progress_bars() as bars:
+        done = run_steps(plan, home, names, load=loads_aloud, progress=bars)
+        found = dict(zip(names, done, strict=True))
     if json:
         done = {name: {"rows": len(result.table), "notes": result.notes} for name, result in found.items()}
         print_json({"run": str(home), "steps": done})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
 from itertools import groupby
@@ -88,23 +88,57 @@ def run_step(
         RunFolderError: Inputs are missing, another process runs this very step or the whole study, or the folder
             belongs to another configuration or cannot be written to.
     """
+    (found,) = run_steps(study, out, [name], load=load, read=read, progress=progress)
+    return found
+
+
+def run_steps(
+    study: Study | StudyPlan,
+    out: str | Path,
+    names: Iterable[str],
+    *,
+    load: Load | None = None,
+    read: Read | None = None,
+    progress: Progress = SILENT,
+) -> Iterator[StepResult]:
+    """Run steps one after another, each as ``run_step`` does, with models, items and training states got once.
+
+    Args:
+        study: A study, or the plan of one.
+        out: The run folder, new or of the same study.
+        names: The steps. Each is asked for when the one before is done, so another process may hand them out.
+        load: See ``run_step``.
+        read: See ``run_study``.
+        progress: Told of what is being done.
+
+    Yields:
+        What each step found, when it is done.
+
+    Raises:
+        UsageError: The study has no such step.
+        RunFolderError: See ``run_step``.
+    """
     study = study_of(study)
     with Bench(study.plan, out, load, read, progress) as bench:
         steps = {step.name: step for step in study.steps(bench)}
-        step = _step_named(steps, name)
         with RunFolder(out, _config(study, bench), shared=True) as folder:
-            missing = [needed for needed in step.inputs if not has_step(out, needed)]
-            if missing:
-                raise RunFolderError(
-                    f"step {name!r} must have its inputs in the run folder; {folder.path} lacks {', '.join(missing)}; "
-                    "run these first."
-                )
-            if step.model is not None:
-                study.check(bench.model(step.model))
-                folder.pin(step.model, bench.identity(step.model))
-            with folder.step_lock(name), bench.progress.task(name, step.units) as advance:
-                done = {needed: folder.read(needed, steps[needed].model) for needed in step.inputs}
-                return _done(step, done, folder, bench, advance)
+            for name in names:
+                yield _run_one(study, steps, _step_named(steps, name), folder, bench)
+
+
+def _run_one(study: Study, steps: dict[str, Step], step: Step, folder: RunFolder, bench: Bench) -> StepResult:
+    missing = [needed for needed in step.inputs if not has_step(folder.path, needed)]
+    if missing:
+        raise RunFolderError(
+            f"step {step.name!r} must have its inputs in the run folder; {folder.path} lacks {', '.join(missing)}; "
+            "run these first."
+        )
+    if step.model is not None:
+        study.check(bench.model(step.model))
+        folder.pin(step.model, bench.identity(step.model))
+    with folder.step_lock(step.name), bench.progress.task(step.name, step.units) as advance:
+        done = {needed: folder.read(needed, steps[needed].model) for needed in step.inputs}
+        return _done(step, done, folder, bench, advance)
 
 
 class StepState(NamedTuple):

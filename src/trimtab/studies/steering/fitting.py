@@ -13,7 +13,9 @@ from trimtab.steering.method import VectorMethod
 from trimtab.studies.steering.plan import MethodSpec, Plan
 
 
-def fit_method(plan: Plan, name: str, target: Modality, train: TrainingSet, validation: Sequence[Item]) -> Artifact:
+def fit_method(
+    plan: Plan, name: str, target: Modality, train: TrainingSet, validation: Sequence[Item], joint: Sequence[Item]
+) -> Artifact:
     """Fit a method for a target.
 
     Args:
@@ -22,12 +24,13 @@ def fit_method(plan: Plan, name: str, target: Modality, train: TrainingSet, vali
         target: The modality to follow.
         train: Items to fit on, with what the methods share.
         validation: Items to choose on.
+        joint: Items that need both modalities, for methods that learn from such, too.
 
     Returns:
         The artifact at the layer and strength that are best on the validation items.
     """
     spec, method = plan.spec(name), _method(plan, name, target, plan.seeds_of(name)[0])
-    label, part = _label(plan, name), _part(plan, name, train)
+    label, part = _label(plan, name), _part(plan, name, train, joint)
     if not method.has_strength:
         return replace(method.fit(train.model, part), label=label)
     chosen = tune(
@@ -42,7 +45,7 @@ def fit_method(plan: Plan, name: str, target: Modality, train: TrainingSet, vali
     return replace(chosen, label=label)
 
 
-def fit_again(plan: Plan, name: str, first: Artifact, seed: int, train: TrainingSet) -> Artifact:
+def fit_again(plan: Plan, name: str, first: Artifact, seed: int, train: TrainingSet, joint: Sequence[Item]) -> Artifact:
     """Fit a method with another seed, at the layer, strength and reading that were chosen with the first.
 
     Args:
@@ -51,13 +54,14 @@ def fit_again(plan: Plan, name: str, first: Artifact, seed: int, train: Training
         first: The artifact of the first seed.
         seed: The other seed.
         train: Items to fit on, with what the methods share.
+        joint: See ``fit_method``.
     """
     method = _method(plan, name, first.target, seed)
     if "validation" in first.metrics:
         method = method.variants()[first.metrics["validation"]["variant"]]
     if isinstance(method, VectorMethod):
         method = replace(method, layer=first.layer)
-    found = method.fit(train.model, _part(plan, name, train))
+    found = method.fit(train.model, _part(plan, name, train, joint))
     return replace(found, label=_label(plan, name), strength=first.strength)
 
 
@@ -83,9 +87,10 @@ def _label(plan: Plan, name: str) -> str:
     return "" if name == plan.spec(name).method else name
 
 
-def _part(plan: Plan, name: str, train: TrainingSet) -> TrainingSet:
+def _part(plan: Plan, name: str, train: TrainingSet, joint: Sequence[Item]) -> TrainingSet | list[Item]:
     options = plan.spec(name).options
-    return train.part(options.get("train_items"), options.get("train_tasks"))
+    part = train.part(options.get("train_items"), options.get("train_tasks"))
+    return [*part.given, *joint[: options["joint_items"]]] if "joint_items" in options else part
 
 
 def layers_needed(plan: Plan, n_layers: int) -> list[int]:

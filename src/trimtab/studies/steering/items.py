@@ -20,8 +20,8 @@ from trimtab.studies.steering.controls import Controls, OwnTexts, make_controls
 from trimtab.studies.steering.plan import Plan
 
 SPLITS = ("train", "validation", "test")
-JOINT = "joint"
-"""Name of the items that need image and text together."""
+JOINT, JOINT_TRAIN = "joint", "joint_train"
+"""Names of the items that need image and text together: controls, and those to fit on."""
 POCKET_SCENES = {
     **dict.fromkeys(("activity_recognition", "sentiment_understanding", "sport_recognition"), "people"),
     **dict.fromkeys(("attribute", "color", "counting", "positional_reasoning"), "things"),
@@ -34,8 +34,8 @@ class StudyItems:
     """Items of a study: chosen when first asked for, opened when first worked with.
 
     ``train`` is to fit on, ``validation`` to choose layer and strength on, ``test`` to evaluate on; the first test
-    items are swept and measured. ``joint`` items need image and text together; there are none where the data has none
-    or no control is asked for.
+    items are swept and measured. ``joint`` and ``joint_train`` items need image and text together; there are none where
+    the data has none, no control is asked for, or no method learns from them.
     """
 
     plan: Plan
@@ -51,13 +51,16 @@ class StudyItems:
             for split, size in sizes.items():
                 found[split] = choose_items(self.bench.items(f"{plan.data}:{split}"), size, plan.seed)
                 advance(1)
-        return found | {JOINT: self._joint()}
+        return found | {
+            JOINT: self._joint("test", plan.control_items),
+            JOINT_TRAIN: self._joint("train", plan.joint_items),
+        }
 
-    def _joint(self) -> Items:
-        if self.plan.data != POCKET or not self.plan.control_items:
+    def _joint(self, split: str, n: int) -> Items:
+        if self.plan.data != POCKET or not n:
             return Items()
-        every = [item for item in read_items(f"{POCKET_INTERFERENCE}:test") if item.relevant == PAIR]
-        return choose_items(every, self.plan.control_items, self.plan.seed)
+        every = [item for item in read_items(f"{POCKET_INTERFERENCE}:{split}") if item.relevant == PAIR]
+        return choose_items(every, n, self.plan.seed)
 
     @cached_property
     def modalities(self) -> tuple[Modality, ...]:
@@ -102,5 +105,5 @@ class StudyItems:
         return {
             split: {"items": len(items), "skipped": len(items.skipped), "fingerprint": items_fingerprint(items)}
             for split, items in self.opened.items()
-            if items or split != JOINT
+            if items or split in SPLITS
         }

@@ -42,6 +42,7 @@ STUDY_OPTIONS: dict[str, Any] = {
     "strengths": tuple[float, ...],
     "train_items": int,
     "train_tasks": tuple[str, ...],
+    "joint_items": int,
 }
 """Entries of a variant that say what to fit on and where; the others are the method's own options."""
 
@@ -80,7 +81,7 @@ class MethodSpec:
         for name in STUDY_OPTIONS.keys() & self.options.keys():
             value = self.options[name]
             check_value(name, owner, STUDY_OPTIONS[name], value)
-            if not value or name == "train_items" and value < 1:
+            if not value or name in ("train_items", "joint_items") and value < 1:
                 raise UsageError(
                     f"`{name}` of {owner} must be at least one; got {value!r}; leave it out for the plan's."
                 )
@@ -101,9 +102,9 @@ class Plan(FromFile):
             Layer and strength are chosen with the first. A method may ask for more: random vectors are at least five.
         methods: Keys of ``trimtab.steering.METHODS`` or of ``variants``, in the order of the tables.
         variants: Methods with options of their own, by the name they have in tables: ``method`` is the key of
-            ``METHODS``, every other entry an option of it. Four entries are the study's own: ``layers`` and
+            ``METHODS``, every other entry an option of it. Five entries are the study's own: ``layers`` and
             ``strengths``, candidates; ``train_items``, so many of the training items; ``train_tasks``, those of these
-            tasks alone.
+            tasks alone; ``joint_items``, beside them so many that need both modalities, where the data has such.
         protocols: How items are put to the model: keys of ``PROTOCOLS``. Layers and strengths are chosen, and
             strengths swept, under the open one.
         targets: Modalities to follow.
@@ -171,6 +172,11 @@ class Plan(FromFile):
     def needs(self) -> frozenset[Capability]:
         """What an engine must be able to do for the plan's methods."""
         return frozenset[Capability]().union(*(METHODS[self.spec(name).method].needs for name in self.methods))
+
+    @property
+    def joint_items(self) -> int:
+        """The most items that need both modalities that a method learns from."""
+        return max(self.spec(name).options.get("joint_items", 0) for name in self.methods)
 
     @property
     def longest_answer(self) -> int:

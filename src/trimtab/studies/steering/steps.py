@@ -30,7 +30,7 @@ from trimtab.studies.kit.run_folder import StepResult
 from trimtab.studies.kit.study import Results, Step, Work
 from trimtab.studies.steering.asking import evaluate_controls
 from trimtab.studies.steering.fitting import fit_again, fit_method, layers_needed
-from trimtab.studies.steering.items import StudyItems
+from trimtab.studies.steering.items import JOINT_TRAIN, StudyItems
 from trimtab.studies.steering.plan import MEASURED, SWEPT, Plan
 
 if TYPE_CHECKING:
@@ -130,9 +130,10 @@ class ModelSteps:
         A method that cannot work on this model is left out: its step has the reason as ``refused`` in its notes.
         """
         home, options = self._artifact_folder(method, target), sorted(self.plan.spec(method).options)
-        validation = self._admitted(done)["validation"]
+        found = self._admitted(done)
+        train, joint = self._training_set(done), found[JOINT_TRAIN]
         try:
-            artifact = fit_method(self.plan, method, target, self._training_set(done), validation)
+            artifact = fit_method(self.plan, method, target, train, found["validation"], joint)
         except UnsupportedMethodError as error:
             logger.warning("%s leaves out %s toward the %s: %s", self.model.name, method, target, error)
             refusal = {"model": self.model.name, "method": method, "target": target, "reason": str(error)}
@@ -147,7 +148,8 @@ class ModelSteps:
         if REFUSED in notes:
             return StepResult(artifact_table([], options, self.name), {REFUSED: notes[REFUSED]})
         first = load_steering(self.check_artifact(method, target, notes), self.model)
-        artifact = fit_again(self.plan, method, first, self.plan.seeds_of(method)[place], self._training_set(done))
+        train, joint = self._training_set(done), self._admitted(done)[JOINT_TRAIN]
+        artifact = fit_again(self.plan, method, first, self.plan.seeds_of(method)[place], train, joint)
         artifact.save(home)
         return StepResult(artifact_table([artifact], options, self.name), {"artifact": artifact_digest(home)})
 
