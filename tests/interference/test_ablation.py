@@ -14,8 +14,9 @@ from trimtab.interference import AttackConfig, HardenConfig
 from trimtab.items import Items
 from trimtab.models import adapters
 from trimtab.report import write_report
+from trimtab.report.hardening import loss_columns, loss_lines
 from trimtab.studies import read_summary, run_study
-from trimtab.studies.interference import AblationPlan
+from trimtab.studies.interference import AblationPlan, HardeningStudy
 from trimtab.studies.interference.variants import accuracy_table, loss_by_chance
 from trimtab.testing import tiny_model
 
@@ -60,7 +61,7 @@ def test_an_ablation_tests_every_variant_and_goes_on_where_it_was(tmp_path, monk
     assert work["all, 2 steps-0"] > work["all-0"] > work["augmented-0"] > 0
     assert {r["method"] for r in summary["preference"]} == {"none", "instruction", "mean"}
     page = write_report(out).read_text(encoding="utf-8")
-    for said in ("vanilla, ignore", "all, 2 steps", "misleading_text", "noise_image"):
+    for said in ("vanilla, ignore", "all, 2 steps", "misleading_text", "noise_image", "image: worst seen"):
         assert said in page, said
     before = (out / "summary.json").read_bytes()
     monkeypatch.setattr("trimtab.studies.interference.hardening.diagnose", None)
@@ -153,3 +154,17 @@ def test_what_the_worst_loses_by_chance_stands_beside_it():
     assert table["worst seen"]["chance"] > table["worst unseen"]["chance"] >= -0.05
     assert table["worst seen"]["loss"] == 0
     assert "chance" not in table["lie"]
+
+
+def test_what_the_worst_loses_is_laid_out_and_nothing_where_an_old_summary_does_not_say_it():
+    runs = [run_of(clean="1" * 20, lie="0" * 5 + "1" * 15, noise="1" * 20)]
+    summary = {"kind": "hardening", "schema_version": 5, "accuracy": accuracy_table("kl", runs, {"clean", "lie"})}
+    assert loss_columns(summary) == [("image", "worst seen"), ("image", "worst unseen")]
+    [[name, seen, unseen]] = loss_lines(summary)
+    assert (name, seen[:6], unseen[:5]) == ("kl", "25.0 (", "0.0 (")
+    assert seen.endswith(f"; {100 * summary['accuracy'][-3]['chance']:.1f}")
+    old = [{k: v for k, v in row.items() if "loss" not in k and k != "chance"} for row in summary["accuracy"]]
+    upgraded = HardeningStudy.upgraded({**summary, "schema_version": 4, "accuracy": old})
+    assert upgraded is not None
+    assert loss_lines(upgraded) == [["kl", "", ""]]
+    assert HardeningStudy.upgraded(summary) is None

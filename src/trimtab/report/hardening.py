@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from trimtab.interference import CLEAN
 from trimtab.report.interference import counted_items
 
-CUTS = ("clean", "worst seen", "mean seen", "worst unseen", "mean unseen")
+CUTS = (CLEAN, "worst seen", "mean seen", "worst unseen", "mean unseen")
 
 
 def accuracy_lines(summary: dict[str, Any], family: str) -> list[list[str]]:
@@ -17,6 +18,29 @@ def accuracy_lines(summary: dict[str, Any], family: str) -> list[list[str]]:
         cells = [found.get((name, cut)) for cut in CUTS]
         lines.append([name, *("" if c is None else f"{100 * c['accuracy']:.1f} ({_interval(c)})" for c in cells)])
     return lines
+
+
+def loss_lines(summary: dict[str, Any]) -> list[list[str]]:
+    """Lay out what the worst perturbation loses: a line for each variant, with the interval and what chance would."""
+    found = {(r["variant"], r["relevant"], r["condition"]): r for r in summary["accuracy"]}
+    columns = loss_columns(summary)
+    return [
+        [name, *(_loss(found.get((name, family, cut))) for family, cut in columns)]
+        for name in dict.fromkeys(r["variant"] for r in summary["accuracy"])
+    ]
+
+
+def loss_columns(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the families and sorts of perturbations that something could be lost under."""
+    harmed = dict.fromkeys(r["relevant"] for r in summary["accuracy"] if r["condition"] not in CUTS)
+    return [(family, cut) for family in harmed for cut in CUTS if cut.startswith("worst")]
+
+
+def _loss(cell: dict[str, Any] | None) -> str:
+    if cell is None or cell["loss"] is None:
+        return ""
+    bounds = "" if cell["loss_low"] is None else f" ({100 * cell['loss_low']:.1f} to {100 * cell['loss_high']:.1f})"
+    return f"{100 * cell['loss']:.1f}{bounds}; {100 * cell['chance']:.1f}"
 
 
 def family_items(summary: dict[str, Any], family: str) -> str:

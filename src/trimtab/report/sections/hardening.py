@@ -9,6 +9,8 @@ from trimtab.report.hardening import (
     accuracy_lines,
     cost_lines,
     family_items,
+    loss_columns,
+    loss_lines,
     preference_columns,
     preference_lines,
 )
@@ -32,6 +34,10 @@ that which loses most of the clean answers.</p>
 <h3>relevant: {{ family }} ({{ items }})</h3>
 {{ table(["variant"] + cuts|list, lines, 1) }}
 {%- endfor %}
+<h3>What the worst one loses</h3>
+<p>Points below the clean answers of the same items, with a 95&nbsp;% interval; then what the worst of as many would lose
+if the answers were given to the conditions at random.</p>
+{{ table(["variant"] + loss_columns|list, losses, 1) }}
 </section>
 {% if preference -%}
 <section>
@@ -56,6 +62,8 @@ def ablation(run: Run) -> dict[str, Any]:
         "title": f"hardening: {run.summary['model']['name']}",
         "cuts": CUTS,
         "accuracy": [(f, family_items(run.summary, f), accuracy_lines(run.summary, f)) for f in families],
+        "losses": loss_lines(run.summary),
+        "loss_columns": [f"{family}: {cut}" for family, cut in loss_columns(run.summary)],
         "preference": preference_lines(run.summary),
         "columns": [f"{target}: {method_name(method)}" for target, method in preference_columns(run.summary)],
         "cost": cost_lines(run.summary),

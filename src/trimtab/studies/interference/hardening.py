@@ -31,6 +31,8 @@ from trimtab.studies.kit.study import KINDS, Outcome, Results, Step
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+_LOSS_UNKNOWN = dict.fromkeys(("loss", "loss_low", "loss_high", "chance"))
+
 
 @dataclass(eq=False)
 class TestBench:
@@ -73,7 +75,7 @@ class HardeningStudy:
     """Harden a model in every variant and test each, beside the model as it is."""
 
     kind: ClassVar[str] = "hardening"
-    schema_version: ClassVar[int] = 4
+    schema_version: ClassVar[int] = 5
     sections: ClassVar[tuple[str, ...]] = ("ablation",)
     plan_type: ClassVar[type] = AblationPlan
 
@@ -140,13 +142,15 @@ class HardeningStudy:
 
     @classmethod
     def upgraded(cls, summary: dict[str, Any]) -> dict[str, Any] | None:
-        """Return a summary of schema version 2 or 3 in today's form."""
+        """Return a summary of schema version 2 to 4 in today's form; before 5, losses had no intervals."""
         version = summary.get("schema_version")
         if not (version == 2 and summary.get("study") == "interference ablation") and not (
-            version == 3 and summary.get("kind") == cls.kind
+            version in (3, 4) and summary.get("kind") == cls.kind
         ):
             return None
-        tables = {"accuracy": of_their_own(summary["accuracy"])} if "accuracy" in summary else {}
+        rows = summary.get("accuracy", [])
+        rows = rows if version == 4 else of_their_own(rows)
+        tables = {"accuracy": [{**row, **_LOSS_UNKNOWN} for row in rows]} if rows else {}
         return {**summary, "schema_version": cls.schema_version, "kind": cls.kind, **tables}
 
     def _answers(self, done: Results, labels: dict[str, list[str]]) -> dict[str, list[list[dict[str, Any]]]]:
