@@ -20,7 +20,7 @@ from trimtab.progress import Advance
 from trimtab.steering import LearnedTrim
 from trimtab.steering.learned_trim import Lesson, TrainingConfig, make_lessons
 from trimtab.steering.learned_trim.forcing import ForcedBatch
-from trimtab.steering.learned_trim.teaching import taught, with_rest
+from trimtab.steering.learned_trim.teaching import Taught, TaughtBatch, taught, with_rest
 from trimtab.testing import tiny_model
 from trimtab.testing.fake_engine import FakeEngine
 
@@ -167,6 +167,24 @@ def test_a_teacher_keeps_its_likeliest_tokens_and_the_rest_together(model: Model
     uniform = torch.full_like(every[0].scores[0], 1 / every[0].scores.shape[-1]).log()
     whole = kl(every[0].scores[0], uniform)
     assert kl(with_rest(few[0].scores[0]), with_rest(uniform[:5])) <= whole + 1e-5
+
+
+def test_divergences_of_a_batch_are_those_of_its_rows_whatever_their_lengths():
+    generator = torch.Generator().manual_seed(0)
+
+    def scores(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator).log_softmax(-1)
+
+    teachers = [Taught((1,) * n, *reversed(scores(n + 1, 9).topk(4))) for n in (0, 2)]
+    given = scores(2, 3, 9).requires_grad_()
+    found = TaughtBatch.joined(teachers, torch.device("cpu")).divergence(given)
+    for own, row, whole in zip(teachers, given, found, strict=True):
+        picked = row[-len(own.tokens) :].gather(-1, own.tokens)
+        assert torch.allclose(whole, kl(with_rest(own.scores), with_rest(picked)).sum())
+    found.sum().backward()
+    assert given.grad is not None
+    assert not given.grad[0, :2].any()
+    assert torch.isfinite(given.grad).all()
 
 
 def test_training_moves_conflicts_toward_the_teacher():

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from trimtab.engine.edits import Edit
-from trimtab.engine.local.batch import Piece, collate
+from trimtab.engine.local.batch import Batch, Piece, collate
 from trimtab.engine.local.hooks import EditSession
 from trimtab.engine.local.prefix import Prefix
 from trimtab.engine.local.session import engine_drives
@@ -29,6 +29,7 @@ class RowBatch:
         tails: What is left to compute of each.
         prefix: Their cached prefixes, a row for each, or None.
         edits: Each row's edits.
+        collated: The tails as they go into the model, where they are kept from pass to pass; None makes them anew.
         prefilled: Tokens computed for the prefixes.
         passes: Forward passes that were made for it.
         receipts: What the edits touched, by an edit's place in its row's list of edits.
@@ -39,6 +40,7 @@ class RowBatch:
     tails: list[Piece]
     prefix: Prefix | None
     edits: list[tuple[Edit, ...]]
+    collated: Batch | None = None
     prefilled: int = 0
     passes: int = 0
     receipts: defaultdict[int, Receipt] = field(default_factory=lambda: defaultdict(Receipt))
@@ -67,7 +69,7 @@ class Tails:
 
 def forward_tails(model: Model, batch: RowBatch, session: EditSession, keep_cache: bool) -> Tails:
     """Run the tails of a batch after their prefixes; the caller has attached the session."""
-    tails = collate(model, batch.tails)
+    tails = batch.collated or collate(model, batch.tails)
     mask, cache = tails.mask, model.family.cache(model.hf) if keep_cache else None
     if batch.prefix is not None:
         cache = batch.prefix.cache()

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float32
 from torch import Tensor
 
 from trimtab.engine import Edit, Encoded, Receipt
-from trimtab.engine.local.whitebox import EditSession, Piece, Prefix, RowBatch, forward_tails, prefill
+from trimtab.engine.local.whitebox import Batch, EditSession, Piece, Prefix, RowBatch, collate, forward_tails, prefill
 from trimtab.models import Model
 
 
@@ -40,6 +40,7 @@ class ForcedBatch:
         self._tails = [Piece(whole, start, len(whole)) for whole, start in zip(wholes, starts, strict=True)]
         self._counts = [len(answer) + 1 for answer in answers]
         self._prefix: Prefix | None = None
+        self._collated: Batch | None = None
 
     @property
     def steps(self) -> Bool[Tensor, "rows steps"]:
@@ -49,21 +50,26 @@ class ForcedBatch:
         return torch.arange(longest, device=counts.device) >= longest - counts[:, None]
 
     def keep(self) -> int:
-        """Compute what comes before the last prompt tokens, and keep it; return its size in bytes."""
-        self._prefix = self._computed()
+        """Compute what comes before the last prompt tokens, and keep it with the rest; return its size in bytes."""
+        self._prefix, self._collated = self._computed(), self._joined()
         held = [] if self._prefix is None else self._prefix.held
-        tensors = (getattr(layer, name, None) for layer in held for name in ("keys", "values"))
+        tensors = [getattr(layer, name, None) for layer in held for name in ("keys", "values")]
+        tensors.append(self._collated.embeds)
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors if tensor is not None)
 
     def scores(self, edits: tuple[Edit, ...] = ()) -> Float32[Tensor, "rows steps vocabulary"]:
         """Return the log-probabilities of what comes next at each step under edits, ``(rows, steps, vocabulary)``."""
         n = len(self._prompts)
         prefix = self._prefix or self._computed()
-        batch = RowBatch(list(range(n)), list(range(n)), self._tails, prefix, [edits] * n)
+        batch = RowBatch(list(range(n)), list(range(n)), self._tails, prefix, [edits] * n, self._collated)
         session = EditSession(self._model, batch.edits, self._prompts, defaultdict(Receipt))
         with session.attached():
             hidden = forward_tails(self._model, batch, session, keep_cache=False).hidden
         return self._model.logits(hidden[:, -max(self._counts) :]).float().log_softmax(-1)
+
+    @torch.no_grad()
+    def _joined(self) -> Batch:
+        return collate(self._model, self._tails)
 
     @torch.no_grad()
     def _computed(self) -> Prefix | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
 from trimtab.divergences import kl
@@ -59,10 +60,10 @@ def taught(
         batch = ForcedBatch(model, [encode(model, distinct[k]) for k in part], [fed[k] for k in part])
         with torch.no_grad():
             best = batch.scores().topk(min(most_tokens, model.text_config.vocab_size))
+        likeliest, how = best.indices.cpu(), best.values.cpu()
         for row, k in enumerate(part):
             own = slice(-len(fed[k]) - 1, None)
-            tokens, scores = best.indices[row, own].cpu(), best.values[row, own].cpu()
-            found[id(distinct[k])] = Taught(fed[k], tokens, scores)
+            found[id(distinct[k])] = Taught(fed[k], likeliest[row, own], how[row, own])
         advance(len(part))
     return [found[id(prompt)] for prompt in prompts]
 
@@ -73,17 +74,43 @@ def _sayable(model: Model, tokens: Sequence[int]) -> tuple[int, ...]:
     return tuple(takewhile(lambda token: token not in shown, tokens))
 
 
-def divergence(taught: Sequence[Taught], scores: Float32[Tensor, "rows steps vocabulary"]) -> Float32[Tensor, " rows"]:
-    """Return KL(teacher || model) of each row in nats, summed over the steps of the answer, ``(rows,)``.
+@dataclass(frozen=True, eq=False)
+class TaughtBatch:
+    """What the teachers of some lessons say, as one; shorter answers stand on the right.
 
-    Tokens that the teacher did not keep count as one outcome, which makes it at most the divergence over all.
+    Attributes:
+        tokens: See ``Taught``, ``(rows, steps, kept)``.
+        scores: ``(rows, steps, kept)``.
+        steps: Which steps belong to a row, ``(rows, steps)``.
     """
-    rows = []
-    for own, given in zip(taught, scores, strict=True):
-        tokens, wanted = own.tokens.to(given.device), own.scores.to(given.device)
-        found = given[-len(tokens) :].gather(-1, tokens)
-        rows.append(kl(with_rest(wanted), with_rest(found)).sum())
-    return torch.stack(rows)
+
+    tokens: Int[Tensor, "rows steps kept"]
+    scores: Float32[Tensor, "rows steps kept"]
+    steps: Bool[Tensor, "rows steps"]
+
+    @classmethod
+    def joined(cls, taught: Sequence[Taught], device: torch.device) -> TaughtBatch:
+        """Join what some teachers say, on a device."""
+        shape = len(taught), max(len(own.tokens) for own in taught), taught[0].tokens.shape[-1]
+        tokens = torch.zeros(shape, dtype=torch.long)
+        # What stands at steps that a row lacks does not count; it only has to be finite.
+        scores = torch.full(shape, -math.log(2 * shape[-1]))
+        steps = torch.zeros(shape[:2], dtype=torch.bool)
+        for row, own in enumerate(taught):
+            at = slice(-len(own.tokens), None)
+            tokens[row, at], scores[row, at], steps[row, at] = own.tokens, own.scores.float(), True
+        return cls(tokens.to(device), scores.to(device), steps.to(device))
+
+    def divergence(self, scores: Float32[Tensor, "rows steps vocabulary"]) -> Float32[Tensor, " rows"]:
+        """Return KL(teacher || model) of each row in nats, summed over the steps of the answer, ``(rows,)``.
+
+        Tokens that the teacher did not keep count as one outcome, which makes it at most the divergence over all.
+
+        Args:
+            scores: The model's log-probabilities, at the same steps.
+        """
+        each = kl(with_rest(self.scores), with_rest(scores.gather(-1, self.tokens)))
+        return torch.where(self.steps, each, 0.0).sum(-1)
 
 
 def with_rest(scores: Tensor) -> Tensor:

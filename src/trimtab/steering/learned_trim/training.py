@@ -22,7 +22,7 @@ from trimtab.steering.learned_trim.checkpoint import Checkpoint
 from trimtab.steering.learned_trim.forcing import ForcedBatch
 from trimtab.steering.learned_trim.lessons import Kind, Lesson
 from trimtab.steering.learned_trim.networks import Networks, copied, put
-from trimtab.steering.learned_trim.teaching import Taught, divergence
+from trimtab.steering.learned_trim.teaching import Taught, TaughtBatch
 
 KEPT_BYTES = 2**31
 """Keys and values of prompts that are kept between epochs, in bytes; what is beyond is computed each time."""
@@ -115,7 +115,8 @@ class Course:
         for own in (shuffled[start::count] for start in range(count)):
             lessons, taught = [self.lessons[k] for k in own], [self.taught[k] for k in own]
             prompts = [encode(model, lesson.prompt) for lesson in lessons]
-            found.append(Part(lessons, taught, ForcedBatch(model, prompts, [one.answer for one in taught])))
+            batch = ForcedBatch(model, prompts, [one.answer for one in taught])
+            found.append(Part(lessons, TaughtBatch.joined(taught, model.device), batch))
         return found
 
 
@@ -124,12 +125,12 @@ class Part:
     """Some lessons with what their teachers say, as they are computed together."""
 
     lessons: Sequence[Lesson]
-    taught: Sequence[Taught]
+    taught: TaughtBatch
     batch: ForcedBatch
 
     def divergence(self, edits: tuple[Edit, ...]) -> Tensor:
         """Return KL(teacher || edited model) of each lesson in nats, ``(lessons,)``."""
-        return divergence(self.taught, self.batch.scores(edits))
+        return self.taught.divergence(self.batch.scores(edits))
 
 
 @exclusive
