@@ -12,11 +12,12 @@ from tests.circuits.conftest import conflict
 from tests.contribution.items import conflict_items, image
 from trimtab.circuits import load_heads
 from trimtab.errors import RunFolderError, UsageError
-from trimtab.items import Items
+from trimtab.items import Item, Items
 from trimtab.models import Model
 from trimtab.report import write_report
 from trimtab.studies import read_summary, run_study
 from trimtab.studies.circuits import CircuitsPlan, answer_claims
+from trimtab.studies.circuits.study import further_items
 from trimtab.testing import tiny_model
 from trimtab.testing.planted_circuit import COLOURS, CONTEXT, QUESTION, ROUTING_HEAD, colour_picture, planted_circuit
 
@@ -101,6 +102,36 @@ def test_claims_have_rules_evidence_and_a_verdict(run):
     kept = next(claim for name, claim in claims.items() if "preserves" in name)
     assert kept["verdict"] == "too few items"
     assert f"where at least {kept['needed']} are needed" in kept["evidence"]
+
+
+def test_abilities_are_compared_on_further_items_that_no_choice_has_seen(run):
+    summary = read_summary(run)
+    (further,) = (run / "steps").glob("abilities-*.parquet")
+    asked, tested = read_parquet(further), read_parquet(run / "steps" / "test-000.parquet")
+    others = ("baseline", "choose-score-000", "choose-strength-000")
+    seen = [*tested["id"], *(i for step in others for i in read_parquet(run / "steps" / f"{step}.parquet")["id"])]
+    assert len(asked)
+    assert not set(asked["id"]) & set(seen)
+    assert set(asked["condition"]) == {"intact", "blocked"}
+    assert set(asked["measure"]) == set(summary["abilities"])
+    items_asked = {*tested["id"], *asked["id"]}
+    assert {row["n"] for row in summary["ability_changes"]} == {len(items_asked)}
+    kept = next(claim for claim in summary["claims"] if "preserves" in claim["claim"])
+    assert f"of {len(items_asked)} items" in kept["evidence"]
+    rates = {(r["condition"], r["measure"]): r["n"] for r in summary["rates"]}
+    assert rates["blocked", "text only"] == PLAN.test_items
+
+
+def test_further_items_are_taken_until_each_ability_has_enough():
+    def item(number: int, context: str) -> Item:
+        return conflict(f"{number}", colour_picture(COLOURS[0]), QUESTION, context, (COLOURS[0], COLOURS[1]))
+
+    plain, agreeing = "it is another", CONTEXT.format(COLOURS[1])  # only where the answer stands can it be replaced
+    tested, others = [item(0, plain), item(1, agreeing)], [item(n, (agreeing, plain)[n % 3 > 0]) for n in range(2, 12)]
+    assert [found.id for found in further_items(tested, others, 2)] == ["3"]
+    assert [found.id for found in further_items(tested, others, 3)] == ["2", "3", "6"]
+    assert further_items(tested, others, 1) == []
+    assert further_items(tested, others, 99) == others
 
 
 def test_the_flow_is_read_on_the_first_items_that_follow(run):

@@ -6,7 +6,14 @@ from trimtab.circuits.donors import Patch, other_instructions, other_media, same
 from trimtab.circuits.flow import EDGES, Edge, edges_among, knockout, window
 from trimtab.circuits.head_set import SCOPES, HeadSet, load_heads, parts_of
 from trimtab.circuits.heads import Head, HeadScores, every_head, head_scores, mean_norms, mean_outputs
-from trimtab.circuits.interventions import Condition, agreeing_context, measures_among, perplexity, try_conditions
+from trimtab.circuits.interventions import (
+    Condition,
+    abilities_of,
+    agreeing_context,
+    measures_among,
+    perplexity,
+    try_conditions,
+)
 from trimtab.circuits.logit_lens import lens
 from trimtab.circuits.overrides import (
     Overrides,
@@ -48,6 +55,7 @@ __all__ = [
     "Readouts",
     "Stability",
     "TaskConfig",
+    "abilities_of",
     "ablate",
     "agreeing_context",
     "answer_tokens",

@@ -32,7 +32,7 @@ def measures_among(modalities: Iterable[Modality]) -> tuple[str, ...]:
     stands against one other modality, a context that agrees with that.
     """
     among = in_order(modalities)
-    return (*among, *(f"{alone} only" for alone in among), *([] if _beside_text(among) is None else [AGREEING]))
+    return (*among, *map(_only, among), *([] if _beside_text(among) is None else [AGREEING]))
 
 
 def _beside_text(among: Iterable[Modality]) -> Modality | None:
@@ -79,12 +79,30 @@ def questions(items: Sequence[Item], config: TaskConfig) -> list[Question]:
         for alone in among:
             if item.content_of(alone):
                 prompt = prompt_for(item, without=others(alone, MODALITIES))
-                found.append(Question(f"{alone} only", item, prompt, alone))
-        shown = _beside_text(among)
-        agreeing = None if shown is None else agreeing_context(item, shown)
-        if shown is not None and agreeing is not None and item.content_of(shown) is not None:
-            found.append(Question(AGREEING, item, replace(prompt_for(item), context=agreeing), shown))
+                found.append(Question(_only(alone), item, prompt, alone))
+        if (agreed := _agreed(item)) is not None:
+            shown, context = agreed
+            found.append(Question(AGREEING, item, replace(prompt_for(item), context=context), shown))
     return found
+
+
+def abilities_of(item: Item) -> tuple[str, ...]:
+    """Return the plain abilities of ``measures_among`` that an item can be asked for; no medium is opened."""
+    alone = [_only(modality) for modality in answered(item) if item.content_of(modality)]
+    return (*alone, *([] if _agreed(item) is None else [AGREEING]))
+
+
+def _only(modality: Modality) -> str:
+    return f"{modality} only"
+
+
+def _agreed(item: Item) -> tuple[Modality, str] | None:
+    """Return what an agreeing text would agree with, and that text; None if there is none."""
+    shown = _beside_text(answered(item))
+    if shown is None or item.content_of(shown) is None:
+        return None
+    context = agreeing_context(item, shown)
+    return None if context is None else (shown, context)
 
 
 def agreeing_context(item: Item, shown: Modality = "image") -> str | None:

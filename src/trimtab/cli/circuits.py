@@ -22,6 +22,16 @@ class Scope(StrEnum):
     all = "all"
 
 
+AbilityItems = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Compare each plain ability on at least this many items, if there are so many; if left out, 158, and "
+        "with --limit those of the test.",
+    ),
+]
+
+
 @loads
 def circuits(
     model: ModelName,
@@ -35,6 +45,7 @@ def circuits(
             "--limit", min=8, help="Use at most this many items: 30 % to score heads, 20 % to choose, 50 % to test."
         ),
     ] = None,
+    ability_items: AbilityItems = None,
     flow_items: Annotated[int, typer.Option(min=1, help="Items for the attention knockout.")] = 24,
     window: Annotated[int, typer.Option(min=1, help="Number of layers that a knockout covers.")] = 3,
     share: Annotated[float, typer.Option(help="Share of all heads that the head set holds.")] = 0.05,
@@ -73,19 +84,23 @@ def circuits(
         images=check_images(images),
         split=split or "",
         skip_missing=skip_missing,
-        **_sizes(limit),
+        **_sizes(limit, ability_items),
     )
     found = run_plan(plan, out)
     say_skipped(len(found.summary["skipped"]), data)
     tell(found, json)
 
 
-def _sizes(items: int | None) -> dict[str, Any]:
+def _sizes(limit: int | None, ability_items: int | None) -> dict[str, Any]:
     """Share items among the three parts of the study; None leaves the plan's own sizes."""
-    if items is None:
-        return {}
+    given = {} if ability_items is None else {"ability_items": ability_items}
+    if limit is None:
+        return given
+    tested = max(1, 5 * limit // 10)
     return {
-        "score_items": max(2, 3 * items // 10),
-        "validation_items": max(1, 2 * items // 10),
-        "test_items": max(1, 5 * items // 10),
+        "score_items": max(2, 3 * limit // 10),
+        "validation_items": max(1, 2 * limit // 10),
+        "test_items": tested,
+        "ability_items": tested,
+        **given,
     }

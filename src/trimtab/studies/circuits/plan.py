@@ -29,6 +29,9 @@ class CircuitsPlan(FromFile):
         score_items: Items to score heads, read the lens and split the layers on.
         validation_items: Items to choose the score and the amplification on.
         test_items: Items to evaluate on.
+        ability_items: Of how many items each plain ability is compared, intact and with the chosen heads blocked: those
+            of ``test_items``, and further ones that no choice has seen, as far as there are any. 158 are the fewest
+            that can show of three abilities that none falls by more than 3 points.
         flow_items: How many of the score items the knockouts run on.
         window: Layers of a knockout window.
         share: Share of all heads that is chosen; the paper's is 5 %.
@@ -50,6 +53,7 @@ class CircuitsPlan(FromFile):
     score_items: Count = 48
     validation_items: Count = 40
     test_items: Count = 80
+    ability_items: Count = 158
     flow_items: Count = 24
     window: Count = 3
     share: Portion = 0.05

@@ -63,8 +63,8 @@ class CircuitSteps:
     Attributes:
         plan: The study.
         bench: Where its model and its folder are.
-        parts: The items chosen for the ``score``, ``validation`` and ``test`` parts; all set the same modalities
-            against each other.
+        parts: The items chosen for the ``score``, ``validation``, ``test`` and ``abilities`` parts; all set the same
+            modalities against each other.
     """
 
     plan: CircuitsPlan
@@ -99,6 +99,7 @@ class CircuitSteps:
         yield from strengths
         chosen = (*found, *(step.name for step in strengths))
         yield from self._chunked("test", "test", self.try_chosen, chosen)
+        yield from self._chunked("abilities", "abilities", self.try_abilities, chosen)
         yield self._step("perplexity", self.language, chosen, len(self.parts["test"]))
         yield self._step("heads", self.save, chosen, 1)
 
@@ -270,6 +271,12 @@ class CircuitSteps:
     def try_chosen(self, chunk: slice, done: Results, advance: Advance) -> StepResult:
         """Block and amplify the chosen heads, and controls, on test items that no choice has seen."""
         return self._try("test", chunk, self._conditions(done), measures_among(self.modalities), done, advance)
+
+    def try_abilities(self, chunk: slice, done: Results, advance: Advance) -> StepResult:
+        """Block the chosen heads on further items, to compare plain abilities."""
+        conditions = [c for c in self._conditions(done) if c.name in ("intact", "blocked")]
+        measures = [m for m in measures_among(self.modalities) if m not in self.modalities]
+        return self._try("abilities", chunk, conditions, measures, done, advance)
 
     def language(self, done: Results, advance: Advance) -> StepResult:
         """Measure the perplexity of the test contexts."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from trimtab.circuits import measures_among
+from trimtab.circuits import abilities_of, measures_among
 from trimtab.circuits.task import answered
 from trimtab.engine import Capability, ModelOrEngine
 from trimtab.engine.local.whitebox import opened
@@ -112,7 +113,7 @@ class CircuitsStudy:
             "abilities": abilities,
             "rates": condition_rates(tried),
             "lost": following_lost(tried, among, plan.seed),
-            "ability_changes": ability_changes(tried, abilities),
+            "ability_changes": ability_changes([*tried, *rows_of(done, "abilities")], abilities),
             "recovery": recovery(tried, choice["amplification"], among),
             "patching": patching_summary(done, baseline, among, model["layers"], plan.seed),
             "perplexity": perplexities(records(done["perplexity"].table)),
@@ -147,8 +148,22 @@ class CircuitsStudy:
                 )
             _check_conflicts(items)
             split = split_items(items, PARTS, plan.seed)
-            self._found = {name: choose_items(split[name], size, plan.seed) for name, size in sizes.items()}
+            found = {name: choose_items(split[name], size, plan.seed) for name, size in sizes.items()}
+            ranked = choose_items(split["test"], len(split["test"]), plan.seed)  # begins with the test items
+            further = further_items(found["test"], ranked[plan.test_items :], plan.ability_items)
+            self._found = {**found, "abilities": further}
         return self._found
+
+
+def further_items(tested: Sequence[Item], others: Sequence[Item], wanted: int) -> Items:
+    """Take items until each plain ability can be asked of so many, tested ones included, as far as there are any."""
+    asked, found = Counter(ability for item in tested for ability in abilities_of(item)), Items()
+    for item in others:
+        own = abilities_of(item)
+        if any(asked[ability] < wanted for ability in own):
+            asked.update(own)
+            found.append(item)
+    return found
 
 
 def _check_conflicts(items: Sequence[Item]) -> None:

@@ -15,7 +15,7 @@ TEMPLATE = """\
 <h2>Blocking and amplifying</h2>
 <p>On test items that no choice has seen; heads are edited at <code>{{ summary.plan.scope }}</code>. Percent of the answers
 that are right, and the change in points. The figure has 95&nbsp;% intervals, in which all answers to one item count together.
-What blocking takes, with intervals that hold together: {{ losses|join("; ") }}.</p>
+What blocking takes, on these and further items, with intervals that hold together: {{ losses|join("; ") }}.</p>
 <figure><img alt="Rates under every condition" src="{{ images.interventions }}"></figure>
 <div class="scroll">
 <table class="wide">
