@@ -35,6 +35,12 @@ def _no_network(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory):
+    """No test reads or fills the user's cache."""
+    monkeypatch.setenv("TRIMTAB_CACHE", str(tmp_path_factory.getbasetemp() / "trimtab-cache"))
+
+
+@pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
 

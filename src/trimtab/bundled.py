@@ -27,3 +27,13 @@ def checkpoint(name: str, progress: Progress = SILENT) -> Path:
     from trimtab import smol
 
     return smol.checkpoint(progress)
+
+
+def present(name: str) -> Path | None:
+    """Return the folder of a bundled model, or None where it is still to be made or is missing."""
+    if name == SMOL:
+        from trimtab import smol
+
+        return smol.made()
+    folder = pocket.checkpoint(name)
+    return folder if folder.is_dir() else None

@@ -69,7 +69,7 @@ def test_fit_chooses_on_validation_items(invoke, data):
 
 def test_models(invoke, model):
     listed = answer(invoke("models", "list", "--json"))
-    assert [m["name"] for m in listed["bundled"]] == ["pocket-llava", "pocket-qwen"]
+    assert [m["name"] for m in listed["bundled"]] == ["pocket-llava", "pocket-qwen", "smol-llava"]
     families = {family["name"]: family for family in listed["families"]}
     assert families["qwen2_audio"]["shown"] == ["audio"]
     assert families["llava"]["checkpoints"] == ["llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-13b-hf"]

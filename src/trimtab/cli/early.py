@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from trimtab.errors import ArtifactError, MissingDependencyError, RunFolderError, UsageError
+from trimtab.progress import Advance
 
 
 def check_model(name: str, loading: Mapping[str, Any]) -> None:
-    """Refuse a model that is nowhere, or a device that this machine does not have.
+    """Refuse a model that is nowhere, or a device that this machine does not have; make a bundled one if need be.
 
     Raises:
         UsageError: Saying which, and what there is.
+        MissingDependencyError: A package is needed to make it.
     """
     from trimtab.models import find
 
-    find(name, **{key: loading[key] for key in ("revision", "local_files_only") if key in loading})
+    given = {key: loading[key] for key in ("revision", "local_files_only") if key in loading}
+    find(name, **given, progress=_ShownIfNeeded())
     if "device" in loading:
         _check_device(loading["device"])
+
+
+class _ShownIfNeeded:
+    """Shows progress from the first task on: most models have none."""
+
+    @contextmanager
+    def task(self, name: str, total: int) -> Iterator[Advance]:
+        """Show one task."""
+        from trimtab.cli.console import progress_bars
+
+        with progress_bars() as bars, bars.task(name, total) as advance:
+            yield advance
 
 
 def _check_device(wanted: str) -> None:

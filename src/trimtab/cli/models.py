@@ -26,21 +26,23 @@ models_app.command("matrix", epilog="Example: trimtab models matrix --family lla
 @models_app.command("list", epilog="Example: trimtab models list")
 def list_models(json: Json = False) -> None:
     """List the bundled models, the families that can be loaded, what these refuse, and what is not loaded and why."""
+    from trimtab.bundled import BUNDLED, SMOL, present
     from trimtab.models import FAMILIES, REFUSED
-    from trimtab.pocket import CHECKPOINTS, checkpoint
 
     families = [_of_family(FAMILIES[name]) for name in sorted(FAMILIES)]
     rows = []
-    for name in CHECKPOINTS:
-        size = sum(path.stat().st_size for path in checkpoint(name).glob("*") if path.is_file())
+    for name in BUNDLED:
+        folder = present(name)
+        size = sum(path.stat().st_size for path in folder.glob("*") if path.is_file()) if folder else 0
         rows.append({"name": name, "megabytes": round(size / 1e6, 1), "present": size > 0})
     if json:
         print_json({"bundled": rows, "families": families, "refused": dict(sorted(REFUSED.items()))})
         return
+    absent = {SMOL: "made on first use"}
     print_table(
         "Bundled models",
         ["name", "MB"],
-        [[r["name"], f"{r['megabytes']:.1f}" if r["present"] else "missing"] for r in rows],
+        [[r["name"], f"{r['megabytes']:.1f}" if r["present"] else absent.get(r["name"], "missing")] for r in rows],
     )
     print_table(
         "Families, of which any checkpoint loads by folder or Hugging Face id",

@@ -10,7 +10,7 @@ import typer
 from trimtab.modalities import Modality
 
 ModelName = Annotated[
-    str, typer.Argument(metavar="MODEL", help="pocket-qwen, pocket-llava, a folder, or a Hugging Face id.")
+    str, typer.Argument(metavar="MODEL", help="pocket-qwen, pocket-llava, smol-llava, a folder, or a Hugging Face id.")
 ]
 DataSource = Annotated[
     str,

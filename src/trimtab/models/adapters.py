@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from trimtab import pocket
+from trimtab.bundled import BUNDLED
 from trimtab.errors import MissingDependencyError, TrimtabError, UnsupportedModelError, UsageError
 from trimtab.models.checkpoint import check_keys
 from trimtab.models.model import Model
@@ -71,7 +71,7 @@ def _base(config: Path, source: Source) -> Source:
         raise UnsupportedModelError(
             f"`base_model_name_or_path` in {config} must name the adapters' model; it is {name!r}; write it there."
         )
-    if name in pocket.CHECKPOINTS:
+    if name in BUNDLED:
         return find(name)
     around = (config.parent / name, config.parent.parent / name, Path(name))
     for folder in around:

@@ -58,8 +58,9 @@ def load(
     Code that a checkpoint brings along is never run. What loading found is in ``model.report``.
 
     Args:
-        name_or_path: A bundled name (``"pocket-qwen"``, ``"pocket-llava"``), a local folder, or a Hub id. A folder of
-            adapters (``trimtab harden``) loads the model they belong to and merges them.
+        name_or_path: A bundled name (``"pocket-qwen"``, ``"pocket-llava"``, ``"smol-llava"``), a local folder, or a Hub
+            id. A folder of adapters (``trimtab harden``) loads the model they belong to and merges them. What
+            smol-llava is made of is put together in the user's cache on first use.
         dtype: ``"float32"``, ``"bfloat16"``, ``"float16"`` or a torch dtype. Left out: float32 for bundled
             models, otherwise the checkpoint's own, but on a CPU bfloat16 in place of float16.
         device: Where to put the model. Left out: CUDA if there is one, otherwise the CPU.
@@ -80,7 +81,8 @@ def load(
         UsageError: An argument is wrong, or there is no readable model of that name.
         UnsupportedModelError: The family is unknown, a tensor is missing or left over, a part is missing, or the
             self-check failed.
-        MissingDependencyError: It is a folder of adapters and peft is not installed.
+        MissingDependencyError: It is a folder of adapters and peft is not installed; or smol-llava, and its language
+            model is not.
     """
     _check_arguments(device, device_map, attention, max_pixels)
     source = find(name_or_path, revision=revision, token=token, local_files_only=local_files_only)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trimtab import pocket
+from trimtab.bundled import BUNDLED, checkpoint
 from trimtab.errors import MissingDependencyError, TrimtabError, UnsupportedModelError, UsageError
+from trimtab.progress import SILENT, Progress
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 """An owner and a name; every vision-language model of the Hub has both."""
@@ -27,7 +28,7 @@ class Source:
 
     Attributes:
         path: A folder, or a Hub id.
-        bundled: Whether it comes with trimtab.
+        bundled: Whether it is one that trimtab knows by name.
         local: Whether it is a folder.
         options: What each reading from the Hub is given: ``revision``, ``token``, ``local_files_only``.
     """
@@ -84,18 +85,20 @@ def find(
     revision: str | None = None,
     token: str | bool | None = None,
     local_files_only: bool = False,
+    progress: Progress = SILENT,
 ) -> Source:
-    """Find where a name points.
+    """Find where a name points; what a bundled name stands for is made if it is not there yet.
 
     Raises:
         UsageError: There is no such folder, no such Hub repository, or the Hub cannot be reached.
         UnsupportedModelError: It is a GGUF file.
+        MissingDependencyError: It is smol-llava, and its language model is not installed.
     """
     if not isinstance(name, str | Path) or not str(name):
         raise UsageError(f"`name_or_path` of load must be a name or a folder; got {name!r}.")
     path = str(name)
-    if path in pocket.CHECKPOINTS:
-        return Source(str(pocket.checkpoint(path)), bundled=True, local=True, options={})
+    if path in BUNDLED:
+        return Source(str(checkpoint(path, progress)), bundled=True, local=True, options={})
     if Path(path).is_dir():
         return Source(path, bundled=False, local=True, options={})
     if path.lower().endswith(".gguf"):
@@ -141,7 +144,7 @@ def reading(source: Source) -> Iterator[None]:
         ) from error
     except Exception as error:
         raise UsageError(
-            f"`name_or_path` of load must be a bundled name ({', '.join(pocket.CHECKPOINTS)}), a model folder or a "
+            f"`name_or_path` of load must be a bundled name ({', '.join(BUNDLED)}), a model folder or a "
             f"Hub id; {source.path} cannot be loaded ({first_line(error)}); check the name, or that the folder is "
             "complete."
         ) from error
@@ -176,9 +179,9 @@ def first_line(error: BaseException) -> str:
 
 
 def _refuse_name(path: str) -> None:
-    near = difflib.get_close_matches(path, pocket.CHECKPOINTS, n=1)
+    near = difflib.get_close_matches(path, BUNDLED, n=1)
     raise UsageError(
-        f"`name_or_path` of load must be a bundled name ({', '.join(pocket.CHECKPOINTS)}), a model folder or a Hub id; "
+        f"`name_or_path` of load must be a bundled name ({', '.join(BUNDLED)}), a model folder or a Hub id; "
         f"{path} cannot be loaded (there is no such folder); "
         + (f"did you mean {near[0]!r}?" if near else "check the name.")
     )
@@ -221,6 +224,6 @@ def _downloaded(path: str, options: dict[str, Any]) -> Path | None:
 
 def _not_on_hub(path: str, reason: str) -> UsageError:
     return UsageError(
-        f"`name_or_path` of load must be a bundled name ({', '.join(pocket.CHECKPOINTS)}), a model folder or a Hub id; "
+        f"`name_or_path` of load must be a bundled name ({', '.join(BUNDLED)}), a model folder or a Hub id; "
         f"{path} is no folder here and cannot be loaded from the Hub ({reason}); check the name."
     )

@@ -5,7 +5,7 @@ into the user's cache, where a plain LLaVA checkpoint is put together.
 """
 
 from trimtab.smol.build import assemble, image_processor, llava_config
-from trimtab.smol.cache import EYES, checkpoint, language_folder
+from trimtab.smol.cache import EYES, checkpoint, language_folder, made
 from trimtab.smol.language import GGUF_SHA256, convert, packaged
 from trimtab.smol.words import CHAT_TEMPLATE, IMAGE_TOKEN, IMAGE_TOKEN_ID
 
@@ -21,5 +21,6 @@ __all__ = [
     "image_processor",
     "language_folder",
     "llava_config",
+    "made",
     "packaged",
 ]

@@ -60,14 +60,27 @@ def checkpoint(progress: Progress = SILENT) -> Path:
         raise UsageError(
             f"`name_or_path` of load can be smol-llava only with its eyes; there is no file {EYES}; {AGAIN}."
         )
-    made_of = hashlib.sha256(EYES.read_bytes()).hexdigest() + GGUF_SHA256
-    return _kept("smol-llava", made_of, lambda folder: assemble(language_folder(progress), EYES, folder))
+    return _kept("smol-llava", _made_of(), lambda folder: assemble(language_folder(progress), EYES, folder))
+
+
+def made() -> Path | None:
+    """Return smol-llava's folder if it was put together before, from what it would be made of now."""
+    folder = _place("smol-llava", _made_of()) if EYES.is_file() else None
+    return folder if folder is not None and folder.is_dir() else None
+
+
+def _made_of() -> str:
+    return hashlib.sha256(EYES.read_bytes()).hexdigest() + GGUF_SHA256
+
+
+def _place(name: str, made_of: str) -> Path:
+    return cache_folder() / f"{name}-{hashlib.sha256((RECIPE + made_of).encode()).hexdigest()[:12]}"
 
 
 def _kept(name: str, made_of: str, make: Callable[[Path], object]) -> Path:
     """Return a folder of the cache, made if it is not there; earlier ones, made of something else, then go."""
-    home = cache_folder()
-    folder = home / f"{name}-{hashlib.sha256((RECIPE + made_of).encode()).hexdigest()[:12]}"
+    folder = _place(name, made_of)
+    home = folder.parent
     if folder.is_dir():
         return folder
     with _alone(home):

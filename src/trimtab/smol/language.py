@@ -81,7 +81,7 @@ def convert(gguf: Path, folder: Path, progress: Progress = SILENT, *, sha256: st
     from gguf import GGUFReader
     from safetensors.torch import save
 
-    with progress.task("Converting SmolLM2", 1):
+    with progress.task("Reading SmolLM2", 1):
         reader = GGUFReader(gguf)
         config = _config(reader)
     weights = dict(_weights(reader, config, progress))
@@ -135,7 +135,7 @@ def _weights(reader: GGUFReader, config: LlamaConfig, progress: Progress) -> Ite
     from gguf.quants import dequantize
 
     heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
-    with progress.task("Converting SmolLM2's weights", len(reader.tensors)) as advance:
+    with progress.task("Converting SmolLM2", len(reader.tensors)) as advance:
         for held in reader.tensors:
             weight = torch.tensor(dequantize(held.data, held.tensor_type))  # a copy: the file's pages are read-only
             if held.name in _OUTSIDE:

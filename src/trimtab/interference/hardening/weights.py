@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from trimtab import pocket
+from trimtab.bundled import BUNDLED
 from trimtab.errors import MissingDependencyError
 from trimtab.interference.hardening.config import HardenConfig, LoraConfig
 from trimtab.models import Model, save_processors
@@ -32,7 +32,7 @@ class Adapters:
     def save(self, folder: Path) -> None:
         """Write the adapters; ``trimtab.load(folder)`` puts them on the model they were trained on."""
         name = self.model.name
-        local = name not in pocket.CHECKPOINTS and Path(name).is_dir()
+        local = name not in BUNDLED and Path(name).is_dir()
         self.peft.peft_config["default"].base_model_name_or_path = str(Path(name).resolve()) if local else name
         self.peft.save_pretrained(str(folder), save_embedding_layers=False)
         config = folder / "adapter_config.json"
