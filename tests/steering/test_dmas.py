@@ -50,6 +50,15 @@ def test_only_the_main_components_and_the_strongest_heads_are_kept():
     assert marked.flatten().tolist() == [False] * 4 + [True] * 2
 
 
+def test_seeds_share_what_is_measured(model: Model, train: TrainingSet, monkeypatch: pytest.MonkeyPatch):
+    shared = TrainingSet(model, train.items, [1])
+    first = quick("dmas", clusters=3, seed=0).fit(model, shared)
+    for name in ("answer_differences", "perception_differences"):
+        monkeypatch.setattr(f"trimtab.steering.dmas.method.{name}", lambda *_: pytest.fail("measured again"))
+    again = quick("dmas", clusters=3, seed=1).fit(model, shared)
+    assert first.metrics["train"]["items"] == again.metrics["train"]["items"]
+
+
 def test_a_prompt_gets_the_vectors_of_the_cluster_that_it_is_most_like(model: Model, train: TrainingSet):
     artifact = quick("dmas", clusters=3, heads=0.2).fit(model, train)
     chooser = artifact.chooser

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,6 +25,8 @@ Contrast = Literal["instruction", "completion"]
 """What steering vectors are a difference of: states under instructions (AMPS), or under forced answers (L2S)."""
 
 ITEMS = "`items` of fit"
+
+Found = TypeVar("Found")
 
 
 class TrainingSet:
@@ -52,6 +54,7 @@ class TrainingSet:
         self.progress = progress
         self.given = tuple(check_items(items, ITEMS))
         self._shares: dict[Method, dict[Modality, Tensor]] = {}
+        self._once: dict[Hashable, Any] = {}
 
     @cached_property
     def states(self) -> States:
@@ -107,6 +110,12 @@ class TrainingSet:
                 f"`tasks` of TrainingSet.part must leave at least one item; got {tasks}, which leave none."
             )
         return _Part(self, kept)
+
+    def once(self, key: Hashable, measure: Callable[[], Found]) -> Found:
+        """Return what a method measures on the items, for all its fits: measured when first asked for by this key."""
+        if key not in self._once:
+            self._once[key] = measure()
+        return self._once[key]
 
     def check_target(self, target: Modality, owner: str) -> None:
         """Refuse to follow what the items do not have.

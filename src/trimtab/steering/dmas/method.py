@@ -99,10 +99,12 @@ class DMAS(Method):
 
     def _shifts(self, train: TrainingSet, member: Tensor) -> Tensor:
         """Return what each cluster adds to each head, 0 to most, ``(clusters, layers, heads, head_dim)``."""
-        own = denoised(answer_differences(train, self.target), self.variance)
+        answers = train.once((self.name, self.target, "answers"), lambda: answer_differences(train, self.target))
+        own = denoised(answers, self.variance)
         shift = torch.stack([own[member == k].mean(0) for k in member.unique().tolist()])
         shift = shift * strongest(own.mean(0), self.heads)
         if self.perception:
-            seen = denoised(perception_differences(train, self.target), self.variance).mean(0)
+            shown = train.once((self.name, self.target, "shown"), lambda: perception_differences(train, self.target))
+            seen = denoised(shown, self.variance).mean(0)
             shift = shift + self.perception * seen * strongest(seen, self.heads)
         return shift

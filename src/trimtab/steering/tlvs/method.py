@@ -83,20 +83,25 @@ class TLVS(VectorMethod):
     share: Portion = 0.5
     full_at: Portion = 0.9
 
+    @property
+    def is_seeded(self) -> bool:
+        """Nothing is random."""
+        return False
+
     def learn(self, train: TrainingSet, layer: int) -> tuple[Tensor, dict[str, Any]]:
         """Average the most sensitive tokens' differences."""
-        found = self._found(train, layer)
+        found = self._found(train)
         kept = found.nats.topk(max(1, round(self.share * len(found.nats)))).indices
         weights = found.nats[kept] / found.nats[kept].sum().clamp_min(1e-12)
-        vector = weights @ found.differences[kept]
+        vector = weights @ found.differences[layer][kept]
         return vector, {"tokens": len(found.nats), "mean_sensitivity": float(found.nats.mean())}
 
     def choose(self, train: TrainingSet, layer: int, direction: Tensor | Predictor) -> tuple[Chooser, dict[str, Any]]:
         """Fit the gate."""
-        found = self._found(train, layer)
+        found = self._found(train)
         unit = found.nats.quantile(self.full_at).clamp_min(1e-12)
         wanted = (found.nats / unit).clamp(max=1).double()
-        states = found.states.double()
+        states = found.states[layer].double()
         center, spread = states.mean(0), states.std(0, correction=0).clamp_min(1e-6)
         inputs = (states - center) / spread
         penalty = RIDGE * len(inputs) * torch.eye(inputs.shape[1], dtype=torch.float64)
@@ -107,8 +112,9 @@ class TLVS(VectorMethod):
         about = {"mean_gate": float(gates.mean()), "gate_error": float((gates - wanted).square().mean().sqrt())}
         return GateChooser(weights.float(), offset), about
 
-    def _found(self, train: TrainingSet, layer: int) -> Sensitivity:
-        found = token_sensitivity(train, self.target, layer, self.steps)
+    def _found(self, train: TrainingSet) -> Sensitivity:
+        key = (self.name, self.target, self.steps)
+        found = train.once(key, lambda: token_sensitivity(train, self.target, self.steps))
         if not len(found.nats):
             raise UsageError(
                 f"`items` of TLVS.fit must hold some that show the {self.target} beside something else; got none; give "

@@ -25,16 +25,16 @@ class Sensitivity:
 
     Attributes:
         nats: KL of the next token's distribution with the modality from that without it, ``(tokens,)``.
-        states: States at a layer with the modality, ``(tokens, hidden)``.
+        states: States at each layer with the modality, ``(tokens, hidden)``.
         differences: The same less the states without it, ``(tokens, hidden)``.
     """
 
     nats: Float[Tensor, " tokens"]
-    states: Float[Tensor, "tokens hidden"]
-    differences: Float[Tensor, "tokens hidden"]
+    states: dict[int, Float[Tensor, "tokens hidden"]]
+    differences: dict[int, Float[Tensor, "tokens hidden"]]
 
 
-def token_sensitivity(train: TrainingSet, modality: Modality, layer: int, steps: int) -> Sensitivity:
+def token_sensitivity(train: TrainingSet, modality: Modality, steps: int) -> Sensitivity:
     """Measure the tokens of the model's greedy answers to the training items, at most ``steps`` of each.
 
     The same answer is put behind the prompt with the modality and behind that without it. Items that show nothing else,
@@ -42,8 +42,8 @@ def token_sensitivity(train: TrainingSet, modality: Modality, layer: int, steps:
     """
     prompts = [prompt_for(item) for item in train.items]
     prompts = [p for p in prompts if has_evidence(p, modality) and len(p.modalities) > 1]
-    found = Sensitivity(torch.zeros(0), *(torch.zeros(0, train.model.hidden_size) for _ in range(2)))
-    parts = [found]
+    none = dict.fromkeys(train.layers, torch.zeros(0, train.model.hidden_size))
+    parts = [Sensitivity(torch.zeros(0), none, none)]
     for start in range(0, len(prompts), ITEMS_AT_ONCE):
         part = prompts[start : start + ITEMS_AT_ONCE]
         answers = generate(train.model, part, max_new_tokens=steps).tokens
@@ -55,11 +55,14 @@ def token_sensitivity(train: TrainingSet, modality: Modality, layer: int, steps:
             ]
             for asked in (part, [p.without(modality) for p in part])
         )
-        read = run(train.model, [*shown, *hidden], Read(hidden=(layer,)))
+        read = run(train.model, [*shown, *hidden], Read(hidden=train.layers))
         with_it, without = read.logits.log_softmax(-1).split(len(shown))
-        states, bare = read.hidden[layer].split(len(shown))
-        parts.append(Sensitivity(kl(with_it, without).clamp_min(0), states, states - bare))
-    nats, states, differences = (
-        torch.cat([getattr(part, name) for part in parts]) for name in ("nats", "states", "differences")
+        both = {layer: read.hidden[layer].split(len(shown)) for layer in train.layers}
+        states = {layer: kept for layer, (kept, _) in both.items()}
+        differences = {layer: kept - bare for layer, (kept, bare) in both.items()}
+        parts.append(Sensitivity(kl(with_it, without).clamp_min(0), states, differences))
+    return Sensitivity(
+        torch.cat([part.nats for part in parts]),
+        {layer: torch.cat([part.states[layer] for part in parts]) for layer in train.layers},
+        {layer: torch.cat([part.differences[layer] for part in parts]) for layer in train.layers},
     )
-    return Sensitivity(nats, states, differences)
