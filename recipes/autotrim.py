@@ -1,4 +1,4 @@
-"""Compare Autotrim with a fixed strength, on conflicts and on questions that need both modalities.
+"""Compare Autotrim with its baseline and a fixed strength, on conflicts and on questions that need both modalities.
 
     python recipes/autotrim.py
 
@@ -6,7 +6,7 @@ Prints, for each target, how often the target is followed and how much is broken
 """
 
 import trimtab as tt
-from trimtab.steering import Autotrim, DropModality, TrainingSet
+from trimtab.steering import Autotrim, DropModality, GatedDrop, TrainingSet
 from trimtab.studies import choose_items, control_rates, evaluate_controls, joint_controls, records
 
 model = tt.load("pocket-qwen")
@@ -21,6 +21,7 @@ for target in ("image", "text"):
     methods = [
         tt.NoSteering(target).fit(model),
         DropModality(target).fit(model),
+        GatedDrop(target).fit(model),  # Autotrim's gate alone: drops the others wherever the model sees a conflict
         tt.L2S(target, layer=half).fit(model, train),  # at strength 1; trimtab.steering.tune would choose
         Autotrim(target).fit(model),  # no training, no labels: it listens to the model itself
     ]

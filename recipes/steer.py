@@ -8,7 +8,7 @@ Copy it and put in your own model and data: any folder or Hub id of a supported 
 
 import trimtab as tt
 from trimtab.items.prompts import prompt_for
-from trimtab.steering import Artifact, tune
+from trimtab.steering import Artifact, GatedDrop, tune
 from trimtab.studies import choose_items
 
 MODEL, DATA, TARGET = "pocket-qwen", "pocket-mc2", "image"
@@ -27,7 +27,8 @@ l2s.save("runs/l2s-image")
 l2s = tt.load_artifact("runs/l2s-image", model, Artifact)
 
 # Rates with intervals, collapse beside them, on items that nothing was fitted or chosen on.
-methods = [tt.NoSteering(TARGET).fit(model), tt.Instruction(TARGET).fit(model), l2s]
+baselines = [tt.NoSteering(TARGET), tt.Instruction(TARGET), GatedDrop(TARGET)]
+methods = [*(baseline.fit(model) for baseline in baselines), l2s]
 result = tt.evaluate(model, test, methods)
 print(result.rates.query("task == 'all'").to_string(index=False))
 print(result.receipt)

@@ -28,11 +28,11 @@ MEASURED = Shapley()
 
 FEW = {
     "train_items": 32,
-    "validation_items": 16,
-    "test_items": 48,
+    "validation_items": 8,
+    "test_items": 24,
     "sweep_items": 8,
-    "contribution_items": 8,
-    "control_items": 8,
+    "contribution_items": 4,
+    "control_items": 3,
     "cost_items": 1,
 }
 """The most items of a fast study."""
