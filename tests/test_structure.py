@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import sys
 from pathlib import Path
 
 import grimp
@@ -47,6 +48,11 @@ def circles() -> list[list[str]]:
 
 def test_no_modules_import_each_other_in_a_circle():
     assert circles() == []
+
+
+def test_no_script_hides_a_module_that_python_brings():
+    scripts = (Path(__file__).parents[1] / "benchmarks").rglob("*.py")
+    assert not {script.stem for script in scripts} & sys.stdlib_module_names
 
 
 def test_no_file_is_too_long_to_read():

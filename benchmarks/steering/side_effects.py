@@ -1,12 +1,15 @@
 """What steering does to conflicts and to everything else: learned trim beside gated drop and Autotrim.
 
-    python benchmarks/steering/profile.py --model pocket-qwen --target text --out runs/profile
+    python benchmarks/steering/side_effects.py --model pocket-qwen --target text --out runs/side-effects
 
 Fits learned trim on 336 conflict items of pocket-mc2:train and 64 items of pocket-interference:train that need image
 and text together, then asks items of ``--split`` under every method: conflicts; the same items with a text or a picture
 that has nothing to do with the question, with a text that agrees with the picture, and with one modality alone; and
 items that need both. Beside the rates stands the work, in computed token positions, against no steering. A fitted
-artifact in the folder is used again; a fit that was stopped goes on.
+artifact in the folder is used again, so another way of training wants another folder; a fit that was stopped goes on.
+On a GPU thousands of lessons and wide batches take seconds:
+
+    python benchmarks/steering/side_effects.py --items 1500 --joint 400 --epochs 20 --batch-size 256 --out runs/wide
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from trimtab.modalities import Modality
 from trimtab.pocket import PocketItem
 from trimtab.pocket import items as pocket_items
 from trimtab.steering import Artifact, Autotrim, GatedDrop, Instruction, LearnedTrim, NoSteering
+from trimtab.steering.learned_trim import TrainingConfig
 from trimtab.steering.loading import load_steering
 from trimtab.studies import choose_items
 from trimtab.studies.kit.statistics import wilson
@@ -54,34 +58,44 @@ def main() -> None:
     parser.add_argument("--conflicts", type=int, default=96)
     parser.add_argument("--controls", type=int, default=48)
     parser.add_argument("--methods", nargs="+", default=["none", "gated_drop", "autotrim", "learned_trim"])
-    parser.add_argument("--out", type=Path, default=Path("runs/profile"))
+    parser.add_argument("--items", type=int, default=CONFLICTS, help="conflict items to learn from")
+    parser.add_argument("--joint", type=int, default=JOINT, help="items to learn from that need both")
+    parser.add_argument("--epochs", type=int, default=TrainingConfig.epochs)
+    parser.add_argument("--batch-size", type=int, default=TrainingConfig.batch_size)
+    parser.add_argument("--width", type=int, default=LearnedTrim.width)
+    parser.add_argument("--seed", type=int, default=LearnedTrim.seed)
+    parser.add_argument("--out", type=Path, default=Path("runs/side-effects"))
     args = parser.parse_args()
     model = tt.load(args.model)
     cases = cases_of(args.split, args.conflicts, args.controls)
     base = args.out / f"{args.model}-{args.target}"
     positions = None
     for name in args.methods:
-        artifact = fitted(model, name, args.target, base)
+        artifact = fitted(model, name, base, args)
         rates, work = profile(model, cases, artifact, args.target)
         positions = positions or work
         row = {"model": args.model, "target": args.target, "split": args.split, "method": name, "work": work, **rates}
         print(f"{name:13}", "  ".join(f"{k} {v[0]:.0%} ({v[1]:.0%}-{v[2]:.0%})" for k, v in rates.items()), end="  ")
         print(f"work {work / positions:.2f}", flush=True)
-        with (args.out / "profile.jsonl").open("a") as file:
+        with (args.out / "side_effects.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
 
 
-def fitted(model: tt.Model, name: str, target: Modality, base: Path) -> Artifact:
+def fitted(model: tt.Model, name: str, base: Path, args: argparse.Namespace) -> Artifact:
     """Return the artifact of a method; a learned one is kept in a folder."""
     if name != "learned_trim":
         made = {m.name: m for m in (NoSteering, GatedDrop, Autotrim, Instruction)}
-        return made[name](target).fit(model)
+        return made[name](args.target).fit(model)
     if (base / "config.json").exists():
         return load_steering(base, model)
-    conflicts = choose_items(tt.read_items("pocket-mc2:train"), CONFLICTS, seed=0)
+    conflicts = choose_items(tt.read_items("pocket-mc2:train"), args.items, seed=0)
     joint = [i for i in tt.read_items("pocket-interference:train") if i.relevant == ("image", "text")]
-    items = [*conflicts, *choose_items(joint, JOINT, seed=0)]
-    artifact = LearnedTrim(target, checkpoint=f"{base}.safetensors").fit(model, items)
+    items = [*conflicts, *choose_items(joint, args.joint, seed=0)]
+    training = TrainingConfig(epochs=args.epochs, batch_size=args.batch_size)
+    method = LearnedTrim(
+        args.target, width=args.width, training=training, checkpoint=f"{base}.safetensors", seed=args.seed
+    )
+    artifact = method.fit(model, items)
     print(json.dumps(artifact.metrics), flush=True)
     artifact.save(base)
     return artifact
