@@ -170,7 +170,7 @@ def test_a_fast_study_has_few_items_and_all_of_its_methods():
     plan = Plan(methods=("none", "random"), seeds=(3, 4), test_items=20, control_items=48, protocols=("open", "paired"))
     fast = plan.fast()
     assert (fast.methods, fast.protocols, fast.seeds) == (plan.methods, plan.protocols, (3,))
-    assert (fast.train_items, fast.test_items, fast.control_items, fast.cost_items) == (32, 20, 3, 0)
+    assert (fast.train_items, fast.test_items, fast.control_items, fast.cost_items) == (32, 12, 2, 0)
     assert (fast.name, fast.depths, fast.strengths) == ("demo --fast", (0.5,), (1.0, 2.0))
 
 
