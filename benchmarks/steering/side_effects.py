@@ -68,6 +68,7 @@ def main() -> None:
     args = parser.parse_args()
     model = tt.load(args.model)
     cases = cases_of(args.split, args.conflicts, args.controls)
+    args.out.mkdir(parents=True, exist_ok=True)
     base = args.out / f"{args.model}-{args.target}"
     positions = None
     for name in args.methods:
