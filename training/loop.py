@@ -14,8 +14,8 @@ from torch import Tensor, nn
 Loss = Callable[[int], tuple[Tensor | float, dict[str, float]]]
 
 
-def _optimizers(modules: dict[str, nn.Module], rates: dict[str, float]) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside, which learn about twice as fast with it; AdamW for all else."""
+def _optimizers(modules: dict[str, nn.Module], rates: dict[str, float], muon: bool) -> list[torch.optim.Optimizer]:
+    """Muon, if asked for, for the matrices inside, which from scratch learn twice as fast; AdamW for all else."""
     inner, outer = [], []
     for piece, rate in rates.items():
         named = [
@@ -24,14 +24,12 @@ def _optimizers(modules: dict[str, nn.Module], rates: dict[str, float]) -> list[
             for name, parameter in module.named_parameters()
         ]
         mine = [(n, p) for n, p in named if next(key for key in rates if key in n) == piece]
-        matrices = [p for n, p in mine if p.ndim == 2 and ".layers." in n or ".blocks." in n and p.ndim == 2]
+        matrices = [p for n, p in mine if muon and p.ndim == 2 and (".layers." in n or ".blocks." in n)]
         known = {id(p) for p in matrices}
         inner.append({"params": matrices, "lr": rate})
         outer.append({"params": [p for _, p in mine if id(p) not in known], "lr": rate})
-    return [
-        torch.optim.Muon(inner, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(outer, betas=(0.9, 0.98), weight_decay=0.02),
-    ]
+    others = torch.optim.AdamW(outer, betas=(0.9, 0.98), weight_decay=0.02)
+    return [torch.optim.Muon(inner, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"), others] if muon else [others]
 
 
 class Run:
@@ -45,16 +43,25 @@ class Run:
         rates: Peak learning rate of each module part, by a piece of its parameters' names ("" for all).
         steps: Number of steps of the whole stage.
         warmup: Steps of linear warm-up; a cosine to a tenth follows.
+        muon: Train the matrices of blocks and layers by Muon, as suits weights that start at random.
 
     Raises:
         ValueError: The folder's state is of a run with other settings.
     """
 
-    def __init__(self, folder: Path, modules: dict[str, nn.Module], rates: dict[str, float], steps: int, warmup: int):
+    def __init__(
+        self,
+        folder: Path,
+        modules: dict[str, nn.Module],
+        rates: dict[str, float],
+        steps: int,
+        warmup: int,
+        muon: bool = True,
+    ):
         self.folder, self.modules, self.steps, self.warmup = folder, modules, steps, warmup
         self.settings = {"rates": rates, "steps": steps, "warmup": warmup}
         folder.mkdir(parents=True, exist_ok=True)
-        self.optimizers = _optimizers(modules, rates)
+        self.optimizers = _optimizers(modules, rates, muon)
         self.peaks = [group["lr"] for optimizer in self.optimizers for group in optimizer.param_groups]
         self.step, self.ended = 0, False
         if self.state_file.exists():
@@ -125,7 +132,7 @@ class Run:
         partial.replace(self.state_file)
 
     def _load(self) -> None:
-        state = torch.load(self.state_file, weights_only=True)
+        state = torch.load(self.state_file, weights_only=True, map_location="cpu")
         if state.get("settings") != self.settings:
             raise ValueError(
                 f"`folder` of Run must be new or hold a state of the same settings, {self.settings}; {self.state_file} "

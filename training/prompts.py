@@ -17,7 +17,7 @@ from trimtab.pocket.unimodal import both, classification, closed_book
 
 LETTERS = "ABCD"
 # What is harder to see is shown more often.
-_SEEN_SHARES = {
+SEEN_SHARES = {
     "activity_recognition": 0.8,
     "attribute": 4.5,
     "color": 0.4,
@@ -74,6 +74,7 @@ class Mixture:
         classification: Pictures with four options.
         chosen: Items asked from their text in choice form.
         choice_share: Share of the other questions in choice form.
+        ordered_share: Share of the agreeing texts with an instruction, which then changes nothing.
     """
 
     items: int = 20
@@ -83,6 +84,7 @@ class Mixture:
     classification: int = 2
     chosen: int = 0
     choice_share: float = 0.12
+    ordered_share: float = 0.4
 
 
 def step_examples(mixture: Mixture, rng: random.Random) -> list[Example]:
@@ -90,22 +92,24 @@ def step_examples(mixture: Mixture, rng: random.Random) -> list[Example]:
     examples: list[Example] = []
     share = mixture.choice_share
     for _ in range(mixture.items):
-        seen, read = _draw(_SEEN_SHARES, rng), _draw(_READ_SHARES, rng)
+        seen, read = draw_item(SEEN_SHARES, rng), draw_item(_READ_SHARES, rng)
         examples.append(example(seen, "image" if rng.random() < 0.7 else "irrelevant", rng, share))
         examples.append(example(read, "text", rng, share))
         if rng.random() < 0.25:
-            examples.append(example(seen, "agreeing", rng, share))
+            examples.append(example(seen, "agreeing", rng, share, mixture.ordered_share))
     for _ in range(mixture.instructed):
-        item = _draw(_READ_SHARES, rng)
+        item = draw_item(_READ_SHARES, rng)
         examples += [instructed(item, target, "train", rng, share) for target in ("image", "text")]
-    examples += [example(_draw(_READ_SHARES, rng), "text", rng, 1.0) for _ in range(mixture.chosen)]
+    examples += [example(draw_item(_READ_SHARES, rng), "text", rng, 1.0) for _ in range(mixture.chosen)]
     examples += [_knowledge(rng) for _ in range(mixture.closed_book)]
     examples += [_joined(rng, share) for _ in range(mixture.both)]
-    examples += [_classified(rng) for _ in range(mixture.classification)]
+    examples += [classified(rng) for _ in range(mixture.classification)]
     return examples
 
 
-def example(item: PocketItem, condition: str, rng: random.Random, choice_share: float = 0.0) -> Example:
+def example(
+    item: PocketItem, condition: str, rng: random.Random, choice_share: float = 0.0, ordered_share: float = 0.4
+) -> Example:
     """Ask an item under a condition that has one right answer.
 
     Args:
@@ -113,6 +117,7 @@ def example(item: PocketItem, condition: str, rng: random.Random, choice_share: 
         condition: "image" (no text), "text" (no image), "agreeing" or "irrelevant" (image with text).
         rng: Decides on form and order.
         choice_share: Share of questions in choice form.
+        ordered_share: Share of agreeing texts with an instruction, if there are choices at all.
     """
     context = {
         "image": None,
@@ -124,7 +129,7 @@ def example(item: PocketItem, condition: str, rng: random.Random, choice_share: 
     if condition == "text":
         answer, wrong = wrong, answer
     instruction = None
-    if condition == "agreeing" and choice_share and rng.random() < 0.4:  # words met before they matter
+    if condition == "agreeing" and choice_share and rng.random() < ordered_share:  # words met before they matter
         instruction = order(rng.choice(("image", "text")), rng)
     return _form(
         item, None if condition == "text" else item.scene, context, instruction, answer, wrong, rng, choice_share
@@ -182,7 +187,8 @@ def _options(item: PocketItem, answer: str, wrong: str, rng: random.Random) -> t
     return tuple(rng.sample(list(options), len(options)))
 
 
-def _draw(shares: dict[str, float], rng: random.Random) -> PocketItem:
+def draw_item(shares: dict[str, float], rng: random.Random) -> PocketItem:
+    """Draw a training item of a task, tasks by their shares."""
     return draw(rng.choices(list(shares), list(shares.values()))[0], "train", rng, writer=LOOSE)
 
 
@@ -208,7 +214,8 @@ def _joined(rng: random.Random, choice_share: float) -> Example:
     return joint(item, item.scene)
 
 
-def _classified(rng: random.Random) -> Example:
+def classified(rng: random.Random) -> Example:
+    """Ask what a picture shows, out of four options; sometimes beside an irrelevant text."""
     item = classification("train", rng)
     context = item.irrelevant_context if rng.random() < 0.3 else None
     return chosen(item, item.scene, context, item.answer_image, item.choices)

@@ -28,7 +28,7 @@ STEPS = 2000
 BATCH, SEED = 64, 11
 
 _OBJECTS = tuple(bank.OBJECT_PICTURES)
-_ANSWERS: dict[str, tuple[tuple[str, ...], tuple[str, ...], float]] = {
+ANSWERS: dict[str, tuple[tuple[str, ...], tuple[str, ...], float]] = {
     # kind: (what is asked about, answers, share)
     "object": (("",), _OBJECTS, 2.2),
     "sport": (("",), tuple(bank.SPORTS), 0.8),
@@ -43,9 +43,9 @@ _ANSWERS: dict[str, tuple[tuple[str, ...], tuple[str, ...], float]] = {
     "corner": (_OBJECTS, bank.CORNERS, 1.5),
     "arrangement": (_OBJECTS, bank.ARRANGEMENTS, 1.5),
 }
-_NAMES = ("nothing", *dict.fromkeys((*_OBJECTS, *bank.DYEABLE, *bank.SPORTS, *bank.ACTIVITIES, *bank.MOODS)))
-_OFFSETS = dict(zip(_ANSWERS, np.cumsum([0] + [len(v[1]) for v in _ANSWERS.values()]).tolist(), strict=False))
-_LABELS = sum(len(values[1]) for values in _ANSWERS.values())
+NAMES = ("nothing", *dict.fromkeys((*_OBJECTS, *bank.DYEABLE, *bank.SPORTS, *bank.ACTIVITIES, *bank.MOODS)))
+_OFFSETS = dict(zip(ANSWERS, np.cumsum([0] + [len(v[1]) for v in ANSWERS.values()]).tolist(), strict=False))
+_LABELS = sum(len(values[1]) for values in ANSWERS.values())
 
 
 class Heads(nn.Module):
@@ -55,20 +55,20 @@ class Heads(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(WIDTH)
         self.whole = nn.Linear(WIDTH, _LABELS)
-        self.place = nn.Linear(WIDTH, len(_NAMES))
+        self.place = nn.Linear(WIDTH, len(NAMES))
 
 
 def draw(rng: random.Random) -> tuple[Scene, str, str]:
     """Draw a scene with its kind and its answer."""
-    kind = rng.choices(list(_ANSWERS), [values[2] for values in _ANSWERS.values()])[0]
-    subjects, answers, _ = _ANSWERS[kind]
+    kind = rng.choices(list(ANSWERS), [values[2] for values in ANSWERS.values()])[0]
+    subjects, answers, _ = ANSWERS[kind]
     subject = "|".join(rng.sample(subjects, 2)) if kind == "arrangement" else rng.choice(subjects)
     answer = rng.choice(answers)
     return compose(kind, subject, answer, rng), kind, answer
 
 
-def _places(scene: Scene, side: int) -> np.ndarray:
-    """Which picture covers the middle of each image token."""
+def places(scene: Scene, side: int) -> np.ndarray:
+    """Say which picture covers the middle of each image token."""
     grid = np.zeros((side, side), np.int64)
     centers = (np.arange(side) + 0.5) * SIDE / side
     for sprite in scene.sprites:
@@ -78,19 +78,26 @@ def _places(scene: Scene, side: int) -> np.ndarray:
         columns = np.abs(centers - sprite.x) < 0.45 * sprite.size
         row, column = (min(side - 1, max(0, int(v * side / SIDE))) for v in (sprite.y, sprite.x))
         rows[row] = columns[column] = True
-        grid[np.ix_(rows, columns)] = _NAMES.index(sprite.name)
+        grid[np.ix_(rows, columns)] = NAMES.index(sprite.name)
     return grid.reshape(-1)
 
 
-def _whole_loss(logits: Tensor, kinds: list[str], answers: list[str]) -> tuple[Tensor, dict[str, float]]:
+def whole_loss(logits: Tensor, kinds: list[str], answers: list[str]) -> tuple[Tensor, dict[str, float]]:
+    """Compute the mean loss of telling each picture's answer among those of its kind, and the shares right.
+
+    Args:
+        logits: pictures x all answers of ``ANSWERS``, one kind after the other.
+        kinds: Each picture's kind.
+        answers: Each picture's answer.
+    """
     total, record = logits.new_zeros(()), {}
     for kind in set(kinds):
         rows = [i for i, other in enumerate(kinds) if other == kind and kind != "arrangement"]
         if not rows:
             continue
-        options = _ANSWERS[kind][1]
+        options = ANSWERS[kind][1]
         part = logits[rows, _OFFSETS[kind] : _OFFSETS[kind] + len(options)]
-        labels = torch.tensor([options.index(answers[i]) for i in rows])
+        labels = torch.tensor([options.index(answers[i]) for i in rows], device=logits.device)
         total = total + F.cross_entropy(part, labels, reduction="sum")
         record[kind] = float((part.argmax(-1) == labels).float().mean())
     return total / len(kinds), record
@@ -116,12 +123,12 @@ def main() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             tokens = image_tokens(model, normalised(scenes))
         tokens = heads.norm(tokens.float())
-        whole, record = _whole_loss(heads.whole(tokens.mean(1)), list(kinds), list(answers))
+        whole, record = whole_loss(heads.whole(tokens.mean(1)), list(kinds), list(answers))
         side = round(tokens.shape[1] ** 0.5)
-        places = torch.from_numpy(np.stack([_places(scene, side) for scene in scenes]))
+        standing = torch.from_numpy(np.stack([places(scene, side) for scene in scenes]))
         logits = heads.place(tokens).flatten(0, 1)
-        record["place"] = float((logits.argmax(-1) == places.flatten())[places.flatten() > 0].float().mean())
-        return whole + F.cross_entropy(logits, places.flatten()), record
+        record["place"] = float((logits.argmax(-1) == standing.flatten())[standing.flatten() > 0].float().mean())
+        return whole + F.cross_entropy(logits, standing.flatten()), record
 
     run.train(loss)
 
