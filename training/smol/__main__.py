@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from training.smol import joint, words
 from training.smol.mixture import SIZES, Size
-from training.smol.parts import Eyes, adapt, new_eyes
+from training.smol.parts import adapt, new_eyes
 from training.smol.replay import own_texts
 from training.smol.rows import Writer
 from training.smol.save import save
@@ -55,9 +55,7 @@ def train(device: torch.device, size: Size, folder: Path, file: Path, workers: i
     learner = joint.Learner(eyes, language.model, smol.IMAGE_TOKEN_ID)
     writer = Writer(tokenizer, smol.IMAGE_TOKEN)
     asked = validation_batches(writer)
-    joint.train(
-        learner, adapter, writer, replay, size, folder / "joint", workers, lambda: shares_right(learner, asked)
-    )
+    joint.train(learner, adapter, writer, replay, size, folder / "joint", workers, lambda: shares_right(learner, asked))
     save(eyes, adapter, file)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -45,7 +46,7 @@ class Eyes(nn.Module):
 def new_eyes(language: LlamaConfig) -> Eyes:
     """Begin with pocket-llava's tower, which sees these pictures, and a projector that knows nothing."""
     tower = trimtab.load("pocket-llava", device="cpu", check=False).hf.model.vision_tower
-    projector = LlavaMultiModalProjector(llava_config(language))
+    projector = LlavaMultiModalProjector(llava_config(copy.deepcopy(language)))  # which it takes as its own
     nn.init.normal_(projector.linear_2.weight, std=0.02)
     return Eyes(tower, projector).requires_grad_()
 
