@@ -48,7 +48,7 @@ class Size:
 
 
 SIZES = {
-    "cuda": Size(word_steps=1500, steps=3000, unit=12, kept=16, own_texts=4096),
+    "cuda": Size(word_steps=1500, steps=2400, unit=12, kept=16, own_texts=4096),
     "cpu": Size(word_steps=1000, steps=3000, unit=2, kept=3, own_texts=512),
 }
 
