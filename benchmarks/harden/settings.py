@@ -43,7 +43,7 @@ WIDE = HardenConfig(consistency="js", steps=100, batch_size=32, learning_rate=1e
 SETTINGS: dict[str, HardenConfig] = {
     "as documented": replace(WIDE, steps=120, batch_size=3, learning_rate=2e-3),
     "wide": WIDE,
-    "wide, text twice": replace(WIDE, mixture={"image": 1, "text": 2, "both": 1}),
+    "long, text twice": replace(WIDE, steps=160, mixture={"image": 1, "text": 2, "both": 1}),
     "long": replace(WIDE, steps=160),
     "long, rate 5e-4": replace(WIDE, steps=160, learning_rate=5e-4),
 }
