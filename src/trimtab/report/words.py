@@ -6,6 +6,8 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any
 
+from trimtab.bundled import SMOL
+from trimtab.pocket import CHECKPOINTS
 from trimtab.report.methods import choosers, main_pair, method_name, method_phrase, reference_of
 from trimtab.report.paper import ORDER
 from trimtab.report.tables import SIGNIFICANCE, p_value, percent, points, signed
@@ -176,9 +178,16 @@ def cautions(summary: Summary) -> list[str]:
         f"{r['reason']}"
         for r in summary["refused"]
     ]
-    bundled = [name for name in summary["models"] if name.startswith("pocket-")]
-    if bundled:
-        named = " and ".join(bundled)
+    if SMOL in summary["models"]:
+        found.insert(
+            0,
+            f"{SMOL} is a language model of 135 million parameters that others trained, with eyes that have only seen "
+            "drawn scenes. It can show whether what holds on the pocket models holds on a deeper model, which met no "
+            "conflict while it learned to see. It cannot show how large an effect is on a 7B model or on photographs.",
+        )
+    pocket = [name for name in summary["models"] if name in CHECKPOINTS]
+    if pocket:
+        named = " and ".join(pocket)
         found.insert(
             0,
             f"{named} are small models (10 million parameters at most), trained on drawn scenes and generated "
