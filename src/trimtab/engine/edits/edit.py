@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
 from trimtab.engine.capability import Capability, Sizes
-from trimtab.engine.edits.places import ALL, GENERATED, Places
+from trimtab.engine.edits.places import ALL, GENERATED, Places, describe_places, resolve
 from trimtab.engine.encoded import Encoded
 
 Site = Literal["layer", "heads", "attention", "scores", "skip"]
@@ -56,3 +56,27 @@ class Edit(ABC):
     def spans(self) -> frozenset[str]:
         """The spans of a prompt whose place must be known."""
         return frozenset(place for place in self.places if isinstance(place, str)) - {ALL, GENERATED}
+
+
+class PlacedEdit(Edit):
+    """An edit that acts at places of its own choice.
+
+    Attributes:
+        at: Where: names of places and token indices; see ``PLACES``.
+    """
+
+    at: Places
+
+    @property
+    def name(self) -> str:
+        """The name under which receipts count this edit."""
+        return f"{type(self).__name__}({describe_places(self.at)})"
+
+    @property
+    def places(self) -> Places:
+        """Where it acts."""
+        return self.at
+
+    def reach(self, prompt: Encoded) -> int:
+        """Return the first token index the edit touches; earlier tokens may be reused from a cache."""
+        return resolve(self.at, prompt, "at", type(self).__name__).first

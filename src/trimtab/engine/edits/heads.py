@@ -9,13 +9,12 @@ from torch import Tensor
 
 from trimtab.engine.capability import Capability, Sizes
 from trimtab.engine.edits.checks import check_heads, check_layer, check_number, check_tensor
-from trimtab.engine.edits.edit import Edit, Site
-from trimtab.engine.edits.places import ALL, Places, check_places, describe_places, resolve
-from trimtab.engine.encoded import Encoded
+from trimtab.engine.edits.edit import PlacedEdit, Site
+from trimtab.engine.edits.places import ALL, Places, check_places
 
 
 @dataclass(frozen=True, eq=False)
-class HeadEdit(Edit):
+class HeadEdit(PlacedEdit):
     """What edits of heads have in common.
 
     Heads are query heads, so under grouped-query attention one head is changed and not its group.
@@ -45,23 +44,9 @@ class HeadEdit(Edit):
         check_heads(model, self.heads, owner)
         check_places(self.at, "at", owner)
 
-    @property
-    def name(self) -> str:
-        """The name under which receipts count this edit."""
-        return f"{type(self).__name__}({describe_places(self.at)})"
-
-    @property
-    def places(self) -> Places:
-        """Where it acts."""
-        return self.at
-
     def at_layers(self, model: Sizes) -> tuple[int, ...]:
         """Return the layers it acts at, counted from 0."""
         return (self.layer % model.n_layers,)
-
-    def reach(self, prompt: Encoded) -> int:
-        """Return the first token index the edit touches; earlier tokens may be reused from a cache."""
-        return resolve(self.at, prompt, "at", type(self).__name__).first
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,13 +7,12 @@ from typing import ClassVar
 
 from trimtab.engine.capability import Capability, Sizes
 from trimtab.engine.edits.checks import check_layers
-from trimtab.engine.edits.edit import Edit, Site
-from trimtab.engine.edits.places import ALL, Places, check_places, describe_places, resolve
-from trimtab.engine.encoded import Encoded
+from trimtab.engine.edits.edit import PlacedEdit, Site
+from trimtab.engine.edits.places import ALL, Places, check_places
 
 
 @dataclass(frozen=True, eq=False)
-class SkipLayers(Edit):
+class SkipLayers(PlacedEdit):
     """Tokens at ``at`` leave layers as they came in; other tokens still see the keys that they have there.
 
     To skip all layers after layer M at the last token is to read the answer off layer M by the model's own final norm
@@ -39,20 +38,6 @@ class SkipLayers(Edit):
         check_layers(model, self.layers, "SkipLayers")
         check_places(self.at, "at", "SkipLayers")
 
-    @property
-    def name(self) -> str:
-        """The name under which receipts count this edit."""
-        return f"SkipLayers({describe_places(self.at)})"
-
-    @property
-    def places(self) -> Places:
-        """Where it acts."""
-        return self.at
-
     def at_layers(self, model: Sizes) -> tuple[int, ...]:
         """Return the layers it acts at, counted from 0."""
         return tuple(sorted({layer % model.n_layers for layer in self.layers}))
-
-    def reach(self, prompt: Encoded) -> int:
-        """Return the first token index the edit touches; earlier tokens may be reused from a cache."""
-        return resolve(self.at, prompt, "at", "SkipLayers").first

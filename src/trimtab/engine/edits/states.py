@@ -10,14 +10,14 @@ from torch import Tensor
 
 from trimtab.engine.capability import Capability, Sizes
 from trimtab.engine.edits.checks import check_layer, check_number, check_tensor
-from trimtab.engine.edits.edit import Edit, Site
+from trimtab.engine.edits.edit import PlacedEdit, Site
 from trimtab.engine.edits.places import ALL, GENERATED, Places, check_places, describe_places, resolve
 from trimtab.engine.encoded import Encoded
 from trimtab.errors import UsageError
 
 
 @dataclass(frozen=True, eq=False)
-class ReplaceStates(Edit):
+class ReplaceStates(PlacedEdit):
     """Put given states in the place of a layer's output: those of another prompt, token by token.
 
     A state ``h`` becomes ``h + strength (v - h)``. What the layers above make of it is their own, keys and values
@@ -54,16 +54,6 @@ class ReplaceStates(Edit):
         check_number(self.strength, "strength", "ReplaceStates", "1 puts the given states in place")
         remedy = "read them with Read(hidden=..., at=...)"
         check_tensor(self.values, (None, model.hidden_size), "values", "ReplaceStates", model, remedy)
-
-    @property
-    def name(self) -> str:
-        """The name under which receipts count this edit."""
-        return f"ReplaceStates({describe_places(self.at)})"
-
-    @property
-    def places(self) -> Places:
-        """Where it acts."""
-        return self.at
 
     def at_layers(self, model: Sizes) -> tuple[int, ...]:
         """Return the layers it acts at, counted from 0."""

@@ -13,6 +13,7 @@ TITLES = {
     "showing": "What a model is shown",
     "computing": "How it is computed",
     "editing": "Edits",
+    "hooked": "Edits beside plain hooks",
     "working": "The jobs of the papers",
 }
 """A title for each group of jobs; each is a table."""

@@ -38,8 +38,12 @@ NEW = 4
 END: Places = ("last", "generated")
 
 
-def _same_ways(model: Model, rows: Sequence[Row]) -> None:
-    """Rows must give the answers and logits of the plain reference."""
+def same_ways(model: Model, rows: Sequence[Row]) -> None:
+    """Say that rows give the answers and logits of the plain reference.
+
+    Raises:
+        AssertionError: They do not, with the numbers.
+    """
     same("logits", run(model, rows).logits, run(model, rows, reuse=False).logits)
     tokens = [generate(model, rows, max_new_tokens=NEW, reuse=reuse).tokens for reuse in (True, False)]
     equal("answers", *tokens)
@@ -80,7 +84,7 @@ def add_vector(subject: Subject) -> None:
             moved(f"logits, layer {layer}, {positions}", found.logits[0][-1:], plain.logits[0][-1:])
             [entry] = found.receipt.table()
             equal("receipt", (entry["layer"], entry["prompt_positions"]), (layer, len(at)))
-        _same_ways(model, [Row(prompt, (edit,)) for edit in edits])
+        same_ways(model, [Row(prompt, (edit,)) for edit in edits])
     _while_generating(model, prompt, 20 * vector)
 
 
@@ -134,7 +138,7 @@ def replace_heads(subject: Subject) -> None:
         found = run(model, rows[-1:], Read(heads=(layer,)))
         same(f"heads of layer {layer}", found.heads[layer][0][heads], values)
         moved(f"logits, layer {layer}", found.logits, plain.logits)
-    _same_ways(model, rows)
+    same_ways(model, rows)
 
 
 @job
@@ -145,7 +149,7 @@ def block_attention(subject: Subject) -> None:
     edits = [BlockAttention((kind,), behind, (layer,)) for layer in subject.attending]
     for layer, edit in zip(subject.attending, edits, strict=True):
         _changes_only(subject, edit, layer, behind)
-    _same_ways(model, [Row(subject.prompt, (edit,)) for edit in edits])
+    same_ways(model, [Row(subject.prompt, (edit,)) for edit in edits])
     if not model.recurrent:  # a state carries what is shown past all edges
         _blinded(subject)
 
@@ -174,7 +178,7 @@ def attention_scores(subject: Subject) -> None:
             _changes_only(subject, edit, layer, behind)
         rows += [Row(subject.prompt, (edit,)) for edit in _of_scores(kind, layer, 0.8, END, sink=behind[0])]
         rows.append(Row(subject.prompt, (MergeKeys((kind,), END, (layer,), 1.0, kept=0.5),)))
-    _same_ways(model, rows)
+    same_ways(model, rows)
 
 
 def _of_scores(kind: str, layer: int, strength: float, at: Places, sink: int = 0) -> list[Edit]:
