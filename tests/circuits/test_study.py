@@ -183,6 +183,7 @@ def test_the_page_needs_no_other_file(run):
     assert 'src="data:image/png;base64,' in text
     assert "http://" not in text
     assert "router" in text
+    assert text.count("Half a band is") + text.count("No curve has a band") == 4  # flow, lens, layers, patching
     assert sorted(p.name for p in (run / "figures").glob("*.png")) == [
         "flow.png",
         "heads.png",

@@ -185,6 +185,12 @@ def test_summaries_of_the_versions_before_have_the_same_report(run):
     assert write_report(run).read_bytes() == today
 
 
+def test_the_table_of_oracles_says_what_it_could_show(run, summary):
+    report = write_report(run).read_text()
+    part = report.partition("What a perfect choice of strength would reach")[2].partition("</section>")[0]
+    assert f"With {min(r['n'] for r in summary['oracle'])} items and" in part
+
+
 def test_what_was_measured_is_said_for_what_it_is(run):
     assert "Which modality the answers rely on" in write_report(run).read_text()
     summary = json.loads((run / "summary.json").read_text())

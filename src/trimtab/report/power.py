@@ -31,6 +31,36 @@ def control_power(rows: Rows) -> str:
     return power_note(min(r["n"] for r in steered), comparisons, median(flips))
 
 
+def oracle_power(rows: Rows) -> str:
+    """Say what differences between columns of the table of oracles could be shown, each method's rows together."""
+    if not rows:
+        return ""
+    comparisons = max(Counter(r["method"] for r in rows).values())
+    # The oracle follows wherever the best single strength does, so their rates differ by the items that differ.
+    flips = [r["following"] - r["best_fixed"] for r in rows]
+    return power_note(min(r["n"] for r in rows), comparisons, median(flips))
+
+
+def curve_power(rows: Rows, names: Sequence[str], unit: str, digits: int = 2) -> str:
+    """Say what curves with bands could show: an effect that is smaller than half a band is not told from none.
+
+    Args:
+        rows: A row for each layer of each curve.
+        names: What is averaged; each has its band in ``_low`` and ``_high``.
+        unit: What it is counted in.
+        digits: How many of them are significant.
+    """
+    if not rows:
+        return ""
+    bands = [(row[f"{name}_low"], row[f"{name}_high"]) for row in rows for name in names]
+    halves = sorted((high - low) / 2 for low, high in bands if low is not None)
+    if not halves:
+        return "No curve has a band, so none could have shown an effect."
+    least, middle, most = (f"{value:.{digits}g}" for value in (halves[0], median(halves), halves[-1]))
+    text = f"Half a band is {middle} {unit} in the median of all curves and layers ({least} to {most})"
+    return f"{text}: a smaller effect could not have been shown there."
+
+
 def power_note(items: int, comparisons: int, discordant: float) -> str:
     """Say which differences a paired comparison can and will probably show.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trimtab.report.patching_figure import patching_figure
+from trimtab.report.power import curve_power
 from trimtab.report.registering import Run, section
 
 TEMPLATE = """\
@@ -15,7 +16,7 @@ TEMPLATE = """\
 instruction, or the same prompt about another medium. {% for row in patching.pairs %}{% if row.refused %}{{ row.donor }}: {{ row.refused }}
 {% else %}{{ row.donor }}: {{ row.pairs }} pairs, of which {{ row.agreed }} begin with the same token in both runs and are left out. {% endif %}{% endfor %}
 Patching <em>all</em> tokens (dashed) gives the donor's answer at every layer by construction; it shows that the patch is right,
-and nothing about the model. Bands hold at all layers of a curve at once.</p>
+and nothing about the model. Bands hold at all layers of a curve at once. {{ power }}</p>
 <table>
 <thead><tr><th class="left">donor</th><th class="left">part</th><th>pairs</th>{% for layer in layers %}<th>{{ layer }}</th>{% endfor %}</tr></thead>
 <tbody>
@@ -95,4 +96,5 @@ def patching(run: Run) -> dict[str, Any]:
         "flips": list(lines.values()),
         "layers": sorted({row["layer"] for row in found["curves"]}),
         "known": KNOWN,
+        "power": curve_power([r for r in found["curves"] if r["part"] != "all"], ["moved"], "of the way"),
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 from trimtab.report.checks import oracle_table
 from trimtab.report.methods import choosers, method_name
+from trimtab.report.power import oracle_power
 from trimtab.report.registering import Run, section
 
 TEMPLATE = """\
@@ -22,6 +23,7 @@ and as a share of that oracle{% endfor %}.</p>
 <tr><td class="left">{{ line.model }}</td><td class="left">{{ line.target }}</td><td class="left">{{ line.method }}</td><td>{{ line.items }}</td><td>{{ line.best_fixed }}</td><td>{{ line.oracle }}</td>{% for cell in line.reached %}<td>{{ cell }}</td>{% endfor %}</tr>
 {%- endfor %}
 </tbody></table></div>
+<p class="quiet">{{ power }}</p>
 </section>
 """
 
@@ -31,4 +33,8 @@ def oracle(run: Run) -> dict[str, Any] | None:
     """Lay out the best single strength, the best of each item, and what methods reach that choose it themselves."""
     if not run.summary["oracle"]:
         return None
-    return {"oracles": oracle_table(run.summary), "choosers": [method_name(m) for m in choosers(run.summary)]}
+    return {
+        "oracles": oracle_table(run.summary),
+        "choosers": [method_name(m) for m in choosers(run.summary)],
+        "power": oracle_power(run.summary["oracle"]),
+    }
