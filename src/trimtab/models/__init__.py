@@ -1,7 +1,8 @@
 """Loads multimodal models and knows their parts; the only package that knows Hugging Face module paths."""
 
 from trimtab.models.adding import require_heads_added
-from trimtab.models.family import FAMILIES, Family, MediaInput, register
+from trimtab.models.family import FAMILIES, Family, register
+from trimtab.models.family_media import MediaInput
 from trimtab.models.hugging_face import FastTokenizer, HuggingFaceModel, Processor, as_processor
 from trimtab.models.loading import DTYPES, from_parts, load
 from trimtab.models.masks import NO_BLOCK, MaskRule, cut_before

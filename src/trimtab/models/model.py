@@ -13,7 +13,8 @@ from trimtab.errors import UnsupportedModelError
 from trimtab.media import open_medium
 from trimtab.modalities import Modality, in_order
 from trimtab.models.decoder import Decoder
-from trimtab.models.family import Family, MediaInput
+from trimtab.models.family import Family
+from trimtab.models.family_media import MediaInput
 from trimtab.models.fingerprint import weights_fingerprint
 from trimtab.models.hugging_face import FastTokenizer, HuggingFaceModel
 from trimtab.models.masks import blocks_of

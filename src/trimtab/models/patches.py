@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedModelError
-from trimtab.models.family import Family, MediaInput
+from trimtab.models.family import Family
+from trimtab.models.family_media import MediaInput
 from trimtab.models.hugging_face import HuggingFaceModel
 
 Counterfactual = Literal["shuffle", "uniform", "reversed", "random"]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trimtab.errors import UnsupportedModelError
 from trimtab.media import medium_kind
-from trimtab.models.family import MediaInput
+from trimtab.models.family_media import MediaInput
 from trimtab.models.masks import cut_before
 from trimtab.models.model import Model
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.media import medium_kind
-from trimtab.models.family import MediaInput
+from trimtab.models.family_media import MediaInput
 from trimtab.models.model import Model
 from trimtab.models.offload import tensors
 from trimtab.models.proofs import Given, check_cuts, check_media, refuse, same_logits

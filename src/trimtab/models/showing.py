@@ -14,7 +14,7 @@ from torch import Tensor
 from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.media import Held, Medium, medium_kind
 from trimtab.modalities import Modality
-from trimtab.models.family import MediaInput
+from trimtab.models.family_media import MediaInput
 from trimtab.models.patches import Counterfactual, patch_weights, weighted_patches
 from trimtab.models.remembered import MediaTensors, Remembered, embeddings_most, pixels_most, small_tensors
 from trimtab.models.space import out_of_memory, release, too_large

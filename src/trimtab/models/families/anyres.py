@@ -16,7 +16,8 @@ from torch.nn.functional import pad
 from trimtab.errors import UnsupportedModelError, UsageError
 from trimtab.modalities import Modality
 from trimtab.models.families.llava import has_class_token
-from trimtab.models.family import Family, MediaInput
+from trimtab.models.family import Family
+from trimtab.models.family_media import MediaInput
 from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.processing import processed
 

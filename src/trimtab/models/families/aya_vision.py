@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from trimtab.models.families.internvl import InternVL
-from trimtab.models.family import MediaInput, register
+from trimtab.models.family import register
+from trimtab.models.family_media import MediaInput
 from trimtab.models.hugging_face import HuggingFaceModel
 
 BEGINS, ENDS, TILE, WHOLE = "<|START_OF_IMG|>", "<|END_OF_IMG|>", "TILE", "TILE_GLOBAL"

@@ -7,7 +7,8 @@ from typing import Any
 
 from trimtab.modalities import Modality
 from trimtab.models.families.aya_vision import BEGINS, ENDS, AyaVision
-from trimtab.models.family import MediaInput, register
+from trimtab.models.family import register
+from trimtab.models.family_media import MediaInput
 from trimtab.models.hugging_face import Processor, as_processor
 
 BREAK = "<|IMG_LINE_BREAK|>"

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from trimtab.errors import UsageError
 from trimtab.models.families.gemma3 import Gemma3
-from trimtab.models.family import MediaInput, register
+from trimtab.models.family import register
+from trimtab.models.family_media import MediaInput
 from trimtab.models.hugging_face import Configuration, HuggingFaceModel, Processor
 from trimtab.models.masks import MaskRule
 from trimtab.models.processing import processed

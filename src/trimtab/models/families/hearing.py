@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from trimtab.errors import DataError
 from trimtab.media import Sound
 from trimtab.modalities import Modality
-from trimtab.models.family import Family, MediaInput
+from trimtab.models.family import Family
+from trimtab.models.family_media import MediaInput
 from trimtab.models.hugging_face import HuggingFaceModel, Processor
 
 

@@ -9,7 +9,8 @@ from torch import nn
 
 from trimtab.errors import UsageError
 from trimtab.modalities import Modality
-from trimtab.models.family import Family, MediaInput, register
+from trimtab.models.family import Family, register
+from trimtab.models.family_media import MediaInput
 from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.processing import processed
 

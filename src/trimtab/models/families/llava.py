@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from trimtab.errors import UnsupportedMethodError
 from trimtab.modalities import Modality
-from trimtab.models.family import Family, MediaInput, register
+from trimtab.models.family import Family, register
+from trimtab.models.family_media import MediaInput
 from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.patches import inputs_of
 from trimtab.models.processing import processed

@@ -13,7 +13,8 @@ from torch import Tensor
 from trimtab.media import Clip
 from trimtab.modalities import Modality
 from trimtab.models.families.anyres import AnyResolution, side
-from trimtab.models.family import MediaInput, register
+from trimtab.models.family import register
+from trimtab.models.family_media import MediaInput
 from trimtab.models.frames import FrameProcessor
 from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.processing import processed

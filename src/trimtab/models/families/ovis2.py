@@ -10,7 +10,8 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from trimtab.models.families.internvl import InternVL
-from trimtab.models.family import MediaInput, register
+from trimtab.models.family import register
+from trimtab.models.family_media import MediaInput
 from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.offload import home
 from trimtab.models.processing import processed

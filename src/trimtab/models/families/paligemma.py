@@ -10,7 +10,8 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from trimtab.modalities import Modality
-from trimtab.models.family import Family, MediaInput, register
+from trimtab.models.family import Family, register
+from trimtab.models.family_media import MediaInput
 from trimtab.models.hugging_face import Configuration, HuggingFaceModel, Processor
 from trimtab.models.processing import processed
 

@@ -13,7 +13,8 @@ from trimtab.modalities import Modality
 from trimtab.models.clips import ClipProcessor
 from trimtab.models.families.hearing import heard
 from trimtab.models.families.qwen_vl import QwenVL
-from trimtab.models.family import Family, MediaInput, register
+from trimtab.models.family import Family, register
+from trimtab.models.family_media import MediaInput
 from trimtab.models.hugging_face import HuggingFaceModel, Processor
 
 CLIP_PIXELS = {"shortest_edge": 128 * 28 * 28, "longest_edge": 768 * 28 * 28}

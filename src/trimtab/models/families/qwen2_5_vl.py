@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from trimtab.models.families.qwen_vl import MergedByMlp
-from trimtab.models.family import MediaInput, register
+from trimtab.models.family import register
+from trimtab.models.family_media import MediaInput
 from trimtab.models.hugging_face import HuggingFaceModel
 
 

@@ -15,7 +15,8 @@ from trimtab.errors import UsageError
 from trimtab.media import Clip
 from trimtab.modalities import Modality
 from trimtab.models.clips import AllFrames, ClipProcessor, FrameByFrame
-from trimtab.models.family import Family, MediaInput
+from trimtab.models.family import Family
+from trimtab.models.family_media import MediaInput
 from trimtab.models.hugging_face import HuggingFaceModel, Processor
 from trimtab.models.patches import inputs_of
 from trimtab.models.processing import processed

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from trimtab.media import Sound
 from trimtab.models.families.hearing import Hearing, features_of
-from trimtab.models.family import MediaInput, register
+from trimtab.models.family import register
+from trimtab.models.family_media import MediaInput
 from trimtab.models.hugging_face import HuggingFaceModel, Processor
 
 PROMPT = (
