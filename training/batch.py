@@ -73,7 +73,7 @@ class Reader:
         return before, after
 
     def _rows(self, examples: Sequence[Example]) -> list[_Row]:
-        space = "" if self.is_qwen else " "
+        space = "" if self._turns[True][1][-1].isspace() else " "  # a word after a word, or a line's first
         texts = [self.prompt_text(e.body, e.scene is not None) for e in examples]
         prompts = self.tokenizer(texts)
         answers = self.tokenizer([space + e.answer for e in examples], add_special_tokens=False)["input_ids"]

@@ -7,7 +7,8 @@ import json
 
 import trimtab
 from training.language import FINISH_STEPS, HEAR_STEPS, POLISH_STEPS
-from training.measure import Share, Shares, measure
+from training.measure import Shares, measure
+from training.tables import following, row, rows, split_rows
 from trimtab.pocket import TASKS, checkpoint
 
 _FAMILIES = {
@@ -100,34 +101,6 @@ its world has {objects} drawn things, 28 sports, 19 activities, 16 moods and a f
 """
 
 
-def _row(label: str, cells: list[object]) -> str:
-    return f"| {label} | " + " | ".join(str(cell) for cell in cells) + " |"
-
-
-def _other(first: Share, second: Share) -> Share:
-    return Share(first.n - first.hits - second.hits, first.n)
-
-
-def _rows(results: dict[str, Shares], columns: list[str]) -> str:
-    return "\n".join(_row(task.replace("_", " "), [results[c][task] for c in columns]) for task in (*TASKS, "all"))
-
-
-def _split_rows(results: dict[str, Shares], image: str, text: str) -> str:
-    rows = []
-    for task in (*TASKS, "all"):
-        seen, read = results[image][task], results[text][task]
-        rows.append(_row(task.replace("_", " "), [seen, read, _other(seen, read)]))
-    return "\n".join(rows)
-
-
-def _following(results: dict[str, Shares]) -> str:
-    rows = []
-    for target in ("image", "text"):
-        seen, read = (results[f"told {target}, answers {m}"]["all"] for m in ("image", "text"))
-        rows.append(_row(f"follow the {target}", [seen, read, _other(seen, read)]))
-    return "\n".join(rows)
-
-
 def render(name: str, parameters: int, results: dict[str, Shares], notes: str, command: str) -> str:
     """Fill in the card."""
     from trimtab.pocket.bank import OBJECT_PICTURES
@@ -140,11 +113,11 @@ def render(name: str, parameters: int, results: dict[str, Shares], notes: str, c
         parameters=parameters / 1e6,
         n=total,
         per_task=total // len(TASKS),
-        accuracy=_rows(results, ["image", "text", "agreeing", "irrelevant"]),
-        preference=_split_rows(results, "prefers image", "prefers text"),
-        following=_following(results),
-        following_by_task=_rows(results, ["told image, answers image", "told text, answers text"]),
-        others="\n".join(_row(f"{key} (n = {results[key]['all'].n})", [results[key]["all"]]) for key in single),
+        accuracy=rows(results, ["image", "text", "agreeing", "irrelevant"]),
+        preference=split_rows(results, "prefers image", "prefers text"),
+        following=following(results),
+        following_by_task=rows(results, ["told image, answers image", "told text, answers text"]),
+        others="\n".join(row(f"{key} (n = {results[key]['all'].n})", [results[key]["all"]]) for key in single),
         objects=len(OBJECT_PICTURES),
         notes=notes,
         command=command,

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoTokenizer, LlamaForCausalLM
 
 from training.smol import joint, words
 from training.smol.mixture import SIZES, Size
@@ -45,9 +45,10 @@ def train(device: torch.device, size: Size, folder: Path, file: Path, workers: i
     """
     torch.manual_seed(0)
     home = smol.language_folder()
-    language = AutoModelForCausalLM.from_pretrained(home, dtype=torch.bfloat16).to(device)
+    language = LlamaForCausalLM.from_pretrained(home, dtype=torch.bfloat16)
+    language.to(device)  # pyright: ignore[reportArgumentType]
     tokenizer = AutoTokenizer.from_pretrained(home)
-    embeddings = language.get_input_embeddings().weight.detach()
+    embeddings = language.model.embed_tokens.weight.detach()
     eyes = new_eyes(language.config).to(device)
     words.train(eyes, embeddings, tokenizer, size.word_steps, folder / "words", workers)
     replay = own_texts(language, tokenizer, size.own_texts, folder / "own_texts.pt")
@@ -55,8 +56,12 @@ def train(device: torch.device, size: Size, folder: Path, file: Path, workers: i
     learner = joint.Learner(eyes, language.model, smol.IMAGE_TOKEN_ID)
     writer = Writer(tokenizer, smol.IMAGE_TOKEN)
     asked = validation_batches(writer)
-    joint.train(learner, adapter, writer, replay, size, folder / "joint", workers, lambda: shares_right(learner, asked))
-    save(eyes, adapter, file)
+
+    def saved() -> dict[str, float]:
+        save(eyes, adapter, file)
+        return shares_right(learner, asked)
+
+    joint.train(learner, adapter, writer, replay, size, folder / "joint", workers, saved)
 
 
 if __name__ == "__main__":

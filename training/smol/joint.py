@@ -104,4 +104,4 @@ def train(
         own = batch.owners >= len(batch.ids) - size.kept
         return losses.sum(), {"own text": float(losses.detach()[own].sum()) / KEPT, "tokens": batch.ids.numel()}
 
-    run.train(loss, save_every=max(1, size.steps // 10), after_save=lambda step: run.log({"at": step, **evaluate()}))
+    run.train(loss, save_every=max(1, size.steps // 5), after_save=lambda step: run.log({"at": step, **evaluate()}))
