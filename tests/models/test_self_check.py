@@ -15,6 +15,8 @@ from trimtab.engine import AddVector, BlockAttention, Prompt, Read, Row, generat
 from trimtab.errors import UnsupportedMethodError, UnsupportedModelError
 from trimtab.items import read_items
 from trimtab.models import FAMILIES, Model, from_parts, load
+from trimtab.models.proofs import PADDING
+from trimtab.models.self_checks import self_check
 from trimtab.testing import picture, tiny_model
 
 TEXT = ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "num_hidden_layers")
@@ -156,3 +158,28 @@ def test_parts_that_were_handed_over_are_tried_too():
         from_parts(tiny.hf, object(), tiny.image_processor, tiny.chat_template)
     with pytest.raises(UnsupportedModelError, match="`image_processor` of model"):
         from_parts(tiny.hf, tiny.tokenizer, None, tiny.chat_template)
+
+
+@pytest.mark.parametrize(("family", "seed"), [("qwen3_vl_moe", 15), ("qwen3_5_moe", 1), ("qwen3_5_moe", 15)])
+def test_a_token_that_another_rounding_sends_to_another_expert_is_no_reason_to_refuse(family: str, seed: int):
+    """These random weights have a token between two experts, which a pass from a cache decides otherwise."""
+    model = tiny_model(family, seed=seed, check=False)
+    model.hf.to(torch.bfloat16)
+    self_check(model)
+
+
+@pytest.mark.parametrize("longest", [99, 1 + PADDING], ids=["any", "of one token"])
+def test_experts_do_not_hide_a_cache_that_is_not_seen(longest: int, monkeypatch):
+    model = tiny_model("qwen3_vl_moe", check=False)
+    model.hf.to(torch.bfloat16)
+    whole = type(model).decode
+
+    def blind(self: Model, embeds: torch.Tensor, mask: torch.Tensor, *rest: Any, **more: Any) -> torch.Tensor:
+        own = embeds.shape[1]
+        if own <= longest:
+            mask = torch.cat([torch.zeros_like(mask[:, :-own]), mask[:, -own:]], dim=1)
+        return whole(self, embeds, mask, *rest, **more)
+
+    monkeypatch.setattr(type(model), "decode", blind)
+    with pytest.raises(UnsupportedModelError, match="continued from its cache"):
+        self_check(model)
