@@ -16,7 +16,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llava
 
 import trimtab
 from tests.smol.tiny import write_eyes
-from trimtab.items.readers.read import read_items
+from trimtab.items import judge, read_items
+from trimtab.items.prompts import prompt_for
+from trimtab.modalities import Modality
 from trimtab.smol import GGUF_SHA256, IMAGE_TOKEN, cache, llava_config, packaged
 
 pytestmark = pytest.mark.skipif(
@@ -120,7 +122,18 @@ def test_it_loads_by_name_with_eyes(language: Path, monkeypatch, tmp_path):
     assert len(trimtab.generate(model, [trimtab.Prompt("What is it?", [Image.new("RGB", (9, 9))])]).texts) == 1
 
 
-@pytest.mark.skipif(not cache.EYES.is_file(), reason="needs the trained eyes")
-def test_the_bundled_eyes_are_small_and_for_these_weights(language: Path):
+def test_the_bundled_eyes_are_small_see_and_read(language: Path):
+    """A smoke test on 48 items; the model card has the numbers of more of them."""
     assert cache.EYES.stat().st_size <= 30e6
-    assert trimtab.load("smol-llava").name == "smol-llava"
+    model = trimtab.load("smol-llava")
+    items = read_items("pocket-mc2:test")[::40][:48]
+
+    def share(without: Modality, target: Modality) -> float:
+        prompts = [prompt_for(item, without=(without,)) for item in items]
+        replies = trimtab.generate(model, prompts, max_new_tokens=8, batch_size=16).texts
+        return sum(judge(reply, item).label == target for reply, item in zip(replies, items, strict=True)) / len(items)
+
+    assert share("text", "image") > 0.75
+    assert share("image", "text") > 0.85
+    asked = [trimtab.Prompt("What is the capital of Portugal?")]
+    assert trimtab.generate(model, asked, max_new_tokens=12).texts == ["Lisbon"]
