@@ -13,6 +13,7 @@ from tests.contribution.items import conflict_items, image
 from trimtab.circuits import load_heads
 from trimtab.errors import RunFolderError, UsageError
 from trimtab.items import Item, Items
+from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.report import write_report
 from trimtab.studies import read_summary, run_study
@@ -20,6 +21,9 @@ from trimtab.studies.circuits import CircuitsPlan, answer_claims
 from trimtab.studies.circuits.study import further_items
 from trimtab.testing import tiny_model
 from trimtab.testing.planted_circuit import COLOURS, CONTEXT, QUESTION, ROUTING_HEAD, colour_picture, planted_circuit
+
+TOLD: dict[Modality, str] = {"image": "trust the picture .", "text": "trust the passage ."}
+"""MC2's instructions in the words that the planted circuit knows."""
 
 PLAN = CircuitsPlan(
     model="planted-circuit",
@@ -34,11 +38,9 @@ PLAN = CircuitsPlan(
     shares=(0.1,),
     factors=(2.0, 4.0),
     random_sets=1,
+    instructions=TOLD,
     max_new_tokens=2,
 )
-
-TOLD = {"image": "trust the picture .", "text": "trust the passage ."}
-"""MC2's instructions in the words that the planted circuit knows."""
 
 
 def items():
@@ -61,17 +63,15 @@ def model() -> Model:
 
 @pytest.fixture(scope="module")
 def run(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trimtab.circuits.task.instruction_for", lambda target, _among: TOLD[target])
-        folder = explain(PLAN, tmp_path_factory.mktemp("study") / "run", model, items())
-        before = (folder / "summary.json").read_bytes()
-        assert explain(PLAN, folder, model, items()) == folder
-        assert (folder / "summary.json").read_bytes() == before
-        (folder / "steps" / "lens.parquet").unlink()
-        explain(PLAN, folder, model, items())
-        assert (folder / "summary.json").read_bytes() == before
-        with pytest.raises(RunFolderError, match="same configuration"):
-            explain(replace(PLAN, window=3), folder, model, items())
+    folder = explain(PLAN, tmp_path_factory.mktemp("study") / "run", model, items())
+    before = (folder / "summary.json").read_bytes()
+    assert explain(PLAN, folder, model, items()) == folder
+    assert (folder / "summary.json").read_bytes() == before
+    (folder / "steps" / "lens.parquet").unlink()
+    explain(PLAN, folder, model, items())
+    assert (folder / "summary.json").read_bytes() == before
+    with pytest.raises(RunFolderError, match="same configuration"):
+        explain(replace(PLAN, window=3), folder, model, items())
     return folder
 
 
@@ -86,6 +86,15 @@ def test_it_chooses_the_routing_head_and_blocks_following(run, model):
     assert {"direct", "gradient", "causal", "patching"} == {c["score"] for c in summary["choices"]}
     heads = load_heads(run / "artifacts" / "heads-image", model)
     assert heads.heads == (ROUTING_HEAD,)
+    assert (heads.instruction, heads.placement) == (TOLD["image"], "before_question")
+
+
+def test_instructions_of_its_own_stand_where_the_plan_says_and_name_every_modality():
+    plan = replace(PLAN, placement="after_question")
+    assert plan.task.instruction("text", ("image", "text")) == TOLD["text"]
+    assert plan.task.placement == plan.resolved()["placement"] == "after_question"
+    with pytest.raises(UsageError, match="a sentence for each modality"):
+        replace(PLAN, instructions={"image": "trust the picture ."})
 
 
 def test_claims_have_rules_evidence_and_a_verdict(run):
@@ -139,8 +148,7 @@ def test_the_flow_is_read_on_the_first_items_that_follow(run):
     assert list(cut.unique()) == list(asked.unique())[: PLAN.flow_items]
 
 
-def test_a_model_that_follows_one_instruction_only_gets_no_flow(tmp_path, monkeypatch):
-    monkeypatch.setattr("trimtab.circuits.task.instruction_for", lambda target, _among: TOLD[target])
+def test_a_model_that_follows_one_instruction_only_gets_no_flow(tmp_path):
     folder = explain(PLAN, tmp_path / "run", planted_circuit(routing=0.3), items())
     summary = read_summary(folder)
     assert summary["flow"] == []

@@ -1,6 +1,7 @@
 """The whole study where other modalities than image and text disagree: it finds the planted path of each."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -56,9 +57,8 @@ def model() -> Model:
 @pytest.fixture(scope="module", params=SETS, ids="-".join)
 def run(request: pytest.FixtureRequest, model: Model, tmp_path_factory: pytest.TempPathFactory):
     """A finished run with the modalities of its items."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trimtab.circuits.task.instruction_for", lambda target, _among: TRIO_INSTRUCTIONS[target])
-        return explain(PLAN, tmp_path_factory.mktemp("study") / "run", model, items(request.param)), request.param
+    plan = replace(PLAN, instructions=TRIO_INSTRUCTIONS)
+    return explain(plan, tmp_path_factory.mktemp("study") / "run", model, items(request.param)), request.param
 
 
 def test_the_path_of_each_modality_is_found(run):

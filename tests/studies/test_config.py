@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trimtab.errors import UsageError
-from trimtab.studies import Plan, read_plan
+from trimtab.studies import Plan, read_plan, study_of
 
 
 def test_a_file_becomes_a_plan(tmp_path):
@@ -56,6 +56,47 @@ def test_the_recipes_are_plans(name):
     assert isinstance(plan, Plan)
     assert plan.name == name
     assert set(plan.variants) <= set(plan.methods)
+
+
+SMOL = sorted((Path(__file__).parents[2] / "recipes" / "smol").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SMOL, ids=lambda path: path.stem)
+def test_the_recipes_for_smol_llava_fit_its_30_layers(path):
+    plan = read_plan(path)
+    assert study_of(plan).models() == ("smol-llava",)
+    assert plan.fast().data == plan.data
+    if isinstance(plan, Plan):
+        own = [options for options in plan.variants.values() if "layers" in options]
+        assert all(0 <= layer < 30 for options in own for layer in options["layers"])
+        assert {name: options["layers"][0] for name, options in plan.variants.items() if "_layer_" in name} == {
+            name: int(name.rpartition("_")[2]) for name in plan.variants if "_layer_" in name
+        }
+
+
+@pytest.mark.parametrize(
+    ("text", "few"),
+    [
+        ("kind: measurement\nmodel: m\ndata: d", {"limit": 12}),
+        ("kind: interference\nmodel: m\ndata: d\nlimit: 5", {"limit": 5}),
+        ("kind: circuits\nmodel: m", {"score_items": 8, "flow_items": 4, "random_sets": 1, "shares": ()}),
+        ("kind: circuits\nmodel: m\nfactors: [2.0]", {"factors": (2.0,)}),
+        ("kind: hardening\nmodel: m\nseeds: [3, 4]\nattack_sizes: [1.0]", {"seeds": (3,), "attack_sizes": ()}),
+        ("seeds: [3, 4]", {"name": "ours --fast", "seeds": (3,), "depths": (0.5,)}),
+    ],
+)
+def test_a_study_of_any_kind_has_a_fast_one(tmp_path, text, few):
+    (tmp_path / "ours.yaml").write_text(text)
+    plan = read_plan(tmp_path / "ours.yaml")
+    assert type(plan.fast()) is type(plan)
+    assert {name: getattr(plan.fast(), name) for name in few} == few
+    assert plan.fast().data == plan.data
+
+
+def test_a_fast_hardening_trains_a_few_steps(tmp_path):
+    (tmp_path / "ours.yaml").write_text("kind: hardening\nmodel: m\nbase: {steps: 100, learning_rate: 0.001}")
+    base = read_plan(tmp_path / "ours.yaml").fast().base  # pyright: ignore[reportAttributeAccessIssue]
+    assert (base.steps, base.learning_rate) == (4, 0.001)
 
 
 LAUGHS = "variants:\n  a: &a {k: [x, x, x, x, x, x, x, x, x]}\n" + "\n".join(

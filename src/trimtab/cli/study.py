@@ -35,7 +35,7 @@ def study(
     fast: Annotated[
         bool,
         typer.Option(
-            "--fast", help="A steering study on few items, one seed, one layer and two strengths: wide intervals."
+            "--fast", help="Few items, and of seeds, layers, strengths and controls the fewest: wide intervals."
         ),
     ] = False,
     json: Json = False,
@@ -53,7 +53,7 @@ def study(
     plan = loaded_as(read_plan(config), loading)
     home = out or Path("runs", file_name(getattr(plan, "name", config.stem)) + ("-fast" if fast else ""))
     if fast:
-        plan = _fast(plan)
+        plan = plan.fast()
     if show_steps and step:
         raise UsageError("`--list` and `--step` exclude each other; got both; give one of them.")
     if show_steps:
@@ -66,14 +66,6 @@ def study(
         if isinstance(skipped, list):
             say_skipped(len({(row["split"], row["id"]) for row in skipped}), plan.data)
         tell(found, json)
-
-
-def _fast(plan: StudyPlan) -> StudyPlan:
-    from trimtab.studies import Plan
-
-    if not isinstance(plan, Plan):
-        raise UsageError("`--fast` is for steering studies; this one is of another kind; lower its own sizes.")
-    return plan.fast()
 
 
 def _list(plan: StudyPlan, home: Path, json: bool) -> None:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Annotated, Any, Self
 
-from trimtab.circuits import SCOPES
+from trimtab.circuits import SCOPES, TaskConfig
 from trimtab.circuits.task import AnswerRule
+from trimtab.engine import Placement
 from trimtab.fields import Above, Count, OneOf, Portion, Some, check_fields
+from trimtab.modalities import Modality
 from trimtab.studies.kit.length import BUNDLED_TOKENS, answer_length
 from trimtab.studies.kit.loading import check_loading, loading_identity
 from trimtab.studies.kit.source import FromFile
 
 SCORES = ("direct", "gradient", "causal", "patching")
+
+FEW = {
+    "score_items": 8,
+    "validation_items": 6,
+    "test_items": 12,
+    "ability_items": 12,
+    "flow_items": 4,
+    "random_sets": 1,
+}
+"""The most items and controls of a fast study."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,9 @@ class CircuitsPlan(FromFile):
             amplified; a key of ``trimtab.circuits.SCOPES``.
         factors: Candidate amplifications of the chosen heads.
         random_sets: Random head sets of each kind of control.
+        instructions: The sentence that names each modality, for a model that does not heed MC2's; it may hold examples.
+            Left out, MC2's.
+        placement: Where it stands.
         answer_tokens: Which items the first answer token can decide; see ``TaskConfig``.
         chunk: Items of a resumable step.
         batch_size: Rows of a batch, fixed so that a run can be repeated to the last bit on one machine.
@@ -61,6 +76,8 @@ class CircuitsPlan(FromFile):
     scope: Annotated[str, OneOf(SCOPES)] = "instruction+last"
     factors: Annotated[tuple[Annotated[float, Above(1)], ...], Some()] = (1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 8.0)
     random_sets: Count = 3
+    instructions: dict[Modality, str] = field(default_factory=dict)
+    placement: Placement = "before_question"
     answer_tokens: AnswerRule = "distinct"
     chunk: Count = 40
     batch_size: Count = 64
@@ -70,11 +87,26 @@ class CircuitsPlan(FromFile):
     def __post_init__(self) -> None:
         check_fields(self)
         check_loading("CircuitsPlan", self.load)
+        _ = self.task
+
+    @property
+    def task(self) -> TaskConfig:
+        """How items are asked.
+
+        Raises:
+            UsageError: Only one modality has an instruction.
+        """
+        return TaskConfig(self.instructions, self.placement, self.answer_tokens)
 
     @property
     def longest_answer(self) -> int:
         """The longest answer in tokens."""
         return answer_length([self.model], BUNDLED_TOKENS) if self.max_new_tokens is None else self.max_new_tokens
+
+    def fast(self) -> Self:
+        """Return the same study on few items, with few controls: wide intervals, every part."""
+        sizes = {name: min(getattr(self, name), few) for name, few in FEW.items()}
+        return replace(self, shares=(), factors=self.factors[len(self.factors) // 2 :][:1], **sizes)
 
     def resolved(self) -> dict[str, Any]:
         """Return the plan as plain data."""

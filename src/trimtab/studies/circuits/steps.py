@@ -120,10 +120,10 @@ class CircuitSteps:
         """The modalities that the items set against each other."""
         return answered(self.parts["score"][0])
 
-    @cached_property
+    @property
     def task(self) -> TaskConfig:
         """How items are asked."""
-        return TaskConfig(answer_tokens=self.plan.answer_tokens)
+        return self.plan.task
 
     def admit(self, _done: Results, _advance: Advance) -> StepResult:
         """Find the items that the model cannot take; a row for each, as ``left_out`` makes it."""
@@ -297,6 +297,7 @@ class CircuitSteps:
                 strength=choice["strength"],
                 scope=self.plan.scope,
                 instruction=self.task.instruction(target, self.modalities),
+                placement=self.task.placement,
                 data_fingerprint=items_fingerprint(items["score"]),
                 fitted_items=remembered([*items["score"], *items["validation"]]),
             ).save(home)

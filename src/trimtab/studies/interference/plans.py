@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from trimtab.fields import Count, CountFrom0, OneOf, Positive, Some, check_fields
 from trimtab.interference import DiagnosisConfig, HardenConfig, variant
@@ -13,6 +13,9 @@ from trimtab.interference.hardening import VARIANTS
 from trimtab.items import Relevant
 from trimtab.studies.kit.loading import check_loading, loading_identity
 from trimtab.studies.kit.source import FromFile
+
+FEW_ITEMS, FEW_STEPS = 12, 4
+"""The most items, and the most optimiser steps, of a fast study."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,10 @@ class InterferencePlan(FromFile):
     def __post_init__(self) -> None:
         check_fields(self)
         check_loading("InterferencePlan", self.load)
+
+    def fast(self) -> Self:
+        """Return the same study on few items: wide intervals, every part."""
+        return replace(self, limit=min(self.limit or FEW_ITEMS, FEW_ITEMS))
 
     def resolved(self) -> dict[str, Any]:
         """Return the plan as plain data."""
@@ -97,6 +104,12 @@ class AblationPlan(FromFile):
             yield f"all, size {size:g}", self.seeds[0], replace(whole, attack=replace(whole.attack, size=size))
         for steps in self.attack_steps:
             yield f"all, {steps} steps", self.seeds[0], replace(whole, attack=replace(whole.attack, steps=steps))
+
+    def fast(self) -> Self:
+        """Return the same study with one seed, few items and few steps of training: wide intervals, every part."""
+        base = replace(self.base, steps=min(self.base.steps, FEW_STEPS))
+        items = {"test_items": min(self.test_items, FEW_ITEMS), "conflict_items": min(self.conflict_items, FEW_ITEMS)}
+        return replace(self, base=base, seeds=self.seeds[:1], attack_sizes=(), attack_steps=(), **items)
 
     def resolved(self) -> dict[str, Any]:
         """Return the plan as plain data."""

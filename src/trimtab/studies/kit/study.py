@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
 
 from trimtab.engine import ModelOrEngine
 from trimtab.errors import UsageError
@@ -75,6 +75,10 @@ class StudyPlan(Dataclass, Protocol):
 
     def reader(self) -> Read:
         """Return what reads the plan's items, given their source."""
+        ...
+
+    def fast(self) -> Self:
+        """Return the same study on few items: wide intervals, every part."""
         ...
 
     def resolved(self) -> dict[str, Any]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Self
 
 from trimtab.contribution import METHODS, Method
 from trimtab.errors import UsageError
 from trimtab.fields import Count, check_fields
 from trimtab.studies.kit.loading import check_loading, loading_identity
 from trimtab.studies.kit.source import FromFile
+
+FEW_ITEMS = 12
+"""The most items of a fast study."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class MeasurementPlan(FromFile):
     def how(self) -> Method:
         """The method, made with its options."""
         return made_method(self.method, self.options, "MeasurementPlan")
+
+    def fast(self) -> Self:
+        """Return the same study on few items: wide intervals."""
+        return replace(self, limit=min(self.limit or FEW_ITEMS, FEW_ITEMS))
 
     def resolved(self) -> dict[str, Any]:
         """Return the plan as plain data; the method's options are all of them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from trimtab.artifact_checks import check_strength
 from trimtab.contribution import Shapley
@@ -207,7 +207,7 @@ class Plan(FromFile):
         """Return the candidate layers of a model."""
         return sorted({int(depth * n_layers) for depth in self.depths})
 
-    def fast(self) -> Plan:
+    def fast(self) -> Self:
         """Return the same study on few items, one seed, one layer and two strengths: wide intervals, every part.
 
         Layers and strengths that variants name stay.
