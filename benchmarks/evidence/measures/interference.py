@@ -1,0 +1,127 @@
+"""Cases out of diagnoses of interference, and of ablations of hardening."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.evidence.measures.steering import apart, least_shown
+from benchmarks.evidence.row import Case, Cases
+from benchmarks.evidence.sources import Evidence
+from benchmarks.evidence.verdicts import Number, verdict, within
+
+DIAGNOSE = "trimtab interference pocket-qwen pocket-interference:test --out runs/interference"
+HARDEN = "python benchmarks/harden/ablation.py --model pocket-qwen --out runs/hardening"
+
+
+def harms(relevant: str, conditions: Sequence[str], *, near: float | None = None) -> Cases:
+    """Ask whether a perturbation of what does not matter lowers accuracy, on the same items.
+
+    Args:
+        relevant: What the right answer needs.
+        conditions: Perturbations.
+        near: Ask instead whether it changes accuracy by less than this.
+    """
+
+    def cases(evidence: Evidence) -> list[Case]:
+        found = []
+        for source in evidence.of("interference"):
+            for row in _plain(source.found["effects"]):
+                if row["relevant"] == relevant and row["condition"] in conditions:
+                    flips = (row["harmful"] or 0.0) + (row["helpful"] or 0.0)
+                    number = Number(
+                        row["difference"],
+                        row["difference_low"],
+                        row["difference_high"],
+                        row["n"],
+                        least_shown(row["n"], flips),
+                        row["p_holm"],
+                    )
+                    said = verdict(number, more=False) if near is None else within(number, near)
+                    found.append(Case(source, source.models[0], _condition(row), said, number))
+        return found
+
+    return cases
+
+
+def flips_beyond(share: float) -> Cases:
+    """Ask whether a perturbation changes more than a share of the answers: the paper's prediction change."""
+
+    def cases(evidence: Evidence) -> list[Case]:
+        return [
+            Case(source, source.models[0], f"{row['relevant']}: {_condition(row)}", verdict(number, share), number)
+            for source in evidence.of("interference")
+            for row in _plain(source.found["effects"])
+            if row["changed"] is not None
+            for half in [(row["changed_high"] - row["changed_low"]) / 2]
+            for number in [Number(row["changed"], row["changed_low"], row["changed_high"], row["n"], half)]
+        ]
+
+    return cases
+
+
+def clustered(evidence: Evidence) -> list[Case]:
+    """Ask whether intervals count what is about the same thing once."""
+    found = []
+    for source in evidence.of("interference"):
+        rows = [r for r in source.found["effects"] if r["relevant"] == "text" and r["slice"] == "all"]
+        for row in rows[:1]:
+            said = f"{row['n']} items that the text answers, of {row['clusters']} clusters that count once"
+            found.append(Case(source, source.models[0], "", "holds", said=said, n=row["n"]))
+    return found
+
+
+def hardened(variant: str, baseline: str, relevant: str, cut: str, margin: float | None = None) -> Cases:
+    """Ask whether a way of hardening raises accuracy over another, or lowers it by less than a margin.
+
+    Args:
+        variant: The way.
+        baseline: The other; ``vanilla`` is the model as it is.
+        relevant: What the right answer needs.
+        cut: ``clean``, ``worst seen`` or ``worst unseen``.
+        margin: By how much it may lie below.
+    """
+
+    def cases(evidence: Evidence) -> list[Case]:
+        found = []
+        for source in evidence.of("hardening"):
+            rows = {
+                r["variant"]: {**r, "accuracy_low": r["low"], "accuracy_high": r["high"]}
+                for r in source.found["accuracy"]
+                if (r["relevant"], r["condition"]) == (relevant, cut)
+            }
+            if {variant, baseline} <= rows.keys():
+                number = apart(rows[variant], rows[baseline], "accuracy")
+                seeds = len({c["label"] for c in source.found["cost"] if c["variant"] == variant})
+                said = verdict(number, -(margin or 0.0))
+                found.append(Case(source, source.models[0], f"{relevant} items, {cut}, {seeds} seeds", said, number))
+        return found
+
+    return cases
+
+
+def costs_more(variant: str, baseline: str, most: float) -> Cases:
+    """Ask whether hardening takes at most so many times the counted work of another way."""
+
+    def cases(evidence: Evidence) -> list[Case]:
+        found = []
+        for source in evidence.of("hardening"):
+            own, other = (
+                [c["forward_equivalents"] for c in source.found["cost"] if c["variant"] == name]
+                for name in (variant, baseline)
+            )
+            if own and other and sum(other):
+                ratio = (sum(own) / len(own)) / (sum(other) / len(other))
+                number = Number(ratio, ratio, ratio, len(own))
+                found.append(Case(source, source.models[0], "", verdict(number, most, more=False), number))
+        return found
+
+    return cases
+
+
+def _plain(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [r for r in rows if r["way"] == "plain" and r["slice"] == "all"]
+
+
+def _condition(row: dict[str, Any]) -> str:
+    return f"{row['condition'].replace('_', ' ')}, {row['scoring']}"
