@@ -97,7 +97,7 @@ HEAD = """# What does AMPS's score measure?
 
 AMPS (arXiv 2602.12533) adds Gaussian noise to the cached keys and values of a modality, and takes how strongly the
 answer reacts, `|grad L|^2 / L`, as the modality's contribution, or *susceptibility*. Does a modality with a high score
-decide the answer? Do items with a high score flip? This page tests both on the two bundled models, with {items}
+decide the answer? Do items with a high score flip? This page tests both on the two pocket models, with {items}
 validation items and the context as text. One command writes it, `python -m benchmarks.contribution.inversion`; the
 numbers are in
 [`what_the_score_measures.json`](what_the_score_measures.json). What is shown here is shown on models that we trained.

@@ -128,6 +128,8 @@ def test_selection_is_best_first_and_controls_avoid_it():
     assert jaccard(chosen, chosen) == 1.0
     assert how_many(784) == 39
     assert how_many(4) == 1
+    assert [how_many(96), how_many(270)] == [5, 13]  # 4.8 and 13.5
+    assert [how_many(96, share) for share in (0.01, 0.02, 0.1, 0.2, 1)] == [1, 2, 10, 19, 96]
     with pytest.raises(UsageError, match="`share`"):
         how_many(10, 0.0)
 

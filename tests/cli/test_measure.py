@@ -104,7 +104,7 @@ def test_what_is_said_names_the_modalities_of_the_items(invoke, tmp_path: Path, 
     shown = invoke("measure", "tiny", data, "--method", "mcs")
     assert shown.exit_code == 0, shown.output
     said = " ".join(shown.stdout.split())
-    assert "The shares say how sensitive the answer is to text and audio. On the bundled models this hardly" in said
+    assert "The shares say how sensitive the answer is to text and audio. On the pocket models this hardly" in said
     assert "image" not in said
     traced = invoke("measure", "tiny", data, "--trace", items[0].id)
     assert traced.exit_code == 0, traced.output
@@ -164,4 +164,4 @@ def test_where_no_item_can_be_measured_a_folder_says_so_too(invoke, mixed: Path)
 def test_what_is_said_of_image_and_text(invoke, data):
     shown = invoke("measure", "tiny", data, "--limit", 2, "--method", "mcs")
     said = " ".join(shown.stdout.split())
-    assert "The ratio says how sensitive the answer is to image and text. On the bundled models this hardly" in said
+    assert "The ratio says how sensitive the answer is to image and text. On the pocket models this hardly" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,14 +20,14 @@ SHARE = 0.05
 
 
 def how_many(total: int, share: float = SHARE) -> int:
-    """Return how many of ``total`` heads a share is; at least one.
+    """Return how many of ``total`` heads a share is, the nearest number and of two as near the lower; at least one.
 
     Raises:
         UsageError: The share is not in 0..1.
     """
     if not 0 < share <= 1:
         raise UsageError(f"`share` of heads must be above 0 and at most 1; got {share}; the paper's is {SHARE}.")
-    return max(1, round(share * total))
+    return max(1, math.ceil(round(share * total - 0.5, 9)))
 
 
 def top_heads(scores: Float[Tensor, "layers heads"], count: int) -> tuple[Head, ...]:

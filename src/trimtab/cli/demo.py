@@ -1,4 +1,4 @@
-"""``trimtab demo``: the whole job on the bundled models."""
+"""``trimtab demo``: the whole job on the pocket models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def demo(
     *,
     loading: Loading,
 ) -> None:
-    """Measure both bundled models, fit and evaluate five steering methods, and write a report.
+    """Measure both pocket models, fit and evaluate five steering methods, and write a report.
 
     Run the same command again to resume a demo that was stopped.
     """

@@ -108,7 +108,7 @@ def print_measurement(summary: dict[str, Any]) -> None:
         measured = in_order(modality for modalities in sets for modality in modalities)
         print_line(
             f"{subject} how sensitive the answer is to {listed([*measured])}. On the "
-            "bundled models this hardly tells which of them the answer comes from (docs/contribution_validity.md); "
+            "pocket models this hardly tells which of them the answer comes from (docs/contribution_validity.md); "
             "--method shapley does."
         )
 

@@ -38,7 +38,7 @@ LIMITS: tuple[Divergence, ...] = ("ce", "kl", "kl_reversed", "js")
 class MCS:
     """Options of Algorithm 1 of AMPS (arXiv 2602.12533), one for each thing the paper leaves open.
 
-    The score says how sensitive the answer is to each modality; on the bundled models it hardly tells which modality
+    The score says how sensitive the answer is to each modality; on the pocket models it hardly tells which modality
     the answer comes from (``docs/contribution_validity.md``), as ``Shapley``, the default of ``measure``, does.
 
     ``MCS()`` is the exact limit for small noise, ``MCS.paper()`` the literal reading;

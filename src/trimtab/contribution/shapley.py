@@ -48,7 +48,7 @@ class Shapley:
     give it a probability of at least a half (as for "top left" and "top right", or where both agree). Then all its
     tokens count, up to ``steps``: v(S) is the geometric mean of their probabilities, each after those before it.
 
-    On held-out items of the bundled models the image's share tells which modality an answer comes from
+    On held-out items of the pocket models the image's share tells which modality an answer comes from
     (``docs/contribution_held_out.md``).
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Pocket: the bundled benchmark (pocket-mc2) and the two bundled models.
+"""Pocket: the bundled benchmark (pocket-mc2) and the two pocket models.
 
 Pictures are OpenMoji (https://openmoji.org, CC BY-SA 4.0), rendered when needed.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trimtab.pocket.scene import Scene
 
 CHECKPOINTS = ("pocket-llava", "pocket-qwen")
-"""Names of the bundled models."""
+"""Names of the pocket models."""
 
 _HOMES = {
     "SPLITS": "benchmark",
@@ -41,7 +41,7 @@ __all__ = [
 
 
 def checkpoint(name: str) -> Path:
-    """The folder of a bundled model.
+    """The folder of a pocket model.
 
     Args:
         name: One of `CHECKPOINTS`.

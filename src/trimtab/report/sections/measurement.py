@@ -20,7 +20,7 @@ TEMPLATE = """\
 {%- if summary.method == "mcs" %}
 <p>The score says how strongly the first answer token reacts to a little noise in the cached keys and values of each
 modality (AMPS). {% if pair %}The visual ratio is the picture's share of picture and text. {% endif %}It measures sensitivity, <em>not</em> which
-modality the answer comes from: on the bundled models it hardly tells that (docs/contribution_validity.md), while the
+modality the answer comes from: on the pocket models it hardly tells that (docs/contribution_validity.md), while the
 default method does. It compares items of one model, not models with each other.</p>
 {%- elif pair %}
 <p>The visual ratio is the image's share of the contributions of image and text: 1 if the answer depends on the image

@@ -100,7 +100,7 @@ class VAR(Method):
     Attributes:
         target: The modality to follow.
         threshold: What makes an activation massive, at a width of 4,096; it scales with the root of the width, as the
-            largest possible value does. The paper's 20, which no state of the bundled models exceeds; their studies
+            largest possible value does. The paper's 20, which no state of the pocket models exceeds; their studies
             take 10.
         min_attention: As of ``RedistributeAttention``.
         max_sink_share: As of it.

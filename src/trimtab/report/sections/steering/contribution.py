@@ -23,7 +23,7 @@ are means with 95&nbsp;% bootstrap intervals, for the plain prompt and under an 
 <p>The score says how strongly the first answer token reacts to a little noise in the cached keys and values of the
 picture, and of the text: the small-noise limit of AMPS's Algorithm&nbsp;1 with KL as its divergence, computed exactly.
 The visual ratio is the picture's share. It measures sensitivity, <em>not</em> which modality the answer comes from:
-on the bundled models it hardly tells that, while <code>trimtab measure --method shapley</code> does (numbers in
+on the pocket models it hardly tells that, while <code>trimtab measure --method shapley</code> does (numbers in
 docs/contribution_validity.md). Bars are means with 95&nbsp;% bootstrap intervals, for the plain prompt and under an
 instruction to follow either modality.</p>
 {%- endif %}
