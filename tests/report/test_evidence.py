@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from benchmarks.evidence.__main__ import IMAGES, main, write_page
 from benchmarks.evidence.claims.every import GROUPS
-from benchmarks.evidence.measures import circuits, contribution, interference, making, steering
+from benchmarks.evidence.measures import circuits, contribution, hardening, interference, making, steering
 from benchmarks.evidence.row import Answer, Case
 from benchmarks.evidence.sources import FILES, RECIPES, Evidence, Source, command_of, read
 from benchmarks.evidence.tables import paper_tables
@@ -166,23 +166,24 @@ def test_harm_is_the_diagnosis_own():
         assert (case.model, case.number.value, case.verdict) == ("m", pytest.approx(-lie / 60), expected)
 
 
-def test_hardening_is_compared_by_family_and_cut():
-    rows = [
-        {
-            "variant": v,
-            "relevant": "image",
-            "condition": "worst seen",
-            "n": 50,
-            "accuracy": a,
-            "low": a - 0.1,
-            "high": a + 0.1,
-        }
-        for v, a in (("vanilla", 0.4), ("kl", 0.8))
-    ]
-    found = {"accuracy": rows, "cost": [{"variant": "kl", "label": "kl-0"}], "model": {"name": "m"}}
-    source = Source("hardening", Path("run"), found, "")
-    [case] = interference.hardened("kl", "vanilla", "image", "worst seen")(Evidence((source,)))
-    assert (case.verdict, case.condition) == ("holds", "image items, worst seen, 1 seeds")
+def test_hardening_is_compared_on_the_same_items(tmp_path):
+    for label, lie in (("vanilla", 30), ("kl-0", 2), ("kl-1", 4)):
+        step = tmp_path / "steps" / label / "diagnosis.parquet"
+        step.parent.mkdir(parents=True)
+        table = DataFrame(diagnosed(lie))
+        table.attrs["notes"] = {}
+        table.to_parquet(step, index=False)
+    cost = [{"variant": "kl", "label": f"kl-{seed}"} for seed in (0, 1)]
+    found = {"cost": cost, "model": {"name": "m"}, "seen": ["clean", "misleading_text"], "unseen": []}
+    evidence = Evidence((Source("hardening", tmp_path, found, ""),))
+    [case] = hardening.hardened("kl", "vanilla", "image", "seen")(evidence)
+    assert case.number is not None
+    assert (case.number.value, case.verdict) == (pytest.approx(27 / 60), "holds")
+    assert case.condition == "image items, worst seen, 2 seeds"
+    [case] = hardening.hardened("kl", "vanilla", "image", "clean", 0.07)(evidence)
+    assert case.number is not None
+    assert (case.number.value, case.verdict) == (0.0, "holds")
+    assert hardening.hardened("js", "vanilla", "image", "seen")(evidence) == []
 
 
 def test_claims_about_circuits_are_answered_by_their_own_rules():

@@ -4,7 +4,7 @@ from benchmarks.evidence.claims.amps import FOLLOWING
 from benchmarks.evidence.claims.audit import RIGHT
 from benchmarks.evidence.claims.modality_interference import BETWEEN
 from benchmarks.evidence.measures.contribution import COMMANDS, HELD_OUT, tells
-from benchmarks.evidence.measures.interference import HARDEN, hardened
+from benchmarks.evidence.measures.hardening import HARDEN, hardened
 from benchmarks.evidence.measures.steering import STEERING, costs, on_controls, over
 from benchmarks.evidence.row import Group, Row
 
@@ -88,7 +88,7 @@ OURS = Group(
             "Hardening with augmentation and consistency raises accuracy under the worst perturbation.",
             "interference.md",
             BETWEEN,
-            hardened("kl", "vanilla", "image", "worst seen"),
+            hardened("kl", "vanilla", "image", "seen"),
             HARDEN,
         ),
     ),

@@ -1,17 +1,16 @@
-"""Cases out of diagnoses of interference, and of ablations of hardening."""
+"""Cases out of diagnoses of interference."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.evidence.measures.steering import apart, least_shown
+from benchmarks.evidence.measures.steering import least_shown
 from benchmarks.evidence.row import Case, Cases
 from benchmarks.evidence.sources import Evidence
 from benchmarks.evidence.verdicts import Number, verdict, within
 
 DIAGNOSE = "trimtab interference pocket-qwen pocket-interference:test --out runs/interference"
-HARDEN = "python benchmarks/harden/ablation.py --model pocket-qwen --out runs/hardening"
 
 
 def harms(relevant: str, conditions: Sequence[str], *, near: float | None = None) -> Cases:
@@ -69,54 +68,6 @@ def clustered(evidence: Evidence) -> list[Case]:
             said = f"{row['n']} items that the text answers, of {row['clusters']} clusters that count once"
             found.append(Case(source, source.models[0], "", "holds", said=said, n=row["n"]))
     return found
-
-
-def hardened(variant: str, baseline: str, relevant: str, cut: str, margin: float | None = None) -> Cases:
-    """Ask whether a way of hardening raises accuracy over another, or lowers it by less than a margin.
-
-    Args:
-        variant: The way.
-        baseline: The other; ``vanilla`` is the model as it is.
-        relevant: What the right answer needs.
-        cut: ``clean``, ``worst seen`` or ``worst unseen``.
-        margin: By how much it may lie below.
-    """
-
-    def cases(evidence: Evidence) -> list[Case]:
-        found = []
-        for source in evidence.of("hardening"):
-            rows = {
-                r["variant"]: {**r, "accuracy_low": r["low"], "accuracy_high": r["high"]}
-                for r in source.found["accuracy"]
-                if (r["relevant"], r["condition"]) == (relevant, cut)
-            }
-            if {variant, baseline} <= rows.keys():
-                number = apart(rows[variant], rows[baseline], "accuracy")
-                seeds = len({c["label"] for c in source.found["cost"] if c["variant"] == variant})
-                said = verdict(number, -(margin or 0.0))
-                found.append(Case(source, source.models[0], f"{relevant} items, {cut}, {seeds} seeds", said, number))
-        return found
-
-    return cases
-
-
-def costs_more(variant: str, baseline: str, most: float) -> Cases:
-    """Ask whether hardening takes at most so many times the counted work of another way."""
-
-    def cases(evidence: Evidence) -> list[Case]:
-        found = []
-        for source in evidence.of("hardening"):
-            own, other = (
-                [c["forward_equivalents"] for c in source.found["cost"] if c["variant"] == name]
-                for name in (variant, baseline)
-            )
-            if own and other and sum(other):
-                ratio = (sum(own) / len(own)) / (sum(other) / len(other))
-                number = Number(ratio, ratio, ratio, len(own))
-                found.append(Case(source, source.models[0], "", verdict(number, most, more=False), number))
-        return found
-
-    return cases
 
 
 def _plain(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
