@@ -10,6 +10,7 @@ into a JSON file of its name. Claims are data, in ``benchmarks/evidence/claims``
 from __future__ import annotations
 
 import argparse
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from benchmarks.evidence.page import as_data, slug, write
 from benchmarks.evidence.row import Answer
 from benchmarks.evidence.sources import read
 from benchmarks.evidence.tables import paper_tables
+from PIL import Image
 
 from trimtab.errors import TrimtabError
 from trimtab.files import write_whole
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 IMAGES = "images/evidence"
+COLOURS = 64
 
 
 def write_page(runs: Sequence[Path], out: Path) -> Path:
@@ -63,8 +66,12 @@ def write_page(runs: Sequence[Path], out: Path) -> Path:
 
 
 def _saved(figure: Figure, home: Path, name: str) -> str:
-    home.mkdir(parents=True, exist_ok=True)
-    figure.savefig(home / f"{name}.png", format="png", dpi=80, metadata={"Software": None})
+    """Save a figure with so few colours that a page of them stays small."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=80, metadata={"Software": None})
+    small = io.BytesIO()
+    Image.open(drawn).convert("RGB").quantize(COLOURS).save(small, format="png", optimize=True)
+    write_whole(home / f"{name}.png", small.getvalue())
     return f"{name}.png"
 
 

@@ -120,7 +120,7 @@ def _one(value: float, unit: str) -> str:
 def _counted(answer: Answer) -> str:
     counts = Counter(case.verdict for case in answer.cases)
     told = ", ".join(f"{v}: {counts[v]}" for v in ("holds", "does not hold", "not shown") if counts[v])
-    models = ", ".join(dict.fromkeys(case.model for case in answer.cases))
+    models = ", ".join(dict.fromkeys(model for case in answer.cases for model in case.model.split(", ")))
     return f"{told} ({models})" if told else f"`{answer.row.command}`"
 
 

@@ -111,7 +111,10 @@ def command_of(kind: str, plan: dict[str, Any], name: str) -> str:
     verb = {"measurement": "measure"}.get(kind, kind)
     model, data = plan.get("model", "MODEL"), plan.get("data", "DATA")
     made: Any = kinds().named(kind).plan_type
-    command, usual = f"trimtab {verb} {model} {data} --out runs/{name}", {"model": model, "data": data}
+    usual, some = {"model": model, "data": data}, ""
+    if plan.get("limit") is not None:
+        usual, some = {**usual, "limit": plan["limit"]}, f" --limit {plan['limit']}"
+    command = f"trimtab {verb} {model} {data}{some} --out runs/{name}"
     if kind == "hardening":
         command = f"python benchmarks/harden/ablation.py --model {model} --out runs/{name}"
     same = json.loads(json.dumps(plan)) == json.loads(json.dumps(made(**usual).resolved()))

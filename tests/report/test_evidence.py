@@ -19,6 +19,7 @@ from tests.report.conftest import answers
 from trimtab.errors import UsageError
 from trimtab.studies import read_plan
 from trimtab.studies.circuits import CircuitsPlan
+from trimtab.studies.interference import InterferencePlan
 from trimtab.studies.interference.effect_tables import effects
 
 REPOSITORY = Path(__file__).parents[2]
@@ -262,6 +263,8 @@ def test_a_run_of_a_recipe_is_made_by_its_command():
     assert changed == f"{command} --out runs/mine, with the settings in runs/mine/config.yaml"
     assert command_of("steering", {"name": "demo --fast"}, "d") == "trimtab demo --fast --out runs/d"
     assert command_of("circuits", CircuitsPlan("m", "d").resolved(), "c") == "trimtab circuits m d --out runs/c"
+    limited = InterferencePlan("m", "d", limit=30).resolved()
+    assert command_of("interference", limited, "i") == "trimtab interference m d --limit 30 --out runs/i"
     few = CircuitsPlan("m", "d", test_items=9).resolved()
     assert command_of("circuits", few, "c").endswith(", with the settings in runs/c/config.yaml")
 

@@ -110,7 +110,7 @@ AUDIT = Group(
             "8. a model not trained by us",
             "runs on such models",
             of_others,
-            "trimtab demo, and the recipes, with `models: [smol-llava]`",
+            "trimtab study recipes/steering.yaml, with models: [smol-llava]",
         ),
     ),
 )

@@ -25,15 +25,17 @@ def harms(relevant: str, conditions: Sequence[str], *, near: float | None = None
     def cases(evidence: Evidence) -> list[Case]:
         found = []
         for source in evidence.of("interference"):
-            for row in _plain(source.found["effects"]):
-                if row["relevant"] == relevant and row["condition"] in conditions:
+            rows = [r for r in _plain(source.found["effects"]) if r["relevant"] == relevant and r["p"] is not None]
+            for row in rows:
+                if row["condition"] in conditions:
+                    together = sum(r["scoring"] == row["scoring"] for r in rows)
                     flips = (row["harmful"] or 0.0) + (row["helpful"] or 0.0)
                     number = Number(
                         row["difference"],
                         row["difference_low"],
                         row["difference_high"],
                         row["n"],
-                        least_shown(row["n"], flips),
+                        least_shown(row["n"], flips, together),
                         row["p_holm"],
                     )
                     said = verdict(number, more=False) if near is None else within(number, near)

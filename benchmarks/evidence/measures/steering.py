@@ -78,7 +78,7 @@ def collapses(method: str, baseline: str, margin: float | None = None) -> Cases:
                     for name in (method, baseline)
                 )
                 if first and second:
-                    number = _number(paired_by_item(first, second, source.found["seed"]))
+                    number = _number(paired_by_item(first, second, source.found["seed"]), len(_places(rows)))
                     number = number if margin is None else number._replace(p=None)
                     found.append(Case(source, model, f"toward {target}", "not shown", number))
         return _corrected(found, margin or 0.0, more=False)
@@ -101,7 +101,7 @@ def stronger_collapses(method: str) -> Cases:
                         by_item([r for r in own if r["strength"] == s], lambda r: bool(r["collapsed"]))
                         for s in (ends[-1], ends[0])
                     )
-                    number = _number(paired_by_item(high, low, source.found["seed"]))
+                    number = _number(paired_by_item(high, low, source.found["seed"]), len(_places(rows)))
                     said = f"toward {target}, strength {ends[-1]:g} against {ends[0]:g}"
                     found.append(Case(source, model, said, "not shown", number))
         return _corrected(found)
@@ -122,6 +122,7 @@ def on_controls(method: str, kinds: Sequence[str], margin: float | None = None, 
     def cases(evidence: Evidence) -> list[Case]:
         found = []
         for source in evidence.of(KIND):
+            together = sum(r["chosen"] and r["method"] == method for r in source.found["controls"]) if harmed else 1
             for row in source.found["controls"]:
                 if row["chosen"] and row["method"] == method and row["kind"] in kinds:
                     flips = (row["lost"] + row["gained"]) / row["n"]
@@ -130,7 +131,7 @@ def on_controls(method: str, kinds: Sequence[str], margin: float | None = None, 
                         row["difference_low"],
                         row["difference_high"],
                         row["n"],
-                        least_shown(row["n"], flips),
+                        least_shown(row["n"], flips, together),
                         row["p_holm"] if harmed else None,
                     )
                     said = verdict(number, more=False) if harmed else verdict(number, -(margin or 0.0))
@@ -278,6 +279,6 @@ def _places(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((r["model"], r["target"]) for r in rows))
 
 
-def _number(found: Any) -> Number:
-    least = least_shown(found.n, (found.first_only + found.second_only) / found.n)
+def _number(found: Any, comparisons: int) -> Number:
+    least = least_shown(found.n, (found.first_only + found.second_only) / found.n, comparisons)
     return Number(found.difference, found.low, found.high, found.n, least, found.p)
