@@ -55,13 +55,19 @@ Write = Callable[[Modality], str]
 
 @dataclass(frozen=True)
 class Wording:
-    """An instruction for each modality, and where it stands."""
+    """An instruction for each modality, and where it stands: before or after the question or in a system turn.
+
+    Or it is no instruction but opens the question itself, which then is about one of the two.
+    """
 
     write: Write
     place: str
 
     def ask(self, model: tt.Model, item: Item, target: Modality) -> Encoded:
         """Encode an item under the instruction for a modality."""
+        if self.place == "question":
+            opened = f"{self.write(target)} {item.question[0].lower()}{item.question[1:]}"
+            return encode(model, replace(prompt_for(item), question=opened))
         if self.place != "system":
             placement: Placement = "after_question" if self.place == "after" else "before_question"
             return encode(model, prompt_for(item, instruction=self.write(target), placement=placement))
@@ -88,6 +94,7 @@ def wordings(model: tt.Model, train: Sequence[Item]) -> dict[str, Wording]:
     for name, pattern in PLAIN.items():
         for place in ("before", "after"):
             found[f"{name}, {place}"] = Wording(lambda target, p=pattern: filled(p, target), place)
+    found["within the question"] = Wording({"image": "In the picture,", "text": "In the text,"}.__getitem__, "question")
     for shots in (2, 4):
         told = {target: examples(model, train, shots, target) for target in PAIR}
         found[f"{shots} examples, before"] = Wording(told.__getitem__, "before")
@@ -134,7 +141,11 @@ def answered(model: tt.Model, items: Sequence[Item], tried: dict[str, Wording], 
 def table(rows: Sequence[dict[str, str]], ids: Sequence[str]) -> list[str]:
     """Return the lines of the table, sorted by the lower end of the shift's interval."""
     label = {(row["wording"], row["target"], row["id"]): row["label"] for row in rows}
-    names = list(dict.fromkeys(row["wording"] for row in rows if row["wording"] != UNTOLD))
+    names = [
+        name
+        for name in dict.fromkeys(row["wording"] for row in rows)
+        if all((name, "text", one) in label for one in ids)
+    ]
     untold = {m: [label[UNTOLD, "", one] == m for one in ids] for m in PAIR}
     lines = [
         f"| wording ({len(ids)} items) | told image: follows it | more than untold | told text: follows it "

@@ -79,7 +79,7 @@ def test_the_recipes_for_smol_llava_fit_its_30_layers(path):
     [
         ("kind: measurement\nmodel: m\ndata: d", {"limit": 12}),
         ("kind: interference\nmodel: m\ndata: d\nlimit: 5", {"limit": 5}),
-        ("kind: circuits\nmodel: m", {"score_items": 8, "flow_items": 4, "random_sets": 1, "shares": ()}),
+        ("kind: circuits\nmodel: m", {"score_items": 6, "flow_items": 2, "random_sets": 1, "shares": ()}),
         ("kind: circuits\nmodel: m\nfactors: [2.0]", {"factors": (2.0,)}),
         ("kind: hardening\nmodel: m\nseeds: [3, 4]\nattack_sizes: [1.0]", {"seeds": (3,), "attack_sizes": ()}),
         ("seeds: [3, 4]", {"name": "ours --fast", "seeds": (3,), "depths": (0.5,)}),

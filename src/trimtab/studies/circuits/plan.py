@@ -17,11 +17,11 @@ from trimtab.studies.kit.source import FromFile
 SCORES = ("direct", "gradient", "causal", "patching")
 
 FEW = {
-    "score_items": 8,
-    "validation_items": 6,
-    "test_items": 12,
-    "ability_items": 12,
-    "flow_items": 4,
+    "score_items": 6,
+    "validation_items": 4,
+    "test_items": 8,
+    "ability_items": 8,
+    "flow_items": 2,
     "random_sets": 1,
 }
 """The most items and controls of a fast study."""
