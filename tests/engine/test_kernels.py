@@ -94,5 +94,5 @@ def test_every_edit_has_its_kernel():
     def kinds(parent: type) -> set[str]:
         return {parent.__name__} | {name for child in parent.__subclasses__() for name in kinds(child)}
 
-    abstract = {"Edit", "HeadEdit", "ScoreEdit", "LinearScoreEdit"}
+    abstract = {"Edit", "PlacedEdit", "HeadEdit", "ScoreEdit", "LinearScoreEdit"}
     assert kinds(Edit) - abstract - {"Scale"} == set(KERNELS)

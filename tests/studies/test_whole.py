@@ -91,7 +91,7 @@ def test_the_report_shows_all_of_it(whole):
         assert heading in page
     assert "5 seeds" in page
     power = ("points cannot be shown after correction", "no difference can be shown")
-    assert sum(map(page.count, power)) == 3  # under the rates, the comparisons and the controls
+    assert sum(map(page.count, power)) == 4  # under rates, comparisons, controls and the perfect choice
     assert "cannot be made of conflict items" in page
     assert "paired protocol" in page
     assert (whole / "figures" / "pareto-tiny-llava.png").is_file()
