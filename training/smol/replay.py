@@ -32,7 +32,9 @@ def own_texts(language: Any, tokenizer: Any, count: int, file: Path) -> Tensor:
     parts = [_written(language, start) for start in starts.split(min(TOGETHER, count))]
     texts = torch.cat(parts)
     file.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(texts, file)
+    partial = file.with_suffix(".partial")
+    torch.save(texts, partial)
+    partial.replace(file)  # whole or not at all: a killed run resumes
     return texts
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.evidence.measures.steering import least_shown
+from benchmarks.evidence.measures.steering import paired_number
 from benchmarks.evidence.row import Case, Cases
 from benchmarks.evidence.sources import Evidence
 from benchmarks.evidence.verdicts import Number, verdict, within
@@ -30,14 +30,7 @@ def harms(relevant: str, conditions: Sequence[str], *, near: float | None = None
                 if row["condition"] in conditions:
                     together = sum(r["scoring"] == row["scoring"] for r in rows)
                     flips = (row["harmful"] or 0.0) + (row["helpful"] or 0.0)
-                    number = Number(
-                        row["difference"],
-                        row["difference_low"],
-                        row["difference_high"],
-                        row["n"],
-                        least_shown(row["n"], flips, together),
-                        row["p_holm"],
-                    )
+                    number = paired_number(row, flips, together, row["p_holm"])
                     said = verdict(number, more=False) if near is None else within(number, near)
                     found.append(Case(source, source.models[0], _condition(row), said, number))
         return found

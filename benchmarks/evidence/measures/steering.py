@@ -126,14 +126,7 @@ def on_controls(method: str, kinds: Sequence[str], margin: float | None = None, 
             for row in source.found["controls"]:
                 if row["chosen"] and row["method"] == method and row["kind"] in kinds:
                     flips = (row["lost"] + row["gained"]) / row["n"]
-                    number = Number(
-                        row["difference"],
-                        row["difference_low"],
-                        row["difference_high"],
-                        row["n"],
-                        least_shown(row["n"], flips, together),
-                        row["p_holm"] if harmed else None,
-                    )
+                    number = paired_number(row, flips, together, row["p_holm"] if harmed else None)
                     said = verdict(number, more=False) if harmed else verdict(number, -(margin or 0.0))
                     condition = f"toward {row['target']}, {row['kind'].replace('_', ' ')}"
                     found.append(Case(source, row["model"], condition, said, number))
@@ -214,6 +207,19 @@ def seeds_of(method: str, wanted: int) -> Cases:
         ]
 
     return cases
+
+
+def paired_number(row: dict[str, Any], flips: float, together: int, p: float | None) -> Number:
+    """Return a row's difference between two answers to the same items.
+
+    Args:
+        row: With ``difference``, its interval, and ``n``.
+        flips: Share of the items that changed.
+        together: How many such differences were corrected together.
+        p: The corrected p, where there is one.
+    """
+    least = least_shown(row["n"], flips, together)
+    return Number(row["difference"], row["difference_low"], row["difference_high"], row["n"], least, p)
 
 
 def apart(first: dict[str, Any], second: dict[str, Any], name: str) -> Number:
