@@ -93,7 +93,8 @@ From step 480 on, that model answered 89 to 100 % of validation conflicts from t
 
 Its language, its depth and its heads come from a training on text that knew nothing of this project; the low-rank
 change was trained on this benchmark's prompts, but on none in which picture and text disagree. How it weighs them then
-was not taught, nor how far it heeds an instruction about them. Its pictures are pocket-mc2's drawn ones: about photographs it says nothing.
+was not taught, nor how far it heeds an instruction about them. Its pictures are pocket-mc2's drawn ones:
+about photographs it says nothing.
 """
 
 
