@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,18 @@ def write(name: str, model: Any, folder: Path) -> None:
     model.save_pretrained(folder)
     words.save_pretrained(folder)
     _image_processor(name).save_pretrained(folder)
+    if name == "pocket-llava":
+        (folder / "processor_config.json").write_text(f"{json.dumps(_counting(model.config), indent=2)}\n")
+
+
+def _counting(config: Any) -> dict[str, Any]:
+    """By what transformers' own processor counts a picture's positions; Qwen's needs no more than its parts."""
+    return {
+        "processor_class": "LlavaProcessor",
+        "patch_size": config.vision_config.patch_size,
+        "num_additional_image_tokens": 1,
+        "vision_feature_select_strategy": config.vision_feature_select_strategy,
+    }
 
 
 def _image_processor(name: str) -> Qwen2VLImageProcessorPil | CLIPImageProcessorPil:

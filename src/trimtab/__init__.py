@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from trimtab.items import write_items as write_items
     from trimtab.models import Model as Model
     from trimtab.models import load as load
+    from trimtab.models import wrap as wrap
     from trimtab.report import write_report as write_report
     from trimtab.steering import AMPS as AMPS
     from trimtab.steering import L2S as L2S
@@ -69,7 +70,7 @@ _HOMES = {
         "run",
     ],
     "interference": ["HardenConfig", "diagnose", "harden"],
-    "models": ["Model", "load"],
+    "models": ["Model", "load", "wrap"],
     "report": ["write_report"],
     "steering": ["AMPS", "L2S", "Autotrim", "Instruction", "MeanDifference", "NoSteering"],
     "studies": ["evaluate"],
@@ -108,6 +109,7 @@ __all__ = [
     "measure",
     "read_items",
     "run",
+    "wrap",
     "write_items",
     "write_report",
 ]

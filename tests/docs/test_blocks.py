@@ -18,7 +18,7 @@ RELEASED = '"Qwen/Qwen2.5-VL-7B-Instruct", device_map="auto"'
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["check", "checkpoints", "decoding", "pictures"])
+@pytest.mark.parametrize("page", ["check", "checkpoints", "decoding", "pictures", "transformers"])
 def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch, capsys):
     blocks = BLOCK.findall((DOCS / f"{page}.md").read_text())
     assert blocks
@@ -33,6 +33,9 @@ def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch, capsys):
         assert len(known["samples"]) == 4
         assert known["receipt"].entries
         assert isinstance(known["text"], str)
+    if page == "transformers":
+        assert "prompt + " in str(known["receipt"])
+        assert isinstance(known["said"], str)
 
 
 PAGES = [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]

@@ -16,6 +16,7 @@ from trimtab.models.self_checks import self_check
 from trimtab.models.showing import ENCODED_AT_ONCE
 from trimtab.models.source import find
 from trimtab.models.space import devices_of, free_bytes, out_of_memory, release, too_large
+from trimtab.models.wrapping import wrap
 
 __all__ = [
     "COUNTERFACTUALS",
@@ -49,4 +50,5 @@ __all__ = [
     "self_check",
     "too_large",
     "weighted_patches",
+    "wrap",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from trimtab.errors import UnsupportedModelError
@@ -45,8 +45,15 @@ def choose_template(
     that takes only what is not optional.
     """
     with reading(source):
-        every = [*_processor_templates(source), _plain(tokenizer.chat_template), family.template()]
-        found = [template for template in every if template]
+        every = [*_processor_templates(source), _plain(tokenizer.chat_template)]
+    return suitable_template(every, tokenizer, family, marks)
+
+
+def suitable_template(
+    candidates: Iterable[object], tokenizer: FastTokenizer, family: Family, marks: Mapping[Modality, str]
+) -> str | None:
+    """Return the first of templates that takes media, the family's own last; see ``choose_template``."""
+    found = [template for template in (*map(_plain, candidates), family.template()) if template]
     needed: dict[Modality, str] = {kind: mark for kind, mark in marks.items() if kind not in family.optional}
     for least in (marks, needed):
         for template in found:

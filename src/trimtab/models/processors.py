@@ -29,15 +29,40 @@ def open_processors(source: Source, family: Family) -> dict[Modality, Any]:
         UsageError: A file is broken.
     """
     with reading(source):
-        found: dict[Modality, Any] = {}
-        for kind, default in family.processors.items():
-            settings = _settings(source, kind)
-            if kind == "video":
-                found[kind] = family.clip_processor(found["image"], settings)
-                continue
-            own = family.open_processor(kind, settings)
-            found[kind] = OPENERS[kind](settings, default) if own is None else own
-        return found
+        return _opened(family, {kind: _settings(source, kind) for kind in family.processors})
+
+
+def reopened_processors(processor: object, family: Family, name: str) -> dict[Modality, Any]:
+    """Open the processors of modalities anew, set as the parts of a Hugging Face processor are.
+
+    A part may be of a back end that makes its tensors otherwise, or takes other media, than those of ``load`` do.
+
+    Args:
+        processor: The Hugging Face processor; what it lacks of what the family is shown is left out.
+        family: The model's family.
+        name: What the model is called.
+
+    Raises:
+        UnsupportedModelError: A part is of another family's kind.
+    """
+    parts = {kind: getattr(processor, _section(kind), None) for kind in family.processors}
+    settings = {kind: json.loads(part.to_json_string()) for kind, part in parts.items() if part is not None}
+    if "video" in family.processors and "image" in settings:
+        settings.setdefault("video", {})  # as for pictures
+    with understood(family, next((part for part in parts.values() if part is not None), None), name):
+        return _opened(family, {kind: settings[kind] for kind in family.processors if kind in settings})
+
+
+def _opened(family: Family, settings: Mapping[Modality, dict[str, Any]]) -> dict[Modality, Any]:
+    """Open the processor of each modality by its settings."""
+    found: dict[Modality, Any] = {}
+    for kind, own in settings.items():
+        if kind == "video":
+            found[kind] = family.clip_processor(found["image"], own)
+            continue
+        special = family.open_processor(kind, own)
+        found[kind] = OPENERS[kind](own, family.processors[kind]) if special is None else special
+    return found
 
 
 def save_processors(processors: Mapping[Modality, Any], folder: Path) -> None:
