@@ -24,7 +24,8 @@ def study(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file; recipes/ has some to copy.")],
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME if left out.")] = None,
     show_steps: Annotated[
-        bool, typer.Option("--list", help="Run nothing; list the steps, what each one needs, and which are done.")
+        bool,
+        typer.Option("--list", help="Run nothing; list the steps by wave, what each one needs, and which are done."),
     ] = False,
     step: Annotated[
         list[str] | None,
@@ -77,9 +78,9 @@ def _list(plan: StudyPlan, home: Path, json: bool) -> None:
         return
     print_table(
         f"{sum(step.done for step in steps)} of {len(steps)} steps of {home} are done",
-        ["step", "done", "needs"],
-        [[step.name, "yes" if step.done else "no", ", ".join(step.inputs)] for step in steps],
-        left=3,
+        ["wave", "step", "done", "needs"],
+        [[str(step.wave), step.name, "yes" if step.done else "no", ", ".join(step.inputs)] for step in steps],
+        left=4,
     )
 
 

@@ -142,11 +142,20 @@ def _run_one(study: Study, steps: dict[str, Step], step: Step, folder: RunFolder
 
 
 class StepState(NamedTuple):
-    """A step as ``list_steps`` tells of it: its name, the names of its inputs, and whether it is done."""
+    """A step as ``list_steps`` tells of it.
+
+    Attributes:
+        name: Its name.
+        inputs: The names of the steps that it needs.
+        done: Whether it is done.
+        wave: 1 if it needs no other step, else one more than the highest wave among its inputs: the steps of a wave
+            can run at the same time, once those of the waves before are done.
+    """
 
     name: str
     inputs: tuple[str, ...]
     done: bool
+    wave: int
 
 
 def list_steps(study: Study | StudyPlan, out: str | Path, *, read: Read | None = None) -> list[StepState]:
@@ -159,7 +168,11 @@ def list_steps(study: Study | StudyPlan, out: str | Path, *, read: Read | None =
     study = study_of(study)
     check_belongs(out, _plan_config(study))
     with Bench(study.plan, out, None, read) as bench:
-        return [StepState(step.name, step.inputs, has_step(out, step.name)) for step in study.steps(bench)]
+        steps = study.steps(bench)
+    waves: dict[str, int] = {}
+    for step in steps:  # each after its inputs
+        waves[step.name] = 1 + max((waves[needed] for needed in step.inputs), default=0)
+    return [StepState(step.name, step.inputs, has_step(out, step.name), waves[step.name]) for step in steps]
 
 
 def _plan_config(study: Study) -> dict[str, Any]:
