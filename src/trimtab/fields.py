@@ -9,11 +9,11 @@ import reprlib
 import types
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
-from difflib import get_close_matches
 from inspect import signature
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from trimtab.errors import UsageError
+from trimtab.nearest import did_you_mean
 
 LARGEST_SEED = 2**32 - 1
 """The largest seed that every generator of random numbers takes."""
@@ -177,9 +177,9 @@ def call_explained(kind: Class) -> Class:
                 parameters.bind(self, *args, **kwargs)
             except TypeError as error:
                 known = [name for name in parameters.parameters if name != "self"]
-                slips = [(name, get_close_matches(name, known, n=1)) for name in kwargs if name not in known]
-                meant = "".join(f"; did you mean {close[0]!r} by {name!r}?" for name, close in slips if close)
-                raise UsageError(f"{kind.__name__}: {error}; it takes {', '.join(known)}{meant or '.'}") from None
+                slip = next((name for name in kwargs if name not in known), "")
+                meant = did_you_mean(slip, known)
+                raise UsageError(f"{kind.__name__}: {error}; it takes {', '.join(known)}{meant}") from None
             raise
 
     kind.__init__ = explained

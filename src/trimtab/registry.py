@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, TypeVar
 
 from trimtab.errors import UsageError
+from trimtab.nearest import did_you_mean
 
 T = TypeVar("T")
 Entry = TypeVar("Entry")
@@ -51,8 +51,7 @@ class Registry(Mapping[str, T]):
         """
         if isinstance(name, str) and name in self._entries:
             return self._entries[name]
-        close = get_close_matches(str(name), self._entries, n=1)
-        meant = f"; did you mean {close[0]!r}?" if close else "."
+        meant = did_you_mean(name, self._entries)
         raise UsageError(f"{what or self.what} must be one of {', '.join(self._entries)}; got {name!r}{meant}")
 
     def __getitem__(self, name: str) -> T:

@@ -9,10 +9,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from trimtab.cli.safe_text import safe, safe_json
-from trimtab.progress import Advance
+from trimtab.progress import SILENT, Advance, Silent
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -30,8 +31,27 @@ def print_json(value: object) -> None:
 
 
 def remark(message: str) -> None:
-    """Print a remark on stderr, as one line."""
+    """Print a remark on stderr, as one line; nothing where quiet was asked for."""
+    if not _quiet.get():
+        warn(message)
+
+
+def warn(message: str) -> None:
+    """Print an error or a warning on stderr, as one line, also where quiet was asked for."""
     sys.stderr.write(f"{safe(message)}\n")
+
+
+_quiet = ContextVar("quiet", default=False)
+
+
+@contextmanager
+def quietly(wanted: bool) -> Iterator[None]:
+    """Show no progress and no remarks while the block runs, if that is wanted."""
+    token = _quiet.set(wanted)
+    try:
+        yield
+    finally:
+        _quiet.reset(token)
 
 
 def print_line(message: str) -> None:
@@ -176,22 +196,34 @@ def _seconds(seconds: float) -> str:
 
 
 @contextmanager
-def progress_bars() -> Iterator[BarProgress | LineProgress]:
+def progress_bars() -> Iterator[BarProgress | LineProgress | Silent]:
     """Show progress on stderr while the block runs: bars on a terminal, lines elsewhere; and nobody else's bars."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # its bars of single files would break ours
+    if _quiet.get():
+        yield SILENT
+        return
     if not at_a_terminal():
         yield LineProgress()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as bars:
         yield BarProgress(bars)
@@ -205,7 +237,7 @@ def loading_shown(name: str) -> Iterator[None]:
 
     hub = not are_progress_bars_disabled()
     logging.disable_progress_bar()
-    if not at_a_terminal():
+    if _quiet.get() or not at_a_terminal():
         remark(f"Loading {name}")
         yield
         return

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.errors import ArtifactError, MissingDependencyError, RunFolderError, UsageError
+from trimtab.nearest import did_you_mean_path
 from trimtab.progress import Advance
 
 
@@ -62,7 +63,10 @@ def check_artifacts(folders: Iterable[Path]) -> None:
     for folder in folders:
         if not (folder / "config.json").is_file():
             found = "is a file" if folder.is_file() else "holds none" if folder.is_dir() else "is not there"
-            raise ArtifactError(f"`--artifact` must be the folder of an artifact; {folder} {found}; check the path.")
+            raise ArtifactError(
+                f"`--artifact` must be the folder of an artifact; {folder} {found}"
+                + did_you_mean_path(folder, lambda one: (one / "config.json").is_file(), "check the path")
+            )
         read_config(folder)
 
 

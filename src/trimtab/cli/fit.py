@@ -12,7 +12,7 @@ from trimtab.cli.console import print_json, print_line, progress_bars
 from trimtab.cli.early import check_model
 from trimtab.cli.inputs import load_model, read_options
 from trimtab.cli.loading import Loading, loads
-from trimtab.cli.options import DataSource, Json, MethodOptions, ModelName, Seed, Target
+from trimtab.cli.options import DataSource, Json, MethodName, MethodOptions, ModelName, Seed, Target
 from trimtab.cli.reading import Reading, reads
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @reads
 @loads
 def fit(
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="A steering method; docs/steering.md lists them.")],
+    method: MethodName,
     model: ModelName,
     data: DataSource,
     target: Target,

@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 import typer
 from typer.core import TyperGroup
 
-from trimtab.cli.console import remark
+from trimtab.cli.console import warn
 from trimtab.errors import MissingDependencyError, TrimtabError, UsageError
 
 FAILURE, USAGE, MISSING_DEPENDENCY, INTERRUPTED = 1, 2, 3, 130
@@ -46,7 +46,7 @@ class GuardedGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            remark("Interrupted.")
+            warn("Interrupted.")
             raise typer.Exit(INTERRUPTED) from None
 
 
@@ -71,11 +71,11 @@ def _told(error: BaseException) -> int:
         traceback.print_exception(error)
     known = _known(error)
     if known is None:
-        remark(f"Error: {_bug(error)}")
+        warn(f"Error: {_bug(error)}")
         return FAILURE
     sentence, code = known
     if sentence:
-        remark(sentence)
+        warn(sentence)
     return code
 
 
@@ -116,6 +116,8 @@ def _of_the_command_line(error: _OfTyper) -> str:
     message = error.format_message().strip()
     if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help, which typer has printed already
         return ""
+    if message.endswith("?"):  # typer asks whether a name near it was meant
+        return f"Error: {message} See {path} --help."
     return f"Error: {message.rstrip('.')}; see {path} --help."
 
 
@@ -171,4 +173,4 @@ class _RemarksOfTheLibrary(logging.Handler):
         logging.getLogger("trimtab").removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        remark(record.getMessage())
+        warn(record.getMessage())

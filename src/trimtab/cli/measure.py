@@ -19,6 +19,7 @@ from trimtab.cli.running import reads_aloud, run_plan, tell
 from trimtab.cli.shown import print_measurement
 from trimtab.errors import UsageError
 from trimtab.modalities import PAIR, Modality
+from trimtab.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from trimtab.contribution import AnswerTrace, Method
@@ -99,7 +100,10 @@ def chosen_method(name: str, paper: bool, options: Sequence[str], seed: int) -> 
     values: dict[str, Any] = {"seed": seed} if "seed" in known else {}
     for key, value in read_options(options).items():
         if key not in known:
-            raise UsageError(f"`--option` of method {name} must have a NAME among {', '.join(known)}; got {key!r}.")
+            meant = did_you_mean(key, known)
+            raise UsageError(
+                f"`--option` of method {name} must have a NAME among {', '.join(known)}; got {key!r}{meant}"
+            )
         values[key] = tuple(value) if isinstance(value, list) else value
     return MCS.paper(**values) if paper else make(**values)
 
@@ -147,7 +151,8 @@ def _trace(plan: MeasurementPlan, wanted: str, out: Path | None, json: bool) -> 
     (model, items), method = _loaded(plan), plan.how
     item = next((item for item in items if item.id == wanted), None)
     if item is None:
-        raise UsageError(f"`--trace` must be the id of one of the {len(items)} items; got {wanted!r}.")
+        meant = did_you_mean(wanted, (item.id for item in items), "trimtab data show lists some")
+        raise UsageError(f"`--trace` must be the id of one of the {len(items)} items; got {wanted!r}{meant}")
     if not isinstance(method, MCS | Shapley):
         raise UsageError(f"`--trace` needs method {Shapley.name} or {MCS.name}; got {method.name!r}; leave it out.")
     found = trace(model, item, instruction=plan.instruction, config=method)

@@ -7,10 +7,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from trimtab.cli.completing import complete_data, complete_method, complete_model
 from trimtab.modalities import Modality
 
 ModelName = Annotated[
-    str, typer.Argument(metavar="MODEL", help="pocket-qwen, pocket-llava, smol-llava, a folder, or a Hugging Face id.")
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="pocket-qwen, pocket-llava, smol-llava, a folder, or a Hugging Face id.",
+        autocompletion=complete_model,
+    ),
 ]
 DataSource = Annotated[
     str,
@@ -18,6 +24,13 @@ DataSource = Annotated[
         metavar="DATA",
         help="pocket-mc2:SPLIT, pocket-interference:SPLIT, or a .jsonl, .parquet or MC² .json file; "
         "FILE:SPLIT for a split of it.",
+        autocompletion=complete_data,
+    ),
+]
+MethodName = Annotated[
+    str,
+    typer.Argument(
+        metavar="METHOD", help="A steering method; docs/steering.md lists them.", autocompletion=complete_method
     ),
 ]
 Split = Annotated[str | None, typer.Option(help="Use only the items of this split.")]

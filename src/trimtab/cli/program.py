@@ -6,6 +6,7 @@ import typer
 
 from trimtab.cli.check import check
 from trimtab.cli.circuits import circuits
+from trimtab.cli.console import print_line
 from trimtab.cli.data import data_app
 from trimtab.cli.demo import demo
 from trimtab.cli.doctor import doctor
@@ -18,13 +19,26 @@ from trimtab.cli.interference import interference
 from trimtab.cli.measure import measure
 from trimtab.cli.models import models_app
 from trimtab.cli.report import report
+from trimtab.cli.spreading import with_quiet
 from trimtab.cli.study import study
+
+FIRST_STEPS = """\
+trimtab tells which modality a multimodal LLM believes, and changes it. Three things to do first:
+
+  trimtab demo --fast                                     # see all of it on bundled models, in about a minute
+  trimtab check pocket-qwen                               # what works with a model here, how fast, how much memory
+  trimtab measure pocket-qwen pocket-mc2:test --limit 40  # picture or text: which does it answer from?
+
+Your own: a model is a folder or a Hugging Face id in place of pocket-qwen; data is a .jsonl file of yours.
+  trimtab check MODEL data.jsonl
+
+trimtab --help lists all verbs, trimtab VERB --help what one takes, with an example that runs."""
+"""What ``trimtab`` alone says."""
 
 app = typer.Typer(
     name="trimtab",
     cls=GuardedGroup,
-    no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -41,11 +55,14 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def trimtab(
+    context: typer.Context,
     version: bool = typer.Option(
         False, "--version", help="Print the version and stop.", is_eager=True, callback=_print_version
     ),
 ) -> None:
     """Measure, steer and explain which modality a multimodal LLM relies on; train away harm from irrelevant ones."""
+    if context.invoked_subcommand is None:
+        print_line(FIRST_STEPS)
 
 
 app.command(epilog="Example: trimtab check pocket-qwen pocket-mc2:test --limit 200")(check)
@@ -73,6 +90,19 @@ app.command(epilog="Example: trimtab report runs/demo")(report)
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
 app.command(epilog="Example: trimtab doctor")(doctor)
+
+
+def _hush(group: typer.Typer) -> None:
+    """Give every verb of a group and of the groups in it ``--quiet``."""
+    for command in group.registered_commands:
+        if command.callback is not None:
+            command.callback = with_quiet(command.callback)
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            _hush(inner.typer_instance)
+
+
+_hush(app)
 
 
 def main() -> None:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from trimtab.cli.console import quietly
+
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Show no progress and no remarks; results, warnings and errors stay.")
+]
 
 
 def spread(
@@ -39,6 +47,25 @@ def spread(
         values = {name: given.pop(name) for name in options}
         verb(**given, **{parameter: gathered(values)})
 
-    with_options.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
-    with_options.__annotations__ = {p.name: p.annotation for p in parameters}
-    return with_options
+    return _seen_as(with_options, parameters)
+
+
+def with_quiet(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb the option ``--quiet``; what it does then is told by nothing but its results and its errors."""
+    hints = get_type_hints(verb, include_extras=True)
+    own = [p.replace(annotation=hints[p.name]) for p in inspect.signature(verb).parameters.values()]
+
+    @functools.wraps(verb)
+    def hushed(quiet: bool = False, **given: object) -> None:
+        with quietly(quiet):
+            verb(**given)
+
+    quiet = inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Quiet)
+    return _seen_as(hushed, [*own, quiet])
+
+
+def _seen_as(verb: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
+    """Give a verb the parameters that typer shall see."""
+    verb.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    verb.__annotations__ = {p.name: p.annotation for p in parameters}
+    return verb

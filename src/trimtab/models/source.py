@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 
 from trimtab.bundled import BUNDLED, checkpoint
 from trimtab.errors import MissingDependencyError, TrimtabError, UnsupportedModelError, UsageError
+from trimtab.nearest import did_you_mean
 from trimtab.progress import SILENT, Progress
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -179,11 +179,9 @@ def first_line(error: BaseException) -> str:
 
 
 def _refuse_name(path: str) -> None:
-    near = difflib.get_close_matches(path, BUNDLED, n=1)
     raise UsageError(
         f"`name_or_path` of load must be a bundled name ({', '.join(BUNDLED)}), a model folder or a Hub id; "
-        f"{path} cannot be loaded (there is no such folder); "
-        + (f"did you mean {near[0]!r}?" if near else "check the name.")
+        f"{path} cannot be loaded (there is no such folder)" + did_you_mean(path, BUNDLED, "check the name")
     )
 
 

@@ -16,6 +16,7 @@ from trimtab.errors import UsageError
 from trimtab.fields import check_fields
 from trimtab.items import Item, remembered
 from trimtab.modalities import MODALITIES, PAIR, Modality
+from trimtab.nearest import did_you_mean
 from trimtab.progress import SILENT, Progress
 from trimtab.registry import Registry
 from trimtab.steering.artifact import Artifact
@@ -48,7 +49,8 @@ def make_method(name: str, options: Mapping[str, Any]) -> Method:
     made: dict[str, Any] = {}
     for key, value in options.items():
         if key not in known:
-            raise UsageError(f"An option of the method {name!r} must be one of {', '.join(known)}; got {key!r}.")
+            meant = did_you_mean(key, known)
+            raise UsageError(f"An option of the method {name!r} must be one of {', '.join(known)}; got {key!r}{meant}")
         config = known[key].default_factory
         made[key] = tuple(value) if isinstance(value, list) else value
         if isinstance(value, Mapping) and config is not MISSING:

@@ -17,6 +17,7 @@ from trimtab.items import Item, Label, items_fingerprint, judge
 from trimtab.items.admission import check_items
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import Modality, others
+from trimtab.nearest import did_you_mean
 from trimtab.progress import SILENT, Progress
 from trimtab.steering.completions import collect_completions
 from trimtab.steering.states import States, collect_states
@@ -106,8 +107,10 @@ class TrainingSet:
         if len(kept) == len(self.items):
             return self
         if not kept:
+            known = sorted({item.task for item in self.items})
             raise UsageError(
-                f"`tasks` of TrainingSet.part must leave at least one item; got {tasks}, which leave none."
+                f"`tasks` of TrainingSet.part must leave at least one item; got {tasks}, which leave none"
+                + did_you_mean(tasks[0] if tasks else "", known, f"there are {', '.join(known)}")
             )
         return _Part(self, kept)
 

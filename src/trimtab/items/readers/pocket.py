@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from trimtab.errors import UsageError
 from trimtab.items.item import Item, Items
 from trimtab.items.sources import ImageScene
+from trimtab.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from trimtab.pocket import PocketItem
@@ -25,7 +26,8 @@ def read_pocket(source: str, split: str | None) -> Items:
     if wanted not in POCKET_SPLITS or (split is not None and split != wanted):
         asked = f"'{source}'" if split is None else f"'{source}' with split='{split}'"
         choices = ", ".join(f"'{name}:{each}'" for each in POCKET_SPLITS)
-        raise UsageError(f"source of read_items must be one of {choices}; it is {asked}; choose one split.")
+        meant = did_you_mean(wanted, POCKET_SPLITS, "choose one split")
+        raise UsageError(f"source of read_items must be one of {choices}; it is {asked}{meant}")
     from trimtab import pocket
 
     return Items(item_from_pocket(r) for kind in POCKET_SOURCES[name] for r in pocket.items(wanted, kind=kind))

@@ -13,6 +13,7 @@ from trimtab.items.readers.mc2 import read_mc2
 from trimtab.items.readers.parquet import read_parquet
 from trimtab.items.readers.pocket import POCKET_SOURCES, read_pocket
 from trimtab.items.splits import split_items
+from trimtab.nearest import did_you_mean, did_you_mean_path
 
 _log = logging.getLogger(__name__)
 
@@ -84,11 +85,14 @@ def _read_file(path: Path, images: Path | None, *, skip_missing: bool) -> Items:
     kind = path.suffix.lower()
     if kind not in FORMATS:
         raise UsageError(
-            "source of read_items must be 'pocket-mc2:SPLIT' or a .jsonl, .parquet or .json file; "
-            f"it is '{path}'; convert it to one of these."
+            "source of read_items must be 'pocket-mc2:SPLIT' or a .jsonl, .parquet or .json file; it is "
+            f"'{path}'" + did_you_mean(path, POCKET_SOURCES, "convert it to one of these")
         )
     if not path.is_file():
-        raise DataError(f"source of read_items must be an existing file; '{path}' is none; check the path.")
+        raise DataError(
+            f"source of read_items must be an existing file; '{path}' is none"
+            + did_you_mean_path(path, lambda one: one.suffix.lower() in FORMATS, "check the path")
+        )
     if kind == ".json":
         return read_mc2(path, images, skip_missing=skip_missing)
     read = read_jsonl if kind == ".jsonl" else read_parquet

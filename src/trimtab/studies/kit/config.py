@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from trimtab.errors import UsageError
 from trimtab.fields import Dataclass, shown
+from trimtab.nearest import did_you_mean
 from trimtab.studies.kit.plain_yaml import read_yaml
 from trimtab.studies.kit.study import StudyPlan, kinds
 
@@ -57,7 +58,8 @@ def _built(kind: type[T], found: Mapping[Any, object], owner: str) -> T:
     hints, own = get_type_hints(kind), [field.name for field in fields(kind)]
     for key in found:
         if key not in own:
-            raise UsageError(f"{owner} must hold fields among {', '.join(own)}; it has {shown(key)}.")
+            meant = did_you_mean(key, own)
+            raise UsageError(f"{owner} must hold fields among {', '.join(own)}; it has {shown(key)}{meant}")
     values = {key: _value(hints[key], value, f"`{key}` of {kind.__name__}") for key, value in found.items()}
     try:
         return kind(**values)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.errors import RunFolderError, UsageError
+from trimtab.nearest import did_you_mean_path
 from trimtab.studies.kit.run_folder import PROVENANCE, SUMMARY
 from trimtab.studies.kit.study import kinds
 
@@ -60,8 +61,10 @@ def _read_json(path: Path) -> dict[str, Any]:
         if not isinstance(found, dict):
             raise ValueError(f"it holds a {type(found).__name__}")
     except (OSError, ValueError, RecursionError) as error:
+        unfinished, run = "run the study's command again to finish it", path.parent
+        meant = did_you_mean_path(run, lambda one: (one / SUMMARY).is_file(), "check the path")
         raise RunFolderError(
-            f"`run` must be the folder of a finished study; {path} cannot be read ({error}); run the study's command "
-            "again to finish it."
+            f"`run` must be the folder of a finished study; {path} cannot be read ({error})"
+            + (f"; {unfinished}." if run.is_dir() else meant)
         ) from error
     return found
