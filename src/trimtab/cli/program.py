@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from trimtab.cli.artifacts import artifacts_app
 from trimtab.cli.check import check
 from trimtab.cli.circuits import circuits
 from trimtab.cli.console import print_line
@@ -88,6 +89,7 @@ app.command(
 )(harden)
 app.command(epilog="Example: trimtab report runs/demo")(report)
 app.add_typer(models_app, name="models")
+app.add_typer(artifacts_app, name="artifacts")
 app.add_typer(data_app, name="data")
 app.command(epilog="Example: trimtab doctor")(doctor)
 

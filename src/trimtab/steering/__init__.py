@@ -13,6 +13,7 @@ from trimtab.steering.contrastive import VCD, VDD, CausalMM
 from trimtab.steering.dmas import DMAS
 from trimtab.steering.first_token import FirstToken
 from trimtab.steering.gated_drop import GatedDrop
+from trimtab.steering.given import GIVEN, VectorsChooser, given_vectors
 from trimtab.steering.ikod import IKOD
 from trimtab.steering.instruction import Instruction
 from trimtab.steering.itad import ITaD
@@ -40,6 +41,7 @@ import_inside(__name__, __path__, packages=True)
 __all__ = [
     "AMPS",
     "DMAS",
+    "GIVEN",
     "IKOD",
     "L2S",
     "METHODS",
@@ -71,9 +73,11 @@ __all__ = [
     "RandomDirection",
     "States",
     "TrainingSet",
+    "VectorsChooser",
     "collect_states",
     "default_layer",
     "first_scores",
+    "given_vectors",
     "load_steering",
     "make_method",
     "tune",

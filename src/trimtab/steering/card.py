@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,12 +53,13 @@ answers = tt.generate(model, artifact.rows(model, items))
 def model_card(artifact: Artifact) -> str:
     """Return the README of an artifact as Markdown."""
     edits = artifact.direction is not None
+    layers, positions = (getattr(artifact.chooser, name, None) for name in ("layers", "positions"))
     return CARD.format(
         method=artifact.method,
         target=artifact.target,
         model=artifact.model_name,
-        layer=artifact.layer if edits else "its own choice, item by item" if artifact.chooser else "none edited",
-        positions=f"`{artifact.positions}`" if edits else "none",
+        layer=artifact.layer if edits else _layers(layers) if artifact.chooser else "none edited",
+        positions=f"`{artifact.positions if edits else positions}`" if edits or positions else "none",
         strength=artifact.strength,
         model_fingerprint=artifact.model_fingerprint,
         data=f"`{artifact.data_fingerprint}`" if artifact.data_fingerprint else "none: the method needs no training",
@@ -66,8 +68,20 @@ def model_card(artifact: Artifact) -> str:
     )
 
 
+def _layers(chosen: Sequence[int] | None) -> str:
+    return ", ".join(map(str, chosen)) if chosen else "its own choice, item by item"
+
+
 def _measured(artifact: Artifact) -> str:
-    return "\n\n".join(found for found in (_validation(artifact), _ratio(artifact)) if found)
+    return "\n\n".join(found for found in (_origin(artifact), _validation(artifact), _ratio(artifact)) if found)
+
+
+def _origin(artifact: Artifact) -> str:
+    """Say where vectors that were made elsewhere come from, and what is not known of them."""
+    found = artifact.metrics.get("import")
+    if found is None:
+        return ""
+    return f"Imported from `{found['file']}` ({found['format']}). The file does not say: {'; '.join(found['unsaid'])}."
 
 
 def _ratio(artifact: Artifact) -> str:

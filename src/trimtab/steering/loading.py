@@ -18,7 +18,8 @@ from trimtab.modalities import MODALITIES, Modality
 from trimtab.steering.artifact import PLACEMENTS, Artifact
 from trimtab.steering.chooser import CHOOSERS, Chooser
 from trimtab.steering.contrasting import RULES, Rule
-from trimtab.steering.method import METHODS, VectorMethod
+from trimtab.steering.given import GIVEN
+from trimtab.steering.method import METHODS, Method, VectorMethod
 from trimtab.steering.restoring import check_kept
 from trimtab.steering.saving import CHOOSER_PREFIX, FIELDS, PREDICTOR_TENSORS
 
@@ -66,7 +67,7 @@ def load_steering(folder: str | Path, model: ModelOrEngine) -> Artifact:
     """
     folder = Path(folder)
     config, tensors = read_artifact(folder, _TYPES, {"fitted_items": ""})
-    check_choices(folder, config, {**_CHOICES, "method": tuple(METHODS)})
+    check_choices(folder, config, {**_CHOICES, "method": (*METHODS, GIVEN)})
     # The model first: for another model the shapes differ too, and that is not what is wrong.
     made_for = (config["model_name"], config["model_fingerprint"])
     check_model(config["method"], made_for, (model.name, model.fingerprint))
@@ -142,7 +143,7 @@ def _direction(
         "vector": {"vector": (hidden,)},
         "predictor": dict(zip(PREDICTOR_TENSORS, shapes, strict=True)),
     }
-    method = METHODS[artifact.method]
+    method = METHODS.get(artifact.method, Method)
     layouts = [known[form] for form in method.forms] if issubclass(method, VectorMethod) else [{}]
     found = {name: tuple(t.shape) for name, t in tensors.items()}
     if found not in layouts:
@@ -160,4 +161,4 @@ def _direction(
     return tensors["vector"] if "vector" in tensors else Predictor(*(tensors[n] for n in PREDICTOR_TENSORS))
 
 
-KINDS.register(ArtifactKind("steering", lambda folder: method_of(folder) in METHODS, load_steering))
+KINDS.register(ArtifactKind("steering", lambda folder: method_of(folder) in (*METHODS, GIVEN), load_steering))

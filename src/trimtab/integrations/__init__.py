@@ -1,0 +1,1 @@
+"""Where trimtab meets other tools: vectors of theirs and for them, the Hub, and programs that evaluate."""
