@@ -51,7 +51,7 @@ def test_a_short_task_says_one_line_and_an_empty_one_none(capsys):
     ("seconds", "shown"), [(4.6, "5 s"), (59.7, "1 min 0 s"), (125, "2 min 5 s"), (7260, "2 h 1 min")]
 )
 def test_times_are_short(seconds, shown):
-    assert console._seconds(seconds) == shown
+    assert console.in_words(seconds) == shown
 
 
 def test_titles_of_bars_are_no_markup():

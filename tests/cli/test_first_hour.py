@@ -39,6 +39,7 @@ def parse(line: str) -> None:
     while isinstance(command, TyperGroup):
         context = command.make_context(name, [], parent=context, resilient_parsing=True)
         name, command, words = command.resolve_command(context, words)
+    assert command is not None
     command.make_context(name, words)
 
 
@@ -142,3 +143,15 @@ def test_a_task_that_is_not_there_suggests_one(model):
     train = TrainingSet(model, make_items("test"), [0])
     with pytest.raises(UsageError, match=r"did you mean 'color'\?$"):
         train.part(tasks=["colour"])
+
+
+def test_a_plan_says_its_cost_and_runs_nothing(invoke, data, tmp_path):
+    (tmp_path / "few.yaml").write_text(f"kind: measurement\nmodel: tiny\ndata: {data.name}\nlimit: 4\n")
+    found = json.loads(invoke("study", "few.yaml", "--plan", "--json").stdout)
+    (task,) = found["tasks"]
+    assert (task["steps"], task["items"], task["rows"]) == (1, 4, {"prompts": 16, "answers": 4})
+    assert found["seconds"] == task["seconds"] > 0
+    shown = invoke("study", "few.yaml", "--plan")
+    assert "About " in shown.stdout
+    assert not (tmp_path / "runs").exists()
+    assert invoke("study", "few.yaml", "--plan", "--list").exit_code == 2

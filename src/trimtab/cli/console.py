@@ -179,16 +179,17 @@ class LineProgress:
             if now - said >= EVERY_SECONDS and done < total:
                 said = now
                 spent = now - started
-                left = f", about {_seconds(spent * (total - done) / done)} left" if done else ""
-                remark(f"{name}: {done} of {total} in {_seconds(spent)}{left}")
+                left = f", about {in_words(spent * (total - done) / done)} left" if done else ""
+                remark(f"{name}: {done} of {total} in {in_words(spent)}{left}")
 
         yield advance
         spent = self.now() - started
         if spent >= EVERY_SECONDS:
-            remark(f"{name}: done in {_seconds(spent)}")
+            remark(f"{name}: done in {in_words(spent)}")
 
 
-def _seconds(seconds: float) -> str:
+def in_words(seconds: float) -> str:
+    """Return a time as short as it is easily read: 42 s, 3 min 5 s, 2 h 10 min."""
     minutes = round(seconds) // 60
     if minutes < 1:
         return f"{seconds:.0f} s"

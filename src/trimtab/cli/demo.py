@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from trimtab.cli.loading import Loading, loads
-from trimtab.cli.options import Json, Seed
-from trimtab.cli.running import loaded_as, run_plan, tell
+from trimtab.cli.options import Json, PlanOnly, Seed
+from trimtab.cli.running import loaded_as, run_plan, tell, tell_cost
 
 
 @loads
@@ -19,6 +19,7 @@ def demo(
     fast: Annotated[
         bool, typer.Option("--fast", help="Use fewer items and strengths: faster, with wider intervals.")
     ] = False,
+    only_plan: PlanOnly = False,
     json: Json = False,
     *,
     loading: Loading,
@@ -33,4 +34,7 @@ def demo(
 
     plan = loaded_as(replace(FAST if fast else DEMO, seed=seed), loading)
     home = out or Path("runs", "demo-fast" if fast else "demo")
-    tell(run_plan(plan, home), json)
+    if only_plan:
+        tell_cost(plan, home, json)
+    else:
+        tell(run_plan(plan, home), json)

@@ -60,4 +60,7 @@ RelevantTo = Annotated[
     typer.Option(help="What the right answer needs, for items that do not say so; both: image and text."),
 ]
 
+PlanOnly = Annotated[
+    bool, typer.Option("--plan", help="Run nothing; say what it will cost: steps, items, prompts, answers and time.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]

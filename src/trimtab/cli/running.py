@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from trimtab.cli.console import print_json, print_line, progress_bars
+from trimtab.cli.console import in_words, print_json, print_line, print_table, progress_bars
 from trimtab.cli.early import check_model
 from trimtab.cli.inputs import load_model, say_skipped
 from trimtab.cli.loading import Loading
@@ -56,6 +56,38 @@ def run_plan(plan: StudyPlan, out: Path) -> Finished:
         run_study(study, out, load=loads_aloud, read=reads_aloud(plan), progress=bars)
         page = write_report(out) if has_report(study.kind) else None
     return Finished(out, read_summary(out), page)
+
+
+def tell_cost(plan: StudyPlan, out: Path, json: bool) -> None:
+    """Print what a study will cost; nothing of it is done."""
+    from trimtab.studies import forecast, study_of
+
+    for name in study_of(plan).models():
+        check_model(name, plan.load)
+    with progress_bars() as bars:
+        found = forecast(plan, out, load=loads_aloud, read=reads_aloud(plan), progress=bars)
+    known = [one.seconds for one in found if one.seconds is not None]
+    if json:
+        parts = [{**one._asdict(), "rows": one.rows and one.rows._asdict()} for one in found]
+        print_json({"run": str(out), "tasks": parts, "seconds": sum(known)})
+        return
+    print_table(
+        f"{out}: what is left to do",
+        ["task", "steps", "items", "prompts", "answers", "about"],
+        [
+            [
+                one.task,
+                f"{one.steps:,}",
+                f"{one.items:,}",
+                *((f"{n:,}" for n in one.rows) if one.rows is not None else ("?", "?")),
+                "?" if one.seconds is None else in_words(one.seconds),
+            ]
+            for one in found
+        ],
+    )
+    print_line(f"About {in_words(sum(known))} here, from a few timed answers; loading and training are not counted.")
+    if len(known) < len(found):
+        print_line("?: depends on what is found; not counted.")
 
 
 def loads_aloud(name: str, **loading: object) -> Model:

@@ -11,8 +11,8 @@ from trimtab.cli.console import print_json, print_line, print_table, progress_ba
 from trimtab.cli.early import check_model
 from trimtab.cli.inputs import say_skipped
 from trimtab.cli.loading import Loading, loads
-from trimtab.cli.options import Json
-from trimtab.cli.running import loaded_as, loads_aloud, run_plan, tell
+from trimtab.cli.options import Json, PlanOnly
+from trimtab.cli.running import loaded_as, loads_aloud, run_plan, tell, tell_cost
 from trimtab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def study(
             "--fast", help="Few items, and of seeds, layers, strengths and controls the fewest: wide intervals."
         ),
     ] = False,
+    only_plan: PlanOnly = False,
     json: Json = False,
     *,
     loading: Loading,
@@ -55,9 +56,12 @@ def study(
     home = out or Path("runs", file_name(getattr(plan, "name", config.stem)) + ("-fast" if fast else ""))
     if fast:
         plan = plan.fast()
-    if show_steps and step:
-        raise UsageError("`--list` and `--step` exclude each other; got both; give one of them.")
-    if show_steps:
+    wanted = (("`--list`", show_steps), ("`--step`", bool(step)), ("`--plan`", only_plan))
+    if len(given := [name for name, is_given in wanted if is_given]) > 1:
+        raise UsageError(f"{' and '.join(given)} exclude each other; got both; give one of them.")
+    if only_plan:
+        tell_cost(plan, home, json)
+    elif show_steps:
         _list(plan, home, json)
     elif step:
         _run_steps(plan, home, step, json)

@@ -4,6 +4,7 @@ from trimtab.studies.kit.choosing import choose_items
 from trimtab.studies.kit.config import read_plan
 from trimtab.studies.kit.counting import Work, costs, counted
 from trimtab.studies.kit.evaluation import Condition, Evaluation, conditions, evaluate
+from trimtab.studies.kit.forecast import Forecast, forecast
 from trimtab.studies.kit.metrics import (
     by_modalities,
     compare,
@@ -48,6 +49,7 @@ __all__ = [
     "Control",
     "Controls",
     "Evaluation",
+    "Forecast",
     "Interval",
     "MethodSpec",
     "Outcome",
@@ -74,6 +76,7 @@ __all__ = [
     "describe",
     "evaluate",
     "evaluate_controls",
+    "forecast",
     "git_commit",
     "hardware",
     "holm",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trimtab.engine import batches_of
-from trimtab.items import Items
+from trimtab.items import Item, Items
 from trimtab.models import Model
 from trimtab.models import load as load_model
 from trimtab.progress import SILENT, Progress
@@ -73,6 +73,10 @@ class Bench:
         if source not in self._items:
             self._items[source] = self._read(source)
         return self._items[source]
+
+    def some_items(self, n: int) -> list[Item]:
+        """Return some of the items read so far, n at most."""
+        return [item for items in self._items.values() for item in items[:n]][:n]
 
     def __enter__(self) -> Bench:
         return self

@@ -26,6 +26,26 @@ Work = Callable[[Results, "Advance"], StepResult]
 """What a step does, given the finished steps that it needs and what to call as units of work are done."""
 
 
+class Rows(NamedTuple):
+    """Work for a model, counted before it is done.
+
+    Attributes:
+        prompts: Prompts put through it once.
+        answers: Prompts that it answers word by word.
+    """
+
+    prompts: int = 0
+    answers: int = 0
+
+    @classmethod
+    def total(cls, parts: Sequence[Rows | None]) -> Rows | None:
+        """Return the sum; None if one of them is not known."""
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts):
+            return None
+        return cls(sum(part.prompts for part in known), sum(part.answers for part in known))
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
     """A part of a study that is stored when done and never done again.
@@ -38,6 +58,7 @@ class Step:
         model: The plan's name of the model that it runs; None if it runs none.
         task: What a progress bar calls the work that it is a part of.
         units: How many units of that work it is.
+        rows: How much it asks of the model; None where that depends on what is found.
     """
 
     name: str
@@ -46,6 +67,7 @@ class Step:
     model: str | None = None
     task: str = ""
     units: int = 1
+    rows: Rows | None = None
 
 
 class Outcome(NamedTuple):

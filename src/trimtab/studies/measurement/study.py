@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from trimtab.contribution import measure
+from trimtab.contribution import Shapley, measure
 from trimtab.errors import UsageError
+from trimtab.items import Item
 from trimtab.progress import Advance, Within
 from trimtab.studies.kit.bench import Bench
 from trimtab.studies.kit.chunks import chunks_of
@@ -15,7 +17,7 @@ from trimtab.studies.kit.metrics import contribution_rates
 from trimtab.studies.kit.one_model import OneModelStudy
 from trimtab.studies.kit.records import records
 from trimtab.studies.kit.run_folder import ITEMS, StepResult, joined
-from trimtab.studies.kit.study import KINDS, Outcome, Results, Step
+from trimtab.studies.kit.study import KINDS, Outcome, Results, Rows, Step
 from trimtab.studies.measurement.plan import MeasurementPlan
 
 
@@ -45,6 +47,7 @@ class MeasurementStudy(OneModelStudy[MeasurementPlan]):
                 model,
                 f"{model}: contribution",
                 chunk.stop - chunk.start,
+                self._rows(self.items(bench)[chunk]),
             )
             for number, chunk in enumerate(chunks_of(len(self.items(bench)), self.plan.chunk))
         ]
@@ -75,6 +78,12 @@ class MeasurementStudy(OneModelStudy[MeasurementPlan]):
         if "ratios" in summary and "schema_version" not in summary:
             return {"schema_version": cls.schema_version, "kind": cls.kind, "seed": 0, **summary}
         return None
+
+    def _rows(self, items: Sequence[Item]) -> Rows | None:
+        """Return the work of some items: for exact Shapley values every set of modalities, and an answer."""
+        if self.plan.method != Shapley.name:
+            return None
+        return Rows(sum(2 ** len(item.modalities) for item in items), len(items))
 
     def _measure(self, bench: Bench, chunk: slice, _done: Results, advance: Advance) -> StepResult:
         items = self.items(bench)[chunk]

@@ -45,6 +45,15 @@ def fit_method(
     return replace(chosen, label=label)
 
 
+def candidates(plan: Plan, name: str, target: Modality) -> int:
+    """Return how many candidates a fit tries on the validation items, at most: no model is needed for it."""
+    spec, method = plan.spec(name), _method(plan, name, target, plan.seeds_of(name)[0])
+    if not method.has_strength:
+        return 0
+    layers = len(spec.options.get("layers", plan.depths)) if method.adds_vector else 1
+    return layers * len(_strengths(plan, spec)) * len(method.variants())
+
+
 def fit_again(plan: Plan, name: str, first: Artifact, seed: int, train: TrainingSet, joint: Sequence[Item]) -> Artifact:
     """Fit a method with another seed, at the layer, strength and reading that were chosen with the first.
 

@@ -27,8 +27,9 @@ from trimtab.studies.kit.counting import costs
 from trimtab.studies.kit.evaluation import evaluate
 from trimtab.studies.kit.records import records
 from trimtab.studies.kit.run_folder import StepResult
-from trimtab.studies.kit.study import Results, Step, Work
+from trimtab.studies.kit.study import Results, Rows, Step, Work
 from trimtab.studies.steering.asking import evaluate_controls
+from trimtab.studies.steering.counted import CountedWork
 from trimtab.studies.steering.fitting import fit_again, fit_method, layers_needed
 from trimtab.studies.steering.items import JOINT_TRAIN, StudyItems
 from trimtab.studies.steering.plan import MEASURED, SWEPT, Plan
@@ -68,17 +69,20 @@ class ModelSteps:
         """List the steps, each after its inputs."""
         chosen = self.items.chosen
         n, admission = len(chosen["test"]), self.path("admission")
-        yield self._step("admission", self.admit, (), "check items", sum(map(len, chosen.values())))
+        every = sum(map(len, chosen.values()))
+        yield self._step("admission", self.admit, (), "check items", every, Rows())
         for prompt in (NEUTRAL, *self.plan.targets):
             for number, chunk in enumerate(chunks_of(min(n, self.plan.contribution_items), self.plan.chunk)):
                 name = f"contribution-{prompt}-{number:03d}"
-                yield self._step(name, partial(self.measure, prompt, chunk), (admission,), "contribution", _size(chunk))
+                rows, run = self.work.measured(_size(chunk)), partial(self.measure, prompt, chunk)
+                yield self._step(name, run, (admission,), "contribution", _size(chunk), rows)
         for method, target, name in self.fits():
-            yield self._step(name, partial(self.fit, method, target), (admission,), "fit and tune", 1)
+            rows = self.work.fitted(method, target)
+            yield self._step(name, partial(self.fit, method, target), (admission,), "fit and tune", 1, rows)
         for place in range(1, self.seeds):
             for method, target, name in self.fits(place):
                 needs = (admission, self.path(_fit_name(method, target)))
-                yield self._step(name, partial(self.fit_again, method, target, place), needs, "fit again", 1)
+                yield self._step(name, partial(self.fit_again, method, target, place), needs, "fit again", 1, Rows())
         controls = len(self.items.controls(chosen).all())
         for place in range(self.seeds):
             again, fitted = _again(place), (admission, *(self.path(name) for _, _, name in self.fits(place)))
@@ -86,13 +90,22 @@ class ModelSteps:
                 for number, (chunk, swept) in enumerate(self._test_chunks(n)):
                     asked = "" if protocol == SWEPT else f"-{protocol}"
                     run = partial(self.evaluate, protocol, chunk, swept and protocol == SWEPT, place)
-                    yield self._step(f"evaluate{asked}{again}-{number:03d}", run, fitted, "evaluate", _size(chunk))
+                    rows = self.work.evaluated(_size(chunk), protocol, place, swept and protocol == SWEPT)
+                    name = f"evaluate{asked}{again}-{number:03d}"
+                    yield self._step(name, run, fitted, "evaluate", _size(chunk), rows)
             for number, chunk in enumerate(chunks_of(controls, self.plan.chunk)):
                 run = partial(self.control, chunk, place)
-                yield self._step(f"control{again}-{number:03d}", run, fitted, "controls", _size(chunk))
+                rows = self.work.controlled(_size(chunk), place)
+                yield self._step(f"control{again}-{number:03d}", run, fitted, "controls", _size(chunk), rows)
         if self.plan.cost_items:
             fitted = (admission, *(self.path(name) for _, _, name in self.fits()))
-            yield self._step("cost", self.cost, fitted, "cost", len(self.plan.wanted()))
+            rows = Rows(0, self.plan.cost_items * len(self.plan.wanted()))
+            yield self._step("cost", self.cost, fitted, "cost", len(self.plan.wanted()), rows)
+
+    @property
+    def work(self) -> CountedWork:
+        """How much each step asks of the model."""
+        return CountedWork(self.plan, {name: len(items) for name, items in self.items.chosen.items()})
 
     @property
     def seeds(self) -> int:
@@ -195,8 +208,8 @@ class ModelSteps:
         """The model."""
         return self.bench.model(self.name)
 
-    def _step(self, name: str, run: Work, inputs: tuple[str, ...], task: str, units: int) -> Step:
-        return Step(self.path(name), run, inputs, self.name, f"{self.name}: {task}", units)
+    def _step(self, name: str, run: Work, inputs: tuple[str, ...], task: str, units: int, rows: Rows) -> Step:
+        return Step(self.path(name), run, inputs, self.name, f"{self.name}: {task}", units, rows)
 
     def _test_chunks(self, n: int) -> list[tuple[slice, bool]]:
         """Cut test items into chunks that are swept, then chunks that are not."""

@@ -1,0 +1,124 @@
+"""What a study will cost, said before it starts: by arithmetic from its steps, and in seconds from a few timed rows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from trimtab.engine import ModelOrEngine, Prompt, generate
+from trimtab.items import Item
+from trimtab.items.admission import admit_items
+from trimtab.items.prompts import prompt_for
+from trimtab.progress import SILENT, Progress
+from trimtab.studies.kit.bench import Bench, Load, Read
+from trimtab.studies.kit.length import BUNDLED_TOKENS, answer_length
+from trimtab.studies.kit.run_folder import has_step
+from trimtab.studies.kit.study import Rows, Step, Study, StudyPlan, study_of
+
+TIMED = 8
+"""Items that are asked to see how fast a model is."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds that a row takes on this machine, in batches as the study's.
+
+    Attributes:
+        prompt: A prompt put through the model once.
+        answer: A prompt and its answer, word by word.
+    """
+
+    prompt: float
+    answer: float
+
+
+class Forecast(NamedTuple):
+    """What is left to do of one task of a study.
+
+    Attributes:
+        task: What progress calls it.
+        steps: Steps that are not done.
+        items: Units of work in them; items, mostly.
+        rows: Rows that they put through the model; None where that depends on what is found.
+        seconds: How long these take; None where rows are not known or nothing was timed.
+    """
+
+    task: str
+    steps: int
+    items: int
+    rows: Rows | None
+    seconds: float | None
+
+
+def forecast(
+    study: Study | StudyPlan,
+    out: str | Path,
+    *,
+    timed: bool = True,
+    load: Load | None = None,
+    read: Read | None = None,
+    progress: Progress = SILENT,
+) -> list[Forecast]:
+    """Say what a study will cost; nothing is written.
+
+    Counted are rows through the model. Not counted are loading, the training of a method's own networks, and passes
+    beyond the first that a steered answer takes. Rows of one item share their beginning when the study runs, which
+    here they do not, so the time tends to be too high for short answers.
+
+    Args:
+        study: A study, or the plan of one.
+        out: Its run folder, which need not be there; steps that are done in it cost nothing.
+        timed: Whether to load the models and time some rows.
+        load: See ``run_study``.
+        read: See ``run_study``.
+        progress: Told of what is being done.
+
+    Raises:
+        UsageError: It is no study, or a model cannot be loaded.
+        DataError: Items cannot be read.
+    """
+    study = study_of(study)
+    with Bench(study.plan, out, load, read, progress) as bench:
+        left = [step for step in study.steps(bench) if not has_step(out, step.name)]
+        speeds: dict[str | None, Speed] = {}
+        asked = sorted({step.model for step in left if step.model is not None}) if timed else []
+        with progress.task("time a few answers", len(asked)) as advance:
+            for name in asked:
+                longest = getattr(study.plan, "longest_answer", answer_length([name], BUNDLED_TOKENS))
+                speeds[name] = speed(bench.model(name), bench.some_items(TIMED), longest)
+                advance(1)
+        return [_of_task(task, list(steps), speeds) for task, steps in groupby(left, key=lambda step: step.task)]
+
+
+def _of_task(task: str, steps: list[Step], speeds: dict[str | None, Speed]) -> Forecast:
+    rows = Rows.total([step.rows for step in steps])
+    pace = speeds.get(steps[0].model)
+    seconds = None if rows is None or pace is None else rows.prompts * pace.prompt + rows.answers * pace.answer
+    return Forecast(task, len(steps), sum(step.units for step in steps), rows, seconds)
+
+
+def speed(model: ModelOrEngine, items: list[Item], longest: int) -> Speed:
+    """Time a model on items, after one that warms it up.
+
+    Args:
+        model: The model.
+        items: Some items; those that the model cannot take are left out.
+        longest: Longest answer in tokens.
+
+    Raises:
+        UsageError: It takes none of them.
+    """
+    what = "`items` to time"
+    asked = admit_items(model, items, lambda item: [prompt_for(item)], what, new_tokens=longest).require(what)
+    prompts = [own[0] for own in asked.prompts]
+    generate(model, prompts[:1], max_new_tokens=longest)
+    return Speed(*(_seconds(model, prompts, tokens) / len(prompts) for tokens in (1, longest)))
+
+
+def _seconds(model: ModelOrEngine, prompts: list[Prompt], tokens: int) -> float:
+    started = time.perf_counter()
+    generate(model, prompts, max_new_tokens=tokens)
+    return time.perf_counter() - started

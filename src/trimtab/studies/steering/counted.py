@@ -1,0 +1,60 @@
+"""How much the steps of a steering study ask of a model, counted from the plan alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trimtab.engine import Capability
+from trimtab.modalities import Modality
+from trimtab.steering import METHODS, Method
+from trimtab.studies.kit.study import Rows
+from trimtab.studies.steering.fitting import candidates
+from trimtab.studies.steering.plan import Plan
+
+STATES = 2
+"""Prompts that a training item takes for its hidden states: one for each side of the contrast."""
+
+
+@dataclass(frozen=True)
+class CountedWork:
+    """Rows of each sort of step; an upper bound where a model turns out to take fewer items.
+
+    Attributes:
+        plan: The study.
+        sizes: Items of each split.
+    """
+
+    plan: Plan
+    sizes: Mapping[str, int]
+
+    def measured(self, items: int) -> Rows:
+        """Return rows of a chunk of contributions: every set of the targets' modalities, and an answer."""
+        return Rows(items * 2 ** len(self.plan.targets), items)
+
+    def fitted(self, method: str, target: Modality) -> Rows:
+        """Return rows of a fit: hidden states for the first method that needs them, and the candidates' answers."""
+        needs = [name for name, _ in self.plan.wanted() if Capability.HIDDEN in self._kind(name).needs]
+        first = bool(needs) and (method, target) == (needs[0], self.plan.targets[0])
+        return Rows(
+            STATES * self.sizes["train"] if first else 0,
+            candidates(self.plan, method, target) * self.sizes["validation"],
+        )
+
+    def evaluated(self, items: int, protocol: str, place: int, swept: bool) -> Rows:
+        """Return rows of a chunk of test items under every method and, swept, every strength."""
+        orders = len(self.plan.targets) if protocol == "paired" else 1
+        every = len(self.plan.strengths) if swept and not place else 1  # the chosen one is among them
+        ways = sum(every if self._kind(name).has_strength else 1 for name, _ in self._wanted(place))
+        return Rows(0, items * orders * ways)
+
+    def controlled(self, controls: int, place: int) -> Rows:
+        """Return rows of a chunk of controls: an answer and a first token's distribution under every method."""
+        ways = len(self._wanted(place)) + 1
+        return Rows(controls * ways, controls * ways)
+
+    def _wanted(self, place: int) -> list[tuple[str, Modality]]:
+        return [(name, target) for name, target in self.plan.wanted() if place < len(self.plan.seeds_of(name))]
+
+    def _kind(self, name: str) -> type[Method]:
+        return METHODS[self.plan.spec(name).method]
