@@ -26,5 +26,5 @@ def test_verbs_of_a_kind_have_the_same_options():
             assert {"--images", "--skip-missing"} <= own, verb
         if "DATA" in own and verb != "data split":  # it makes splits of all items
             assert "--split" in own, verb
-        if "DATA" in own and verb not in ("data show", "data split"):
+        if "DATA" in own and verb not in ("data show", "data check", "data split"):
             assert {"--limit", "--seed"} <= own, verb

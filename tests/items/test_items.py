@@ -154,7 +154,7 @@ def test_a_file_that_is_not_there_is_said_when_it_is_opened():
         ({"choices": ("cat", 3)}, "`choices` of Item must be a list, each text"),
         ({"split": 1}, "`split` of Item must be text or none; got 1"),
         ({"closed": "no"}, "`closed` of Item must be true or false; got 'no'"),
-        ({"questoin": "?"}, "Item: got an unexpected keyword argument 'questoin'; it takes id, task, .*'question' by"),
+        ({"questoin": "?"}, "'questoin'; it takes id, task, .*; did you mean 'question'"),
     ],
 )
 def test_an_item_that_cannot_be_is_refused_when_it_is_made(change, match):

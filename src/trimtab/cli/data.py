@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trimtab.cli.console import print_json, print_line, print_table
+from trimtab.cli.console import print_json, print_line, print_table, progress_bars
 from trimtab.cli.early import check_out_file
 from trimtab.cli.inputs import load_items
 from trimtab.cli.options import DataSource, Images, Json, Seed, SkipMissing, Split
@@ -82,6 +82,34 @@ def show_data(
 def _splits(items: Items) -> dict[str, int]:
     """Count the items of each split that a source names."""
     return dict(Counter(item.split for item in items if item.split))
+
+
+@data_app.command("check", epilog="Example: trimtab data check pocket-mc2:test")
+def check_data(
+    data: DataSource,
+    split: Split = None,
+    images: Images = None,
+    skip_missing: SkipMissing = False,
+    json: Json = False,
+) -> None:
+    """Open every picture, sound and clip, try every answer, and say what is wrong before hours are spent."""
+    from trimtab.items import inspect_items
+
+    items = load_items(data, split=split, images=images, skip_missing=skip_missing)
+    with progress_bars() as bars:
+        found = inspect_items(items, bars)
+    wrong = sum(one.wrong for one in found)
+    if json:
+        print_json({"items": len(items), "sound": not wrong, "findings": [asdict(one) for one in found]})
+    else:
+        rows = [["mend" if one.wrong else "note", str(one.count), one.what, one.example] for one in found]
+        if rows:
+            print_table(f"{data}: {len(items)} items", ["", "how many", "what", "the first"], rows, left=4)
+        print_line(
+            f"{len(items)} items, {wrong} kinds of fault." if wrong else f"{len(items)} items, nothing is wrong."
+        )
+    if wrong:
+        raise typer.Exit(1)
 
 
 @data_app.command("export", epilog="Example: trimtab data export pocket-mc2:test samples.png --limit 16")

@@ -64,7 +64,7 @@ def read_options(given: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: One is not of that form, cannot be read, or is given twice.
     """
-    from trimtab.studies.kit.plain_yaml import read_yaml
+    from trimtab.plain_yaml import read_yaml
 
     found: dict[str, Any] = {}
     for option in given:

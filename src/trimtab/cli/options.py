@@ -22,8 +22,8 @@ DataSource = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="pocket-mc2:SPLIT, pocket-interference:SPLIT, or a .jsonl, .parquet or MC² .json file; "
-        "FILE:SPLIT for a split of it.",
+        help="pocket-mc2:SPLIT, pocket-interference:SPLIT; a .jsonl, .parquet or .arrow file, a folder of datasets, or "
+        "a .yaml that maps the columns of one; MC²'s or VQA's .json; FILE:SPLIT for a split of it.",
         autocompletion=complete_data,
     ),
 ]

@@ -4,6 +4,7 @@ from trimtab.items.answers import Judgement, Label, judge, valid_answers
 from trimtab.items.choices import judge_choice
 from trimtab.items.clusters import cluster_of
 from trimtab.items.evidence import Evidence
+from trimtab.items.inspecting import Finding, inspect_items
 from trimtab.items.item import Item, Items, Skipped, items_fingerprint
 from trimtab.items.memory import is_remembered, remembered
 from trimtab.items.readers import item_from_pocket, read_items
@@ -16,6 +17,7 @@ from trimtab.items.writers import write_items
 __all__ = [
     "RELEVANT",
     "Evidence",
+    "Finding",
     "ImageScene",
     "Item",
     "Items",
@@ -29,6 +31,7 @@ __all__ = [
     "Relevant",
     "Skipped",
     "cluster_of",
+    "inspect_items",
     "is_remembered",
     "item_from_pocket",
     "items_fingerprint",

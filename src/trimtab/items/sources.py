@@ -80,7 +80,7 @@ class MediaFile(MediaSource):
 
     def open(self) -> Any:
         """The medium. Raises MissingImageError if it is not there, DataError if it is corrupt."""
-        return _open(self.kind, self.path)
+        return opened_as(self.kind, self.path)
 
     def encoded(self) -> bytes:
         """The file's bytes; those of a clip made of a folder of frames. Raises MissingImageError if it is not there."""
@@ -105,7 +105,7 @@ class MediaBytes(MediaSource):
 
     def open(self) -> Any:
         """The medium. Raises DataError if the bytes are corrupt."""
-        return _open(self.kind, self.data, self.name)
+        return opened_as(self.kind, self.data, self.name)
 
     def encoded(self) -> bytes:
         """The bytes."""
@@ -125,7 +125,7 @@ class MediaHeld(MediaSource):
 
     def __init__(self, medium: object, kind: Modality = "image") -> None:
         self.kind = kind
-        self._medium = _open(kind, medium)
+        self._medium = opened_as(kind, medium)
 
     def __repr__(self) -> str:
         return f"MediaHeld({self._medium!r})"
@@ -220,7 +220,8 @@ def as_source(given: MediaSource | Given | None, kind: Modality) -> MediaSource 
     return MediaHeld(given, kind)
 
 
-def _open(kind: Modality, source: object, name: str | None = None) -> Any:
+def opened_as(kind: Modality, source: object, name: str | None = None) -> Any:
+    """Return the medium of a kind that a source holds; see ``trimtab.media.open_medium``."""
     from trimtab.media import open_medium
 
     return open_medium(kind, source, name)

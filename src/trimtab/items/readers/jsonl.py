@@ -34,10 +34,11 @@ def read_jsonl(source: Path, images: Path, *, skip_missing: bool) -> Items:
         return item_from_row(content, media)
 
     with open_text(source) as file:
-        return collect_items(_rows(file), parse, source, skip_missing=skip_missing)
+        return collect_items(json_lines(file), parse, source, skip_missing=skip_missing)
 
 
-def _rows(file: TextIO) -> Iterator[Row[str]]:
+def json_lines(file: TextIO) -> Iterator[Row[str]]:
+    """Yield the lines of a file, one held at a time; empty ones are left out."""
     number = 0
     while line := file.readline(LONGEST_LINE):
         number += 1

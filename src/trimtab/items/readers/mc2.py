@@ -11,8 +11,8 @@ from typing import Any
 
 from trimtab.errors import DataError
 from trimtab.items.item import Item, Items
-from trimtab.items.readers.collect import MediumNotFound, Row, collect_items, is_there, open_text
-from trimtab.items.readers.json_text import as_object, parse_json
+from trimtab.items.readers.collect import MediumNotFound, Row, collect_items, is_there
+from trimtab.items.readers.json_text import as_object
 from trimtab.items.readers.rows import check_conflict, check_fields, text_field
 from trimtab.items.sources import MediaFile, MediaSource, MediaUnlocated
 
@@ -43,25 +43,16 @@ _FIELDS = {
 }
 
 
-def read_mc2(source: Path, images: Path | None, *, skip_missing: bool) -> Items:
-    """Items of MC²'s annotation file; see ``read_items``. Without ``images``, pictures stay unlocated."""
+def read_mc2(source: Path, content: object, images: Path | None, *, skip_missing: bool) -> Items:
+    """Items of what MC²'s annotation file holds; see ``read_items``. Without ``images``, pictures stay unlocated."""
 
     def parse(number: int, content: object) -> Item:
         return _item(number, content, images)
 
-    return collect_items(_rows(source), parse, source, skip_missing=skip_missing)
+    return collect_items(_rows(source, content), parse, source, skip_missing=skip_missing)
 
 
-def _rows(source: Path) -> Iterator[Row[object]]:
-    with open_text(source) as file:
-        text = file.read()
-    try:
-        content = parse_json(text)
-    except DataError as error:
-        raise DataError(
-            f"source {source} of read_items must be valid JSON; it is not ({error}); "
-            "save one item a line as .jsonl if it is data of your own."
-        ) from error
+def _rows(source: Path, content: object) -> Iterator[Row[object]]:
     if not isinstance(content, list):
         raise DataError(
             f"source {source} of read_items must hold a JSON list, as MC²'s file does; it holds "

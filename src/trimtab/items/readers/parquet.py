@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trimtab.errors import DataError
 from trimtab.items.item import Item, Items
-from trimtab.items.readers.collect import Row, collect_items, file_in
-from trimtab.items.readers.rows import KNOWN, item_from_row, path_field
-from trimtab.items.sources import MediaBytes, MediaSource
-from trimtab.modalities import SHOWN, Modality, place_of
+from trimtab.items.readers.collect import Row, collect_items
+from trimtab.items.readers.media import media_of
+from trimtab.items.readers.rows import KNOWN, item_from_row
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,7 +20,7 @@ BATCH = 256
 """Rows decoded at a time, so that the media of a large file are not held twice."""
 
 
-class _Unread:
+class Unread:
     """Stands for the value of a column that no item has: only its name matters, to find misspelt fields."""
 
 
@@ -29,17 +28,17 @@ def read_parquet(source: Path, images: Path, *, skip_missing: bool) -> Items:
     """Items of a Parquet file; see ``read_items``."""
 
     def parse(number: int, content: dict[str, Any]) -> Item:
-        name = f"in row {number} of {source}"
-        media: dict[Modality, MediaSource] = {}
-        for kind in SHOWN:
-            if found := _medium(content, kind, images, name):
-                media[kind] = found
-        return item_from_row(content, media)
+        return item_from_row(content, media_of(content, images, f"in row {number} of {source}"))
 
-    return collect_items(_rows(source), parse, source, skip_missing=skip_missing)
+    return collect_items(parquet_rows(source, KNOWN), parse, source, skip_missing=skip_missing)
 
 
-def _rows(source: Path) -> Iterator[Row[dict[str, Any]]]:
+def parquet_rows(source: Path, wanted: Collection[str]) -> Iterator[Row[dict[str, Any]]]:
+    """Yield the rows of a file; columns that are not wanted stand there by name alone.
+
+    Raises:
+        DataError: It cannot be read, or has a column twice.
+    """
     import pyarrow.parquet as pq
 
     try:
@@ -49,7 +48,7 @@ def _rows(source: Path) -> Iterator[Row[dict[str, Any]]]:
             f"source {source} of read_items must be a Parquet file; it cannot be read ({error})."
         ) from error
     with file:
-        columns = _known(file.schema_arrow.names, source)
+        columns = known_columns(file.schema_arrow.names, wanted, source)
         number = 0
         for group in range(file.num_row_groups):
             end = number + file.metadata.row_group(group).num_rows
@@ -61,9 +60,9 @@ def _rows(source: Path) -> Iterator[Row[dict[str, Any]]]:
             number = end
 
 
-def _known(names: Sequence[str], source: Path) -> list[str]:
-    """The columns that items have. Raises DataError if one stands there twice."""
-    known = [name for name in names if name in KNOWN]
+def known_columns(names: Sequence[str], wanted: Collection[str], source: Path) -> list[str]:
+    """The columns that are wanted. Raises DataError if one stands there twice."""
+    known = [name for name in names if name in wanted]
     twice = next((name for name in known if known.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"source {source} of read_items must have each column once; it has '{twice}' twice.")
@@ -72,13 +71,13 @@ def _known(names: Sequence[str], source: Path) -> list[str]:
 
 def _group(file: ParquetFile, group: int, columns: list[str]) -> Iterator[dict[str, Any] | DataError]:
     """The rows of a row group, as far as they can be decoded."""
-    others = {name: _Unread() for name in file.schema_arrow.names if name not in columns}
+    others = {name: Unread() for name in file.schema_arrow.names if name not in columns}
     if not columns:  # a file without columns has no rows for the decoder
         yield from (dict(others) for _ in range(file.metadata.row_group(group).num_rows))
         return
     try:
         for batch in file.iter_batches(BATCH, [group], columns=columns):
-            for content in _decoded(batch):
+            for content in decoded(batch):
                 yield content if isinstance(content, DataError) else {**others, **content}
     except MemoryError:
         raise
@@ -86,7 +85,8 @@ def _group(file: ParquetFile, group: int, columns: list[str]) -> Iterator[dict[s
         return
 
 
-def _decoded(batch: pa.RecordBatch) -> list[dict[str, Any] | DataError]:
+def decoded(batch: pa.RecordBatch) -> list[dict[str, Any] | DataError]:
+    """Return the rows of a batch, a ``DataError`` for each that cannot be decoded."""
     try:
         return list(batch.to_pylist())
     except MemoryError:
@@ -103,17 +103,3 @@ def _row(batch: pa.RecordBatch) -> dict[str, Any] | DataError:
         except Exception as error:  # no UTF-8, a time that no clock shows, ...
             return DataError(f"field '{name}' cannot be read ({error}).")
     return found
-
-
-def _medium(row: dict[str, Any], kind: Modality, images: Path, name: str) -> MediaSource | None:
-    column = place_of(kind)
-    value = row.get(column)
-    if isinstance(value, dict) and {"bytes", "path"} & value.keys():
-        value = value.get("bytes") or value.get("path")
-    if value is None:
-        return None
-    if isinstance(value, bytes):
-        return MediaBytes(value, name, kind)
-    if isinstance(value, str) and value.strip():
-        return file_in(images, path_field({column: value}, column), kind)
-    raise DataError(f"field '{column}' must be a path, bytes, or a pair of both; it is {value!r:.60}.")

@@ -5,19 +5,25 @@ from __future__ import annotations
 import logging
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from trimtab.errors import DataError, UsageError
 from trimtab.items.item import Items
+from trimtab.items.readers.arrow import is_datasets_folder
+from trimtab.items.readers.collect import open_text
+from trimtab.items.readers.json_text import parse_json
 from trimtab.items.readers.jsonl import read_jsonl
+from trimtab.items.readers.mapped import read_arrow, read_mapped
 from trimtab.items.readers.mc2 import read_mc2
 from trimtab.items.readers.parquet import read_parquet
 from trimtab.items.readers.pocket import POCKET_SOURCES, read_pocket
+from trimtab.items.readers.vqa import annotations_of, is_vqa, read_vqa
 from trimtab.items.splits import split_items
 from trimtab.nearest import did_you_mean, did_you_mean_path
 
 _log = logging.getLogger(__name__)
 
-FORMATS = (".jsonl", ".parquet", ".json")
+FORMATS = (".jsonl", ".parquet", ".arrow", ".json", ".yaml", ".yml")
 
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 """Shares of the splits of a file that names none."""
@@ -37,9 +43,10 @@ def read_items(
 
     Args:
         source: ``pocket-mc2:train``, ``:validation`` or ``:test``; or ``pocket-interference:`` with one of these;
-            or a ``.jsonl`` or ``.parquet`` file with the fields of ``Item``; or MC²'s own ``.json``. ``FILE:train``
-            and so on takes one split of a file; one that names no splits, as MC²'s, is split by ``split_items``: 60,
-            20 and 20 % of its pictures, which is logged as a warning.
+            or a ``.jsonl``, ``.parquet`` or ``.arrow`` file, or a folder that ``datasets`` saved, with the fields of
+            ``Item``; or a ``.yaml`` that maps the columns of any of these; or MC²'s or VQA's own ``.json``.
+            ``FILE:train`` and so on takes one split of a file; one that names no splits, as MC²'s, is split by
+            ``split_items``: 60, 20 and 20 % of its pictures, which is logged as a warning.
         split: Keep the items of this split only; the same as ``FILE:SPLIT``.
         images: The folder that image paths start from; the file's own folder if it is None. For MC² the COCO
             folder; if it is None, items load without their pictures, and opening one raises.
@@ -53,7 +60,7 @@ def read_items(
     if str(source).split(":")[0] in POCKET_SOURCES:
         return read_pocket(str(source), split)
     path, _, named = str(source).rpartition(":")
-    if named not in SHARES and Path(path).suffix.lower() not in FORMATS:
+    if named not in SHARES and Path(path).suffix.lower() not in FORMATS and not is_datasets_folder(Path(path)):
         path, named = str(source), ""
     items = _read_file(Path(path), None if images is None else _folder(images), skip_missing=skip_missing)
     wanted = split or named
@@ -83,20 +90,41 @@ def _say_shared(source: Path, sizes: str) -> None:
 
 def _read_file(path: Path, images: Path | None, *, skip_missing: bool) -> Items:
     kind = path.suffix.lower()
+    if is_datasets_folder(path):
+        return read_arrow(path, path if images is None else images, skip_missing=skip_missing)
     if kind not in FORMATS:
         raise UsageError(
-            "source of read_items must be 'pocket-mc2:SPLIT' or a .jsonl, .parquet or .json file; it is "
-            f"'{path}'" + did_you_mean(path, POCKET_SOURCES, "convert it to one of these")
+            "source of read_items must be 'pocket-mc2:SPLIT', a .jsonl, .parquet, .arrow or .json file, a folder that "
+            f"datasets saved, or a mapping of columns (.yaml); it is '{path}'"
+            + did_you_mean(path, POCKET_SOURCES, "convert it to one of these")
         )
     if not path.is_file():
         raise DataError(
             f"source of read_items must be an existing file; '{path}' is none"
             + did_you_mean_path(path, lambda one: one.suffix.lower() in FORMATS, "check the path")
         )
+    if kind in (".yaml", ".yml"):
+        return read_mapped(path, images, skip_missing=skip_missing)
     if kind == ".json":
-        return read_mc2(path, images, skip_missing=skip_missing)
-    read = read_jsonl if kind == ".jsonl" else read_parquet
+        content = _json(path)
+        if is_vqa(content):
+            answers = _json(annotations_of(path))
+            return read_vqa(path, content, answers, images, skip_missing=skip_missing)
+        return read_mc2(path, content, images, skip_missing=skip_missing)
+    read = {".jsonl": read_jsonl, ".parquet": read_parquet, ".arrow": read_arrow}[kind]
     return read(path, path.parent if images is None else images, skip_missing=skip_missing)
+
+
+def _json(path: Path) -> Any:
+    with open_text(path) as file:
+        text = file.read()
+    try:
+        return parse_json(text)
+    except DataError as error:
+        raise DataError(
+            f"source {path} of read_items must be valid JSON; it is not ({error}); "
+            "save one item a line as .jsonl if it is data of your own."
+        ) from error
 
 
 def _folder(images: str | Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 from trimtab.errors import UsageError
 from trimtab.fields import Dataclass, shown
 from trimtab.nearest import did_you_mean
-from trimtab.studies.kit.plain_yaml import read_yaml
+from trimtab.plain_yaml import read_yaml
 from trimtab.studies.kit.study import StudyPlan, kinds
 
 T = TypeVar("T", bound=Dataclass)
