@@ -1,13 +1,13 @@
-"""What steering does to conflicts and to everything else: learned trim beside gated drop and Autotrim.
+"""What steering does to conflicts and to everything else: the learned methods beside gated drop and Autotrim.
 
     python benchmarks/steering/side_effects.py --model pocket-qwen --target text --out runs/side-effects
 
-Fits learned trim on 336 conflict items of pocket-mc2:train and 64 items of pocket-interference:train that need image
-and text together, then asks items of ``--split`` under every method: conflicts; the same items with a text or a picture
-that has nothing to do with the question, with a text that agrees with the picture, and with one modality alone; and
-items that need both. Beside the rates stands the work, in computed token positions, against no steering. A fitted
-artifact in the folder is used again, so another way of training wants another folder; a fit that was stopped goes on.
-On a GPU thousands of lessons and wide batches take seconds:
+Fits learned trim and the learned gate on 336 conflict items of pocket-mc2:train and 64 items of
+pocket-interference:train that need image and text together, then asks items of ``--split`` under every method:
+conflicts; the same items with a text or a picture that has nothing to do with the question, with a text that agrees
+with the picture, and with one modality alone; and items that need both. Beside the rates stands the work, in computed
+token positions, against no steering. A fitted artifact in the folder is used again, so another way of training wants
+another folder; a fit that was stopped goes on. On a GPU thousands of lessons and wide batches take seconds:
 
     python benchmarks/steering/side_effects.py --items 1500 --joint 400 --epochs 20 --batch-size 256 --out runs/wide
 """
@@ -30,13 +30,15 @@ from trimtab.items.readers.pocket import item_from_pocket
 from trimtab.modalities import Modality
 from trimtab.pocket import PocketItem
 from trimtab.pocket import items as pocket_items
-from trimtab.steering import Artifact, Autotrim, GatedDrop, Instruction, LearnedTrim, NoSteering
+from trimtab.steering import Artifact, Autotrim, GatedDrop, Instruction, LearnedGate, LearnedTrim, Method, NoSteering
 from trimtab.steering.learned_trim import TrainingConfig
 from trimtab.steering.loading import load_steering
 from trimtab.studies import choose_items
 from trimtab.studies.kit.statistics import wilson
 
 CONFLICTS, JOINT = 336, 64
+METHODS = ["none", "gated_drop", "learned_gate", "autotrim", "learned_trim"]
+UNTRAINED = {method.name: method for method in (NoSteering, GatedDrop, Autotrim, Instruction)}
 KINDS = ("conflict", "irrelevant text", "agreeing text", "irrelevant picture", "image alone", "text alone", "both")
 
 
@@ -57,7 +59,7 @@ def main() -> None:
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
     parser.add_argument("--conflicts", type=int, default=96)
     parser.add_argument("--controls", type=int, default=48)
-    parser.add_argument("--methods", nargs="+", default=["none", "gated_drop", "autotrim", "learned_trim"])
+    parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--items", type=int, default=CONFLICTS, help="conflict items to learn from")
     parser.add_argument("--joint", type=int, default=JOINT, help="items to learn from that need both")
     parser.add_argument("--epochs", type=int, default=TrainingConfig.epochs)
@@ -84,22 +86,27 @@ def main() -> None:
 
 def fitted(model: tt.Model, name: str, base: Path, args: argparse.Namespace) -> Artifact:
     """Return the artifact of a method; a learned one is kept in a folder."""
-    if name != "learned_trim":
-        made = {m.name: m for m in (NoSteering, GatedDrop, Autotrim, Instruction)}
-        return made[name](args.target).fit(model)
-    if (base / "config.json").exists():
-        return load_steering(base, model)
+    if name in UNTRAINED:
+        return UNTRAINED[name](args.target).fit(model)
+    folder = base.with_name(f"{base.name}-{name}")
+    if (folder / "config.json").exists():
+        return load_steering(folder, model)
     conflicts = choose_items(tt.read_items("pocket-mc2:train"), args.items, seed=0)
     joint = [i for i in tt.read_items("pocket-interference:train") if i.relevant == ("image", "text")]
     items = [*conflicts, *choose_items(joint, args.joint, seed=0)]
-    training = TrainingConfig(epochs=args.epochs, batch_size=args.batch_size)
-    method = LearnedTrim(
-        args.target, width=args.width, training=training, checkpoint=f"{base}.safetensors", seed=args.seed
-    )
-    artifact = method.fit(model, items)
+    artifact = learner(name, folder, args).fit(model, items)
     print(json.dumps(artifact.metrics), flush=True)
-    artifact.save(base)
+    artifact.save(folder)
     return artifact
+
+
+def learner(name: str, folder: Path, args: argparse.Namespace) -> Method:
+    """Return a method that learns, with the options of the command."""
+    if name == LearnedGate.name:
+        return LearnedGate(args.target, seed=args.seed)
+    training = TrainingConfig(epochs=args.epochs, batch_size=args.batch_size)
+    checkpoint = f"{folder}.safetensors"
+    return LearnedTrim(args.target, width=args.width, training=training, checkpoint=checkpoint, seed=args.seed)
 
 
 def cases_of(split: str, conflicts: int, controls: int) -> list[Case]:

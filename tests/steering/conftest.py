@@ -6,7 +6,7 @@ import pytest
 
 from tests.steering.items import train_items
 from trimtab.models import Model
-from trimtab.steering import METHODS, VAR, Artifact, Method, TrainingSet
+from trimtab.steering import METHODS, VAR, Artifact, LearnedGate, Method, TrainingSet
 from trimtab.steering.l2s import NetworkConfig
 from trimtab.steering.learned_trim import TrainingConfig
 
@@ -25,6 +25,8 @@ def quick(name: str, **options) -> Method:
     if "min_confidence" in {field.name for field in fields(METHODS[name])}:
         # a random model is sure of nothing, and a gate would leave all prompts alone
         options.setdefault("min_confidence", 0.0)
+    if METHODS[name] is LearnedGate:
+        options.setdefault("threshold", 0.0)  # likewise
     return METHODS[name](**options)
 
 

@@ -18,9 +18,10 @@ from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.progress import Advance
 from trimtab.steering import LearnedTrim
-from trimtab.steering.learned_trim import Lesson, TrainingConfig, make_lessons
+from trimtab.steering.learned_trim import TrainingConfig
 from trimtab.steering.learned_trim.forcing import ForcedBatch
 from trimtab.steering.learned_trim.teaching import Taught, TaughtBatch, taught, with_rest
+from trimtab.steering.lessons import Lesson, make_lessons
 from trimtab.testing import tiny_model
 from trimtab.testing.fake_engine import FakeEngine
 

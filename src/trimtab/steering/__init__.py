@@ -19,6 +19,7 @@ from trimtab.steering.instruction import Instruction
 from trimtab.steering.itad import ITaD
 from trimtab.steering.kl_clip import KLClip
 from trimtab.steering.l2s import L2S
+from trimtab.steering.learned_gate import LearnedGate
 from trimtab.steering.learned_trim import LearnedTrim
 from trimtab.steering.loading import load_steering
 from trimtab.steering.mahalanobis import Mahalanobis
@@ -63,6 +64,7 @@ __all__ = [
     "ITaD",
     "Instruction",
     "KLClip",
+    "LearnedGate",
     "LearnedTrim",
     "Mahalanobis",
     "MeanDifference",

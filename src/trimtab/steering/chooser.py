@@ -38,6 +38,8 @@ class Chooser(ABC):
     """What an engine must be able to do for the choice and for what is chosen."""
     has_strength: ClassVar[bool] = False
     """Whether the strength is a setting of the choice itself, and so to be tuned."""
+    shapes: ClassVar[Mapping[str, tuple[int, ...]]] = {}
+    """Shapes of the tensors that are the same for every model."""
     earlier: ClassVar[Mapping[str, str]] = {}
     """What fields were called in artifacts that were saved earlier, with their names of today."""
 

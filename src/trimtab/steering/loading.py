@@ -87,7 +87,7 @@ def load_steering(folder: str | Path, model: ModelOrEngine) -> Artifact:
     def chooser(found: dict[str, Any]) -> Chooser:
         kind = CHOOSERS[found["kind"]]
         fields = kind.renamed(_without_kind(found))
-        check_kept(kind, fields, kept, model)
+        check_kept(kind, fields, kept, model, kind.shapes)
         return kind.restored(fields, kept)
 
     config["without"] = _without(folder, config["without"])

@@ -7,6 +7,7 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
+from types import MappingProxyType
 from typing import Any, Literal
 
 from torch import Tensor
@@ -18,7 +19,13 @@ LAYERS = ("layers", "first_layer")
 """Fields that hold numbers of layers."""
 
 
-def check_kept(kind: type[Any], kept: Mapping[str, Any], tensors: Mapping[str, Tensor], model: ModelOrEngine) -> None:
+def check_kept(
+    kind: type[Any],
+    kept: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    model: ModelOrEngine,
+    shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+) -> None:
     """Refuse fields that a dataclass does not have, lacks, or that are not of its types and of the model's sizes.
 
     Args:
@@ -27,6 +34,7 @@ def check_kept(kind: type[Any], kept: Mapping[str, Any], tensors: Mapping[str, T
         tensors: Tensors by field; each but a bias inside a network has the model's hidden size among its own, or a
             head's width.
         model: The model it is for.
+        shapes: Shapes of the tensors that are the same for every model.
 
     Raises:
         UsageError: Naming the first such field.
@@ -43,7 +51,10 @@ def check_kept(kind: type[Any], kept: Mapping[str, Any], tensors: Mapping[str, T
         elif not _is(found[name], hints[name]):
             raise UsageError(f"{name!r} must be of type {field.type}; got {_shown(found[name])}.")
     for name, tensor in tensors.items():
-        if not {model.hidden_size, *model.head_dims} & set(tensor.shape) and name != "b_in":
+        if name in shapes:
+            if tuple(tensor.shape) != shapes[name]:
+                raise UsageError(f"{name!r} must be of shape {shapes[name]}; got {tuple(tensor.shape)}.")
+        elif not {model.hidden_size, *model.head_dims} & set(tensor.shape) and name != "b_in":
             raise UsageError(f"{name!r} must have the hidden size {model.hidden_size}; got {tuple(tensor.shape)}.")
     for name in LAYERS:
         value = kept.get(name, 0)

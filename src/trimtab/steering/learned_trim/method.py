@@ -21,10 +21,10 @@ from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.learned_trim.checkpoint import Checkpoint
 from trimtab.steering.learned_trim.chooser import LearnedTrimChooser
-from trimtab.steering.learned_trim.lessons import Lesson, make_lessons
 from trimtab.steering.learned_trim.networks import Networks
 from trimtab.steering.learned_trim.teaching import taught
 from trimtab.steering.learned_trim.training import Course, TrainingConfig, train_networks
+from trimtab.steering.lessons import Lesson, make_lessons
 from trimtab.steering.method import Method, register
 from trimtab.steering.training_set import ITEMS, TrainingSet
 

@@ -20,9 +20,9 @@ from trimtab.models import Model
 from trimtab.progress import Advance
 from trimtab.steering.learned_trim.checkpoint import Checkpoint
 from trimtab.steering.learned_trim.forcing import ForcedBatch
-from trimtab.steering.learned_trim.lessons import Kind, Lesson
 from trimtab.steering.learned_trim.networks import Networks, copied, put
 from trimtab.steering.learned_trim.teaching import Taught, TaughtBatch
+from trimtab.steering.lessons import Kind, Lesson
 
 KEPT_BYTES = 2**31
 """Keys and values of prompts that are kept between epochs, in bytes; what is beyond is computed each time."""
