@@ -5,7 +5,7 @@ from benchmarks.evidence.claims.audit import RIGHT
 from benchmarks.evidence.claims.modality_interference import BETWEEN
 from benchmarks.evidence.measures.contribution import COMMANDS, HELD_OUT, tells
 from benchmarks.evidence.measures.hardening import HARDEN, hardened
-from benchmarks.evidence.measures.steering import STEERING, costs, on_controls, over
+from benchmarks.evidence.measures.steering import GATES, STEERING, costs, on_controls, over
 from benchmarks.evidence.row import Group, Row
 
 OURS = Group(
@@ -65,7 +65,16 @@ OURS = Group(
                 ("autotrim", "Autotrim"),
                 ("gated_drop", "Gated drop"),
                 ("learned_trim", "Learned trim"),
+                ("learned_gate", "A learned gate"),
             )
+        ),
+        Row(
+            "A learned gate follows as far as gated drop.",
+            "README",
+            FOLLOWING + "; at most 5 points worse",
+            over(("learned_gate", "gated_drop"), margin=0.05),
+            GATES,
+            -0.05,
         ),
         Row(
             "Learned trim costs no more than a plain answer.",

@@ -19,6 +19,7 @@ from trimtab.studies.kit.statistics import holm, likely_shown
 
 KIND = "steering"
 STEERING = "trimtab study recipes/steering.yaml --out runs/steering"
+GATES = "trimtab study recipes/autotrim.yaml --out runs/autotrim"
 ABLATIONS = "trimtab study recipes/ablations.yaml --out runs/ablations"
 
 Difference = tuple[dict[str, Any], float, float, float]
