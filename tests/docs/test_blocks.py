@@ -18,7 +18,7 @@ RELEASED = '"Qwen/Qwen2.5-VL-7B-Instruct", device_map="auto"'
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["check", "checkpoints", "decoding", "pictures", "transformers", "exchange"])
+@pytest.mark.parametrize("page", ["check", "checkpoints", "decoding", "index", "pictures", "transformers", "exchange"])
 def test_the_blocks_of_a_page_run(page, tmp_path, monkeypatch, capsys):
     blocks = BLOCK.findall((DOCS / f"{page}.md").read_text())
     assert blocks

@@ -1,0 +1,44 @@
+"""The site: what is in it. ``make docs`` builds it, where warnings are errors, and checks the reference."""
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+import yaml
+
+import trimtab
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+
+
+def pages(nav: object) -> list[str]:
+    """Return the pages of a navigation."""
+    if isinstance(nav, str):
+        return [nav]
+    inner = nav.values() if isinstance(nav, dict) else nav if isinstance(nav, list) else ()
+    return [page for one in inner for page in pages(one)]
+
+
+def test_every_page_is_in_the_navigation_once():
+    named = [page for page in pages(SETTINGS["nav"]) if not page.startswith("repository/")]
+    there = [str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")]
+    assert sorted(named) == sorted(there)
+
+
+def test_the_site_asks_no_other_machine():
+    assert SETTINGS["theme"]["font"] is False
+    assert SETTINGS["strict"] is True
+    assert not {"extra_javascript", "extra_css", "repo_url"} & set(SETTINGS)
+
+
+def test_every_public_name_is_said_what_it_is():
+    """The reference shows what a name's docstring says."""
+    silent = []
+    for module in pkgutil.iter_modules(trimtab.__path__, "trimtab."):
+        home = importlib.import_module(module.name)
+        for name in getattr(home, "__all__", ()):
+            one = getattr(home, name)
+            if callable(one) and getattr(one, "__module__", "").startswith("trimtab") and not one.__doc__:
+                silent.append(f"{module.name}.{name}")
+    assert silent == []
