@@ -136,6 +136,20 @@ def outside() -> dict[str, str]:
     return {f"{REPOSITORY}/{file.relative_to(ROOT)}": file.read_text(encoding="utf-8") for file in files}
 
 
+def named(nav: object) -> set[str]:
+    """Return the pages that a navigation names."""
+    if isinstance(nav, str):
+        return {nav}
+    inner = nav.values() if isinstance(nav, dict) else nav if isinstance(nav, list) else ()
+    return {page for one in inner for page in named(one)}
+
+
+def unplaced(nav: object) -> list[str]:
+    """Return the pages of ``docs/`` that a navigation does not name yet: they are shown behind the others."""
+    there = (str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md"))
+    return sorted(set(there) - named(nav))
+
+
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Fill in the parts of the navigation that are made from the code."""
     made = pages(code())
@@ -143,6 +157,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         for heading, own in made.items():
             if heading in part:
                 part[heading] = list(own)
+    if more := unplaced(config.nav):
+        config.nav = [*(config.nav or []), {"More": more}]
     config["made_pages"] = {path: text for own in made.values() for path, text in own.items()} | outside()
     return config
 
