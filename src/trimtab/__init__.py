@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from trimtab.engine import Row as Row
     from trimtab.engine import ScaleHeads as ScaleHeads
     from trimtab.engine import applied as applied
+    from trimtab.engine import fleet as fleet
     from trimtab.engine import generate as generate
     from trimtab.engine import inputs as inputs
     from trimtab.engine import run as run
@@ -65,6 +66,7 @@ _HOMES = {
         "Row",
         "ScaleHeads",
         "applied",
+        "fleet",
         "generate",
         "inputs",
         "run",
@@ -100,6 +102,7 @@ __all__ = [
     "applied",
     "diagnose",
     "evaluate",
+    "fleet",
     "generate",
     "harden",
     "inputs",

@@ -74,3 +74,7 @@ class InUseError(RunFolderError):
 
 class MissingDependencyError(TrimtabError, ImportError):
     """An optional package is needed; the message carries the install command."""
+
+
+class WorkerLostError(TrimtabError, RuntimeError):
+    """A worker of a fleet died at a piece of work, and so did each that took its place."""

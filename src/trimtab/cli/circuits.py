@@ -12,6 +12,7 @@ from trimtab.cli.inputs import say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import DataSource, Images, Json, ModelName, Seed, SkipMissing, Split
 from trimtab.cli.running import check_images, run_plan, tell
+from trimtab.cli.workers import Over, works
 
 
 class Scope(StrEnum):
@@ -32,6 +33,7 @@ AbilityItems = Annotated[
 ]
 
 
+@works
 @loads
 def circuits(
     model: ModelName,
@@ -66,6 +68,7 @@ def circuits(
     json: Json = False,
     *,
     loading: Loading,
+    over: Over,
 ) -> None:
     """Find the layers and heads by which a model follows an instruction: knockout, logit lens, head scores."""
     from trimtab.studies.circuits import CircuitsPlan
@@ -86,7 +89,7 @@ def circuits(
         skip_missing=skip_missing,
         **_sizes(limit, ability_items),
     )
-    found = run_plan(plan, out)
+    found = run_plan(plan, out, over)
     say_skipped(len(found.summary["skipped"]), data)
     tell(found, json)
 

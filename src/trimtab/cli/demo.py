@@ -10,8 +10,10 @@ import typer
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json, PlanOnly, Seed
 from trimtab.cli.running import loaded_as, run_plan, tell, tell_cost
+from trimtab.cli.workers import Over, works
 
 
+@works
 @loads
 def demo(
     out: Annotated[Path | None, typer.Option(help="Run folder; runs/demo, or runs/demo-fast, if left out.")] = None,
@@ -23,6 +25,7 @@ def demo(
     json: Json = False,
     *,
     loading: Loading,
+    over: Over,
 ) -> None:
     """Measure both pocket models, fit and evaluate five steering methods, and write a report.
 
@@ -37,4 +40,4 @@ def demo(
     if only_plan:
         tell_cost(plan, home, json)
     else:
-        tell(run_plan(plan, home), json)
+        tell(run_plan(plan, home, over), json)

@@ -10,19 +10,21 @@ import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
 from trimtab.cli.early import check_artifacts, check_model, check_out_file
-from trimtab.cli.inputs import load_model, say_skipped
+from trimtab.cli.inputs import load_engine, say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import DataSource, Json, MaxNewTokens, ModelName, Seed
 from trimtab.cli.reading import Reading, reads
+from trimtab.cli.workers import Over, works
 
 if TYPE_CHECKING:
+    from trimtab.engine import ModelOrEngine
     from trimtab.items import Item
-    from trimtab.models import Model
     from trimtab.studies import Evaluation
     from trimtab.studies.kit.artifacts import AnyArtifact
 
 
 @reads
+@works
 @loads
 def evaluate(
     model: ModelName,
@@ -49,6 +51,7 @@ def evaluate(
     seed: Seed = 0,
     json: Json = False,
     loading: Loading,
+    over: Over,
 ) -> None:
     """Evaluate artifacts on conflict items and compare them with the unsteered model and with an instruction."""
     from trimtab.fields import check_value
@@ -63,7 +66,7 @@ def evaluate(
     check_artifacts(artifact or [])
     check_model(model, loading)
     items = reading.items(data, seed)
-    loaded = load_model(model, loading)
+    loaded = load_engine(model, loading, over)
     methods = with_baselines(loaded, items, artifact or [], label or [])
     with progress_bars() as bars:
         found = evaluate_methods(
@@ -97,7 +100,7 @@ def _tell(found: Evaluation, model: str, out: Path | None, json: bool) -> None:
 
 
 def with_baselines(
-    model: Model, items: Sequence[Item], folders: list[Path], labels: Sequence[str] = ()
+    model: ModelOrEngine, items: Sequence[Item], folders: list[Path], labels: Sequence[str] = ()
 ) -> list[AnyArtifact]:
     """Load artifacts; put before them, for each of their targets, no steering and the instruction.
 

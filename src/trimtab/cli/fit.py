@@ -10,16 +10,18 @@ import typer
 
 from trimtab.cli.console import print_json, print_line, progress_bars
 from trimtab.cli.early import check_model
-from trimtab.cli.inputs import load_model, read_options
+from trimtab.cli.inputs import load_engine, read_options
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import DataSource, Json, MethodName, MethodOptions, ModelName, Seed, Target
 from trimtab.cli.reading import Reading, reads
+from trimtab.cli.workers import Over, works
 
 if TYPE_CHECKING:
     from trimtab.steering import Artifact, Method
 
 
 @reads
+@works
 @loads
 def fit(
     method: MethodName,
@@ -45,6 +47,7 @@ def fit(
     seed: Seed = 0,
     json: Json = False,
     loading: Loading,
+    over: Over,
 ) -> None:
     """Fit a steering method on conflict items and save it as an artifact."""
     from trimtab.artifact_folder import check_replaceable
@@ -65,7 +68,7 @@ def fit(
     chosen_by = None
     if validation is not None:
         chosen_by = replace(reading, split=None).items(validation, seed)
-    loaded = load_model(model, loading)
+    loaded = load_engine(model, loading, over)
     with progress_bars() as bars, bars.task(f"fit {method} for {target}", len(items)) as advance:
         if chosen_by is None:
             artifact = prepared.fit(loaded, items)

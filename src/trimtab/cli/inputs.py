@@ -11,8 +11,26 @@ from trimtab.cli.loading import Loading
 from trimtab.errors import UsageError
 
 if TYPE_CHECKING:
+    from trimtab.engine import Cluster, Fleet
     from trimtab.items import Items
     from trimtab.models import Model
+
+
+def load_engine(name: str, loading: Loading, over: Cluster | None) -> Model | Fleet:
+    """Load a model here or, if there are any, on each of some workers; see ``load_model``."""
+    import trimtab
+
+    if over is None:
+        return load_model(name, loading)
+    with loading_shown(name):
+        return trimtab.fleet(
+            name,
+            workers=over.workers,
+            gpus_per_worker=over.gpus_per_worker,
+            cpus_per_worker=over.cpus_per_worker,
+            address=over.address,
+            **loading,
+        )
 
 
 def load_model(name: str, loading: Loading) -> Model:

@@ -12,9 +12,11 @@ from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import DataSource, Json, MaxNewTokens, ModelName, RelevantTo, Seed
 from trimtab.cli.reading import Reading, reads
 from trimtab.cli.running import run_plan, tell
+from trimtab.cli.workers import Over, works
 
 
 @reads
+@works
 @loads
 def interference(
     model: ModelName,
@@ -46,6 +48,7 @@ def interference(
     seed: Seed = 0,
     json: Json = False,
     loading: Loading,
+    over: Over,
 ) -> None:
     """Perturb the irrelevant modality of each item, and report how much the answers change."""
     from trimtab.interference import DiagnosisConfig
@@ -67,6 +70,6 @@ def interference(
         relevant,
         **reading.as_planned(),
     )
-    found = run_plan(plan, out)
+    found = run_plan(plan, out, over)
     say_skipped(len(found.summary["items"]["skipped"]), data)
     tell(found, json)

@@ -11,24 +11,27 @@ import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
 from trimtab.cli.early import check_model, check_out_file
-from trimtab.cli.inputs import instruction_text, load_model, read_options, say_skipped
+from trimtab.cli.inputs import instruction_text, load_engine, read_options, say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import DataSource, InstructionText, Json, MethodOptions, ModelName, Seed
 from trimtab.cli.reading import Reading, reads
 from trimtab.cli.running import reads_aloud, run_plan, tell
 from trimtab.cli.shown import print_measurement
+from trimtab.cli.workers import Over, works
 from trimtab.errors import UsageError
 from trimtab.modalities import PAIR, Modality
 from trimtab.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from trimtab.contribution import AnswerTrace, Method
+    from trimtab.engine import Cluster, Fleet
     from trimtab.items import Items
     from trimtab.models import Model
     from trimtab.studies.measurement import MeasurementPlan
 
 
 @reads
+@works
 @loads
 def measure(
     model: ModelName,
@@ -58,6 +61,7 @@ def measure(
     seed: Seed = 0,
     json: Json = False,
     loading: Loading,
+    over: Over,
 ) -> None:
     """Measure how much each modality contributes to the answer, for each item."""
     from trimtab.studies.measurement import MeasurementPlan
@@ -76,11 +80,13 @@ def measure(
         load=loading,
     )
     if trace is not None:
+        if over is not None:
+            raise UsageError("`--workers` must be left out with --trace, which follows one item; leave it out.")
         _trace(plan, trace, out, json)
     elif out is None or out.suffix == ".parquet":
-        _at_once(plan, out, json)
+        _at_once(plan, out, json, over)
     else:
-        found = run_plan(plan, out)
+        found = run_plan(plan, out, over)
         say_skipped(found.summary["skipped"], data)
         tell(found, json)
 
@@ -108,7 +114,7 @@ def chosen_method(name: str, paper: bool, options: Sequence[str], seed: int) -> 
     return MCS.paper(**values) if paper else make(**values)
 
 
-def _loaded(plan: MeasurementPlan) -> tuple[Model, Items]:
+def _loaded(plan: MeasurementPlan, over: Cluster | None = None) -> tuple[Model | Fleet, Items]:
     """Read the items and load the model, what is cheap to refuse first."""
     from trimtab.studies import choose_items
 
@@ -116,16 +122,16 @@ def _loaded(plan: MeasurementPlan) -> tuple[Model, Items]:
     items = reads_aloud(plan)(plan.data)
     if plan.limit is not None:
         items = choose_items(items, plan.limit, plan.seed)
-    return load_model(plan.model, plan.load), items
+    return load_engine(plan.model, plan.load, over), items
 
 
-def _at_once(plan: MeasurementPlan, out: Path | None, json: bool) -> None:
+def _at_once(plan: MeasurementPlan, out: Path | None, json: bool, over: Cluster | None) -> None:
     """Measure without a run folder; print, and write rows if they are wanted."""
     from trimtab.contribution import measure
     from trimtab.files import write_whole
     from trimtab.studies import contribution_rates
 
-    model, items = _loaded(plan)
+    model, items = _loaded(plan, over)
     with progress_bars() as bars:
         found = measure(model, items, instruction=plan.instruction, method=plan.how, progress=bars)
     say_skipped(len(found.skipped), plan.data)

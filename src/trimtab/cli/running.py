@@ -14,6 +14,7 @@ from trimtab.cli.shown import print_summary
 from trimtab.errors import UsageError
 
 if TYPE_CHECKING:
+    from trimtab.engine import Cluster
     from trimtab.items import Items
     from trimtab.models import Model
     from trimtab.studies.kit.study import StudyPlan
@@ -38,14 +39,14 @@ class Finished(NamedTuple):
     page: Path | None
 
 
-def run_plan(plan: StudyPlan, out: Path) -> Finished:
-    """Run a study, or go on with it, and write its report.
+def run_plan(plan: StudyPlan, out: Path, over: Cluster | None = None) -> Finished:
+    """Run a study, or go on with it, here or over workers, and write its report.
 
     Raises:
         TrimtabError: Whatever can be refused is, before models are loaded or items are read.
     """
     from trimtab.report import has_report, write_report
-    from trimtab.studies import read_summary, run_study, study_of
+    from trimtab.studies import read_summary, run_study, spread_study, study_of
     from trimtab.studies.kit.run_folder import check_run_folder
 
     study = study_of(plan)
@@ -53,7 +54,10 @@ def run_plan(plan: StudyPlan, out: Path) -> Finished:
     for name in study.models():
         check_model(name, plan.load)
     with progress_bars() as bars:
-        run_study(study, out, load=loads_aloud, read=reads_aloud(plan), progress=bars)
+        if over is None:
+            run_study(study, out, load=loads_aloud, read=reads_aloud(plan), progress=bars)
+        else:
+            spread_study(plan, out, over, progress=bars)
         page = write_report(out) if has_report(study.kind) else None
     return Finished(out, read_summary(out), page)
 

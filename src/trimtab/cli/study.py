@@ -13,12 +13,14 @@ from trimtab.cli.inputs import say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json, PlanOnly
 from trimtab.cli.running import loaded_as, loads_aloud, run_plan, tell, tell_cost
+from trimtab.cli.workers import Over, works
 from trimtab.errors import UsageError
 
 if TYPE_CHECKING:
     from trimtab.studies.kit.study import StudyPlan
 
 
+@works
 @loads
 def study(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file; recipes/ has some to copy.")],
@@ -43,6 +45,7 @@ def study(
     json: Json = False,
     *,
     loading: Loading,
+    over: Over,
 ) -> None:
     """Run a study from its configuration file and write a report.
 
@@ -59,6 +62,8 @@ def study(
     wanted = (("`--list`", show_steps), ("`--step`", bool(step)), ("`--plan`", only_plan))
     if len(given := [name for name, is_given in wanted if is_given]) > 1:
         raise UsageError(f"{' and '.join(given)} exclude each other; got both; give one of them.")
+    if over is not None and given:
+        raise UsageError(f"`--workers` excludes {given[0]}, which works in this process; leave one of them out.")
     if only_plan:
         tell_cost(plan, home, json)
     elif show_steps:
@@ -66,7 +71,7 @@ def study(
     elif step:
         _run_steps(plan, home, step, json)
     else:
-        found = run_plan(plan, home)
+        found = run_plan(plan, home, over)
         skipped = found.summary.get("skipped")
         if isinstance(skipped, list):
             say_skipped(len({(row["split"], row["id"]) for row in skipped}), plan.data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from trimtab.contribution.method import Case, Method
 from trimtab.contribution.options import MCS
@@ -12,16 +13,18 @@ from trimtab.contribution.scores import Contribution, Contributions, Scores
 from trimtab.contribution.shapley import Shapley
 from trimtab.contribution.spans import segment
 from trimtab.contribution.vocabulary import answer_tokens
-from trimtab.engine import Capability, Encoded, ModelOrEngine, Prompt, encode, engine_of
+from trimtab.engine import Capability, Encoded, Engine, Fleet, ModelOrEngine, Prompt, encode, engine_of, fleet_of
 from trimtab.engine.local.whitebox import exclusive, open_blocks, opened
 from trimtab.errors import DataError, UsageError
 from trimtab.items import Item, Skipped
-from trimtab.items.admission import admit_items, check_items
+from trimtab.items.admission import admit_items, check_items, say_left_out
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import MODALITIES, Modality, in_order, others
 from trimtab.progress import SILENT, Advance, Progress
 
 ITEMS = "`items` of measure"
+PIECE = 16
+"""Items that a worker of a fleet measures at a time."""
 
 
 @exclusive
@@ -94,6 +97,8 @@ def measure(
     method, every = method or Shapley(), check_items(items, ITEMS)
     if not every:
         raise UsageError("`items` of measure must hold at least one item; got none.")
+    if (fleet := fleet_of(model)) is not None:
+        return _apart(fleet, every, _Asked(method, instruction, modalities), progress)
     cases, skipped = ask(model, every, method, instruction, modalities)
     with progress.task("contribution", len(every)) as advance:
         advance(len(skipped))
@@ -111,6 +116,33 @@ def measure(
             )
     measured.skipped.sort()
     return measured
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What ``measure`` is told beside model and items; called on a worker, it measures a piece of the items there."""
+
+    method: Method
+    instruction: str | None
+    modalities: Sequence[Modality] | None
+
+    def __call__(self, engine: Engine, items: Sequence[Item]) -> Contributions:
+        """Measure some items on an engine whose model is in this process."""
+        model = opened(engine, Capability.WEIGHTS, owner="measure")
+        return measure(model, items, instruction=self.instruction, method=self.method, modalities=self.modalities)
+
+
+def _apart(fleet: Fleet, items: list[Item], asked: _Asked, progress: Progress) -> Contributions:
+    """Measure items in pieces that do not depend on how many workers there are."""
+    pieces = [items[start : start + PIECE] for start in range(0, len(items), PIECE)]
+    with progress.task("contribution", len(items)) as advance:
+        found = fleet.map(asked, pieces, lambda piece: advance(len(piece)))
+    whole = Contributions()
+    for number, part in enumerate(found):
+        whole.extend(part)
+        whole.skipped += [Skipped(number * PIECE + row, reason) for row, reason in part.skipped]
+    say_left_out(whole.skipped, len(items))
+    return whole
 
 
 def ask(

@@ -30,6 +30,10 @@ from trimtab.engine.edits import (
     resolve,
 )
 from trimtab.engine.encoded import Encoded, describe
+from trimtab.engine.fleets.cluster import Cluster
+from trimtab.engine.fleets.engine import Fleet, fleet_of
+from trimtab.engine.fleets.starting import fleet
+from trimtab.engine.fleets.workers import Workers
 from trimtab.engine.local.serving import ModelOrEngine, engine_of, require
 from trimtab.engine.needed import needs
 from trimtab.engine.prompt import PARTS_OF, SPANS, Placement, Prompt
@@ -52,6 +56,7 @@ __all__ = [
     "BlockAttention",
     "BoostAttention",
     "Capability",
+    "Cluster",
     "Contrast",
     "Cost",
     "Decoding",
@@ -59,6 +64,7 @@ __all__ = [
     "Encoded",
     "Engine",
     "FlattenAttention",
+    "Fleet",
     "MergeKeys",
     "ModelOrEngine",
     "Placement",
@@ -79,6 +85,7 @@ __all__ = [
     "ShiftHeads",
     "Sizes",
     "SkipLayers",
+    "Workers",
     "admit",
     "applied",
     "as_questions",
@@ -88,6 +95,8 @@ __all__ = [
     "describe",
     "encode",
     "engine_of",
+    "fleet",
+    "fleet_of",
     "forget_media",
     "generate",
     "inputs",

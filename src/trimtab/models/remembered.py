@@ -102,6 +102,10 @@ class MediaTensors(Mapping[str, Tensor]):
     def __len__(self) -> int:
         return len(self._layout)
 
+    def __reduce__(self) -> tuple[type[dict], tuple[dict[str, Tensor]]]:
+        """Other processes, which have another model, get the tensors themselves."""
+        return dict, ({name: tensor.cpu() for name, tensor in self.items()},)
+
 
 def pixels_most(device: torch.device) -> int:
     """Return how many bytes of pixels are kept; see ``PIXELS_SHARE``."""

@@ -21,6 +21,7 @@ from trimtab.studies.kit.reading import read_provenance, read_summary
 from trimtab.studies.kit.records import ALL_TASKS, records
 from trimtab.studies.kit.run_folder import RunFolder, StepResult
 from trimtab.studies.kit.running import StepState, list_steps, run_step, run_steps, run_study
+from trimtab.studies.kit.spreading import spread_study
 from trimtab.studies.kit.statistics import Interval, PairedDifference, bootstrap_mean, holm, paired_difference, wilson
 from trimtab.studies.kit.study import KINDS, Outcome, Step, Study, kinds, study_of
 from trimtab.studies.steering.asking import evaluate_controls
@@ -97,6 +98,7 @@ __all__ = [
     "run_study",
     "seed_rates",
     "share_columns",
+    "spread_study",
     "study_of",
     "summarise",
     "unimodal_controls",

@@ -101,7 +101,9 @@ class LocalEngine:
         self, rows: Rows, read: Read | None = None, *, reuse: bool, batch_size: int | None, progress: Progress
     ) -> Readings:
         """Run rows in batches on shared prefixes."""
-        return running.run(self.model, rows, read or Read(), reuse, batch_size, progress)
+        found = running.run(self.model, rows, read or Read(), reuse, batch_size, progress)
+        found.receipt.require_hits()
+        return found
 
     def generate(
         self,
@@ -115,7 +117,11 @@ class LocalEngine:
         keep_broken: bool,
     ) -> Answers:
         """Answer rows in batches on shared prefixes."""
-        return generating.generate(self.model, rows, max_new_tokens, decoding, reuse, batch_size, progress, keep_broken)
+        found = generating.generate(
+            self.model, rows, max_new_tokens, decoding, reuse, batch_size, progress, keep_broken
+        )
+        found.receipt.require_hits()
+        return found
 
     def admit(self, prompts: Sequence[Prompt | Encoded], *, new_tokens: int) -> dict[int, str]:
         """Encode each prompt and embed what it shows."""

@@ -1,0 +1,1 @@
+"""One engine over many: Ray workers, each with a local engine of its own."""

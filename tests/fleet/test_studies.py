@@ -1,0 +1,143 @@
+"""Studies and verbs over several workers end as on one, also where a worker is killed in the middle."""
+
+import json
+import os
+import signal
+from contextlib import nullcontext
+from pathlib import Path
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from tests.conflicts import make_items
+from trimtab.cli import app
+from trimtab.engine import Cluster
+from trimtab.errors import UsageError, WorkerLostError
+from trimtab.items import write_items
+from trimtab.studies import list_steps, read_plan, run_study, spread_study
+
+STEERING = """
+name: tiny
+models: [{model}]
+data: {splits}
+load: {{dtype: float32}}
+methods: [none, mean]
+targets: [image]
+train_items: 6
+validation_items: 4
+test_items: 6
+sweep_items: 2
+contribution_items: 2
+depths: [0.5]
+strengths: [1.0]
+chunk: 4
+"""
+MEASUREMENT = """
+kind: measurement
+model: {model}
+data: {data}
+load: {{dtype: float32}}
+method: mcs
+chunk: 2
+"""
+
+pytestmark = pytest.mark.timeout(900)  # workers load torch and a model each, which takes long on a busy machine
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_items(make_items("test"), tmp_path / "items.jsonl")
+
+
+@pytest.fixture
+def splits(tmp_path: Path) -> Path:
+    every = [item for name in ("train", "validation", "test") for item in make_items(name)]
+    return write_items(every, tmp_path / "splits.jsonl")
+
+
+@pytest.fixture
+def planned(tmp_path, folder, data, splits):
+    """Reads a plan from its text."""
+
+    def read(text: str):
+        (tmp_path / "study.yaml").write_text(text.format(model=folder, data=data, splits=splits))
+        return read_plan(tmp_path / "study.yaml")
+
+    return read
+
+
+def summary(run: Path) -> bytes:
+    return (run / "summary.json").read_bytes()
+
+
+def workers() -> set[int]:
+    """The processes of workers that are there now."""
+    return {own.pid for own in psutil.process_iter(["name"]) if (own.info["name"] or "").startswith("ray::Actor")}
+
+
+class Killer:
+    """Listens to a study and kills a worker of it when the first step is done."""
+
+    def __init__(self):
+        self.before, self.killed = workers(), 0
+
+    def task(self, _name, _total):
+        def advance(_n):
+            if not self.killed:
+                self.killed = min(workers() - self.before)
+                os.kill(self.killed, signal.SIGKILL)
+
+        return nullcontext(advance)
+
+
+def test_a_study_over_two_workers_ends_as_in_one_process(planned, tmp_path):
+    plan = planned(STEERING)
+    assert max(step.wave for step in list_steps(plan, tmp_path / "one")) > 2
+    assert spread_study(plan, tmp_path / "two", Cluster(2)) == tmp_path / "two"
+    run_study(plan, tmp_path / "one")
+    assert summary(tmp_path / "two") == summary(tmp_path / "one")
+
+
+def test_a_worker_killed_in_the_middle_of_a_study_changes_nothing(planned, tmp_path):
+    plan, killer = planned(MEASUREMENT), Killer()
+    spread_study(plan, tmp_path / "two", Cluster(2), progress=killer)
+    assert killer.killed not in workers()
+    assert killer.killed
+    run_study(plan, tmp_path / "one")
+    assert summary(tmp_path / "two") == summary(tmp_path / "one")
+
+
+def test_verbs_over_two_workers_say_what_one_says(data, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def said(*arguments: object) -> dict:
+        done = CliRunner().invoke(app, [str(a) for a in (*arguments, "--dtype", "float32", "--json")])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    for verb in (["evaluate", folder, data], ["measure", folder, data, "--method", "attention"]):
+        one, two = (said(*verb, "--workers", n) for n in (1, 2))
+        assert one == two
+        assert one.keys() == said(*verb).keys()
+    fitted = [said("fit", "mean", folder, data, "--target", "image", "--out", f"a{n}", "--workers", n) for n in (1, 2)]
+    assert fitted[0]["layer"] == fitted[1]["layer"]
+    weights = [(tmp_path / f"a{n}" / "weights.safetensors").read_bytes() for n in (1, 2)]
+    assert weights[0] == weights[1]
+
+
+def test_what_cannot_be_had_is_said(planned, folder, data, tmp_path):
+    with pytest.raises(UsageError, match=r"must be at most \d where each has `cpus_per_worker`=1 and this"):
+        spread_study(planned(MEASUREMENT), tmp_path / "run", Cluster(100))
+    done = CliRunner().invoke(app, ["measure", str(folder), str(data), "--cluster", "auto"])
+    assert "`--cluster` needs --workers" in done.stderr
+    with pytest.raises(UsageError, match="`gpus_per_worker` of Cluster must be at least 0; got -1"):
+        Cluster(1, -1)
+
+
+def test_work_that_kills_every_worker_is_given_up(one):
+    from tests.fleet.test_rows import die_always
+
+    with pytest.raises(WorkerLostError, match="4 died at the same one"):
+        one.map(die_always, [0])
+    assert len(one.tokenize("a worker is there again")) > 0
