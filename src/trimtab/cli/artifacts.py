@@ -120,6 +120,45 @@ def import_artifact(
     _tell_lost("not in the file", told["unsaid"])
 
 
+@artifacts_app.command("push", epilog="Example: trimtab artifacts push mean-image my-name/mean-image --private")
+def push_artifact(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="An artifact, or a run folder with its report.")],
+    repo: Annotated[str, typer.Argument(metavar="REPO", help="OWNER/NAME on the Hub; it is made if there is none.")],
+    private: Annotated[bool, typer.Option("--private", help="Make it private.")] = False,
+    json: Json = False,
+) -> None:
+    """Put an artifact, or the report of a run, on the Hugging Face Hub; log in by `hf auth login` first."""
+    from trimtab.integrations.hub import push_to_hub
+
+    address = push_to_hub(folder, repo, private=private)
+    if json:
+        print_json({"folder": str(folder), "repo": repo, "address": address})
+    else:
+        print_line(f"{folder}: {address}")
+
+
+@artifacts_app.command("pull", epilog="Example: trimtab artifacts pull my-name/mean-image mean-image")
+def pull_artifact(
+    repo: Annotated[str, typer.Argument(metavar="REPO", help="OWNER/NAME on the Hub.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to make of it.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
+    json: Json = False,
+) -> None:
+    """Download an artifact from the Hugging Face Hub into a folder, for --artifact of other verbs."""
+    from trimtab.errors import RunFolderError
+    from trimtab.files import check_writable
+    from trimtab.integrations.hub import pull
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunFolderError(f"`FOLDER` of artifacts pull must be new or empty; {folder} is neither; choose another.")
+    check_writable(folder, "`FOLDER`")
+    found = pull(repo, folder, revision=revision)
+    if json:
+        print_json({"repo": repo, "artifact": str(found)})
+    else:
+        print_line(f"{repo}: {found}")
+
+
 def _tell_lost(what: str, lost: Iterable[str]) -> None:
     for one in lost:
         print_line(f"  {what}: {one}")

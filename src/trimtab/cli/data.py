@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 data_app = typer.Typer(no_args_is_help=True, help="List, show, split and export items.")
 SHEET_ITEMS = 16
+POCKET_LICENCE = "cc-by-sa-4.0"
+"""Of the pictures of the bundled benchmark."""
 
 
 @data_app.command("list", epilog="Example: trimtab data list")
@@ -170,6 +172,44 @@ def split_data(
         return
     print_line(f"{', '.join(f'{size} {name}' for name, size in sizes.items())}: {path}")
     print_line(f"Use one of them as {path}:{next(iter(sizes))}")
+
+
+@data_app.command("push", epilog="Example: trimtab data push pocket-mc2:test my-name/pocket-mc2 --licence cc-by-sa-4.0")
+@reads
+def push_data(
+    data: DataSource,
+    repo: Annotated[str, typer.Argument(metavar="REPO", help="OWNER/NAME on the Hub; it is made if there is none.")],
+    licence: Annotated[
+        str, typer.Option(help="As the Hub names it, such as cc-by-4.0; the bundled data's is known.")
+    ] = "",
+    private: Annotated[bool, typer.Option("--private", help="Make it private.")] = False,
+    *,
+    reading: Reading,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Put items with their pictures on the Hugging Face Hub as Parquet, with a card that names the licence."""
+    from trimtab.integrations.cards import POCKET_NOTICE
+    from trimtab.integrations.hub import push_items
+    from trimtab.items.readers.pocket import POCKET_SOURCES
+
+    name = data.split(":")[0]
+    ours = name in POCKET_SOURCES
+    if not ours and not licence:
+        raise UsageError(f"`--licence` of data push must say under which licence {data} may be used; give it.")
+    if ours and licence not in ("", POCKET_LICENCE):
+        raise UsageError(
+            f"`--licence` of data push must be {POCKET_LICENCE} for {name}, as its pictures are; got {licence!r}."
+        )
+    items = reading.items(data, seed)
+    notice = POCKET_NOTICE if ours else ""
+    address = push_items(
+        items, repo, title=Path(name).stem, licence=licence or POCKET_LICENCE, notice=notice, private=private
+    )
+    if json:
+        print_json({"items": len(items), "skipped": len(items.skipped), "address": address})
+    else:
+        print_line(f"{len(items)} items: {address}")
 
 
 def _write_sheet(items: list[Item], path: Path) -> None:

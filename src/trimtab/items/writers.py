@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,18 +71,35 @@ def _write_parquet(items: Sequence[Item], part: Path, path: Path) -> None:
     import pyarrow.parquet as pq
 
     kinds = _further(items)
-    kind_of = {str: pa.string(), tuple: pa.list_(pa.string()), bool: pa.bool_(), bytes: pa.binary()}
+    cell = pa.struct([("bytes", pa.binary()), ("path", pa.string())])  # as `datasets` keeps media
+    kind_of = {str: pa.string(), tuple: pa.list_(pa.string()), bool: pa.bool_(), bytes: cell}
     texts, lists = _columns(kinds)
     names = {**dict.fromkeys(texts, str), **dict.fromkeys(lists, tuple), "closed": bool}
     names |= dict.fromkeys(_media(items[0], kinds), bytes)
-    schema = pa.schema([(name, kind_of[kind]) for name, kind in names.items()])
+    schema = pa.schema([(name, kind_of[kind]) for name, kind in names.items()], _features(names))
     with pq.ParquetWriter(part, schema) as writer:
         for start in range(0, len(items), _ROWS_PER_GROUP):
             rows = [
-                {**_fields(item, kinds), **{name: one and one.encoded() for name, one in _media(item, kinds).items()}}
+                {**_fields(item, kinds), **{name: one and _cell(one) for name, one in _media(item, kinds).items()}}
                 for item in items[start : start + _ROWS_PER_GROUP]
             ]
             writer.write_table(pa.Table.from_pylist(rows, schema))
+
+
+def _cell(source: MediaSource) -> dict[str, bytes | None]:
+    return {"bytes": source.encoded(), "path": None}
+
+
+def _features(names: Mapping[str, type]) -> dict[str, str]:
+    """Return what the ``datasets`` library and the Hub read of a Parquet file: which columns hold which media."""
+    plain = {str: "string", bool: "bool"}
+    features: dict[str, Any] = {
+        name: {"dtype": plain[kind], "_type": "Value"} for name, kind in names.items() if kind in plain
+    }
+    text = {"dtype": "string", "_type": "Value"}
+    features |= {name: {"feature": text, "_type": "List"} for name, kind in names.items() if kind is tuple}
+    features |= {name: {"_type": name.capitalize()} for name, kind in names.items() if kind is bytes}
+    return {"huggingface": json.dumps({"info": {"features": {name: features[name] for name in names}}})}
 
 
 def _further(items: Iterable[Item]) -> tuple[Modality, ...]:
