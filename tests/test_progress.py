@@ -33,7 +33,7 @@ def functions():
     """Every function and method of the package that takes ``progress``, by its full name."""
     found = {}
     for module in pkgutil.walk_packages(trimtab.__path__, "trimtab."):
-        if module.name.endswith("__main__"):
+        if module.name.endswith("__main__") or module.name.startswith("trimtab.serving.plugin."):  # needs vLLM
             continue
         home = importlib.import_module(module.name)
         holders = [home, *(kind for _, kind in inspect.getmembers(home, inspect.isclass))]

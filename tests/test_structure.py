@@ -78,14 +78,12 @@ def test_no_function_is_too_long_to_read():
     assert {name: lines for name, lines in lengths().items() if lines > LONGEST} == {}
 
 
-def modules() -> list[str]:
-    """Every module of the package by its full name."""
-    return [m.name for m in pkgutil.walk_packages(trimtab.__path__, "trimtab.") if not m.name.endswith("__main__")]
+def packages() -> list[str]:
+    """Every package by its full name."""
+    return ["trimtab", *(m.name for m in pkgutil.walk_packages(trimtab.__path__, "trimtab.") if m.ispkg)]
 
 
-@pytest.mark.parametrize(
-    "name", ["trimtab", *(m for m in modules() if hasattr(importlib.import_module(m), "__path__"))]
-)
+@pytest.mark.parametrize("name", packages())
 def test_no_name_of_a_package_hides_a_module_of_it(name: str):
     package = importlib.import_module(name)
     inside = {module.name for module in pkgutil.iter_modules(package.__path__)}

@@ -1,7 +1,7 @@
 """Prompts with named spans, edits with receipts, and the contract of the engines that run them."""
 
 from trimtab.engine.answers import MAX_NEW_TOKENS, Answers
-from trimtab.engine.capability import Capability, Sizes
+from trimtab.engine.capability import Capability, Identified, Sizes
 from trimtab.engine.contract import Engine
 from trimtab.engine.contrast import Contrast, combine
 from trimtab.engine.cost import Cost
@@ -27,6 +27,7 @@ from trimtab.engine.edits import (
     ShiftHeads,
     SkipLayers,
     check_layer,
+    covered,
     resolve,
 )
 from trimtab.engine.encoded import Encoded, describe
@@ -65,6 +66,7 @@ __all__ = [
     "Engine",
     "FlattenAttention",
     "Fleet",
+    "Identified",
     "MergeKeys",
     "ModelOrEngine",
     "Placement",
@@ -92,6 +94,7 @@ __all__ = [
     "batches_of",
     "check_layer",
     "combine",
+    "covered",
     "describe",
     "encode",
     "engine_of",

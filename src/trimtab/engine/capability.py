@@ -67,3 +67,12 @@ class Sizes(Protocol):
     def hidden_size(self) -> int:
         """Width of the residual stream."""
         ...
+
+
+class Identified(Sizes, Protocol):
+    """What an artifact is checked against: the sizes of a model, and which one it is."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the model's identity; equal for equal models."""
+        ...

@@ -10,6 +10,7 @@ from trimtab.models.model import Model
 from trimtab.models.norms import NormKind
 from trimtab.models.patches import COUNTERFACTUALS, Counterfactual, weighted_patches
 from trimtab.models.processors import save_processors
+from trimtab.models.publishing import write_published
 from trimtab.models.refused import REFUSED
 from trimtab.models.report import LoadReport
 from trimtab.models.self_checks import self_check
@@ -51,4 +52,5 @@ __all__ = [
     "too_large",
     "weighted_patches",
     "wrap",
+    "write_published",
 ]

@@ -12,7 +12,7 @@ from torch import Tensor
 from trimtab.artifact_checks import check_choices, check_model
 from trimtab.artifact_folder import WEIGHTS, method_of, read_artifact
 from trimtab.artifact_kinds import KINDS, ArtifactKind
-from trimtab.engine import POSITIONS, ModelOrEngine, Predictor
+from trimtab.engine import POSITIONS, Identified, ModelOrEngine, Predictor
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.modalities import MODALITIES, Modality
 from trimtab.steering.artifact import PLACEMENTS, Artifact
@@ -51,7 +51,7 @@ _CHOICES = {
 }
 
 
-def load_steering(folder: str | Path, model: ModelOrEngine) -> Artifact:
+def load_steering(folder: str | Path, model: ModelOrEngine | Identified) -> Artifact:
     """Load a steering artifact for the model it was fitted on; ``trimtab.load_artifact`` takes those of all kinds.
 
     Args:
@@ -133,7 +133,7 @@ def _made(folder: Path, field: str, config: dict[str, Any], make: Callable[[dict
 
 
 def _direction(
-    folder: Path, artifact: Artifact, tensors: dict[str, Tensor], model: ModelOrEngine
+    folder: Path, artifact: Artifact, tensors: dict[str, Tensor], model: ModelOrEngine | Identified
 ) -> Tensor | Predictor | None:
     """Make the direction of tensors whose names and shapes are what the method and the model need."""
     hidden = model.hidden_size

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from trimtab.engine import ModelOrEngine
+from trimtab.engine import Identified, ModelOrEngine
 from trimtab.errors import UsageError
 
 LAYERS = ("layers", "first_layer")
@@ -23,7 +23,7 @@ def check_kept(
     kind: type[Any],
     kept: Mapping[str, Any],
     tensors: Mapping[str, Tensor],
-    model: ModelOrEngine,
+    model: ModelOrEngine | Identified,
     shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
 ) -> None:
     """Refuse fields that a dataclass does not have, lacks, or that are not of its types and of the model's sizes.

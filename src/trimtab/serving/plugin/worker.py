@@ -1,0 +1,241 @@
+"""The worker: hooks on the model's layers, a plan before each step, receipts after it."""
+
+# pyright: reportMissingImports=false
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from vllm.logger import init_logger
+from vllm.v1.outputs import ModelRunnerOutput
+from vllm.v1.worker.gpu_model_runner import GPUModelRunner
+from vllm.v1.worker.worker_base import WorkerBase
+
+from trimtab.engine import Predictor
+from trimtab.errors import ArtifactError, TrimtabError, UnsupportedModelError
+from trimtab.serving.bank import Bank
+from trimtab.serving.facts import ServedModel
+from trimtab.serving.offers import Offer
+from trimtab.serving.plugin.scheduler import RECEIPTS
+from trimtab.serving.plugin.wrapping import wrap
+from trimtab.serving.requests import steering_of
+from trimtab.serving.rows import chunks_of
+from trimtab.serving.settings import Settings, process_settings
+from trimtab.serving.steerer import Order, Steerer
+from trimtab.serving.table import Room
+
+logger = init_logger(__name__)
+LAYER = re.compile(r"(?:^|\.)language_model\.model\.layers\.(\d+)$|^model\.layers\.(\d+)$")
+"""Where vLLM's models have their decoder blocks."""
+
+
+class Steering:
+    """What steers one runner's model.
+
+    Attributes:
+        steerer: Its tensors and requests.
+        offers: What it can steer by, by digest.
+    """
+
+    def __init__(self, runner: Any, settings: Settings) -> None:
+        model = ServedModel.load(settings.facts)
+        self._bank = Bank(model)
+        now = {name for name, _folder in settings.artifacts}
+        self.offers: dict[str, Offer] = {}
+        self._leaving: set[str] = set()
+        known = [offer for name, folder in settings.known() if (offer := self._read(name, folder, name in now))]
+        layers = {layer for offer in known for layer in offer.layers}
+        self.steerer = Steerer(layers, model.hidden_size, _room(runner, known), runner.device)
+        for offer in known:
+            if offer.name in now:
+                self.add(offer)
+        self._hook(runner, compiled=not runner.model_config.enforce_eager)
+
+    def _read(self, name: str, folder: Path, wanted: bool) -> Offer | None:
+        """Read an artifact; one that is merely in the bank's folder may be one that cannot be offered."""
+        try:
+            return self._bank.read(name, folder)
+        except TrimtabError:
+            if wanted:
+                raise
+            return None
+
+    def add(self, offer: Offer) -> None:
+        """Steer by an artifact from now on."""
+        self._leaving.discard(offer.digest)
+        if offer.digest not in self.offers:
+            self.steerer.hold(offer)
+            self.offers[offer.digest] = offer
+
+    def read_and_add(self, name: str, folder: str, digest: str) -> None:
+        """Add an artifact that the front end has read.
+
+        Raises:
+            ArtifactError: It has been replaced since.
+            UsageError: There is no room for it.
+        """
+        offer = self._bank.read(name, Path(folder))
+        if offer.digest != digest:
+            raise ArtifactError(f"artifact {folder} must not be replaced while it is added; add it again.")
+        self.add(offer)
+
+    def remove(self, digest: str) -> None:
+        """Let an artifact go, once no request is steered by it."""
+        self._leaving.add(digest)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        for digest in [digest for digest in self._leaving if not self.steerer.in_use(digest)]:
+            self._leaving.discard(digest)
+            offer = self.offers.pop(digest, None)
+            if offer is not None:
+                self.steerer.drop(offer)
+
+    def begin(self, runner: Any) -> None:
+        """Plan a step: whose rows it holds, and how they are steered."""
+        batch = runner.input_batch
+        self.steerer.forget(runner.requests)
+        if self._leaving:
+            self._sweep()
+        count = batch.num_reqs
+        steps = chunks_of(
+            batch.req_ids[:count],
+            runner.query_start_loc.np[: count + 1],
+            batch.num_computed_tokens_cpu[:count],
+            batch.num_prompt_tokens[:count],
+        )
+        self.steerer.begin(steps, lambda name: self._order(runner.requests[name].sampling_params))
+
+    def _order(self, params: Any) -> Order | None:
+        about = None if params is None else steering_of(params.extra_args)
+        if about is None:
+            return None
+        offer = self.offers.get(about["digest"])
+        told = {key: about[key] for key in ("artifact", "target", "strength", "digest")}
+        if offer is None:
+            return Order(told, error=f"artifact {about['artifact']!r} was removed before the request began")
+        return Order(told, offer.edits(about["strength"]))
+
+    def _hook(self, runner: Any, compiled: bool) -> None:
+        """Put a hook behind each layer that can be steered, before the model is compiled."""
+        blocks = {
+            int(found[1] or found[2]): module
+            for name, module in runner.model.named_modules()
+            if (found := LAYER.search(name))
+        }
+        missing = sorted(set(self.steerer.tables) - set(blocks))
+        if missing:
+            raise UnsupportedModelError(
+                f"`model` of a server must have its layers where trimtab looks for them; "
+                f"{type(runner.model).__name__} has no layer {missing[0]} there; serve one of family llava or "
+                "qwen2_5_vl."
+            )
+        for layer, table in self.steerer.tables.items():
+            hook = _always(table) if compiled else self._when_needed(table)
+            blocks[layer].register_forward_hook(hook)
+
+    def _when_needed(self, table: Any) -> Callable[..., Any]:
+        steerer = self.steerer
+
+        def hook(_block: Any, _inputs: Any, output: Any) -> Any:
+            if steerer.idle:
+                return None
+            try:
+                return _changed(table, output)
+            except Exception as error:  # a request may fail, the server may not
+                logger.exception("trimtab: a step was not steered")
+                steerer.fail(f"steering failed ({type(error).__name__})")
+                return None
+
+        return hook
+
+
+def install() -> None:
+    """Steer the models that this process runs."""
+    wrap(GPUModelRunner, "load_model", _load_model)
+    wrap(GPUModelRunner, "_model_forward", _model_forward)
+    wrap(GPUModelRunner, "sample_tokens", _sample_tokens)
+    from vllm.platforms import current_platform
+
+    if current_platform.is_cpu():
+        from vllm.v1.worker.cpu_model_runner import CPUModelRunner
+
+        wrap(CPUModelRunner, "load_model", _load_model)
+    for name, method in (("trimtab_add", _add), ("trimtab_remove", _remove)):
+        setattr(WorkerBase, name, method)
+
+
+def _load_model(original: Callable[..., Any], runner: Any, *arguments: Any, **named: Any) -> Any:
+    done = original(runner, *arguments, **named)
+    if not hasattr(runner, "trimtab"):
+        runner.trimtab = Steering(runner, process_settings())
+    return done
+
+
+def _model_forward(original: Callable[..., Any], runner: Any, *arguments: Any, **named: Any) -> Any:
+    steering: Steering = runner.trimtab
+    try:
+        steering.begin(runner)
+    except Exception as error:  # a request may fail, the server may not
+        logger.exception("trimtab: a step was not planned")
+        steering.steerer.fail(f"steering failed ({type(error).__name__})")
+    done = original(runner, *arguments, **named)
+    try:
+        steering.steerer.end()
+    except Exception as error:
+        logger.exception("trimtab: a step was not measured")
+        steering.steerer.fail(f"steering was not measured ({type(error).__name__})")
+    return done
+
+
+def _sample_tokens(original: Callable[..., Any], runner: Any, *arguments: Any, **named: Any) -> Any:
+    output = original(runner, *arguments, **named)
+    if isinstance(output, ModelRunnerOutput):
+        told = runner.trimtab.steerer.told(output.req_ids)
+        if told:
+            setattr(output, RECEIPTS, told)
+    return output
+
+
+def _add(worker: Any, name: str, folder: str, digest: str) -> str | None:
+    """Add an artifact in a worker; what is wrong is returned, since an exception would end the engine."""
+    try:
+        worker.model_runner.trimtab.read_and_add(name, folder, digest)
+    except TrimtabError as error:
+        return str(error)
+    return None
+
+
+def _remove(worker: Any, digest: str) -> None:
+    worker.model_runner.trimtab.remove(digest)
+
+
+def _room(runner: Any, known: list[Offer]) -> Room:
+    """Return room for every request, those that were put off too, and for every network once more."""
+    widths: dict[int, list[int]] = {}
+    for offer in known:
+        for edit in offer.edits(1.0):
+            if isinstance(edit.direction, Predictor):
+                widths.setdefault(edit.layer, []).append(edit.direction.b_in.shape[0])
+    networks = max(map(len, widths.values()), default=0)
+    units = max(map(sum, widths.values()), default=0)
+    return Room(runner.max_num_tokens, 2 * runner.max_num_reqs + 1, 2 * networks, 2 * units)
+
+
+def _always(table: Any) -> Callable[..., Any]:
+    def hook(_block: Any, _inputs: Any, output: Any) -> Any:
+        return _changed(table, output)
+
+    return hook
+
+
+def _changed(table: Any, output: Any) -> Any:
+    """Return a block's output with the change made; vLLM's blocks hand on what is still to be added beside it."""
+    if isinstance(output, torch.Tensor):
+        return output + table.change(output)
+    hidden, residual = output
+    return hidden + table.change(hidden + residual), residual

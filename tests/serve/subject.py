@@ -1,0 +1,156 @@
+"""A pocket model twice: loaded by trimtab, and served by vLLM with the plug-in, in one process."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import trimtab as tt
+from trimtab.engine import Predictor, Prompt, inputs
+from trimtab.items import read_items
+from trimtab.items.prompts import prompt_for
+from trimtab.models import Model, write_published
+from trimtab.serving import ServedModel
+from trimtab.serving.settings import Settings
+from trimtab.steering import Artifact
+from trimtab.steering.learned_trim.chooser import LearnedTrimChooser
+
+NEW_TOKENS = 12
+SIZE = 4.0
+"""Length of a vector over the mean length of states, at which answers change and stay answers."""
+
+
+def artifacts(model: Model) -> dict[str, Artifact]:
+    """One artifact of each form that a server offers, of random tensors in the size of the model's states."""
+    generator = torch.Generator().manual_seed(0)
+    hidden, layers = model.hidden_size, model.n_layers
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    def network(count: int, size: float) -> list[torch.Tensor]:
+        parts = (draw(count, 16, hidden) / hidden, draw(count, 16), draw(count, hidden, 16), draw(count, hidden))
+        return [parts[0], parts[1], parts[2] * size, parts[3] * size]
+
+    def made(method: str, **parts: Any) -> Artifact:
+        return Artifact(method, "image", model.name, model.fingerprint, **parts)
+
+    middle = layers // 2
+    single = [part[0] for part in network(1, 0.5)]
+    learned = LearnedTrimChooser(tuple(range(layers)), "from_last_prompt", *network(layers, 0.1))
+    return {
+        "all": made("mean", layer=middle, direction=draw(hidden), positions="all", strength=0.5),
+        "from-last": made("mean", layer=layers - 1, direction=draw(hidden) * SIZE),
+        "last": made("mean", layer=middle, direction=draw(hidden) * SIZE, positions="last_prompt"),
+        "generated": made("mean", layer=2, direction=draw(hidden) * SIZE, positions="generated_only"),
+        "network": made("l2s", layer=middle, direction=Predictor(*single)),
+        "network-generated": made("amps", layer=middle, direction=Predictor(*single), positions="generated_only"),
+        "learned": made("learned_trim", chooser=learned),
+    }
+
+
+@dataclass
+class Answer:
+    """Tokens of an answer, their log-probabilities, and what came with them."""
+
+    tokens: list[int]
+    logprobs: list[float]
+    receipt: dict[str, Any] | None
+    cached: int
+
+
+@dataclass
+class Subject:
+    """The model in both forms.
+
+    Attributes:
+        model: Loaded by trimtab.
+        llm: Served.
+        artifacts: By the names that the server has for them.
+        folder: Where they are, a folder each.
+        prompts: What to ask.
+    """
+
+    model: Model
+    llm: Any
+    artifacts: Mapping[str, Artifact]
+    folder: Path
+    prompts: Sequence[Prompt]
+
+    def served(self, asked: Sequence[tuple[Prompt, Mapping[str, Any] | None]]) -> list[Answer]:
+        """Answer prompts, each with its ``vllm_xargs``, by the server."""
+        from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
+
+        given = [
+            SamplingParams(temperature=0, max_tokens=NEW_TOKENS, logprobs=0, extra_args=None if x is None else dict(x))
+            for _prompt, x in asked
+        ]
+        found = self.llm.generate([self.request(prompt) for prompt, _x in asked], given, use_tqdm=False)
+        return [_answer(one) for one in found]
+
+    def request(self, prompt: Prompt) -> dict[str, Any]:
+        """Return a prompt as vLLM takes it."""
+        content = [{"type": "image"} for _ in prompt.images] + [{"type": "text", "text": prompt.body()[0]}]
+        text = self.model.tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}],
+            chat_template=self.model.chat_template,
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+        shown = {"multi_modal_data": {"image": list(prompt.images)}} if len(prompt.images) else {}
+        return {"prompt": text, **shown}
+
+    def local(self, prompt: Prompt, name: str | None, strength: float | None = None) -> Answer:
+        """Answer a prompt by Hugging Face's own ``generate``, steered by trimtab."""
+        artifact = None if name is None else self.artifacts[name]
+        given: Any = inputs(self.model, prompt)
+        hf: Any = self.model.hf
+        with tt.applied(self.model, () if artifact is None else artifact.edits(strength)):
+            found = hf.generate(
+                **given, max_new_tokens=NEW_TOKENS, do_sample=False, return_dict_in_generate=True, output_logits=True
+            )
+        tokens = found.sequences[0, given["input_ids"].shape[1] :].tolist()
+        logprobs = [float(step[0].log_softmax(-1)[t]) for step, t in zip(found.logits, tokens, strict=True)]
+        return Answer(tokens, logprobs, None, 0)
+
+
+def _answer(found: Any) -> Answer:
+    one = found.outputs[0]
+    tokens = list(one.token_ids)
+    logprobs = [step[token].logprob for step, token in zip(one.logprobs, tokens, strict=True)]
+    receipt = (found.kv_transfer_params or {}).get("trimtab")
+    return Answer(tokens, logprobs, receipt, found.num_cached_tokens or 0)
+
+
+@contextmanager
+def made(name: str, folder: Path, count: int = 40) -> Iterator[Subject]:
+    """Load a model, write artifacts for it, and serve it with them."""
+    model = tt.load(name, dtype="float32")
+    own = artifacts(model)
+    for label, artifact in own.items():
+        artifact.save(folder / "bank" / label)
+    write_published(model, folder / "model")
+    facts = ServedModel.of(model).save(folder / "facts.json")
+    named = tuple((label, folder / "bank" / label) for label in own)
+    os.environ.update(Settings(facts, named, folder / "bank").environment())
+    from vllm import LLM  # pyright: ignore[reportMissingImports]
+
+    llm = LLM(
+        model=str(folder / "model"),
+        dtype="float32",
+        enforce_eager=os.environ.get("TRIMTAB_TEST_COMPILED") != "1",
+        max_model_len=512,
+        max_num_seqs=6,
+        max_num_batched_tokens=64,
+        kv_cache_memory_bytes=64 << 20,
+        limit_mm_per_prompt={"image": 1, "video": 0},
+        block_size=32,
+        enable_prefix_caching=True,
+        seed=0,
+    )
+    items = list(read_items("pocket-mc2:test"))[:count]
+    yield Subject(model, llm, own, folder / "bank", [prompt_for(item) for item in items])
