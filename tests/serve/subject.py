@@ -46,9 +46,11 @@ def artifacts(model: Model) -> dict[str, Artifact]:
         "all": made("mean", layer=middle, direction=draw(hidden), positions="all", strength=0.5),
         "from-last": made("mean", layer=layers - 1, direction=draw(hidden) * SIZE),
         "last": made("mean", layer=middle, direction=draw(hidden) * SIZE, positions="last_prompt"),
-        "generated": made("mean", layer=2, direction=draw(hidden) * SIZE, positions="generated_only"),
+        "generated": made("mean", layer=2, direction=draw(hidden) * 4 * SIZE, positions="generated_only"),
         "network": made("l2s", layer=middle, direction=Predictor(*single)),
-        "network-generated": made("amps", layer=middle, direction=Predictor(*single), positions="generated_only"),
+        "network-generated": made(
+            "amps", layer=middle, direction=Predictor(*single), positions="generated_only", strength=20.0
+        ),
         "learned": made("learned_trim", chooser=learned),
     }
 

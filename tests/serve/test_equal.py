@@ -26,5 +26,6 @@ def test_every_artifact_changes_answers(subject: Subject):
     plain = subject.served([(prompt, None) for prompt in prompts])
     for name in NAMES[1:]:
         steered = subject.served([(prompt, {"artifact": name}) for prompt in prompts])
-        moved = [abs(a.logprobs[0] - b.logprobs[0]) for a, b in zip(steered, plain, strict=True)]
-        assert any(a.tokens != b.tokens for a, b in zip(steered, plain, strict=True)) or max(moved) > 1e-2, name
+        pairs = [(a, b) for a, b in zip(steered, plain, strict=True)]
+        same = [a.tokens == b.tokens and a.logprobs == pytest.approx(b.logprobs, abs=1e-3) for a, b in pairs]
+        assert not all(same), name
