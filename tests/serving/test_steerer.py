@@ -120,6 +120,19 @@ def test_what_goes_wrong_with_one_request_is_its_own():
     assert "error" not in told["good"]
 
 
+def test_a_step_that_fails_ends_its_requests_and_leaves_the_next_one_clean():
+    steerer = ready()
+    orders = {"a": order(AddVector(0, torch.ones(HIDDEN), 1.0, "all"))}
+    steerer.begin([Chunk("a", 0, 2, 0, 3)], orders.get)
+    steerer.fail("no")
+    steerer.refuse("new", "no")
+    assert steerer.idle
+    assert not steerer.tables[0].change(torch.ones(2, HIDDEN)).any()
+    steerer.begin([Chunk("a", 0, 1, 2, 3), Chunk("new", 1, 2, 0, 3)], orders.get)
+    assert not steerer.tables[0].change(torch.ones(2, HIDDEN)).any()
+    assert {name: told["error"] for name, told in steerer.told(["a", "new"]).items()} == {"a": "no", "new": "no"}
+
+
 def test_a_layer_has_room_for_so_many_networks():
     table: Table = ready().tables[0]
     one, two, three = network(2, 1), network(3, 2), network(1, 3)

@@ -143,6 +143,11 @@ class Steerer:
         self.idle = False
         self._clear()
 
+    def refuse(self, request: str, reason: str) -> None:
+        """Note that a request was not steered as it asked, whether or not it is known already."""
+        known = self._requests.setdefault(request, Steered(Order({"digest": ""}), 0, reason))
+        known.error = known.error or reason
+
     def told(self, requests: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Return the receipts of those requests that are steered."""
         return {name: known.told() for name in requests if (known := self._requests.get(name)) is not None}
@@ -156,8 +161,8 @@ class Steerer:
 
     def _undo(self, chunk: Chunk, reason: str) -> None:
         """Leave the rows of one request as they are."""
-        known = self._requests.setdefault(chunk.request, Steered(Order({"digest": ""}), 0, reason))
-        known.error = reason
+        self.refuse(chunk.request, reason)
+        known = self._requests[chunk.request]
         for table in self.tables.values():
             table.strengths[chunk.start : chunk.end] = 0
             table.networks[known.slot] = -1

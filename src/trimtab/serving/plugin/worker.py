@@ -110,6 +110,14 @@ class Steering:
         )
         self.steerer.begin(steps, lambda name: self._order(runner.requests[name].sampling_params))
 
+    def give_up(self, runner: Any, reason: str) -> None:
+        """Let a step pass without steering, and have every request end that asked for it."""
+        self.steerer.fail(reason)
+        for name in runner.input_batch.req_ids:
+            params = runner.requests[name].sampling_params
+            if params is not None and steering_of(params.extra_args) is not None:
+                self.steerer.refuse(name, reason)
+
     def _order(self, params: Any) -> Order | None:
         about = None if params is None else steering_of(params.extra_args)
         if about is None:
@@ -182,7 +190,7 @@ def _model_forward(original: Callable[..., Any], runner: Any, *arguments: Any, *
         steering.begin(runner)
     except Exception as error:  # a request may fail, the server may not
         logger.exception("trimtab: a step was not planned")
-        steering.steerer.fail(f"steering failed ({type(error).__name__})")
+        steering.give_up(runner, f"steering failed ({type(error).__name__})")
     done = original(runner, *arguments, **named)
     try:
         steering.steerer.end()
