@@ -21,6 +21,7 @@ from trimtab.report.checks import control_items, control_kinds, control_name
 from trimtab.report.methods import methods_of, shown_pairs
 from trimtab.report.power import control_power, paired_power
 from trimtab.report.tables import SIGNIFICANCE, equal_strength_table, p_value, points
+from trimtab.steering import METHODS
 from trimtab.studies import ALL_TASKS, SWEPT
 
 HEAD = """# Steering: results
@@ -158,10 +159,10 @@ def _controls(summary: dict[str, Any], model: str, target: str) -> list[dict[str
 
 
 def _place(summary: dict[str, Any], row: dict[str, Any]) -> str:
-    wanted = (row["model"], row["method"], row["target"], "")
-    own = [a for a in summary["artifacts"] if (a["model"], a["method"], a["target"], a["varied"]) == wanted]
-    layer = next((str(a["layer"]) for a in own if a["layer"] is not None), "")
-    strength = f"{row['strength']:g}" if row["strength"] else ""
+    wanted = (row["model"], row["method"], row["target"])
+    own = next(a for a in summary["artifacts"] if (a["model"], a["method"], a["target"]) == wanted)
+    layer = "" if own["layer"] is None else str(own["layer"])
+    strength = f"{row['strength']:g}" if METHODS[own["kind"]].has_strength else ""
     return ", ".join(part for part in (layer, strength) if part)
 
 
