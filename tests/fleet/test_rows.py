@@ -43,9 +43,9 @@ class Counted:
 
 def test_a_fleet_is_an_engine(two, folder):
     model = tt.load(folder, dtype="float32")
-    assert isinstance(two, Engine)
     assert (two.fingerprint, two.n_layers, two.head_dims) == (model.fingerprint, model.n_layers, model.head_dims)
     assert len(two) == 2
+    assert isinstance(two, Engine)
     prompt = prompt_for(make_items("test", 1)[0])
     encoded = two.encode(prompt)
     assert torch.equal(encoded.ids, encode(model, prompt).ids)

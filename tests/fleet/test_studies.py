@@ -82,8 +82,8 @@ class Killer:
     def __init__(self):
         self.before, self.killed = workers(), 0
 
-    def task(self, _name, _total):
-        def advance(_n):
+    def task(self, name: str, total: int):
+        def advance(n: int) -> None:
             if not self.killed:
                 self.killed = min(workers() - self.before)
                 os.kill(self.killed, signal.SIGKILL)
