@@ -5,7 +5,7 @@ from benchmarks.evidence.claims.audit import RIGHT
 from benchmarks.evidence.claims.modality_interference import BETWEEN
 from benchmarks.evidence.measures.contribution import COMMANDS, HELD_OUT, tells
 from benchmarks.evidence.measures.hardening import HARDEN, hardened
-from benchmarks.evidence.measures.steering import GATES, STEERING, costs, on_controls, over
+from benchmarks.evidence.measures.steering import BESIDE_THE_POINT, GATES, STEERING, costs, on_controls, over
 from benchmarks.evidence.row import Group, Row
 
 OURS = Group(
@@ -55,10 +55,10 @@ OURS = Group(
         ),
         *(
             Row(
-                f"{name} spoils answers where the text is irrelevant.",
+                f"{name} spoils answers where the target's evidence is beside the point.",
                 "README",
                 RIGHT,
-                on_controls(method, ("irrelevant_text",), harmed=True),
+                on_controls(method, BESIDE_THE_POINT, harmed=True),
                 STEERING,
             )
             for method, name in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -110,12 +110,22 @@ def stronger_collapses(method: str) -> Cases:
     return cases
 
 
-def on_controls(method: str, kinds: Sequence[str], margin: float | None = None, *, harmed: bool = False) -> Cases:
+BESIDE_THE_POINT = {"image": ("irrelevant_image",), "text": ("irrelevant_text",)}
+"""Controls in which the evidence of a target has nothing to do with the question, by target."""
+
+
+def on_controls(
+    method: str,
+    kinds: Sequence[str] | Mapping[str, Sequence[str]],
+    margin: float | None = None,
+    *,
+    harmed: bool = False,
+) -> Cases:
     """Ask what steering does to right answers where nothing conflicts, against no steering on the same items.
 
     Args:
         method: What steers.
-        kinds: Kinds of control.
+        kinds: Kinds of control, or those of each target.
         margin: By how much the share of right answers may fall and be kept.
         harmed: Ask instead whether it falls.
     """
@@ -125,7 +135,8 @@ def on_controls(method: str, kinds: Sequence[str], margin: float | None = None, 
         for source in evidence.of(KIND):
             together = sum(r["chosen"] and r["method"] == method for r in source.found["controls"]) if harmed else 1
             for row in source.found["controls"]:
-                if row["chosen"] and row["method"] == method and row["kind"] in kinds:
+                asked = kinds[row["target"]] if isinstance(kinds, Mapping) else kinds
+                if row["chosen"] and row["method"] == method and row["kind"] in asked:
                     flips = (row["lost"] + row["gained"]) / row["n"]
                     number = paired_number(row, flips, together, row["p_holm"] if harmed else None)
                     said = verdict(number, more=False) if harmed else verdict(number, -(margin or 0.0))
