@@ -87,7 +87,10 @@ def test_a_picture_given_to_the_model_goes_through_the_same_door(model: Model):
     [
         ({}, "Prompt: missing a required argument: 'question'; it takes question, images"),
         ({"question": 3}, "`question` of Prompt must be text; got 3"),
-        ({"question": "What?", "image": picture()}, "Prompt: got an unexpected keyword argument 'image'.*'images' by"),
+        (
+            {"question": "What?", "image": picture()},
+            "Prompt: got an unexpected keyword argument 'image'.*did you mean 'images'",
+        ),
         ({"question": "What?", "context": ["a"]}, "`context` of Prompt must be text or none"),
         ({"question": "What?", "choices": "AB"}, "`choices` of Prompt must be a list, each text; got 'AB'"),
     ],

@@ -68,7 +68,10 @@ def model_card(artifact: Artifact) -> str:
     )
 
 
-def _layers(chosen: Sequence[int] | None) -> str:
+def _layers(chosen: Sequence[int] | int | None) -> str:
+    """Name layers that were chosen; a number says how many layers there are, all of which are edited."""
+    if isinstance(chosen, int):
+        return f"all {chosen}"
     return ", ".join(map(str, chosen)) if chosen else "its own choice, item by item"
 
 
