@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 import trimtab as tt
-from trimtab.engine import Predictor, Prompt, inputs
+from trimtab.engine import Encoded, Predictor, Prompt, inputs
 from trimtab.items import read_items
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model, write_published
 from trimtab.serving import ServedModel
-from trimtab.serving.settings import Settings
+from trimtab.serving.settings import Settings, process_bank, process_settings
 from trimtab.steering import Artifact
 from trimtab.steering.learned_trim.chooser import LearnedTrimChooser
 
@@ -83,7 +83,7 @@ class Subject:
     folder: Path
     prompts: Sequence[Prompt]
 
-    def served(self, asked: Sequence[tuple[Prompt, Mapping[str, Any] | None]]) -> list[Answer]:
+    def served(self, asked: Sequence[tuple[Prompt | Encoded, Mapping[str, Any] | None]]) -> list[Answer]:
         """Answer prompts, each with its ``vllm_xargs``, by the server."""
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
 
@@ -94,8 +94,21 @@ class Subject:
         found = self.llm.generate([self.request(prompt) for prompt, _x in asked], given, use_tqdm=False)
         return [_answer(one) for one in found]
 
-    def request(self, prompt: Prompt) -> dict[str, Any]:
-        """Return a prompt as vLLM takes it."""
+    def offer(self, name: str, source: str) -> None:
+        """Write one of the artifacts into the bank's folder under another name, and have the server take it from there.
+
+        What was offered under that name before is replaced.
+        """
+        folder = self.artifacts[source].save(self.folder / name)
+        offer = process_bank().read(name, folder)
+        assert self.llm.collective_rpc("trimtab_add", args=(name, str(folder), offer.digest)) == [None]
+        for digest in process_bank().put(offer):
+            self.llm.collective_rpc("trimtab_remove", args=(digest,))
+
+    def request(self, prompt: Prompt | Encoded) -> dict[str, Any]:
+        """Return a prompt as vLLM takes it; one in tokens shows nothing."""
+        if isinstance(prompt, Encoded):
+            return {"prompt_token_ids": prompt.ids.tolist()}
         content = [{"type": "image"} for _ in prompt.images] + [{"type": "text", "text": prompt.body()[0]}]
         text = self.model.tokenizer.apply_chat_template(
             [{"role": "user", "content": content}],
@@ -106,7 +119,7 @@ class Subject:
         shown = {"multi_modal_data": {"image": list(prompt.images)}} if len(prompt.images) else {}
         return {"prompt": text, **shown}
 
-    def local(self, prompt: Prompt, name: str | None, strength: float | None = None) -> Answer:
+    def local(self, prompt: Prompt | Encoded, name: str | None, strength: float | None = None) -> Answer:
         """Answer a prompt by Hugging Face's own ``generate``, steered by trimtab."""
         artifact = None if name is None else self.artifacts[name]
         given: Any = inputs(self.model, prompt)
@@ -139,6 +152,8 @@ def made(name: str, folder: Path, count: int = 40) -> Iterator[Subject]:
     facts = ServedModel.of(model).save(folder / "facts.json")
     named = tuple((label, folder / "bank" / label) for label in own)
     os.environ.update(Settings(facts, named, folder / "bank").environment())
+    process_settings.cache_clear()  # another model may have been served in this process
+    process_bank.cache_clear()
     from vllm import LLM  # pyright: ignore[reportMissingImports]
 
     llm = LLM(

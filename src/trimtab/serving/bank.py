@@ -47,12 +47,22 @@ class Bank:
             raise ArtifactError(f"artifact {folder} must not be replaced while it is read; add it again.")
         return Offer(name, digest, artifact)
 
-    def put(self, offer: Offer) -> None:
-        """Offer an artifact; one of the same name and target is replaced."""
-        self._offers[offer.name, offer.artifact.target] = offer
+    def put(self, offer: Offer) -> set[str]:
+        """Offer an artifact; one of the same name and target is replaced.
 
-    def remove(self, name: str, target: str | None = None) -> list[Offer]:
-        """Stop offering an artifact, or those of all targets under a name, and return them.
+        Returns:
+            The digest that nothing is offered by any more, if there is one.
+        """
+        key = offer.name, offer.artifact.target
+        before = self._offers.get(key)
+        self._offers[key] = offer
+        return self._unused([] if before is None else [before])
+
+    def remove(self, name: str, target: str | None = None) -> set[str]:
+        """Stop offering an artifact, or those of all targets under a name.
+
+        Returns:
+            The digests that nothing is offered by any more.
 
         Raises:
             UsageError: There is none.
@@ -60,7 +70,11 @@ class Bank:
         gone = [key for key in self._offers if key[0] == name and target in (None, key[1])]
         if not gone:
             raise self._unknown(name)
-        return [self._offers.pop(key) for key in gone]
+        return self._unused([self._offers.pop(key) for key in gone])
+
+    def _unused(self, gone: list[Offer]) -> set[str]:
+        """Return the digests of offers that no other one has: one content may have several names."""
+        return {offer.digest for offer in gone} - {offer.digest for offer in self}
 
     def find(self, wanted: Wanted) -> Offer:
         """Return what a request asks for.

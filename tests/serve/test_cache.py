@@ -1,0 +1,108 @@
+"""What one request left in the server's cache of prefixes never changes the answer to another."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+import trimtab as tt
+from tests.serve.subject import Answer, Subject
+from trimtab.engine import Encoded, Prompt
+
+pytest.importorskip("vllm", reason="vLLM is not installed here; `make test-serve` makes an environment of its own")
+
+BLOCK = 32
+STEERED = ("all", "from-last", "last", "generated", "network", "network-generated", "learned")
+WORDS = ("The apple is red.", "The sky is blue.", "One dog sits by the door.", "A cat is on the mat.")
+
+
+@pytest.fixture(autouse=True)
+def _empty(subject: Subject):
+    """Each test begins with nothing cached."""
+    subject.llm.reset_prefix_cache()
+
+
+def written(subject: Subject, seed: str = "", beyond: int = 0) -> Encoded:
+    """Return a prompt without pictures of two blocks and more, whose last one ends within its answer.
+
+    Args:
+        subject: The model.
+        seed: Another text is another prompt.
+        beyond: Tokens of its last block, at least.
+    """
+    context = seed
+    for k in range(100):
+        context = f"{context} {WORDS[k % len(WORDS)]}".strip()
+        found = tt.engine.encode(subject.model, Prompt("What colour is the apple?", context=context))
+        if len(found) > 2 * BLOCK and len(found) % BLOCK >= beyond:
+            return found
+    raise AssertionError("no prompt of such a length")
+
+
+def one(subject: Subject, prompt: Prompt | Encoded, xargs: Mapping[str, Any] | None = None) -> Answer:
+    (found,) = subject.served([(prompt, xargs)])
+    return found
+
+
+def same(found: Answer, wanted: Answer) -> None:
+    assert found.tokens == wanted.tokens
+    assert found.logprobs == pytest.approx(wanted.logprobs, abs=1e-4)
+
+
+def test_plain_prompts_share_what_they_have_in_common(subject: Subject):
+    """Or else the tests below would say nothing."""
+    prompt = written(subject)
+    assert [one(subject, prompt).cached for _ in range(2)] == [0, len(prompt) // BLOCK * BLOCK]
+
+
+@pytest.mark.parametrize("name", STEERED)
+def test_steered_and_plain_in_either_order(subject: Subject, name: str):
+    for first, prompt in enumerate((written(subject), written(subject, "Look."))):
+        steered, plain = subject.local(prompt, name), subject.local(prompt, None)
+        order = [(name, steered), (None, plain), (name, steered)]
+        for label, wanted in order[first:]:
+            same(one(subject, prompt, None if label is None else {"artifact": label}), wanted)
+
+
+def test_only_clean_blocks_are_shared(subject: Subject):
+    prompt = written(subject)
+    full = len(prompt) // BLOCK * BLOCK
+    assert one(subject, prompt, {"artifact": "all"}).cached == 0
+    assert one(subject, prompt).cached == 0
+    assert one(subject, prompt, {"artifact": "from-last"}).cached == full
+    assert one(subject, prompt, {"artifact": "all"}).cached == full
+    assert one(subject, prompt, {"artifact": "all", "strength": 0.25}).cached == 0
+
+
+def test_strengths_are_told_apart(subject: Subject):
+    prompt = written(subject)
+    for strength in (0.5, 0.25, 0.5, -0.5, 0):
+        found = one(subject, prompt, {"artifact": "all", "strength": strength})
+        same(found, subject.local(prompt, "all", strength))
+
+
+@pytest.mark.parametrize("name", ["all", "generated", "network"])
+def test_a_turn_that_follows_is_not_touched_by_how_the_one_before_was_steered(subject: Subject, name: str):
+    """The tokens of the steered answer are in the cache, and in the next prompt."""
+    prompt = written(subject, name, beyond=BLOCK - 1)
+    steered = one(subject, prompt, {"artifact": name})
+    assert (len(prompt) + len(steered.tokens) - 1) // BLOCK > len(prompt) // BLOCK
+    following = prompt.followed_by([*steered.tokens, *prompt.ids[-8:].tolist()])
+    same(one(subject, following), subject.local(following, None))
+    again = {"artifact": name}
+    same(one(subject, following, again), subject.local(following, name))
+
+
+def test_pictures_too(subject: Subject):
+    for prompt in [prompt for prompt in subject.prompts if len(prompt.images)][:4]:
+        for name in ("all", None, "generated", "all", None):
+            same(one(subject, prompt, None if name is None else {"artifact": name}), subject.local(prompt, name))
+
+
+def test_another_content_under_the_same_name(subject: Subject):
+    prompt, asked = written(subject), {"artifact": "changed"}
+    for name in ("all", "from-last", "all"):
+        subject.offer("changed", name)
+        found = one(subject, prompt, asked)
+        same(found, subject.local(prompt, name))
+        same(one(subject, prompt, asked), subject.local(prompt, name))
