@@ -1,6 +1,6 @@
 """Hold the default measure against test items and write the page about it.
 
-    python -m benchmarks.contribution.held_out [--out docs]
+    python -m benchmarks.contribution.held_out [--models pocket-qwen pocket-llava] [--out docs]
 
 Whose answer it is, agreement with exact Shapley values, items without a conflict, and cost. Writes
 ``contribution_held_out.json`` and ``contribution_held_out.md``; a run that was stopped goes on where it was.
@@ -174,12 +174,13 @@ def _middle(row: dict[str, Any], what: str) -> str:
 def main() -> None:
     """Measure, then write numbers and page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="*", default=CHECKPOINTS)
     parser.add_argument("--out", type=Path, default=Path("docs"))
     parser.add_argument("--fresh", action="store_true", help="measure everything anew")
     options = parser.parse_args()
     settings = {"items": ITEMS, "others": OTHERS, "version": __version__}
     numbers = Numbers(options.out / NUMBERS, settings, options.fresh)
-    for name in CHECKPOINTS:
+    for name in options.models:
         model = load(name)
         part = numbers.model(name, model.fingerprint)
         numbers.add(part, "held_out", lambda model=model: told(model))
