@@ -14,6 +14,7 @@ VALUES = {
     "DATA": "items.jsonl",
     "METHOD": "mean",
     "CONFIG": "study.yaml",
+    "FOLDER": "tiny",
     "RUN": "tiny",
     "PATH": "out.jsonl",
     "--target": "image",

@@ -206,3 +206,23 @@ def test_demo_and_report(invoke, small_demo, tmp_path):
     refused = invoke("demo", "--fast", "--out", "run", "--seed", 7)
     assert refused.exit_code == 1
     assert "choose another folder" in refused.stderr
+
+
+def test_view_serves_until_it_is_stopped(invoke, tmp_path, monkeypatch):
+    from trimtab.viewing import Server
+
+    def served(server: Server) -> None:
+        assert server.site.answer("/").status == 200
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Server, "serve_forever", served)
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    (tmp_path / "runs" / "one" / "config.yaml").write_text("kind: steering\n")
+    found = invoke("view", "runs", "--port", 0, "--no-open")
+    assert found.exit_code == 0, found.output
+    assert found.stdout.startswith(f"1 run of {tmp_path / 'runs'}: http://127.0.0.1:")
+    assert "Stopped." in found.stderr
+    told = json.loads(invoke("view", "runs", "--port", 0, "--json", "--quiet").stdout)
+    assert (told["runs"], told["folder"]) == (1, str(tmp_path / "runs"))
+    alone = invoke("view", "runs", "--images", ".")
+    assert "`--images` of view must come with `--data`" in alone.stderr

@@ -22,6 +22,7 @@ from trimtab.cli.models import models_app
 from trimtab.cli.report import report
 from trimtab.cli.spreading import with_quiet
 from trimtab.cli.study import study
+from trimtab.cli.view import view
 
 FIRST_STEPS = """\
 trimtab tells which modality a multimodal LLM believes, and changes it. Three things to do first:
@@ -88,6 +89,7 @@ app.command(
     "--out hardened"
 )(harden)
 app.command(epilog="Example: trimtab report runs/demo")(report)
+app.command(epilog="Example: trimtab view runs")(view)
 app.add_typer(models_app, name="models")
 app.add_typer(artifacts_app, name="artifacts")
 app.add_typer(data_app, name="data")

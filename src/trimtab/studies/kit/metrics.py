@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trimtab.contribution.scores import RATIO, SHARE, SYNERGY, measured_in
@@ -184,7 +184,10 @@ def _hit(part: Sequence[Record], strength: float) -> bool:
 
 
 def paired_by_item(
-    first: Mapping[str, Sequence[bool]], second: Mapping[str, Sequence[bool]], seed: int = 0
+    first: Mapping[str, Sequence[bool]],
+    second: Mapping[str, Sequence[bool]],
+    seed: int = 0,
+    clusters: Mapping[str, Hashable] | None = None,
 ) -> PairedDifference:
     """Compare two conditions on the items that both have; an item's answers of several seeds are one cluster.
 
@@ -192,6 +195,7 @@ def paired_by_item(
         first: Whether the first condition holds in each item, seed by seed.
         second: The same for the second condition, which may have another number of seeds.
         seed: Seed of the bootstrap.
+        clusters: What cluster each item is of; left out, each is its own.
 
     Returns:
         The comparison, with counts of items: of several seeds, those of a mean seed, rounded.
@@ -202,7 +206,8 @@ def paired_by_item(
     items = [item for item in first if item in second]
     times = math.lcm(*(len(own[item]) for own in (first, second) for item in items)) if items else 1
     a, b = ([hit for item in items for hit in [*own[item]] * (times // len(own[item]))] for own in (first, second))
-    found = paired_difference(a, b, seed, clusters=[item for item in items for _ in range(times)])
+    of = {item: item for item in items} if clusters is None else clusters
+    found = paired_difference(a, b, seed, clusters=[of[item] for item in items for _ in range(times)])
     counts = (round(count / times) for count in (found.first_only, found.second_only))
     return found._replace(n=len(items), first_only=next(counts), second_only=next(counts))
 
