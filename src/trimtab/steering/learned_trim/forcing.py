@@ -24,19 +24,25 @@ class ForcedBatch:
 
     Attributes:
         steps: Which positions of the scores belong to a row, ``(rows, steps)``; shorter answers stand on the right.
+        receipts: What the edits of the last scores touched, by an edit's place among them.
     """
 
-    def __init__(self, model: Model, prompts: Sequence[Encoded], answers: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self, model: Model, prompts: Sequence[Encoded], answers: Sequence[Sequence[int]], *, cut: bool = True
+    ) -> None:
         """Join prompts and answers.
 
         Args:
             model: The model.
             prompts: The prompts.
             answers: Tokens of each answer that the model is given; it says what comes after each, and at the beginning.
+            cut: Whether what comes before the last prompt tokens is computed apart; not if edits reach it.
         """
         self._model, self._prompts = model, list(prompts)
+        self._whole = model.recurrent or not cut
+        self.receipts: defaultdict[int, Receipt] = defaultdict(Receipt)
         wholes = [prompt.followed_by(answer) for prompt, answer in zip(prompts, answers, strict=True)]
-        starts = [0 if model.recurrent else len(prompt) - 1 for prompt in prompts]
+        starts = [0 if self._whole else len(prompt) - 1 for prompt in prompts]
         self._tails = [Piece(whole, start, len(whole)) for whole, start in zip(wholes, starts, strict=True)]
         self._counts = [len(answer) + 1 for answer in answers]
         self._prefix: Prefix | None = None
@@ -62,7 +68,8 @@ class ForcedBatch:
         n = len(self._prompts)
         prefix = self._prefix or self._computed()
         batch = RowBatch(list(range(n)), list(range(n)), self._tails, prefix, [edits] * n, self._collated)
-        session = EditSession(self._model, batch.edits, self._prompts, defaultdict(Receipt))
+        self.receipts = batch.receipts
+        session = EditSession(self._model, batch.edits, self._prompts, batch.receipts)
         with session.attached():
             hidden = forward_tails(self._model, batch, session, keep_cache=False).hidden
         return self._model.logits(hidden[:, -max(self._counts) :]).float().log_softmax(-1)
@@ -73,6 +80,6 @@ class ForcedBatch:
 
     @torch.no_grad()
     def _computed(self) -> Prefix | None:
-        if self._model.recurrent:
+        if self._whole:
             return None
         return prefill(self._model, [Piece(prompt, 0, len(prompt) - 1) for prompt in self._prompts])

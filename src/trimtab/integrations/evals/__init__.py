@@ -1,0 +1,1 @@
+"""trimtab inside programs that evaluate models: lmms-eval (``lmms``) and inspect_ai (``inspect``)."""

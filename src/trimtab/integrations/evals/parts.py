@@ -1,0 +1,48 @@
+"""Prompts whose parts keep their names on the way through a program that only hands on text and media."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trimtab.engine import Prompt
+from trimtab.modalities import Modality
+
+PARTS = "trimtab_prompt"
+"""The column of a document, or the field of a message, that holds a prompt's parts beside its text."""
+
+_FIELDS = ("question", "context", "instruction", "placement", "choices", "request")
+
+
+def parts_of(prompt: Prompt) -> str:
+    """Return the parts of a prompt's text, as JSON."""
+    return json.dumps({name: getattr(prompt, name) for name in _FIELDS}, ensure_ascii=False)
+
+
+def prompt_of(text: str, media: Mapping[Modality, Sequence[Any]], parts: object = None) -> Prompt:
+    """Return a text with media as a prompt.
+
+    Args:
+        text: The user's turn. Marks of where a picture would stand are taken out: media come first.
+        media: What is shown, by modality.
+        parts: What ``parts_of`` returned, if the program handed it on. It counts where it says just this text; else, as
+            in other programs' tasks and where a program put examples before it, all of the text is the question.
+
+    Raises:
+        UsageError: The text is empty.
+        DataError: A medium cannot be read.
+    """
+    known = _parsed(parts)
+    if known is not None:
+        prompt = Prompt(**known, media=media)
+        if prompt.body()[0] == text:
+            return prompt
+    return Prompt(question=text.replace("<image>", "").strip(), request="", media=media)
+
+
+def _parsed(parts: object) -> dict[str, Any] | None:
+    if not isinstance(parts, str) or not parts:
+        return None
+    found = json.loads(parts)
+    return {name: tuple(found[name]) if name == "choices" else found[name] for name in _FIELDS}
