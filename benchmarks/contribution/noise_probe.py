@@ -118,7 +118,7 @@ def hidden(model: Model, items: Sequence[Item], share: float, draws: int = 4) ->
         for k, m in enumerate(PAIR):
             own = slice(1 + k * draws, 1 + (k + 1) * draws)
             kept = torch.rand(allowed[:, own, batch.slots[m]].shape, generator=generator) >= share
-            allowed[:, own, batch.slots[m]] &= kept
+            allowed[:, own, batch.slots[m]] &= kept.to(allowed.device)  # drawn on the CPU, so a GPU hides the same
         with torch.no_grad():
             logits = _answers(model, SharedPrefix(batch.keys, batch.values, allowed), batch, rows)
             loss = divergence("kl", logits[:, :1].expand_as(logits), logits)

@@ -77,8 +77,8 @@ class Wording:
 def with_system(model: tt.Model, prompt: Encoded, sentence: str) -> Encoded:
     """Put a system turn before a prompt, as SmolLM2's own template writes it."""
     turn = f"<|im_start|>system\n{sentence}<|im_end|>\n"
-    ids = torch.tensor(model.tokenizer(turn, add_special_tokens=False)["input_ids"])
-    positions = torch.arange(len(ids) + len(prompt)).expand(len(prompt.positions), -1)
+    ids = torch.tensor(model.tokenizer(turn, add_special_tokens=False)["input_ids"], device=prompt.ids.device)
+    positions = torch.arange(len(ids) + len(prompt), device=ids.device).expand(len(prompt.positions), -1)
     spans = {name: places + len(ids) for name, places in prompt.spans.items()}
     return replace(prompt, ids=torch.cat([ids, prompt.ids]), positions=positions, spans=spans)
 
