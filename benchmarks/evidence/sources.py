@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +107,13 @@ def _run(path: Path) -> Source:
 
 def command_of(kind: str, plan: dict[str, Any], name: str) -> str:
     """Return the command that makes a run, or the nearest one with a pointer to the settings that differ."""
+    told = _told(plan)
+    for recipe, found in _recipes().items():
+        for suffix, known in (("", found), (FAST, found.fast())):
+            if told == _told(known.resolved()):
+                return f"trimtab study {recipe}{suffix} --out runs/{name}"
     if kind == "steering":
-        return _steering_command(plan, name)
+        return _changed_steering(plan, name)
     verb = {"measurement": "measure"}.get(kind, kind)
     model, data = plan.get("model", "MODEL"), plan.get("data", "DATA")
     made: Any = kinds().named(kind).plan_type
@@ -117,19 +123,28 @@ def command_of(kind: str, plan: dict[str, Any], name: str) -> str:
     command = f"trimtab {verb} {model} {data}{some} --out runs/{name}"
     if kind == "hardening":
         command = f"python benchmarks/harden/ablation.py --model {model} --out runs/{name}"
-    same = json.loads(json.dumps(plan)) == json.loads(json.dumps(made(**usual).resolved()))
+    same = told == _told(made(**usual).resolved())
     return command if same else f"{command}, with the settings in runs/{name}/{CONFIG}"
 
 
-def _steering_command(plan: dict[str, Any], name: str) -> str:
+def _changed_steering(plan: dict[str, Any], name: str) -> str:
     title = str(plan.get("name", ""))
     suffix = FAST if title.endswith(FAST) else ""
-    recipe = RECIPES / f"{title.removesuffix(suffix)}.yaml"
-    if recipe.stem == "demo":
+    if title.removesuffix(suffix) == "demo":
         return f"trimtab demo{suffix} --out runs/{name}"
+    recipe = RECIPES / f"{title.removesuffix(suffix)}.yaml"
     if not recipe.is_file():
         return f"trimtab study, with the plan in runs/{name}/{CONFIG}"
-    known: Any = read_plan(recipe)
-    same = json.loads(json.dumps(plan)) == (known.fast() if suffix else known).resolved()
-    command = f"trimtab study recipes/{recipe.name}{suffix} --out runs/{name}"
-    return command if same else f"{command}, with the settings in runs/{name}/{CONFIG}"
+    return f"trimtab study recipes/{recipe.name}{suffix} --out runs/{name}, with the settings in runs/{name}/{CONFIG}"
+
+
+@cache
+def _recipes() -> dict[str, Any]:
+    """Plans of the recipes that are studies, by their paths in the repository."""
+    files = [path for path in sorted(RECIPES.rglob("*.yaml")) if path.name != "harden.yaml"]  # read by harden.py alone
+    return {str(path.relative_to(RECIPES.parent)): read_plan(path) for path in files}
+
+
+def _told(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return a plan as a file keeps it."""
+    return json.loads(json.dumps(plan))

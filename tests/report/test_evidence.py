@@ -262,6 +262,8 @@ def test_a_run_of_a_recipe_is_made_by_its_command():
     changed = command_of("steering", {**whole, "test_items": 3}, "mine")
     assert changed == f"{command} --out runs/mine, with the settings in runs/mine/config.yaml"
     assert command_of("steering", {"name": "demo --fast"}, "d") == "trimtab demo --fast --out runs/d"
+    heads = read_plan(RECIPES / "smol" / "circuits.yaml").resolved()  # pyright: ignore
+    assert command_of("circuits", heads, "c") == "trimtab study recipes/smol/circuits.yaml --out runs/c"
     assert command_of("circuits", CircuitsPlan("m", "d").resolved(), "c") == "trimtab circuits m d --out runs/c"
     limited = InterferencePlan("m", "d", limit=30).resolved()
     assert command_of("interference", limited, "i") == "trimtab interference m d --limit 30 --out runs/i"
