@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from benchmarks.evidence.__main__ import IMAGES, main, write_page
 from benchmarks.evidence.claims.every import GROUPS
-from benchmarks.evidence.measures import circuits, contribution, hardening, interference, making, steering
+from benchmarks.evidence.measures import circuits, contribution, hardening, interference, making, patching, steering
 from benchmarks.evidence.row import Answer, Case
 from benchmarks.evidence.sources import FILES, RECIPES, Evidence, Source, command_of, read
 from benchmarks.evidence.tables import paper_tables
@@ -251,6 +251,40 @@ def test_what_is_no_run_is_refused(study, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         main()
     assert "must be a run folder" in capsys.readouterr().err
+
+
+def patched(**found: object) -> Evidence:
+    """One circuits study with what patching found."""
+    empty = {"curves": [], "crossovers": [], "foretelling": [], "ablation": []}
+    return Evidence((Source("circuits", Path("run"), {"name": "m", "patching": {**empty, **found}}, ""),))
+
+
+def test_claims_about_patching_are_judged_by_their_intervals():
+    curve = {"donor": "image", "part": "last", "n": 40}
+    curves = [
+        {**curve, "layer": layer, "flips": rate, "flips_low": rate - 0.1, "flips_high": rate + 0.1}
+        for layer, rate in enumerate([0.0, 0.1, 0.3, 0.9, 1.0])
+    ]
+    [case] = patching.last_token_fails(patched(curves=curves))
+    assert case.number
+    assert case.number.value == 0.9  # three quarters of the way to layer 4
+    assert case.verdict == "does not hold"
+    [deep, even] = patching.crosses_deep(
+        patched(crossovers=[{"target": "image", "n": 40, "deep": 0.9}, {"target": "text", "n": 40, "deep": 0.5}])
+    )
+    assert (deep.verdict, even.verdict) == ("holds", "not shown")
+    ranks = [
+        {"target": "image", "predictor": "crossover", "n": 40, "rho": -0.5, "rho_low": -0.7, "rho_high": -0.3},
+        {"target": "all", "predictor": "crossover", "n": 80, "rho": 0.5, "rho_low": 0.3, "rho_high": 0.7},
+        {"target": "text", "predictor": "crossover", "n": 40, "rho": None, "rho_low": None, "rho_high": None},
+    ]
+    [case] = patching.foretells_side("crossover")(patched(foretelling=ranks))  # of one instruction, where it varies
+    assert (case.condition, case.verdict) == ("told image", "holds")
+    flips = {"heads": "promoting", "n": 40, "flips": 0.3, "flips_low": 0.2, "flips_high": 0.4, "random": 0.05}
+    shown, unclear = patching.silenced("promoting")(
+        patched(ablation=[{**flips, "target": "text", "p": 0.04}, {**flips, "target": "image", "p": 0.3}])
+    )
+    assert (shown.verdict, unclear.verdict) == ("holds", "not shown")
 
 
 def test_a_run_of_a_recipe_is_made_by_its_command():

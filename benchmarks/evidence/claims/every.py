@@ -6,6 +6,7 @@ from benchmarks.evidence.claims.instruction_anchor import INSTRUCTION_ANCHOR
 from benchmarks.evidence.claims.mc2 import MC2
 from benchmarks.evidence.claims.modality_interference import MODALITY_INTERFERENCE
 from benchmarks.evidence.claims.ours import OURS
+from benchmarks.evidence.claims.patching import PATCHING
 from benchmarks.evidence.claims.reviewers import REVIEWERS
 
-GROUPS = (AMPS, MC2, INSTRUCTION_ANCHOR, MODALITY_INTERFERENCE, REVIEWERS, AUDIT, OURS)
+GROUPS = (AMPS, MC2, INSTRUCTION_ANCHOR, PATCHING, MODALITY_INTERFERENCE, REVIEWERS, AUDIT, OURS)
