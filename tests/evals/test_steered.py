@@ -9,9 +9,10 @@ import trimtab as tt
 from trimtab.engine import AddVector, Contrast, Edit, Prompt, ScaleHeads, encode, inputs
 from trimtab.errors import NothingEditedError, UnsupportedMethodError, UsageError
 from trimtab.integrations.evals.likelihoods import likelihoods, token_likelihoods
-from trimtab.integrations.evals.lmms.settings import settings_of
 from trimtab.integrations.evals.lmms.visuals import media_of, visuals_of
 from trimtab.integrations.evals.parts import parts_of, prompt_of
+from trimtab.integrations.evals.settings import Settings
+from trimtab.integrations.evals.settings import settings_of as read_settings
 from trimtab.integrations.evals.steered import Steered, load_steered
 from trimtab.media import medium_kind
 from trimtab.models import Model
@@ -131,6 +132,10 @@ def test_visuals_become_media_of_their_kinds():
     assert media_of(["a.png", "b.wav", "c.mp4"]) == {"image": ["a.png"], "audio": ["b.wav"], "video": ["c.mp4"]}
     with pytest.raises(UsageError, match="`doc_to_visual` must give pictures, sounds and clips"):
         media_of([3])
+
+
+def settings_of(given: dict[str, Any]) -> Settings:
+    return read_settings(given, "generation_kwargs")
 
 
 def test_a_task_s_settings_are_read_as_lmms_eval_means_them():

@@ -15,9 +15,9 @@ from tqdm import tqdm
 
 from trimtab.engine import Prompt, Receipt
 from trimtab.errors import UsageError
-from trimtab.integrations.evals.lmms.settings import KNOWN, Settings, settings_of
 from trimtab.integrations.evals.lmms.visuals import media_of
 from trimtab.integrations.evals.parts import PARTS, prompt_of
+from trimtab.integrations.evals.settings import KNOWN, Settings, settings_of
 from trimtab.integrations.evals.steered import load_steered
 from trimtab.studies.kit.chunks import chunks_of
 
@@ -129,7 +129,7 @@ class Trimtab(lmms):
         for name in given.keys() - {*KNOWN} - self._unknown:
             self._unknown.add(name)
             logger.warning(f"trimtab: generation_kwargs has {name!r}, which is for other models; it is left out")
-        return settings_of(given)
+        return settings_of(given, "generation_kwargs")
 
     def _say(self, receipt: Receipt) -> None:
         logger.info(f"trimtab: {self.steered.name}: {receipt}")

@@ -1,4 +1,4 @@
-"""What a task of lmms-eval says of generation, as trimtab's own settings."""
+"""What a program says of generation, as trimtab's own settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trimtab.errors import UsageError
 KNOWN = (
     "until", "max_new_tokens", "do_sample", "temperature", "top_k", "top_p", "repetition_penalty", "num_beams", "seed"
 )  # fmt: skip
-"""What counts; anything else that a task says is for other models."""
+"""What counts; anything else is for other models."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,12 @@ class Settings:
         return reply
 
 
-def settings_of(given: Mapping[str, Any]) -> Settings:
-    """Read a task's ``generation_kwargs``.
+def settings_of(given: Mapping[str, Any], owner: str) -> Settings:
+    """Read what a program says of generation, by the names and with the meaning that transformers has for them.
+
+    Args:
+        given: Some of ``KNOWN``; what is left out or None is as if it were not said.
+        owner: What the program calls them.
 
     Raises:
         UsageError: It asks for beams, or a value means nothing.
@@ -45,8 +49,8 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     beams = given.get("num_beams") or 1
     if beams != 1:
         raise UsageError(
-            f"`num_beams` of generation_kwargs must be 1 for trimtab, which takes the most probable token or draws; "
-            f"got {beams!r}; set --gen_kwargs num_beams=1."
+            f"`num_beams` of {owner} must be 1 for trimtab, which takes the most probable token or draws; "
+            f"got {beams!r}; leave it out."
         )
     temperature = given.get("temperature")
     if not given.get("do_sample", bool(temperature)):
