@@ -291,7 +291,7 @@ def test_an_empty_run_and_a_wrong_read_are_refused(model):
         run(model, [])
     with pytest.raises(UsageError, match="`layer` of Read"):
         run(model, varied_prompts(), Read(hidden=(9,)))
-    with pytest.raises(UsageError, match="logits, hidden or heads"):
+    with pytest.raises(UsageError, match="logits, hidden, heads or top"):
         run(model, varied_prompts(), Read(logits=False))
     with pytest.raises(UsageError, match="`at` of Read"):
         run(model, varied_prompts(), Read(at="middle"))

@@ -70,7 +70,10 @@ class Engine(Sizes, Protocol):
     def run(
         self, rows: Rows, read: Read | None = None, *, reuse: bool, batch_size: int | None, progress: Progress
     ) -> Readings:
-        """Run rows and read something off; see ``trimtab.run``."""
+        """Run rows and read something off; see ``trimtab.run``.
+
+        ``read.top`` is asked only of an engine that cannot read all logits; from those of others it is taken.
+        """
         ...
 
     def generate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -23,7 +24,7 @@ from trimtab.engine.local.serving import ModelOrEngine, engine_of, opened
 from trimtab.engine.local.session import Session
 from trimtab.engine.needed import needs, refuse_missing
 from trimtab.engine.prompt import Prompt
-from trimtab.engine.read import Read, Readings
+from trimtab.engine.read import Read, Readings, likeliest
 from trimtab.engine.receipt import Receipt
 from trimtab.engine.rows import Rows, as_questions, rows_of
 from trimtab.errors import UsageError
@@ -68,7 +69,13 @@ def run(
     questions = _checked(engine, rows, read, "run")
     if read != Read() and any(isinstance(question, Contrast) for question in questions):
         raise UsageError("`read` must be left out where `rows` holds a Contrast, which has next-token scores alone.")
-    return engine.run(questions, read, reuse=reuse, batch_size=batch_size, progress=progress)
+    from_logits = read.top and Capability.LOGITS in engine.capabilities
+    asked = replace(read, logits=True, top=0) if from_logits else read
+    found = engine.run(questions, asked, reuse=reuse, batch_size=batch_size, progress=progress)
+    if from_logits:
+        found.top = likeliest(found.logits, read.top)
+        found.logits = found.logits if read.logits else None
+    return found
 
 
 @arguments_named
@@ -132,7 +139,10 @@ def _checked(engine: Engine, rows: Rows, read: Read | None, owner: str) -> list[
     for question in questions:
         for row in rows_of(question):
             check_edits(engine, row.edits, "Row")
-    refuse_missing(engine.name, engine.capabilities, needs(questions, read), owner)
+    has = set(engine.capabilities)
+    if Capability.LOGITS in has:
+        has.add(Capability.TOP_LOGPROBS)  # they are among them
+    refuse_missing(engine.name, has, needs(questions, read), owner)
     return questions
 
 

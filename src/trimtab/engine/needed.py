@@ -25,7 +25,12 @@ def needs(rows: Rows, read: Read | None = None) -> frozenset[Capability]:
     """
     found: set[Capability] = set()
     if read is not None:
-        wanted = {Capability.LOGITS: read.logits, Capability.HIDDEN: read.hidden, Capability.HEADS: read.heads}
+        wanted: dict[Capability, object] = {
+            Capability.LOGITS: read.logits,
+            Capability.TOP_LOGPROBS: read.top,
+            Capability.HIDDEN: read.hidden,
+            Capability.HEADS: read.heads,
+        }
         found |= {capability for capability, asked in wanted.items() if asked}
     for question in as_questions(rows):
         if isinstance(question, Contrast):
