@@ -12,7 +12,7 @@ SERVE := .venv-serve
 SERVE_PIP = $(SERVE)/bin/pip install --quiet --disable-pip-version-check -c constraints-serve.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo docs smol test test-smol test-fleet test-serve test-web lint clean
+.PHONY: help env env-serve demo docs smol test test-smol test-fleet test-serve test-web lint clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -92,6 +92,8 @@ $(SERVE)/.ready: pyproject.toml constraints-serve.txt tests/serve/environment.py
 	$(SERVE)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
 	$(SERVE)/bin/python tests/serve/environment.py
 	@touch $@
+
+env-serve: $(SERVE)/.ready  ## Make the environment that serves (.venv-serve), with vLLM for CPUs
 
 test-serve: $(SERVE)/.ready  ## Install vLLM in its own environment and run the tests that serve
 	OMP_NUM_THREADS=1 $(SERVE)/bin/python -m pytest -o filterwarnings=default tests/serve

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from trimtab.models import load as load
     from trimtab.models import wrap as wrap
     from trimtab.report import write_report as write_report
+    from trimtab.serving.client import ServedEngine as ServedEngine
+    from trimtab.serving.client import connect as connect
     from trimtab.steering import AMPS as AMPS
     from trimtab.steering import L2S as L2S
     from trimtab.steering import Autotrim as Autotrim
@@ -74,6 +76,7 @@ _HOMES = {
     "interference": ["HardenConfig", "diagnose", "harden"],
     "models": ["Model", "load", "wrap"],
     "report": ["write_report"],
+    "serving.client": ["ServedEngine", "connect"],
     "steering": ["AMPS", "L2S", "Autotrim", "Instruction", "MeanDifference", "NoSteering"],
     "studies": ["evaluate"],
 }
@@ -98,8 +101,10 @@ __all__ = [
     "ReplaceHeads",
     "Row",
     "ScaleHeads",
+    "ServedEngine",
     "__version__",
     "applied",
+    "connect",
     "diagnose",
     "evaluate",
     "fleet",

@@ -78,3 +78,7 @@ class MissingDependencyError(TrimtabError, ImportError):
 
 class WorkerLostError(TrimtabError, RuntimeError):
     """A worker of a fleet died at a piece of work, and so did each that took its place."""
+
+
+class ServerError(TrimtabError, ConnectionError):
+    """A server is not there, does not let one in, or failed."""

@@ -18,6 +18,8 @@ def test_an_option_has_one_type_in_all_verbs():
 def test_verbs_of_a_kind_have_the_same_options():
     names = {verb.name: {given.name for given in verb.parameters} for verb in verbs()}
     for verb, own in names.items():
+        if verb == "serve":  # it becomes vLLM's server, which loads the model in its own way and prints no result
+            continue
         assert "--json" in own, verb
         if "MODEL" in own:
             loading = {"--dtype", "--device", "--device-map", "--attention", "--max-pixels", "--revision"}

@@ -16,6 +16,7 @@ os.environ.update(
     VLLM_NO_USAGE_STATS="1",
 )
 
+from tests.serve.running import Running, started
 from tests.serve.subject import Subject, made
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -40,3 +41,12 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder: Path = tmp_path_factory.mktemp(request.param)
     with made(request.param, folder) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server in processes of its own."""
+    folder: Path = tmp_path_factory.mktemp("server")
+    with started(folder) as running:
+        yield running
+    assert not list(folder.glob("trimtab-serve-*")), "the server's own files are left behind"

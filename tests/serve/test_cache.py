@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-import trimtab as tt
 from tests.serve.subject import Answer, Subject
-from trimtab.engine import Encoded, Prompt
+from trimtab.engine import Encoded, Prompt, encode
 
 pytest.importorskip("vllm", reason="vLLM is not installed here; `make test-serve` makes an environment of its own")
 
@@ -33,7 +32,7 @@ def written(subject: Subject, seed: str = "", beyond: int = 0) -> Encoded:
     context = seed
     for k in range(100):
         context = f"{context} {WORDS[k % len(WORDS)]}".strip()
-        found = tt.engine.encode(subject.model, Prompt("What colour is the apple?", context=context))
+        found = encode(subject.model, Prompt("What colour is the apple?", context=context))
         if len(found) > 2 * BLOCK and len(found) % BLOCK >= beyond:
             return found
     raise AssertionError("no prompt of such a length")

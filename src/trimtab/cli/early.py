@@ -28,6 +28,29 @@ def check_model(name: str, loading: Mapping[str, Any]) -> None:
         _check_device(loading["device"])
 
 
+def is_server(name: str) -> bool:
+    """Say whether a model is given by a server's address."""
+    return name.startswith(("http://", "https://"))
+
+
+def check_engine(name: str, loading: Mapping[str, Any], over: object = None) -> None:
+    """Do what ``check_model`` does, where a server's address may stand in the place of a model.
+
+    Raises:
+        UsageError: As there; or a server is to load its model otherwise, which it has done.
+        MissingDependencyError: As there.
+    """
+    if not is_server(name):
+        check_model(name, loading)
+        return
+    given = [*loading, *(["workers"] if over is not None else [])]
+    if given:
+        raise UsageError(
+            f"`--{given[0].replace('_', '-')}` must be left out where MODEL is a server's address, since the server "
+            "has loaded its model already; start it otherwise."
+        )
+
+
 class _ShownIfNeeded:
     """Shows progress from the first task on: most models have none."""
 

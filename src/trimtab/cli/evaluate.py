@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
-from trimtab.cli.early import check_artifacts, check_model, check_out_file
+from trimtab.cli.early import check_artifacts, check_engine, check_out_file
 from trimtab.cli.inputs import load_engine, say_skipped
 from trimtab.cli.loading import Loading, loads
-from trimtab.cli.options import DataSource, Json, MaxNewTokens, ModelName, Seed
+from trimtab.cli.options import DataSource, Json, MaxNewTokens, ModelOrServer, Seed
 from trimtab.cli.reading import Reading, reads
 from trimtab.cli.workers import Over, works
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @works
 @loads
 def evaluate(
-    model: ModelName,
+    model: ModelOrServer,
     data: DataSource,
     artifact: Annotated[
         list[Path] | None, typer.Option(help="Artifact folder; give it several times to compare.")
@@ -64,7 +64,7 @@ def evaluate(
         check_value("--strength", "evaluate", float, one)
     check_out_file(out)
     check_artifacts(artifact or [])
-    check_model(model, loading)
+    check_engine(model, loading, over)
     items = reading.items(data, seed)
     loaded = load_engine(model, loading, over)
     methods = with_baselines(loaded, items, artifact or [], label or [])
@@ -75,7 +75,7 @@ def evaluate(
             methods,
             strengths=strength,
             protocol=protocol,
-            max_new_tokens=max_new_tokens or answer_length([model]),
+            max_new_tokens=max_new_tokens or answer_length([loaded.name]),
             progress=bars,
         )
     say_skipped(len(found.skipped), data)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trimtab.cli.console import print_json, print_line, remark
-from trimtab.cli.early import check_artifacts, check_model
-from trimtab.cli.inputs import instruction_text, load_model
+from trimtab.cli.early import check_artifacts, check_engine
+from trimtab.cli.inputs import instruction_text, load_engine
 from trimtab.cli.loading import Loading, loads
-from trimtab.cli.options import InstructionText, Json, MaxNewTokens, ModelName, Seed
+from trimtab.cli.options import InstructionText, Json, MaxNewTokens, ModelOrServer, Seed
 from trimtab.cli.showing import Shown, shows
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @loads
 @shows
 def generate(
-    model: ModelName,
+    model: ModelOrServer,
     question: Annotated[str, typer.Option(help="What to ask.")],
     *,
     shown: Shown,
@@ -64,12 +64,12 @@ def generate(
         instruction=instruction_text(instruction),
     )
     check_artifacts([] if artifact is None else [artifact])
-    check_model(model, loading)
-    loaded = load_model(model, loading)
+    check_engine(model, loading)
+    loaded = load_engine(model, loading)
     asks: Sequence[Ask] = [Row(prompt)]
     if artifact is not None:
         asks = load_any_artifact(artifact, loaded).asks(loaded, [prompt], strength)
-    longest = max_new_tokens or answer_length([model])
+    longest = max_new_tokens or answer_length([loaded.name])
     found = answer(loaded, asks, max_new_tokens=longest, decoding=decoding)
     _tell(loaded.name, found, longest, artifact is not None, json)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trimtab.cli.console import loading_shown, remark
+from trimtab.cli.early import is_server
 from trimtab.cli.loading import Loading
 from trimtab.errors import UsageError
 
@@ -14,12 +15,18 @@ if TYPE_CHECKING:
     from trimtab.engine import Cluster, Fleet
     from trimtab.items import Items
     from trimtab.models import Model
+    from trimtab.serving.client import ServedEngine
 
 
-def load_engine(name: str, loading: Loading, over: Cluster | None) -> Model | Fleet:
-    """Load a model here or, if there are any, on each of some workers; see ``load_model``."""
+def load_engine(name: str, loading: Loading, over: Cluster | None = None) -> Model | Fleet | ServedEngine:
+    """Load a model here or, if there are any, on each of some workers; connect to one that a server has.
+
+    See ``load_model``.
+    """
     import trimtab
 
+    if is_server(name):
+        return trimtab.connect(name)
     if over is None:
         return load_model(name, loading)
     with loading_shown(name):

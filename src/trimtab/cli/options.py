@@ -18,6 +18,15 @@ ModelName = Annotated[
         autocompletion=complete_model,
     ),
 ]
+ModelOrServer = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="pocket-qwen, pocket-llava, smol-llava, a folder, a Hugging Face id, or the address of a server that "
+        "trimtab serve started.",
+        autocompletion=complete_model,
+    ),
+]
 DataSource = Annotated[
     str,
     typer.Argument(

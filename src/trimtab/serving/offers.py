@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from trimtab.engine import AddVector, Edit, Positions, Predictor
 from trimtab.errors import UnsupportedMethodError
+from trimtab.serving.places import place_of
 from trimtab.steering import Artifact
 from trimtab.steering.chooser import FixedChooser
 
@@ -52,7 +54,13 @@ class Offer:
             "strength": self.artifact.strength,
             "layers": list(self.layers),
             "digest": self.digest,
+            "edits": self._told,
         }
+
+    @cached_property
+    def _told(self) -> list[dict[str, Any]]:
+        """What each edit adds and where, at strength 1, for a client to know its own artifacts by."""
+        return [place_of(edit) | {"strength": edit.strength} for edit in self.edits(1.0)]
 
 
 def check_offered(artifact: Artifact) -> None:

@@ -1,4 +1,4 @@
-"""The front end: what a request asks for is read and refused before it reaches the engine."""
+"""The front end: a bad request is refused before it reaches the engine, and receipts are kept."""
 
 # pyright: reportMissingImports=false
 
@@ -7,19 +7,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vllm.exceptions import VLLMValidationError
+from vllm.entrypoints.generate.base.serving import GenerateBaseServing
+from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+from vllm.entrypoints.openai.completion.protocol import CompletionRequest
+from vllm.exceptions import GenerationError, VLLMValidationError
 from vllm.sampling_params import SamplingParams
 from vllm.v1.engine.input_processor import InputProcessor
+from vllm.v1.engine.output_processor import OutputProcessor
 
 from trimtab.errors import TrimtabError
+from trimtab.serving.ledger import Ledger
 from trimtab.serving.plugin.wrapping import wrap
-from trimtab.serving.requests import resolved
+from trimtab.serving.requests import KEY, resolved
 from trimtab.serving.settings import process_bank
+from trimtab.serving.wire import read_wanted
+
+LEDGER = Ledger()
+"""The receipts of this process's answers."""
 
 
 def install() -> None:
-    """Read the steering of each request as it comes in."""
+    """Read the steering of each request as it comes in, and note what came of it."""
     wrap(InputProcessor, "process_inputs", _process_inputs)
+    wrap(OutputProcessor, "process_outputs", _process_outputs)
+    wrap(GenerateBaseServing, "_raise_if_error", _raise_if_error)
+    for kind in (ChatCompletionRequest, CompletionRequest):
+        wrap(kind, "to_beam_search_params", _beams)
 
 
 def _process_inputs(
@@ -37,3 +50,34 @@ def _process_inputs(
     own = params.clone()  # the caller may use its own again
     own.extra_args = extra
     return original(self, request_id, prompt, own, *others, **named)
+
+
+def _beams(original: Callable[..., Any], self: Any, *others: Any, **named: Any) -> Any:
+    """Beams are requests of their own, which vLLM makes without the fields of the one that asked."""
+    try:
+        wanted = read_wanted(self.vllm_xargs)
+    except TrimtabError as error:
+        raise VLLMValidationError(str(error)) from error
+    if wanted is not None and wanted.strength != 0:
+        raise VLLMValidationError(
+            "`use_beam_search` must be false in a steered request, since beams cannot be steered; leave it out."
+        )
+    return original(self, *others, **named)
+
+
+def _process_outputs(original: Callable[..., Any], self: Any, outputs: list[Any], *others: Any, **named: Any) -> Any:
+    for output in outputs:
+        receipt = (output.kv_transfer_params or {}).get(KEY)
+        state = self.request_states.get(output.request_id)
+        if receipt is not None and state is not None:
+            owner = state if state.parent_req is None else state.parent_req
+            LEDGER.note(owner.external_req_id, state.request_index, receipt)
+    return original(self, outputs, *others, **named)
+
+
+def _raise_if_error(original: Callable[..., Any], self: Any, finish_reason: str | None, request_id: str) -> None:
+    """Say why a request that could not be steered ends, where vLLM says that an error is internal."""
+    reason = LEDGER.error(request_id) if finish_reason == "error" else None
+    if reason is not None:
+        raise GenerationError(f"`artifact` of vllm_xargs was not applied: {reason}.")
+    original(self, finish_reason, request_id)

@@ -1,0 +1,137 @@
+"""How ``trimtab serve`` starts vLLM's own server: its options, its environment, and what it must hold to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+
+from trimtab.bundled import BUNDLED
+from trimtab.errors import UsageError
+from trimtab.models import Model, write_published
+from trimtab.serving.bank import check_name
+from trimtab.serving.facts import ServedModel
+from trimtab.serving.settings import Settings
+
+API_KEY, OPERATOR_KEY = "TRIMTAB_API_KEY", "TRIMTAB_OPERATOR_KEY"
+"""Where the keys are: on a command line, every user of the machine could read them."""
+OWN_FILES = "TRIMTAB_SERVING_FILES"
+"""Where the server's own files are, which it removes when it ends."""
+
+NO_DOMAIN = "no-domain.invalid"
+"""A name that no host can have (RFC 2606)."""
+
+GROUPS = ("general", "platform", "io_processor", "stat_logger")
+"""Kinds of plug-ins that vLLM loads if it is not told which."""
+
+ENVIRONMENT = {
+    "VLLM_USE_V2_MODEL_RUNNER": "0",  # the plug-in hooks the first one
+    "VLLM_DISABLE_COMPILE_CACHE": "1",  # a graph that was compiled without the plug-in does not steer
+    "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
+}
+DEFAULTS = {"VLLM_NO_USAGE_STATS": "1"}
+EAGER = {"TORCHDYNAMO_DISABLE": "1"}
+"""Without it, vLLM compiles a few small functions at the first request, though not the model."""
+
+BUNDLED_OPTIONS = ("--kv-cache-memory-bytes", str(256 << 20), "--max-num-seqs", "16")
+"""For models this small, vLLM's own would take most of a machine's memory."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A server to be started.
+
+    Attributes:
+        model: What vLLM is to load: a folder or a Hub id.
+        name: What requests call the model.
+        settings: What it offers.
+        host: Address to listen at.
+        port: Port to listen at.
+        dtype: Number type to compute in.
+        compiled: Whether vLLM compiles the model.
+        media_domains: Hosts that pictures may be fetched from.
+        options: Further options of vLLM's.
+    """
+
+    model: str
+    name: str
+    settings: Settings
+    host: str
+    port: int
+    dtype: str
+    compiled: bool = False
+    media_domains: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+    def arguments(self) -> list[str]:
+        """Return the arguments of vLLM's ``serve``; of an option given twice, it takes the last."""
+        first = ["--served-model-name", self.name, "--host", self.host, "--port", str(self.port), "--dtype", self.dtype]
+        small = BUNDLED_OPTIONS if self.name in BUNDLED else ()
+        eager = () if self.compiled else ("--enforce-eager",)
+        domains = self.media_domains or (NO_DOMAIN,)
+        # One front end, since each has its own list of artifacts.
+        held = ["--no-async-scheduling", "--api-server-count", "1", "--enable-prompt-tokens-details"]
+        return [self.model, *first, *small, *self.options, *eager, *held, "--allowed-media-domains", *domains]
+
+    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment of the server.
+
+        Args:
+            given: That of this process.
+        """
+        defaults = DEFAULTS | ({} if self.compiled else EAGER)
+        return {**defaults, **given, **ENVIRONMENT, "VLLM_PLUGINS": plugins(given), **self.settings.environment()}
+
+
+def vllm_installed() -> bool:
+    """Say whether there is a vLLM in this environment."""
+    return find_spec("vllm") is not None
+
+
+def plugins(given: Mapping[str, str]) -> str:
+    """Return the names of the plug-ins that vLLM is to load: routes are added only by those that are named to it."""
+    named = given.get("VLLM_PLUGINS")
+    if named is None:
+        found = {point.name for group in GROUPS for point in entry_points(group=f"vllm.{group}_plugins")}
+    else:
+        found = {name for name in named.split(",") if name}
+    return ",".join(sorted(found | {"trimtab"}))
+
+
+def prepare(
+    model: Model, artifacts: Sequence[Path], bank: Path | None, files: Path, dtype: str
+) -> tuple[str, Settings]:
+    """Write what the server reads, and check that it can offer what it is to offer.
+
+    Args:
+        model: What is to be served, loaded.
+        artifacts: Folders of artifacts, whose names requests give.
+        bank: The folder from which others may be added; None for none.
+        files: Where to write.
+        dtype: Number type that the server is to compute in.
+
+    Returns:
+        What vLLM is to load, and what its processes are told.
+
+    Raises:
+        ArtifactError: An artifact is for another model.
+        UnsupportedMethodError: A server cannot do what one asks.
+        UsageError: Two have one name and target, or one has a name that requests cannot give.
+    """
+    facts = ServedModel.of(model, dtype).save(files / "facts.json")
+    if bank is not None and not bank.is_dir():
+        raise UsageError(f"`--bank` of serve must be a folder of artifacts; {bank} is none; make it.")
+    named = tuple((folder.resolve().name, folder) for folder in artifacts)
+    settings = Settings(facts, named, bank)
+    for name, _folder in named:
+        check_name(name)
+    if len(list(settings.open())) < len(named):
+        raise UsageError(
+            "`--artifact` of serve must differ in the folder's name or in the target; got two of one name and target; "
+            "rename a folder."
+        )
+    if model.name in BUNDLED:
+        return str(write_published(model, files / "model")), settings
+    return model.name, settings

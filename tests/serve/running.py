@@ -1,0 +1,124 @@
+"""``trimtab serve`` in processes of its own, called over HTTP."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trimtab as tt
+from tests.serve.subject import artifacts
+from trimtab.models import Model
+from trimtab.serving.launching import API_KEY, OPERATOR_KEY
+from trimtab.steering import Artifact
+
+KEY, OPERATORS = "key-of-requests", "key-of-operators"
+PATIENCE = 900
+"""Seconds that a start may take on a machine that is busy."""
+
+
+@dataclass
+class Running:
+    """A server that runs.
+
+    Attributes:
+        model: What it serves, loaded here.
+        artifacts: What it offers from its start.
+        bank: The folder that operators may add from.
+        url: Its address.
+        process: Its process.
+    """
+
+    model: Model
+    artifacts: Mapping[str, Artifact]
+    bank: Path
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def call(
+        self, path: str, body: object = None, *, key: str | None = KEY, method: str | None = None, **headers: str
+    ) -> tuple[int, Any]:
+        """Return the status and what was answered; a text where that is no JSON."""
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        own = {"Content-Type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        own |= {} if key is None else {"Authorization": f"Bearer {key}"}
+        request = urllib.request.Request(self.url + path, data, own, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=120) as reply:
+                return reply.status, _read(reply.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, _read(error.read())
+
+    def chat(self, xargs: object = None, text: str = "What colour is the apple?", **more: Any) -> tuple[int, Any]:
+        """Ask a question in words, greedily."""
+        asked = {
+            "model": "pocket-qwen",
+            "messages": [{"role": "user", "content": text}],
+            "max_tokens": 8,
+            "temperature": 0,
+        }
+        return self.call("/v1/chat/completions", asked | more | ({} if xargs is None else {"vllm_xargs": xargs}))
+
+
+def _read(told: bytes) -> Any:
+    try:
+        return json.loads(told)
+    except ValueError:
+        return told.decode()
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[Running]:
+    """Start a server of pocket-qwen with an artifact of each form, and end it."""
+    model = tt.load("pocket-qwen")
+    own = artifacts(model)
+    for name, artifact in own.items():
+        artifact.save(folder / "own" / name)
+    (folder / "bank").mkdir()
+    own["all"].save(folder / "bank" / "added")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).parent / "trimtab"), "serve", "pocket-qwen", "--port", str(port)]
+    command += [word for name in own for word in ("--artifact", str(folder / "own" / name))]
+    command += ["--bank", str(folder / "bank"), "--", "--max-num-batched-tokens", "128", "--block-size", "32"]
+    environment = {**os.environ, API_KEY: KEY, OPERATOR_KEY: OPERATORS, "TMPDIR": str(folder)}
+    environment.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)  # a server has processes of its own
+    with (
+        (folder / "log").open("wb") as log,
+        # In a session of its own, so that all of its processes can be ended together.
+        subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True) as process,
+    ):
+        running = Running(model, own, folder / "bank", f"http://127.0.0.1:{port}", process)
+        try:
+            _wait(running, folder / "log")
+            yield running
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wait(running: Running, log: Path) -> None:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if running.process.poll() is not None:
+            break
+        try:
+            if running.call("/health")[0] == 200:
+                return
+        except OSError:
+            time.sleep(1)
+    raise AssertionError(f"the server did not start:\n{log.read_text()[-4000:]}")

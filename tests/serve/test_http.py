@@ -1,0 +1,186 @@
+"""``trimtab serve``: vLLM's own server with the plug-in, over HTTP, and ``tt.connect`` to it."""
+
+from typing import Any
+
+import pytest
+
+import trimtab as tt
+from tests.serve.running import KEY, OPERATORS, Running
+from trimtab.engine import Read, Row, generate, run
+from trimtab.errors import ServerError, UnsupportedEngineError
+from trimtab.items import read_items
+from trimtab.items.prompts import prompt_for
+from trimtab.serving.client import ServedEngine
+
+pytest.importorskip("vllm", reason="vLLM is not installed here; `make test-serve` makes an environment of its own")
+
+ITEMS = list(read_items("pocket-mc2:test"))[:24]
+
+
+@pytest.fixture
+def engine(server: Running) -> ServedEngine:
+    return tt.connect(server.url, key=KEY)
+
+
+def rows(server: Running) -> list[Row]:
+    """Each artifact and none, over prompts with pictures."""
+    ways = [(), *(artifact.edits() for artifact in server.artifacts.values())]
+    prompts = [prompt_for(item) for item in ITEMS]
+    return [Row(prompt, ways[k % len(ways)]) for k, prompt in enumerate(prompts * 2)]
+
+
+def test_answers_are_those_of_the_local_engine(server: Running, engine: ServedEngine):
+    asked = rows(server)
+    mine, theirs = generate(engine, asked, max_new_tokens=12), generate(server.model, asked, max_new_tokens=12)
+    assert mine.tokens == theirs.tokens
+    assert (mine.texts, mine.finished) == (theirs.texts, theirs.finished)
+    assert {(e.edit, e.layer, e.rows) for e in mine.receipt.entries.values()} == {
+        (e.edit, e.layer, e.rows) for e in theirs.receipt.entries.values()
+    }
+
+
+def test_the_likeliest_tokens_are_those_of_the_local_engine(server: Running, engine: ServedEngine):
+    asked = [row for row in rows(server)[:16] if all(edit.positions != "generated_only" for edit in row.edits)]  # type: ignore
+    read = Read(logits=False, top=5)
+    mine, theirs = run(engine, asked, read).top, run(server.model, asked, read).top
+    assert mine is not None
+    assert theirs is not None
+    for one, other in zip(mine, theirs, strict=True):
+        assert list(one)[0] == list(other)[0]
+        assert one == {token: pytest.approx(other[token], abs=1e-4) for token in one}
+
+
+def test_evaluation_runs_on_a_server_as_on_a_model(server: Running, engine: ServedEngine):
+    own = [server.artifacts["network"], server.artifacts["learned"]]
+    methods = [method(target="image") for method in (tt.NoSteering, tt.Instruction)]
+    found, wanted = (
+        tt.evaluate(model, ITEMS, [*(method.fit(model, ITEMS) for method in methods), *own], strengths=[0.5])
+        for model in (engine, server.model)
+    )
+    assert found.answers.equals(wanted.answers)
+
+
+def test_what_a_server_cannot_do_is_refused_by_name(engine: ServedEngine):
+    with pytest.raises(UnsupportedEngineError, match="LOGITS"):
+        run(engine, prompt_for(ITEMS[0]))
+    with pytest.raises(UnsupportedEngineError, match="HIDDEN"):
+        tt.L2S(target="image").fit(engine, ITEMS)
+
+
+@pytest.mark.parametrize(
+    ("xargs", "says"),
+    [
+        ({"artifact": "none"}, "`artifact` must be one that the server offers"),
+        ({"artefact": "all"}, "no fields but artifact, strength, target"),
+        ({"artifact": "all", "strength": "much"}, "`strength` of vllm_xargs must be a number"),
+        ({"artifact": "all", "strength": 1e9}, "`strength` of vllm_xargs must be a number"),
+        ({"artifact": "all", "target": "text"}, "`target` of vllm_xargs"),
+        ({"artifact": ["all"]}, "must name an artifact"),
+        ({"trimtab": "all"}, "no fields but"),
+        ({"artifact": {"name": "all"}}, "vllm_xargs"),
+        ({"artifact": None}, "vllm_xargs"),
+        ("all", "vllm_xargs"),
+    ],
+)
+def test_a_bad_request_is_refused_and_the_server_lives(server: Running, xargs: object, says: str):
+    code, told = server.chat(xargs)
+    assert code == 400
+    assert says in told["error"]["message"]
+    assert server.chat({"artifact": "all"})[0] == 200
+
+
+def test_a_steered_request_cannot_ask_for_beams(server: Running):
+    code, told = server.chat({"artifact": "all"}, use_beam_search=True, n=2)
+    assert (code, "`use_beam_search` must be false" in told["error"]["message"]) == (400, True)
+    assert server.chat(use_beam_search=True, n=2)[0] == 200
+
+
+def test_the_strongest_steering_is_answered(server: Running):
+    for name in server.artifacts:
+        assert server.chat({"artifact": name, "strength": 10000})[0] == 200
+    assert server.chat()[1]["kv_transfer_params"] is None
+
+
+def test_receipts_come_with_replies_and_for_streams_by_a_route(server: Running):
+    _, told = server.chat({"artifact": "from-last", "strength": 0.5})
+    receipt = told["kv_transfer_params"]["trimtab"]
+    assert (receipt["artifact"], receipt["target"], receipt["strength"]) == ("from-last", "image", 0.5)
+    (edit,) = receipt["edits"]
+    assert (edit["layer"], edit["prompt_positions"]) == (11, 1)
+    assert edit["generated_positions"] == told["usage"]["completion_tokens"] - 1
+    assert edit["relative_change"] > 0
+    asked = {"artifact": "from-last", "strength": 0.5}
+    body = {"model": "pocket-qwen", "messages": [{"role": "user", "content": "What colour is the apple?"}]}
+    body |= {"max_tokens": 8, "temperature": 0, "stream": True, "vllm_xargs": asked}
+    code, _ = server.call("/v1/chat/completions", body, X_Request_Id="mine")
+    assert code == 200
+    code, told = server.call("/v1/steering/receipts/chatcmpl-mine")
+    assert (code, told["receipts"]) == (200, [receipt])
+    assert server.call("/v1/steering/receipts/none")[0] == 404
+
+
+def test_steered_answers_are_counted_by_artifact(server: Running):
+    def count() -> float:
+        _, told = server.call("/metrics")
+        start = 'trimtab_steered_answers_total{artifact="last",target="image"} '
+        return float(next(line for line in told.splitlines() if line.startswith(start)).removeprefix(start))
+
+    assert server.chat({"artifact": "last"})[0] == 200
+    before = count()
+    assert server.chat({"artifact": "last"})[0] == 200
+    assert server.chat({"artifact": "none"})[0] == 400
+    assert count() == before + 1
+
+
+def test_pictures_are_not_fetched(server: Running):
+    for url in ("http://127.0.0.1:9/p.png", "https://example.org/p.png", "file:///etc/hostname"):
+        content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": "What is it?"}]
+        code, told = server.call(
+            "/v1/chat/completions", {"model": "pocket-qwen", "messages": [{"role": "user", "content": content}]}
+        )
+        assert code >= 400
+        assert "allowed" in told["error"]["message"]
+
+
+def test_artifacts_are_changed_by_operators_alone(server: Running):
+    path, asked = "/v1/steering/artifacts", {"name": "added"}
+    assert server.call(path, key=None)[0] == 401
+    assert server.call(path, asked, key=None)[0] == 401
+    code, told = server.call(path, asked)
+    assert (code, "operators' key" in told["error"]["message"]) == (401, True)
+    assert server.call(path + "/all", key=KEY, method="DELETE")[0] == 401
+    assert server.chat({"artifact": "added"})[0] == 400
+    for wrong in ({"name": "../own/all"}, {"name": "none"}, {"path": "/"}, b"{", {"name": "added", "folder": "/"}):
+        assert server.call(path, wrong, key=OPERATORS)[0] == 400
+    assert [offer["name"] for offer in server.call(path)[1]["artifacts"]] == list(server.artifacts)
+
+
+def test_another_content_of_the_same_name_is_used_from_then_on(server: Running):
+    path, text = "/v1/steering/artifacts", "The apple is red. The sky is blue. A dog sits by the door. " * 3
+
+    def answer(name: str) -> Any:
+        _, told = server.chat({"artifact": name}, text, logprobs=True)
+        return told["choices"][0]["logprobs"]["content"], told["kv_transfer_params"]["trimtab"]["digest"]
+
+    digests = set()
+    for source in ("all", "from-last", "all"):
+        server.artifacts[source].save(server.bank / "added")
+        assert server.call(path, {"name": "added"}, key=OPERATORS)[0] == 200
+        tokens, digest = answer("added")
+        assert tokens == answer(source)[0]
+        digests.add(digest)
+    assert len(digests) == 2
+    assert server.call(path + "/added", key=OPERATORS, method="DELETE")[0] == 200
+    assert server.call(path + "/added", key=OPERATORS, method="DELETE")[0] == 400
+    assert server.chat({"artifact": "added"})[0] == 400
+    assert server.chat({"artifact": "all"})[0] == 200  # the same content under another name
+
+
+def test_a_server_that_is_not_there_or_wants_a_key_says_so(server: Running, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("TRIMTAB_API_KEY", raising=False)
+    with pytest.raises(ServerError, match="`key` of connect"):
+        tt.connect(server.url)
+    with pytest.raises(ServerError, match="`url` of connect"):
+        tt.connect("http://127.0.0.1:9")
+    monkeypatch.setenv("TRIMTAB_API_KEY", KEY)
+    assert tt.connect(server.url + "/v1").name == "pocket-qwen"
