@@ -22,13 +22,13 @@ def save_figure(found: dict[str, Any], path: Path) -> None:
     """Draw areas and attention against the size of the noise for each model, and the planted models."""
     models = list(found["models"])
     with figure_style() as new_figure:
-        figure = new_figure(figsize=(9.6, 6.2), layout="constrained")
+        figure = new_figure(figsize=(3 * (len(models) + 1), 6.2), layout="constrained")
         panels = figure.subplots(2, len(models) + 1)
         for place, name in enumerate(models):
             _areas(panels[0][place], found["models"][name], name)
             _attention(panels[1][place], found["models"][name], name)
-        panels[0][0].set_ylabel("AUC of the image's share")
-        panels[1][0].set_ylabel("attention to the noisy modality")
+        panels[0][0].set_ylabel("AUC of the image's share of the change", fontsize=8)
+        panels[1][0].set_ylabel("attention to the noisy modality", fontsize=8)
         panels[0][0].legend(fontsize=7, loc="lower left")
         panels[1][0].legend(fontsize=7)
         _planted(panels[0][-1], found["planted"], "small noise")
@@ -55,7 +55,7 @@ def _areas(panel: Axes, part: dict[str, Any], name: str) -> None:
     panel.minorticks_off()
     panel.set_ylim(0, 1.02)
     panel.set_xlabel("sigma")
-    panel.set_title(f"{name}: change of the answer\n(stars: attention held)", fontsize=9)
+    panel.set_title(f"{name}\n(stars: attention held)", fontsize=9)
 
 
 def _attention(panel: Axes, part: dict[str, Any], name: str) -> None:
@@ -73,8 +73,8 @@ def _attention(panel: Axes, part: dict[str, Any], name: str) -> None:
     panel.set_xticks(SIGMAS, [str(sigma) for sigma in SIGMAS])
     panel.minorticks_off()
     panel.set_ylim(0, 1)
-    panel.set_xlabel("sigma of noise on keys (dotted: without)")
-    panel.set_title(name, fontsize=9)
+    panel.set_xlabel("sigma of noise on keys", fontsize=8)
+    panel.set_title(f"{name}\n(dotted: without noise)", fontsize=9)
 
 
 def _planted(panel: Axes, rows: list[dict[str, Any]], reading: str) -> None:
@@ -88,7 +88,7 @@ def _planted(panel: Axes, rows: list[dict[str, Any]], reading: str) -> None:
         )
         panel.plot(tokens, [row["Shapley"] for row in own], "s--", color=INK, alpha=shade, markersize=3)
     panel.set_ylim(0, 1.02)
-    panel.set_xlabel("picture tokens that hold the evidence")
+    panel.set_xlabel("picture tokens with the evidence", fontsize=8)
     panel.set_title(f"planted: share by {reading}\n(dashed: Shapley)", fontsize=9)
     panel.legend(fontsize=7)
 
@@ -97,10 +97,10 @@ HEAD = """# What does AMPS's score measure?
 
 AMPS (arXiv 2602.12533) adds Gaussian noise to the cached keys and values of a modality, and takes how strongly the
 answer reacts, `|grad L|^2 / L`, as the modality's contribution, or *susceptibility*. Does a modality with a high score
-decide the answer? Do items with a high score flip? This page tests both on the two pocket models, with {items}
-validation items and the context as text. One command writes it, `python -m benchmarks.contribution.inversion`; the
-numbers are in
-[`what_the_score_measures.json`](what_the_score_measures.json). What is shown here is shown on models that we trained.
+decide the answer? Do items with a high score flip? This page tests both, with {items} validation items and the context
+as text, on the two pocket models, which we trained, and on [smol-llava](smol.md), whose language model others trained.
+`python -m benchmarks.contribution.inversion --models pocket-qwen pocket-llava smol-llava` writes it; the numbers are in
+[`what_the_score_measures.json`](what_the_score_measures.json).
 
 ## In short
 
@@ -147,16 +147,21 @@ def _short(found: dict[str, Any]) -> str:
             f"pays the "
             f"modality as much attention as without noise: {held}. Hiding the entries instead: {hidden}."
         )
+    held = "; ".join(_held(name, part) for name, part in found["models"].items())
     lines.append(
-        "- Noise on keys makes their scores vary, and the softmax prefers large ones. So it draws attention "
-        "*to* the noisy "
-        "modality, away from the other. That does most harm where the other one was in use. Holding attention fixed "
-        "takes the inversion away; that is the test of this explanation. It does not make the "
-        "score tell whose answer it is."
+        "- Noise on keys makes their scores vary, and the softmax prefers large ones. So it draws attention *to* the "
+        "noisy modality, away from the other. That does most harm where the other one was in use. Holding attention "
+        "fixed takes the inversion away; that is the test of this explanation. How well the change of the answer then "
+        f"tells whose answer it is, with noise on both: {held}."
     )
     lines += [_foretells(name, part["foretold"]) for name, part in found["models"].items() if "foretold" in part]
     lines += [_helps(name, part["steered"]) for name, part in found["models"].items() if "steered" in part]
     return "\n".join(lines) + "\n"
+
+
+def _held(name: str, part: dict[str, Any]) -> str:
+    reading = HELD.format("both")
+    return f"{name} {_area(part[f'noise/{reading}']['kl'])}"
 
 
 def _foretells(name: str, rows: list[dict[str, Any]]) -> str:
@@ -166,12 +171,13 @@ def _foretells(name: str, rows: list[dict[str, Any]]) -> str:
         known = [row for row in rows if row["measure"] == measure and "auroc" in row]
         above, below = sum(row["low"] > 0.5 for row in known), sum(row["high"] < 0.5 for row in known)
         told.append(f"{measure}: {above} up, {below} down of {len(known)}")
+    measures = dict.fromkeys(row["measure"] for row in rows)
+    kinds = max(sum(row["measure"] == measure and "auroc" in row for row in rows) for measure in measures)
+    end = "" if any(_one_direction(rows, measure) for measure in measures) else " No measure has one direction for all."
+    few = " One kind of flip tells nothing of a direction for all." if kinds == 1 else ""
     return (
-        f"- **{name}: flips.** Kinds of flips whose interval lies above chance (items with more of "
-        f"the measure flip) and "
-        f"below (items with less flip): {'; '.join(told)}. No measure has one direction for all."
-        if not any(_one_direction(rows, measure) for measure in dict.fromkeys(row["measure"] for row in rows))
-        else f"- **{name}: flips.** Up and down: {'; '.join(told)}."
+        f"- **{name}: flips.** Kinds of flips whose interval lies above chance (items with more of the measure flip) "
+        f"and below (items with less flip): {'; '.join(told)}.{end}{few}"
     )
 
 

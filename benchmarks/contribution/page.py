@@ -58,7 +58,11 @@ def _cell(value: object) -> str:
 
 def _made(found: dict[str, Any]) -> str:
     made = found["settings"]
-    return f"{made['items']} test items of pocket-mc2, seed {made['seed']}, trimtab {made['version']}.\n"
+    places = ", ".join(f"{name} on {part['device']}" for name, part in found["models"].items())
+    return (
+        f"{made['items']} test items of pocket-mc2, seed {made['seed']}, trimtab {made['version']}. Times are of where "
+        f"each was measured: {places}.\n"
+    )
 
 
 def _named(part: dict[str, Any], group: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from benchmarks.contribution import behaviour, figures, laws, page
 from benchmarks.contribution.variants import ALL
 
@@ -74,6 +75,7 @@ def measure_model(numbers: Numbers, name: str, count: int, seed: int) -> None:
     )
     model, some = load(name), items[: max(3, len(items) // 3)]
     part = numbers.model(name, model.fingerprint)
+    part.setdefault("device", _device_name(model.device))
     labels = numbers.add(part, "answers", lambda: behaviour.answers(model, items, train, validation))
     ratios = {
         name: numbers.add(part, f"ratios/{name}", lambda method=method: behaviour.ratios(model, items, method))
@@ -86,6 +88,10 @@ def measure_model(numbers: Numbers, name: str, count: int, seed: int) -> None:
     numbers.add(part, "agreement", lambda: behaviour.agreements(model, some))
     numbers.add(part, "variance", lambda: behaviour.variance(model, some))
     numbers.add(part, "precision", lambda: behaviour.precision(name, some))
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} processor cores"
 
 
 def main() -> None:

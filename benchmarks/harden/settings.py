@@ -1,7 +1,7 @@
 """Which setting of hardening does least harm: chosen on validation items, then read on test items.
 
     python benchmarks/harden/settings.py run --model pocket-llava --out runs/settings [--seeds 0 1] [--part 0/2]
-    python benchmarks/harden/settings.py table --out runs/settings
+    python benchmarks/harden/settings.py table --out runs/settings [--seeds 0]
 
 ``run`` hardens a model in every setting and seed and writes each run as one line of a .jsonl file: every answer to the
 validation and the test items, clean and under each seen perturbation; the share of conflict items that follow the
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="of every run, to try the path")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    run(options) if options.what == "run" else table(lines_of(options.out))
+    run(options) if options.what == "run" else table([x for x in lines_of(options.out) if x["seed"] in options.seeds])
 
 
 def run(options: argparse.Namespace) -> None:
