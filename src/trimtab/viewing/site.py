@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from functools import cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from trimtab.errors import TrimtabError, UsageError
+from trimtab.report.page import script
 from trimtab.viewing.choosing import Asked
 from trimtab.viewing.drawing import drawn, style
 from trimtab.viewing.pages import Pages
@@ -18,10 +22,6 @@ OWN = (
     "frame-ancestors 'none'"
 )
 """What a browser may do on a page of ours: get its style and pictures here, and send forms here. No script runs."""
-REPORT = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'; sandbox"
-)
-"""What it may do on a report, which came with a run folder that may be anybody's: show what is in the page itself."""
 
 
 class Answer(NamedTuple):
@@ -86,8 +86,21 @@ class Site:
             picture = self.pages.picture(asked)
             return Answer(404, PNG, b"") if picture is None else Answer(200, PNG, picture)
         if path == "/report":
-            return Answer(200, HTML, self.pages.report(asked), REPORT)
+            return Answer(200, HTML, self.pages.report(asked), report_policy())
         raise UsageError(f"the address must be one that a page links to; got {path!r:.100}.")
+
+
+@cache
+def report_policy() -> str:
+    """Return what a browser may do on a report, which came with a run folder that may be anybody's.
+
+    It shows what is in the page itself, and runs the script of our own reports alone, which is known by its digest.
+    """
+    digest = base64.b64encode(hashlib.sha256(script().encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'; base-uri 'none'; "
+        "frame-ancestors 'none'; sandbox allow-scripts"
+    )
 
 
 def _bytes(text: str) -> bytes:
