@@ -124,7 +124,6 @@ def test_a_server_is_started_with_what_steering_needs(tmp_path: Path):
     assert arguments.index("--no-async-scheduling") > arguments.index("--async-scheduling")
     assert arguments[-2:] == ["--allowed-media-domains", NO_DOMAIN]
     assert "--enforce-eager" in arguments
-    assert "--enforce-eager" not in launch(tmp_path, compiled=True).arguments()
     assert launch(tmp_path, media_domains=("a", "b")).arguments()[-2:] == ["a", "b"]
     assert set(BUNDLED_OPTIONS) <= set(launch(tmp_path, name="pocket-qwen").arguments())
     given = {"VLLM_USE_V2_MODEL_RUNNER": "1", "VLLM_PLUGINS": "mine", "VLLM_NO_USAGE_STATS": "0"}

@@ -35,9 +35,6 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     dtype: Annotated[Dtype | None, typer.Option(help="Number format; the checkpoint's own if left out.")] = None,
-    compiled: Annotated[
-        bool, typer.Option("--compiled", help="Let vLLM compile the model: a longer start and faster answers.")
-    ] = False,
     media_domain: Annotated[
         list[str] | None,
         typer.Option(help="Host that pictures may be fetched from; repeatable. Left out, none may."),
@@ -72,7 +69,6 @@ def serve(
         host,
         port,
         number_type,
-        compiled,
         tuple(media_domain or ()),
         tuple(options or ()),
     )

@@ -31,9 +31,10 @@ ENVIRONMENT = {
     "VLLM_DISABLE_COMPILE_CACHE": "1",  # a graph that was compiled without the plug-in does not steer
     "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
 }
-DEFAULTS = {"VLLM_NO_USAGE_STATS": "1"}
-EAGER = {"TORCHDYNAMO_DISABLE": "1"}
-"""Without it, vLLM compiles a few small functions at the first request, though not the model."""
+DEFAULTS = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "TORCHDYNAMO_DISABLE": "1",  # without it, vLLM compiles a few small functions at the first request
+}
 
 BUNDLED_OPTIONS = ("--kv-cache-memory-bytes", str(256 << 20), "--max-num-seqs", "16")
 """For models this small, vLLM's own would take most of a machine's memory."""
@@ -50,7 +51,6 @@ class Launch:
         host: Address to listen at.
         port: Port to listen at.
         dtype: Number type to compute in.
-        compiled: Whether vLLM compiles the model.
         media_domains: Hosts that pictures may be fetched from.
         options: Further options of vLLM's.
     """
@@ -61,7 +61,6 @@ class Launch:
     host: str
     port: int
     dtype: str
-    compiled: bool = False
     media_domains: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
 
@@ -69,11 +68,10 @@ class Launch:
         """Return the arguments of vLLM's ``serve``; of an option given twice, it takes the last."""
         first = ["--served-model-name", self.name, "--host", self.host, "--port", str(self.port), "--dtype", self.dtype]
         small = BUNDLED_OPTIONS if self.name in BUNDLED else ()
-        eager = () if self.compiled else ("--enforce-eager",)
         domains = self.media_domains or (NO_DOMAIN,)
-        # One front end, since each has its own list of artifacts.
-        held = ["--no-async-scheduling", "--api-server-count", "1", "--enable-prompt-tokens-details"]
-        return [self.model, *first, *small, *self.options, *eager, *held, "--allowed-media-domains", *domains]
+        # One front end, since each has its own list of artifacts; no compiled graphs, in which steering is not tried.
+        held = ["--enforce-eager", "--no-async-scheduling", "--api-server-count", "1", "--enable-prompt-tokens-details"]
+        return [self.model, *first, *small, *self.options, *held, "--allowed-media-domains", *domains]
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of the server.
@@ -81,8 +79,7 @@ class Launch:
         Args:
             given: That of this process.
         """
-        defaults = DEFAULTS | ({} if self.compiled else EAGER)
-        return {**defaults, **given, **ENVIRONMENT, "VLLM_PLUGINS": plugins(given), **self.settings.environment()}
+        return {**DEFAULTS, **given, **ENVIRONMENT, "VLLM_PLUGINS": plugins(given), **self.settings.environment()}
 
 
 def vllm_installed() -> bool:

@@ -16,7 +16,7 @@ from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 from vllm.v1.worker.worker_base import WorkerBase
 
 from trimtab.engine import Predictor
-from trimtab.errors import ArtifactError, TrimtabError, UnsupportedModelError
+from trimtab.errors import ArtifactError, TrimtabError, UnsupportedMethodError, UnsupportedModelError
 from trimtab.serving.bank import Bank
 from trimtab.serving.facts import ServedModel
 from trimtab.serving.offers import Offer
@@ -42,6 +42,7 @@ class Steering:
     """
 
     def __init__(self, runner: Any, settings: Settings) -> None:
+        _check_steps(runner)
         model = ServedModel.load(settings.facts)
         self._bank = Bank(model)
         now = {name for name, _folder in settings.artifacts}
@@ -220,6 +221,17 @@ def _add(worker: Any, name: str, folder: str, digest: str) -> str | None:
 
 def _remove(worker: Any, digest: str) -> None:
     worker.model_runner.trimtab.remove(digest)
+
+
+def _check_steps(runner: Any) -> None:
+    """Refuse settings under which a step's rows are not what the plan takes them to be."""
+    given = {"speculative_config": runner.speculative_config, "async_scheduling": runner.use_async_scheduling}
+    wrong = next((name for name, value in given.items() if value), None)
+    if wrong is not None:
+        raise UnsupportedMethodError(
+            f"`{wrong}` of a server that steers must be off, since steering needs the tokens of each step to be known "
+            "and final; start vLLM without it."
+        )
 
 
 def _room(runner: Any, known: list[Offer]) -> Room:
