@@ -16,7 +16,7 @@ SERVE := .venv-serve
 SERVE_PIP = $(SERVE)/bin/pip install --quiet --disable-pip-version-check -c constraints-serve.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-serve demo docs smol test test-smol test-fleet test-serve test-web test-notebooks lint clean
+.PHONY: help env env-serve demo docs smol test test-smol test-fleet test-serve test-web test-notebooks test-evals lint clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -75,6 +75,13 @@ test-web: $(WEB)/.ready  ## Install Playwright beside the environment and run th
 test-notebooks: $(NOTEBOOKS)/.ready  ## Install Jupyter's kernel beside the environment and run the notebooks
 	$(NOTEBOOKS)/bin/python -m pytest tests/notebooks
 
+# An environment that has all of the other, and can have more.
+define BESIDE
+$(BIN)/python -m venv $(@D)
+@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+	  > $$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/environment.pth
+endef
+
 # What only some tests need, on top of the environment, which stays as it is for all others. Chromium is the machine's
 # own: for Debian, apt-get install chromium.
 $(FLEET)/.ready: NEEDS = ray
@@ -82,9 +89,7 @@ $(WEB)/.ready: NEEDS = playwright
 $(NOTEBOOKS)/.ready: NEEDS = nbclient ipykernel ipywidgets
 
 $(FLEET)/.ready $(WEB)/.ready $(NOTEBOOKS)/.ready: $(VENV)/.ready
-	$(BIN)/python -m venv $(@D)
-	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
-	  > $$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/environment.pth
+	$(BESIDE)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt $(NEEDS)
 	@touch $@
 
@@ -94,9 +99,7 @@ test-evals: $(EVALS)/.ready  ## Install lmms-eval and inspect_ai beside the envi
 # The programs and what they import, on top of the environment. lmms-eval also asks for what single tasks and models of its
 # need, such as torchvision; it starts without.
 $(EVALS)/.ready: $(VENV)/.ready constraints-evals.txt
-	$(BIN)/python -m venv $(EVALS)
-	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
-	  > $$($(EVALS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/environment.pth
+	$(BESIDE)
 	$(EVALS_PIP) datasets evaluate loguru pytablewriter python-dotenv pytz sacrebleu tenacity zstandard inspect-ai
 	$(EVALS_PIP) --no-deps lmms-eval
 	@touch $@
@@ -120,4 +123,4 @@ test-serve: $(SERVE)/.ready  ## Install vLLM in its own environment and run the 
 	OMP_NUM_THREADS=1 $(SERVE)/bin/python -m pytest -o filterwarnings=default tests/serve
 
 clean:  ## Remove the environments and caches
-	rm -rf $(VENV) $(FLEET) $(WEB) $(NOTEBOOKS) $(SERVE) .venv-docs site .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FLEET) $(WEB) $(NOTEBOOKS) $(EVALS) $(SERVE) .venv-docs site .pytest_cache .ruff_cache .hypothesis
