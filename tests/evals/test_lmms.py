@@ -4,10 +4,12 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image
 
 pytest.importorskip("lmms_eval", reason="lmms-eval is not installed here; `make test-evals` makes an environment")
 
@@ -191,3 +193,19 @@ def test_items_that_suit_no_task_are_refused_in_a_sentence(pocket: Pocket, monke
     monkeypatch.setenv("TRIMTAB_ITEMS", "pocket-mc2:test")
     with pytest.raises(UsageError, match="must say what is `relevant`; none of pocket-mc2:test does"):
         irrelevant.docs(bundled)
+
+
+def test_a_folder_of_mc2_is_asked_with_its_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    record = {"task": "color", "question": "What color is it?", "context": "It is red."}
+    record |= {"image_id": "000000000007", "answer_vision": "orange", "answer_text": "red"}
+    (tmp_path / "MC2.json").write_text(json.dumps([record]))
+    Image.new("RGB", (40, 30), "orange").save(tmp_path / "000000000007.jpg")
+    monkeypatch.setenv("TRIMTAB_ITEMS", str(tmp_path / "MC2.json"))
+    monkeypatch.setenv("TRIMTAB_IMAGES", str(tmp_path))
+    bundled: Any = [{"items": "pocket-mc2:test"}]
+    doc, other = conflict.paired_docs(bundled)
+    assert doc["text"].startswith("Text context: It is red.\nWhat color is it?\nA. orange\nB. red")
+    assert [one.size for one in conflict.visuals(doc)] == [(40, 30)]
+    found = [conflict.process_results(one, [reply])["image"] for one, reply in ((doc, "A"), (other, "B"))]
+    assert (conflict.image(found), conflict.text(found), conflict.inconsistent(found)) == (1, 0, 0)
+    assert conflict.inconsistent([found[0], {**found[1], "reply": "A"}]) == 1

@@ -119,6 +119,9 @@ def test_a_prompt_keeps_its_parts_unless_a_program_changed_its_text():
     longer = prompt_of(f"Example.\n{text}", {}, parts)
     assert (longer.context, longer.body()[0]) == (None, f"Example.\n{text}")
     assert prompt_of("<image> What? <image>", {}).body()[0] == "What?"
+    for wrong in ("{", '{"question": "Which?"}', "[]", 3):
+        with pytest.raises(UsageError, match="`trimtab_prompt` of a document must be JSON with question"):
+            prompt_of(text, {}, wrong)
 
 
 def test_visuals_become_media_of_their_kinds():

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trimtab.engine import Prompt
+from trimtab.errors import UsageError
 from trimtab.modalities import Modality
 
 PARTS = "trimtab_prompt"
@@ -30,7 +31,7 @@ def prompt_of(text: str, media: Mapping[Modality, Sequence[Any]], parts: object 
             in other programs' tasks and where a program put examples before it, all of the text is the question.
 
     Raises:
-        UsageError: The text is empty.
+        UsageError: The text is empty, or the parts are not what ``parts_of`` returns.
         DataError: A medium cannot be read.
     """
     known = _parsed(parts)
@@ -42,7 +43,17 @@ def prompt_of(text: str, media: Mapping[Modality, Sequence[Any]], parts: object 
 
 
 def _parsed(parts: object) -> dict[str, Any] | None:
-    if not isinstance(parts, str) or not parts:
+    """Read what ``parts_of`` wrote.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if parts is None or parts == "":
         return None
-    found = json.loads(parts)
-    return {name: tuple(found[name]) if name == "choices" else found[name] for name in _FIELDS}
+    try:
+        found = json.loads(str(parts))
+        return {name: tuple(found[name]) if name == "choices" else found[name] for name in _FIELDS}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"`{PARTS}` of a document must be JSON with {', '.join(_FIELDS)}; got {parts!r:.60}; leave the column out."
+        ) from error
