@@ -218,6 +218,21 @@ def test_measurements_are_compared_by_what_answers_lean_on(tmp_path):
     assert "0 lost, 30 won" in page.text
 
 
+def test_answers_to_controls_are_compared_too(tmp_path):
+    for name, right in (("a", 30), ("b", 20)):
+        run = write_run(tmp_path / name, answers({"amps": 20}))
+        rows = answers({"amps": right}).query("chosen").drop(columns=["task", "label", "ratio", "reason"])
+        rows.assign(kind="image_only", right=rows["id"].str[1:].astype(int) < right).to_parquet(
+            run / "controls.parquet"
+        )
+    site = site_of(tmp_path)
+    first = shown(site, "/compare", a="a", b="b")
+    controls = Page(site.answer(links(first, "/compare")[1]).body)
+    assert "The accuracy of each condition" in controls.text
+    assert "image_only, pocket-qwen, AMPS, open, toward the image 60 50.0" in controls.text
+    assert "10 lost, 0 won" in controls.text
+
+
 def test_runs_of_two_kinds_are_not_compared(folder, site):
     write_run(folder / "other", diagnosed("pocket-qwen", 20), kind="interference")
     assert "must be of one kind to be compared" in refused(site, "/compare", a="one", b="other")

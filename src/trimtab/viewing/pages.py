@@ -171,6 +171,7 @@ class Pages:
             alone=[names[:MOST_CONDITIONS] for names in alone],
             conditions=[self._listed(own, meaning) for own in (first, second)],
             data=[self.facts(run)["data"] for run in runs],
+            tables=[name for name in runs[0].tables() if name in runs[1].tables()],
             differ=differing(*(self._rows(run, asked) for run in runs)),
         )
 
