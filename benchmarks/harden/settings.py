@@ -1,7 +1,7 @@
 """Which setting of hardening does least harm: chosen on validation items, then read on test items.
 
     python benchmarks/harden/settings.py run --model pocket-llava --out runs/settings [--seeds 0 1] [--part 0/2]
-    python benchmarks/harden/settings.py table --out runs/settings [--seeds 0]
+    python benchmarks/harden/settings.py table --out runs/settings [--each 1]
 
 ``run`` hardens a model in every setting and seed and writes each run as one line of a .jsonl file: every answer to the
 validation and the test items, clean and under each seen perturbation; the share of conflict items that follow the
@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--each", type=int, help="read only so many runs of each setting, for a table")
     parser.add_argument("--part", default="0/1")
     parser.add_argument("--deadline", type=float, default=float("inf"))
     parser.add_argument("--test-items", type=int, default=750)
@@ -67,7 +68,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="of every run, to try the path")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    run(options) if options.what == "run" else table([x for x in lines_of(options.out) if x["seed"] in options.seeds])
+    run(options) if options.what == "run" else table(lines_of(options.out), options.each)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -135,10 +136,12 @@ def lines_of(out: Path) -> list[dict[str, Any]]:
     return found
 
 
-def table(lines: Sequence[dict[str, Any]]) -> None:
+def table(lines: Sequence[dict[str, Any]], each: int | None = None) -> None:
     """Print the shortfall of each setting on validation items, the choice, and what it does on test items."""
     models = sorted({line["model"] for line in lines})
-    runs = {(m, s): [x for x in lines if (x["model"], x["setting"]) == (m, s)] for m in models for s in named(lines)}
+    runs = {
+        (m, s): [x for x in lines if (x["model"], x["setting"]) == (m, s)][:each] for m in models for s in named(lines)
+    }
     seeds = {name: tuple(len(runs[m, name]) for m in models) for name in named(lines) if name != AS_IT_IS}
     whole = max(min(counts) for counts in seeds.values())
     short = {name: shortfall(models, runs, name) for name in seeds if min(seeds[name]) == whole}

@@ -185,6 +185,8 @@ def test_hardening_is_compared_on_the_same_items(tmp_path):
     assert case.number is not None
     assert (case.number.value, case.verdict) == (0.0, "holds")
     assert hardening.hardened("js", "vanilla", "image", "seen")(evidence) == []
+    [case] = hardening.hardened(("js", "kl"), "vanilla", "image", "seen")(evidence)  # of several, those that were run
+    assert case.condition == "kl: image items, worst seen, 2 seeds"
 
 
 def test_claims_about_circuits_are_answered_by_their_own_rules():

@@ -60,7 +60,7 @@ MODALITY_INTERFERENCE = Group(
             "Consistency adds to augmentation.",
             "ablation",
             BETWEEN,
-            hardened("kl", "augmented", "image", "seen"),
+            hardened(("kl", "js"), "augmented", "image", "seen"),
             HARDEN,
         ),
         Row(

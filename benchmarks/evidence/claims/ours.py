@@ -97,7 +97,7 @@ OURS = Group(
             "Hardening with augmentation and consistency raises accuracy under the worst perturbation.",
             "interference.md",
             BETWEEN,
-            hardened("kl", "vanilla", "image", "seen"),
+            hardened(("kl", "js"), "vanilla", "image", "seen"),
             HARDEN,
         ),
     ),

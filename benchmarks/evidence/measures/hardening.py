@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any
 
 from benchmarks.evidence.row import Case, Cases
@@ -19,11 +20,11 @@ from trimtab.studies.kit.run_folder import read_step, step_path
 HARDEN = "python benchmarks/harden/ablation.py --model pocket-qwen --out runs/hardening"
 
 
-def hardened(variant: str, baseline: str, relevant: str, cut: str, margin: float | None = None) -> Cases:
-    """Ask whether a way of hardening raises accuracy over another, or lowers it by less than a margin.
+def hardened(ways: str | tuple[str, ...], baseline: str, relevant: str, cut: str, margin: float | None = None) -> Cases:
+    """Ask whether ways of hardening raise accuracy over another, or lower it by less than a margin.
 
     Args:
-        variant: The way.
+        ways: Its names; of several, cases say which.
         baseline: The other; ``vanilla`` is the model as it is.
         relevant: What the right answer needs.
         cut: ``clean``; ``seen`` or ``unseen``: under the perturbation of that sort that harms that model most.
@@ -32,12 +33,13 @@ def hardened(variant: str, baseline: str, relevant: str, cut: str, margin: float
 
     def cases(evidence: Evidence) -> list[Case]:
         found = []
-        for source in evidence.of("hardening"):
-            labels = [_labels(source, name) for name in (variant, baseline)]
+        for source, way in product(evidence.of("hardening"), (ways,) if isinstance(ways, str) else ways):
+            labels = [_labels(source, name) for name in (way, baseline)]
             if all(labels):
                 number = _difference(source, labels, relevant, cut)
                 said = "clean" if cut == CLEAN else f"worst {cut}"
                 condition = f"{relevant} items, {said}, {len(labels[0])} seeds"
+                condition = condition if isinstance(ways, str) else f"{way}: {condition}"
                 found.append(Case(source, source.models[0], condition, verdict(number, -(margin or 0.0)), number))
         return found
 
