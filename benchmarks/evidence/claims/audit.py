@@ -4,7 +4,7 @@ from benchmarks.evidence.claims.amps import FOLLOWING
 from benchmarks.evidence.measures.circuits import CIRCUITS, corrected_curves
 from benchmarks.evidence.measures.interference import DIAGNOSE, clustered
 from benchmarks.evidence.measures.making import of_others
-from benchmarks.evidence.measures.steering import ABLATIONS, STEERING, on_controls, over, reliability, seeds_of
+from benchmarks.evidence.measures.steering import ABLATIONS, ONLINE, STEERING, on_controls, over, reliability, seeds_of
 from benchmarks.evidence.row import Group, Row
 
 PRESENT = ("irrelevant_text", "agreeing_text", "irrelevant_image", "both")
@@ -62,6 +62,13 @@ AUDIT = Group(
             STEERING,
             0.9,
             "",
+        ),
+        Row(
+            "AMPS follows further with its ratio measured at test time than with a learned one.",
+            "3. online scaling",
+            FOLLOWING,
+            over(("amps_online", "amps")),
+            ONLINE,
         ),
         Row(
             "AMPS is fitted with at least three seeds.",

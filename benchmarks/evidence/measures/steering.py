@@ -21,6 +21,7 @@ KIND = "steering"
 STEERING = "trimtab study recipes/steering.yaml --out runs/steering"
 GATES = "trimtab study recipes/autotrim.yaml --out runs/autotrim"
 ABLATIONS = "trimtab study recipes/ablations.yaml --out runs/ablations"
+ONLINE = "trimtab study recipes/online.yaml --out runs/online"
 
 Difference = tuple[dict[str, Any], float, float, float]
 """A row of a summary with a difference and its interval, first minus second as they were asked for."""
