@@ -126,8 +126,9 @@ def _counted() -> Iterator[list[int]]:
 
 HEAD = """# The default measure on held-out items
 
-One command writes this page, `python -m benchmarks.contribution.held_out`. Shapley values were chosen as the default of
-`measure` on validation items ([what they are](contribution.md)), and then looked at once on {items} test items of
+One command writes this page, `python -m benchmarks.contribution.held_out --models pocket-llava pocket-qwen smol-llava`.
+Shapley values were chosen as the default of `measure` on validation items of the pocket models
+([what they are](contribution.md)), and then looked at once on {items} test items of
 pocket-mc2. An [earlier comparison](contribution_validity.md) had shown Shapley values of the first token on 64 test
 items. *kl limit* is `MCS()`, the exact limit of AMPS's score. *Exact Shapley* is that of the first token's probability.
 *Prefills* are token positions computed over those of the plain prompts; AMPS's score takes one and a backward pass
