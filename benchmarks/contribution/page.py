@@ -12,8 +12,8 @@ HEAD = """# Which measure tells which modality a model uses?
 [held-out items](contribution_held_out.md). **AMPS's Modality Contribution Score hardly does**;
 [what it measures instead](what_the_score_measures.md). This page compares all methods and readings.
 
-`python -m benchmarks.contribution.validity --models pocket-qwen pocket-llava smol-llava` writes this page. The numbers are in
-[`contribution_validity.json`](contribution_validity.json), and every conclusion is chosen from them by a rule.
+`python -m benchmarks.contribution.validity --models pocket-qwen pocket-llava smol-llava` writes this page. The numbers
+are in [`contribution_validity.json`](contribution_validity.json), and every conclusion is chosen from them by a rule.
 [`contribution.md`](contribution.md) explains the options.
 """
 
