@@ -25,7 +25,7 @@ from trimtab.report.interference import interference_verdicts
 from trimtab.studies import choose_items, read_summary, run_study
 from trimtab.studies.interference import InterferencePlan
 
-FEW = {"test_items": 24, "conflict_items": 12, "steps": 6, "evaluate_every": 3}
+FEW = {"test_items": 24, "conflict_items": 12, "steps": 6, "batch_size": 3, "evaluate_every": 3}
 
 
 def main(settings: dict) -> None:
@@ -45,7 +45,8 @@ def main(settings: dict) -> None:
     attack = settings["attack_steps"]
     config = HardenConfig(
         perturbations=SEEN,
-        consistency="kl",
+        consistency=settings["consistency"],
+        mixture=settings["mixture"],
         weight=settings["weight"],
         attack=AttackConfig(steps=attack) if attack else None,
         method="lora",
