@@ -145,7 +145,8 @@ def _short(found: dict[str, Any]) -> str:
             f"come from "
             f"the noisy modality: AUC {keys}. Noise on *values* alone: {values}. Noise on keys while each head "
             f"pays the "
-            f"modality as much attention as without noise: {held}. Hiding the entries instead: {hidden}."
+            f"modality as much attention as without noise: {held}. Hiding the entries instead: {hidden}. "
+            f"AMPS's score, the gradient over the change, with noise on both: {_scores(part)}."
         )
     held = "; ".join(_held(name, part) for name, part in found["models"].items())
     lines.append(
@@ -157,6 +158,10 @@ def _short(found: dict[str, Any]) -> str:
     lines += [_foretells(name, part["foretold"]) for name, part in found["models"].items() if "foretold" in part]
     lines += [_helps(name, part["steered"]) for name, part in found["models"].items() if "steered" in part]
     return "\n".join(lines) + "\n"
+
+
+def _scores(part: dict[str, Any]) -> str:
+    return ", ".join(f"{_area(part[f'noise/both, {sigma}']['score'])} at {sigma}" for sigma in SIGMAS)
 
 
 def _held(name: str, part: dict[str, Any]) -> str:
@@ -189,12 +194,19 @@ def _one_direction(rows: list[dict[str, Any]], measure: str) -> bool:
 def _helps(name: str, rows: list[dict[str, Any]]) -> str:
     """Say whether AMPS by any ratio follows its target more than L2S."""
     others = [row for row in rows if row["method"] != "l2s"]
+    if not _tested(rows):
+        return f"- **{name}: AMPS.** Not tested: at this strength all scalings answer as L2S does, within a point."
     above = [f"{row['method']} to the {row['target']}" for row in others if row["interval"][0] > 0]
     below = [f"{row['method']} to the {row['target']}" for row in others if row["interval"][1] < 0]
     return (
         f"- **{name}: AMPS.** Better than L2S at equal strength: {'; '.join(above) or 'none'}. Worse: "
         f"{'; '.join(below) or 'none'}. For the others no difference is shown."
     )
+
+
+def _tested(rows: list[dict[str, Any]]) -> bool:
+    """Whether any scaling changes answers; where a vector does next to nothing, its scaling cannot be judged."""
+    return any(abs(row["difference"]) > 0.01 for row in rows if row["method"] != "l2s")
 
 
 def _area(row: dict[str, Any] | None) -> str:
@@ -274,6 +286,11 @@ def _steered(told: dict[str, Any]) -> str:
         "mean of three seeds; difference from L2S in points with its 95 % interval over items.\n"
     )
     for name, part in told.items():
+        if not _tested(part["steered"]):
+            text += (
+                f"\n**{name}**: at this strength all scalings answer as L2S does, within a point; nothing is tested.\n"
+            )
+            continue
         rows = [
             [
                 row["target"],

@@ -197,9 +197,11 @@ def _answers(found: dict[str, Any]) -> str:
         for r in part["instructions/default"]:
             expected = (r["difference"] > 0) == (r["instruction"] == "image")
             moved = "no" if r["p"] > 0.05 else "yes" if expected else "the other way"
+            other = next(o for o in part["instructions/default"] if o["instruction"] != r["instruction"])
             lines.append(
                 f"- {name}: does the instruction to follow the {r['instruction']} move the ratio towards it? {moved} "
-                f"(mean change {r['difference']:+.3f}, d {r['cohen_dz']:+.2f}, p {r['p']:.1g})."
+                f"(mean change {r['difference']:+.3f}, d {r['cohen_dz']:+.2f}, p {r['p']:.1g}; the other instruction "
+                f"moves it by {other['difference']:+.3f})."
             )
         for outcome in dict.fromkeys(r["outcome"] for r in part["foretold"]):
             lines.append(f"- {name}: does the ratio predict '{outcome}'? {_verdict(part['foretold'], outcome)}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contribution.page import table
+from benchmarks.evidence.measures.steering import answers_of
 from benchmarks.evidence.sources import Source, read
 
 from trimtab.errors import TrimtabError, UsageError
@@ -62,10 +63,13 @@ def _study(source: Source) -> Iterator[str]:
     items = max(row["n"] for row in summary["rows"])
     yield f"## {summary['study']}\n\n    {source.command}\n"
     yield f"{items} test items. Controls: {'; '.join(control_items(summary))}.\n"
+    answers = answers_of(source)
     for model in summary["models"]:
         for target in _targets(summary, model):
             yield f"### {summary['study']}: {model}, toward the {target}\n"
             yield profile(summary, model, target)
+            if still := unchanged([r for r in answers if (r["model"], r["target"]) == (model, target)]):
+                yield f"No answer is changed at the chosen setting, so nothing is tested: {', '.join(still)}.\n"
     yield _power(summary)
     if any(row["protocol"] != SWEPT for row in summary["rows"]):
         yield f"### {summary['study']}: a choice of options\n\n{choices(summary)}"
@@ -91,6 +95,14 @@ def profile(summary: dict[str, Any], model: str, target: str) -> str:
             cells.append(f"{work[method]['positions'] / plain['positions']:.2f}" if method in work else "")
         rows.append(cells)
     return table([*head, *(["work"] if plain is not None else [])], rows)
+
+
+def unchanged(answers: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the methods whose every open answer, at the chosen setting, is that of no steering."""
+    own = [row for row in answers if row["chosen"] and row["protocol"] == SWEPT]
+    plain = {row["id"]: row["prediction"] for row in own if row["method"] == "none"}
+    moved = {row["method"] for row in own if plain.get(row["id"]) != row["prediction"]}
+    return [f"`{name}`" for name in dict.fromkeys(row["method"] for row in own) if name not in moved | {"none"}]
 
 
 def choices(summary: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from benchmarks.steering.results import profile, write_page
+from benchmarks.steering.results import profile, unchanged, write_page
 
 from trimtab.errors import UsageError
 
@@ -52,3 +52,15 @@ def test_other_runs_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="empty is none"):
         write_page([tmp_path / "empty"], tmp_path / "results.md")
+
+
+def test_methods_that_change_no_answer_are_named():
+    row = {"chosen": True, "protocol": "open", "id": "a", "prediction": "red"}
+    rows = [
+        {**row, "method": "none"},
+        {**row, "method": "still"},
+        {**row, "method": "moved"},
+        {**row, "method": "moved", "prediction": "blue"},  # with another seed
+        {**row, "method": "still", "prediction": "blue", "chosen": False},  # at another strength
+    ]
+    assert unchanged(rows) == ["`still`"]

@@ -72,7 +72,7 @@ def collapses(method: str, baseline: str, margin: float | None = None) -> Cases:
     def cases(evidence: Evidence) -> list[Case]:
         found = []
         for source in evidence.of(KIND):
-            rows = [r for r in _answers(source) if r["chosen"] and r["protocol"] == SWEPT]
+            rows = [r for r in answers_of(source) if r["chosen"] and r["protocol"] == SWEPT]
             for model, target in _places(rows):
                 own = [r for r in rows if (r["model"], r["target"]) == (model, target)]
                 first, second = (
@@ -94,7 +94,7 @@ def stronger_collapses(method: str) -> Cases:
     def cases(evidence: Evidence) -> list[Case]:
         found = []
         for source in evidence.of(KIND):
-            rows = [r for r in _answers(source) if r["method"] == method and r["protocol"] == SWEPT]
+            rows = [r for r in answers_of(source) if r["method"] == method and r["protocol"] == SWEPT]
             for model, target in _places(rows):
                 own = [r for r in rows if (r["model"], r["target"]) == (model, target)]
                 ends = sorted({r["strength"] for r in own})
@@ -287,7 +287,8 @@ def _where(row: dict[str, Any], pair: tuple[str, str] | None) -> str:
     return f"toward {row['target']}{protocol}" + ("" if pair is None else f", {pair[0]} over {pair[1]}")
 
 
-def _answers(source: Source) -> list[dict[str, Any]]:
+def answers_of(source: Source) -> list[dict[str, Any]]:
+    """Return the answers that a run keeps; none if it was copied without them."""
     from pandas import read_parquet
 
     path = source.path / ITEMS
