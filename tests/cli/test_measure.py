@@ -161,6 +161,14 @@ def test_where_no_item_can_be_measured_a_folder_says_so_too(invoke, mixed: Path)
         assert "must hold an item that can be measured; item 3" in " ".join(refused.stderr.split())
 
 
+def test_a_server_is_refused_before_anything_is_asked_of_it(invoke, data):
+    refused = invoke("measure", "http://127.0.0.1:9", data)
+    assert refused.exit_code == 2
+    assert "must be loaded here, since contributions need what a server does not show" in " ".join(
+        refused.stderr.split()
+    )
+
+
 def test_what_is_said_of_image_and_text(invoke, data):
     shown = invoke("measure", "tiny", data, "--limit", 2, "--method", "mcs")
     said = " ".join(shown.stdout.split())

@@ -10,7 +10,7 @@ import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
 from trimtab.cli.early import check_artifacts, check_engine, check_out_file
-from trimtab.cli.inputs import load_engine, say_skipped
+from trimtab.cli.inputs import load_or_connect, say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import DataSource, Json, MaxNewTokens, ModelOrServer, Seed
 from trimtab.cli.reading import Reading, reads
@@ -66,7 +66,7 @@ def evaluate(
     check_artifacts(artifact or [])
     check_engine(model, loading, over)
     items = reading.items(data, seed)
-    loaded = load_engine(model, loading, over)
+    loaded = load_or_connect(model, loading, over)
     methods = with_baselines(loaded, items, artifact or [], label or [])
     with progress_bars() as bars:
         found = evaluate_methods(

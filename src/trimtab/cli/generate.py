@@ -10,7 +10,7 @@ import typer
 
 from trimtab.cli.console import print_json, print_line, remark
 from trimtab.cli.early import check_artifacts, check_engine
-from trimtab.cli.inputs import instruction_text, load_engine
+from trimtab.cli.inputs import instruction_text, load_or_connect
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import InstructionText, Json, MaxNewTokens, ModelOrServer, Seed
 from trimtab.cli.showing import Shown, shows
@@ -65,7 +65,7 @@ def generate(
     )
     check_artifacts([] if artifact is None else [artifact])
     check_engine(model, loading)
-    loaded = load_engine(model, loading)
+    loaded = load_or_connect(model, loading)
     asks: Sequence[Ask] = [Row(prompt)]
     if artifact is not None:
         asks = load_any_artifact(artifact, loaded).asks(loaded, [prompt], strength)

@@ -18,15 +18,17 @@ if TYPE_CHECKING:
     from trimtab.serving.client import ServedEngine
 
 
-def load_engine(name: str, loading: Loading, over: Cluster | None = None) -> Model | Fleet | ServedEngine:
-    """Load a model here or, if there are any, on each of some workers; connect to one that a server has.
-
-    See ``load_model``.
-    """
+def load_or_connect(name: str, loading: Loading, over: Cluster | None = None) -> Model | Fleet | ServedEngine:
+    """Do what ``load_engine`` does, or connect to the model that a server has."""
     import trimtab
 
-    if is_server(name):
-        return trimtab.connect(name)
+    return trimtab.connect(name) if is_server(name) else load_engine(name, loading, over)
+
+
+def load_engine(name: str, loading: Loading, over: Cluster | None = None) -> Model | Fleet:
+    """Load a model here or, if there are any, on each of some workers. See ``load_model``."""
+    import trimtab
+
     if over is None:
         return load_model(name, loading)
     with loading_shown(name):

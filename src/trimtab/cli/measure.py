@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
-from trimtab.cli.early import check_model, check_out_file
+from trimtab.cli.early import check_model, check_out_file, is_server
 from trimtab.cli.inputs import instruction_text, load_engine, read_options, say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import DataSource, InstructionText, Json, MethodOptions, ModelName, Seed
@@ -118,6 +118,11 @@ def _loaded(plan: MeasurementPlan, over: Cluster | None = None) -> tuple[Model |
     """Read the items and load the model, what is cheap to refuse first."""
     from trimtab.studies import choose_items
 
+    if is_server(plan.model):
+        raise UsageError(
+            f"`MODEL` of measure must be loaded here, since contributions need what a server does not show; got "
+            f"{plan.model}; give the name or the folder of the model."
+        )
     check_model(plan.model, plan.load)
     items = reads_aloud(plan)(plan.data)
     if plan.limit is not None:
