@@ -80,8 +80,10 @@ def corrected_curves(evidence: Evidence) -> list[Case]:
     found = []
     for source in evidence.of(KIND):
         rows = source.found["flow"]
+        if not rows:  # no item could be cut
+            continue
         known = sum("effect_p" in row for row in rows)
-        said: Verdict = "holds" if rows and known == len(rows) else "does not hold"
+        said: Verdict = "holds" if known == len(rows) else "does not hold"
         found.append(
             Case(source, source.models[0], "", said, said=f"{known} of {len(rows)} points of the knockout curves")
         )
