@@ -7,9 +7,9 @@ from PIL import Image
 from tests.conflicts import make_items
 
 import trimtab.studies
-from trimtab.items import Items
+from trimtab.items import Items, valid_answers
 from trimtab.models import LoadReport
-from trimtab.studies import SCHEMA_VERSION, Plan, run_study
+from trimtab.studies import SCHEMA_VERSION, Plan, choose_items, run_study
 from trimtab.testing import picture
 
 
@@ -226,3 +226,17 @@ def test_view_serves_until_it_is_stopped(invoke, tmp_path, monkeypatch):
     assert (told["runs"], told["folder"]) == (1, str(tmp_path / "runs"))
     alone = invoke("view", "runs", "--images", ".")
     assert "`--images` of view must come with `--data`" in alone.stderr
+
+
+def test_what_a_limit_leaves_out_stays_a_valid_answer(invoke, data, monkeypatch):
+    told: dict = {}
+    plain = trimtab.studies.evaluate
+
+    def kept(*args, **options):
+        told.update(options)
+        return plain(*args, **options)
+
+    monkeypatch.setattr(trimtab.studies, "evaluate", kept)
+    answer(invoke("evaluate", "tiny", data, "--limit", 2, "--json"))
+    assert told["valid"] == valid_answers(trimtab.read_items(data))
+    assert told["valid"] != valid_answers(choose_items(trimtab.read_items(data), 2, 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,6 +56,8 @@ def evaluate(
 ) -> None:
     """Evaluate artifacts on conflict items and compare them with the unsteered model and with an instruction."""
     from trimtab.fields import check_value
+    from trimtab.items import valid_answers
+    from trimtab.studies import choose_items
     from trimtab.studies import evaluate as evaluate_methods
     from trimtab.studies.kit.length import answer_length
     from trimtab.studies.kit.protocols import PROTOCOLS
@@ -65,7 +68,8 @@ def evaluate(
     check_out_file(out)
     check_artifacts(artifact or [])
     check_engine(model, loading, over)
-    items = reading.items(data, seed)
+    every = replace(reading, limit=None).items(data, seed)
+    items = every if reading.limit is None else choose_items(every, reading.limit, seed)
     loaded = load_or_connect(model, loading, over)
     methods = with_baselines(loaded, items, artifact or [], label or [])
     with progress_bars() as bars:
@@ -75,6 +79,7 @@ def evaluate(
             methods,
             strengths=strength,
             protocol=protocol,
+            valid=valid_answers(every),  # an answer is not broken because a limit left its item out
             max_new_tokens=max_new_tokens or answer_length([loaded.name]),
             progress=bars,
         )
