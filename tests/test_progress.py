@@ -16,6 +16,10 @@ from trimtab.progress import SILENT, Progress, Within, rescaled
 from .steering.items import conflict_items
 
 
+ELSEWHERE = ("trimtab.serving.plugin.", "trimtab.integrations.evals.lmms.", "trimtab.integrations.evals.inspect.")
+"""What needs a program with an environment of its own: vLLM, lmms-eval, inspect_ai."""
+
+
 class Heard:
     """Keeps what it is told."""
 
@@ -33,7 +37,7 @@ def functions():
     """Every function and method of the package that takes ``progress``, by its full name."""
     found = {}
     for module in pkgutil.walk_packages(trimtab.__path__, "trimtab."):
-        if module.name.endswith("__main__") or module.name.startswith("trimtab.serving.plugin."):  # needs vLLM
+        if module.name.endswith("__main__") or module.name.startswith(ELSEWHERE):
             continue
         home = importlib.import_module(module.name)
         holders = [home, *(kind for _, kind in inspect.getmembers(home, inspect.isclass))]
