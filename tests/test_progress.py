@@ -15,7 +15,6 @@ from trimtab.progress import SILENT, Progress, Within, rescaled
 
 from .steering.items import conflict_items
 
-
 ELSEWHERE = ("trimtab.serving.plugin.", "trimtab.integrations.evals.lmms.", "trimtab.integrations.evals.inspect.")
 """What needs a program with an environment of its own: vLLM, lmms-eval, inspect_ai."""
 
