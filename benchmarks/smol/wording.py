@@ -5,7 +5,8 @@
 Asks conflict items of the validation split with no instruction, and under each wording once toward the image and once
 toward the text. The table gives the share that follows the named modality; how many points that is above the share that
 follows it untold, paired over items; and the *shift*: how much more often the image is followed when it is named than
-when the text is, which is 0 for a model that does not tell the two instructions apart. Examples, where a wording has
+when the text is, which is 0 for a model that does not tell the two instructions apart. Sentences that name neither are
+controls: what they change, any sentence in that place changes, and their shift is 0. Examples, where a wording has
 some, are conflicts of the training split, resolved as told. Answers are kept, so a run can be resumed.
 """
 
@@ -48,6 +49,12 @@ PLAIN = {
     "about": "This question is about the {own}, not about the {other}.",
     "in the": "In the {own}, not in the {other}.",
 }
+NEITHER = {
+    "carefully": "Read the question with care, think about what it asks, and then reply with one short answer.",
+    "what is given": "Respond to the question based only on what is given.",
+    "decide": "If what is given does not agree, decide which part of it to trust.",
+}
+"""Sentences that name no modality: what they change, any sentence changes."""
 NAMES = {"image": "image", "text": "text context"}
 
 Write = Callable[[Modality], str]
@@ -94,6 +101,9 @@ def wordings(model: tt.Model, train: Sequence[Item]) -> dict[str, Wording]:
     for name, pattern in PLAIN.items():
         for place in ("before", "after"):
             found[f"{name}, {place}"] = Wording(lambda target, p=pattern: filled(p, target), place)
+    for name, sentence in NEITHER.items():
+        for place in ("before", "after"):
+            found[f"neither: {name}, {place}"] = Wording(lambda _target, s=sentence: s, place)
     found["within the question"] = Wording({"image": "In the picture,", "text": "In the text,"}.__getitem__, "question")
     for shots in (2, 4):
         told = {target: examples(model, train, shots, target) for target in PAIR}

@@ -163,6 +163,19 @@ def test_a_model_that_follows_one_instruction_only_gets_no_flow(tmp_path):
     assert write_report(folder).is_file()
 
 
+def test_where_no_item_follows_both_pictures_are_patched_into_cases_that_are_answered_from_them(tmp_path):
+    deaf = replace(PLAN, instructions=dict.fromkeys(TOLD, TOLD["image"]))
+    folder = explain(deaf, tmp_path / "run", planted_circuit(), items())
+    found = read_summary(folder)["patching"]
+    donors = {row["donor"]: row for row in found["pairs"]}
+    assert donors["instruction"]["pairs"] == 0
+    assert donors["image"]["pairs"] == 2 * PLAN.flow_items
+    assert not donors["image"]["follow_both"]
+    flips = {(row["part"], row["layer"]): row["flips"] for row in found["curves"]}
+    assert flips["shown", 0] == 1
+    assert "answered from that medium" in write_report(folder).read_text()
+
+
 def test_patching_finds_where_the_planted_answer_is_and_which_heads_override(run):
     found = read_summary(run)["patching"]
     pairs = {row["donor"]: (row["pairs"], row["agreed"], row["refused"]) for row in found["pairs"]}

@@ -29,6 +29,13 @@ def test_every_item_under_every_condition(model, test_items, artifacts):
     assert found.rates["task"].tolist().count(ALL_TASKS) == 6
 
 
+def test_each_method_can_have_strengths_of_its_own(model, test_items, artifacts):
+    other = replace(artifacts[-1], label="other")
+    found = evaluate(model, test_items, [artifacts[0], artifacts[-1], other], strengths={"mean": [3.0], "none": [9.0]})
+    tried = {(row["method"], row["strength"]) for row in records(found.answers)}
+    assert tried == {("none", artifacts[0].strength), ("mean", 1.0), ("mean", 3.0), ("other", 1.0)}
+
+
 def test_unsteered_answers_are_computed_once(model, test_items, artifacts):
     found = evaluate(model, test_items, artifacts[:2])
     assert found.cost.rows == len(test_items)

@@ -41,7 +41,7 @@ class Stability(NamedTuple):
 
     Attributes:
         jaccard: Heads chosen by both halves over heads chosen by either.
-        spearman: Rank correlation of the scores of all heads.
+        spearman: Rank correlation of the scores of all heads; 0 for a draw in which a half scores all heads alike.
         chance: The overlap that random choices of this size would have.
     """
 
@@ -68,8 +68,9 @@ def stability(
         half = set(generator.sample(ids, len(ids) // 2))
         first, second = (scores.of_items(part).mean(target) for part in (half, set(ids) - half))
         overlaps.append(jaccard(top_heads(first, count), top_heads(second, count)))
-        found: Any = spearmanr(first.flatten(), second.flatten())
-        correlations.append(float(found.statistic))
+        alike = any(means.max() == means.min() for means in (first, second))
+        found: Any = None if alike else spearmanr(first.flatten(), second.flatten())
+        correlations.append(0.0 if found is None else float(found.statistic))
     total = scores.values[0].numel()
     chance = count / (2 * total - count)
     return Stability(sum(overlaps) / draws, sum(correlations) / draws, chance)

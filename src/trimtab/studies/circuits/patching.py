@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trimtab.circuits import (
@@ -16,6 +16,7 @@ from trimtab.circuits import (
     random_heads,
     sequence_patching,
 )
+from trimtab.circuits.readouts import LABELS
 from trimtab.errors import UsageError
 from trimtab.modalities import SHOWN, Modality
 from trimtab.models import Model
@@ -32,21 +33,40 @@ def donors_among(modalities: Sequence[Modality]) -> dict[str, Modality | None]:
     return {INSTRUCTION: None, **{modality: modality for modality in modalities if modality in SHOWN}}
 
 
+def patched_cases(
+    successes: Sequence[Case], cases: Sequence[Case], baseline: Sequence[Mapping[str, Any]], shown: Modality | None
+) -> Sequence[Case]:
+    """Return the cases whose states are patched: those of items that follow under every instruction.
+
+    Where none do, another medium can still be patched in. That needs cases that are answered from the medium, whatever
+    they were told; with more than two modalities the baseline does not say which those are, so only followers count.
+    """
+    if successes or shown is None:
+        return successes
+    pair = len({row["target"] for row in baseline}) == 2
+    following, opposite = LABELS[:2]
+    labels = {True: following, False: opposite if pair else None}
+    read = {(row["id"], row["target"]) for row in baseline if row["label"] == labels[row["target"] == shown]}
+    return [case for case in cases if (case.item.id, case.target) in read]
+
+
 def patch_states(
-    model: Model, cases: Sequence[Case], shown: Modality | None, advance: Advance, units: int
+    model: Model, cases: Sequence[Case], shown: Modality | None, followed: bool, advance: Advance, units: int
 ) -> StepResult:
     """Patch states from the same item under another instruction, or from the same prompt about another medium.
 
-    Where instructions have different numbers of tokens there is nothing to patch; the notes say so.
+    Where instructions have different numbers of tokens there is nothing to patch; the notes say so, and whether the
+    cases are ``followed``.
     """
+    notes = {"pairs": 0, "agreed": 0, "follow_both": followed}
     try:
         patches = other_instructions(cases) if shown is None else other_media(cases, shown)
     except UsageError as error:
-        return StepResult(StepResult.nothing().table, {"pairs": 0, "agreed": 0, "refused": str(error)})
+        return StepResult(StepResult.nothing().table, {**notes, "refused": str(error)})
     if not patches:
-        return StepResult(StepResult.nothing().table, {"pairs": 0, "agreed": 0})
+        return StepResult(StepResult.nothing().table, notes)
     found = sequence_patching(model, patches, progress=Within(rescaled(advance, len(patches), units)))
-    return StepResult(found.table, {"pairs": len(patches), "agreed": found.agreed})
+    return StepResult(found.table, {**notes, "pairs": len(patches), "agreed": found.agreed})
 
 
 def scores_table(found: HeadScores, notes: dict[str, Any]) -> StepResult:

@@ -39,7 +39,7 @@ from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.progress import Advance, Within, rescaled
 from trimtab.studies.circuits.choosing import amplifications, best_heads, choose_score, heads_of, tried_conditions
-from trimtab.studies.circuits.patching import ablate_overrides, donors_among, patch_states, scores_table
+from trimtab.studies.circuits.patching import ablate_overrides, donors_among, patch_states, patched_cases, scores_table
 from trimtab.studies.circuits.plan import SCORES, CircuitsPlan
 from trimtab.studies.circuits.results import choice_of, follow_all, rows_of, scores_in, scores_of
 from trimtab.studies.kit.admission import left_out, without
@@ -180,22 +180,23 @@ class CircuitSteps:
 
     def flow(self, edge: Edge, done: Results, advance: Advance) -> StepResult:
         """Cut an edge in every window, on cases that follow; nothing if there are none, or it has no ends in any."""
-        cases = self._first_successes(done)
+        cases = self._first(self.successes(done))
         if not any(edge.ends(case, self.plan.seed) for case in cases):
             return StepResult.nothing()  # a template may end at once, or be too short for a control
         told = rescaled(advance, len(cases) * (self.model.n_layers + 1), self.plan.flow_items)
         found = knockout(self.model, cases, [edge], size=self.plan.window, seed=self.plan.seed, progress=Within(told))
         return StepResult(found, {"cases": len(cases)})
 
-    def _first_successes(self, done: Results) -> list[Case]:
-        successes = self.successes(done)
-        # In the order of the items, which alternates between tasks; an order of names would be one of tasks.
-        wanted = set(list(dict.fromkeys(case.item.id for case in successes))[: self.plan.flow_items])
-        return [case for case in successes if case.item.id in wanted]
+    def _first(self, cases: Sequence[Case]) -> list[Case]:
+        # In the order of the items, which alternates between tasks.
+        wanted = set(list(dict.fromkeys(case.item.id for case in cases))[: self.plan.flow_items])
+        return [case for case in cases if case.item.id in wanted]
 
     def patch(self, shown: Modality | None, done: Results, advance: Advance) -> StepResult:
-        """Patch states of all tokens and of parts, layer by layer, on cases that follow."""
-        return patch_states(self.model, self._first_successes(done), shown, advance, self.plan.flow_items)
+        """Patch states of all tokens and of parts, layer by layer; see ``patched_cases`` for the cases."""
+        rows, successes = records(done["baseline"].table), self.successes(done)
+        cases = self._first(patched_cases(successes, self.cases(done), rows, shown))
+        return patch_states(self.model, cases, shown, bool(successes), advance, self.plan.flow_items)
 
     def patch_directly(self, done: Results, _advance: Advance) -> StepResult:
         """Find the direct part of patching each head, where the score is."""

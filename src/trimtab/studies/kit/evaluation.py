@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from trimtab.engine import MAX_NEW_TOKENS, Answers, Cost, ModelOrEngine, Prompt, Receipt, Row, generate
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
+
+Strengths = Sequence[float] | Mapping[str, Sequence[float]] | None
+"""Strengths of every method, or of each by its name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +67,7 @@ def evaluate(
     items: Iterable[Item],
     artifacts: Sequence[AnyArtifact],
     *,
-    strengths: Sequence[float] | None = None,
+    strengths: Strengths = None,
     protocol: str = "open",
     valid: dict[str, frozenset[str]] | None = None,
     max_new_tokens: int = MAX_NEW_TOKENS,
@@ -77,7 +81,8 @@ def evaluate(
         model: The model.
         items: Conflict items; those that the model cannot take (see ``trimtab.engine.admit``) are left out.
         artifacts: Fitted methods and head sets.
-        strengths: Further strengths at which to try the methods that have one; each is always tried at its own.
+        strengths: Further strengths at which to try the methods that have one, or those of each by its name; each is
+            always tried at its own.
         protocol: How items are put to the model; a key of ``PROTOCOLS``.
         valid: Valid answers of each task, by which a collapsed answer is told from a wrong one; left out, all
             answers that the items give to either modality.
@@ -130,7 +135,7 @@ def _warn_of_fitted(artifacts: Sequence[AnyArtifact], items: Sequence[Item]) -> 
             )  # fmt: skip
 
 
-def conditions(artifacts: Sequence[AnyArtifact], strengths: Sequence[float] | None = None) -> list[Condition]:
+def conditions(artifacts: Sequence[AnyArtifact], strengths: Strengths = None) -> list[Condition]:
     """List the conditions that ``evaluate`` tries.
 
     Raises:
@@ -138,7 +143,7 @@ def conditions(artifacts: Sequence[AnyArtifact], strengths: Sequence[float] | No
     """
     if not artifacts:
         raise UsageError("`artifacts` of evaluate must hold at least one fitted method; got none.")
-    for strength in strengths or ():
+    for strength in chain.from_iterable(strengths.values()) if isinstance(strengths, Mapping) else strengths or ():
         check_value("strengths", "evaluate", float, strength)
     found: list[Condition] = []
     for artifact in artifacts:
@@ -153,7 +158,8 @@ def conditions(artifacts: Sequence[AnyArtifact], strengths: Sequence[float] | No
                 "(dataclasses.replace(artifact, label=...)), or evaluate them one at a time."
             )
         own = artifact.strength
-        swept = set(strengths or ()) if artifact.has_strength else set()
+        further = strengths.get(artifact.name) if isinstance(strengths, Mapping) else strengths
+        swept = set(further or ()) if artifact.has_strength else set()
         found += [Condition(artifact, s, s == own) for s in sorted(swept | {own})]
     return found
 

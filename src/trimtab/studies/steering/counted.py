@@ -44,14 +44,18 @@ class CountedWork:
     def evaluated(self, items: int, protocol: str, place: int, swept: bool) -> Rows:
         """Return rows of a chunk of test items under every method and, swept, every strength."""
         orders = len(self.plan.targets) if protocol == "paired" else 1
-        every = len(self.plan.strengths) if swept and not place else 1  # the chosen one is among them
-        ways = sum(every if self._kind(name).has_strength else 1 for name, _ in self._wanted(place))
+        swept = swept and not place
+        ways = sum(self._strengths(name) if swept else 1 for name, _ in self._wanted(place))
         return Rows(0, items * orders * ways)
 
     def controlled(self, controls: int, place: int) -> Rows:
         """Return rows of a chunk of controls: an answer and a first token's distribution under every method."""
         ways = len(self._wanted(place)) + 1
         return Rows(controls * ways, controls * ways)
+
+    def _strengths(self, name: str) -> int:
+        """Return at how many strengths a method is swept; the chosen one is among them."""
+        return len(self.plan.strengths_of(name)) if self._kind(name).has_strength else 1
 
     def _wanted(self, place: int) -> list[tuple[str, Modality]]:
         return [(name, target) for name, target in self.plan.wanted() if place < len(self.plan.seeds_of(name))]

@@ -10,7 +10,7 @@ from trimtab.items import Item
 from trimtab.modalities import Modality
 from trimtab.steering import METHODS, Artifact, Method, TrainingSet, make_method, tune
 from trimtab.steering.method import VectorMethod
-from trimtab.studies.steering.plan import MethodSpec, Plan
+from trimtab.studies.steering.plan import Plan
 
 
 def fit_method(
@@ -29,7 +29,7 @@ def fit_method(
     Returns:
         The artifact at the layer and strength that are best on the validation items.
     """
-    spec, method = plan.spec(name), _method(plan, name, target, plan.seeds_of(name)[0])
+    method = _method(plan, name, target, plan.seeds_of(name)[0])
     label, part = _label(plan, name), _part(plan, name, train, joint)
     if not method.has_strength:
         return replace(method.fit(train.model, part), label=label)
@@ -39,7 +39,7 @@ def fit_method(
         part,
         validation,
         _layers(plan, name, train.model.n_layers) if method.adds_vector else None,
-        _strengths(plan, spec),
+        plan.strengths_of(name),
         max_new_tokens=plan.longest_answer,
     )
     return replace(chosen, label=label)
@@ -48,25 +48,25 @@ def fit_method(
 def candidates(plan: Plan, name: str, target: Modality) -> int:
     """Return how many candidates a fit tries on the validation items, at most: no model is needed for it."""
     spec, method = plan.spec(name), _method(plan, name, target, plan.seeds_of(name)[0])
-    if not method.has_strength:
+    if not method.has_strength or spec.chosen_as:
         return 0
     layers = len(spec.options.get("layers", plan.depths)) if method.adds_vector else 1
-    return layers * len(_strengths(plan, spec)) * len(method.variants())
+    return layers * len(plan.strengths_of(name)) * len(method.variants())
 
 
 def fit_again(plan: Plan, name: str, first: Artifact, seed: int, train: TrainingSet, joint: Sequence[Item]) -> Artifact:
-    """Fit a method with another seed, at the layer, strength and reading that were chosen with the first.
+    """Fit a method at the layer, strength and reading that were chosen for another artifact.
 
     Args:
         plan: The study.
         name: One of its methods.
-        first: The artifact of the first seed.
-        seed: The other seed.
+        first: The artifact of the method's first seed, or of the method whose layer and strength it takes.
+        seed: Its own seed.
         train: Items to fit on, with what the methods share.
         joint: See ``fit_method``.
     """
     method = _method(plan, name, first.target, seed)
-    if "validation" in first.metrics:
+    if first.method == method.name and "validation" in first.metrics:
         method = method.variants()[first.metrics["validation"]["variant"]]
     if isinstance(method, VectorMethod):
         method = replace(method, layer=first.layer)
@@ -77,15 +77,11 @@ def fit_again(plan: Plan, name: str, first: Artifact, seed: int, train: Training
 def _method(plan: Plan, name: str, target: Modality, seed: int) -> Method:
     spec = plan.spec(name)
     known = {option.name for option in fields(METHODS[spec.method])}
-    defaults: dict[str, Any] = {"seed": seed, "strengths": _strengths(plan, spec)}
+    defaults: dict[str, Any] = {"seed": seed, "strengths": plan.strengths_of(name)}
     if "layers" in spec.options:
         defaults["layers"] = tuple(spec.options["layers"])
     options = {key: value for key, value in defaults.items() if key in known} | spec.own_options
     return make_method(spec.method, {"target": target, **options})
-
-
-def _strengths(plan: Plan, spec: MethodSpec) -> tuple[float, ...]:
-    return tuple(spec.options.get("strengths", plan.strengths))
 
 
 def _layers(plan: Plan, name: str, n_layers: int) -> Sequence[int]:

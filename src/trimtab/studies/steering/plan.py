@@ -14,6 +14,7 @@ from trimtab.fields import Between, Count, CountFrom0, Positive, Some, check_fie
 from trimtab.file_names import check_names
 from trimtab.modalities import PAIR, Modality
 from trimtab.steering import METHODS, make_method
+from trimtab.steering.method import VectorMethod
 from trimtab.studies.kit.length import BUNDLED_TOKENS, answer_length
 from trimtab.studies.kit.loading import check_loading, loading_identity
 from trimtab.studies.kit.protocols import PROTOCOLS
@@ -43,6 +44,7 @@ STUDY_OPTIONS: dict[str, Any] = {
     "train_items": int,
     "train_tasks": tuple[str, ...],
     "joint_items": int,
+    "chosen_as": str,
 }
 """Entries of a variant that say what to fit on and where; the others are the method's own options."""
 
@@ -59,6 +61,11 @@ class MethodSpec:
     def own_options(self) -> dict[str, Any]:
         """The options of the method itself."""
         return {key: value for key, value in self.options.items() if key not in STUDY_OPTIONS}
+
+    @property
+    def chosen_as(self) -> str | None:
+        """The method whose layer and strength it takes; None to choose its own."""
+        return self.options.get("chosen_as")
 
     def check(self) -> None:
         """Refuse an unknown method or option.
@@ -102,9 +109,11 @@ class Plan(FromFile):
             Layer and strength are chosen with the first. A method may ask for more: random vectors are at least five.
         methods: Keys of ``trimtab.steering.METHODS`` or of ``variants``, in the order of the tables.
         variants: Methods with options of their own, by the name they have in tables: ``method`` is the key of
-            ``METHODS``, every other entry an option of it. Five entries are the study's own: ``layers`` and
+            ``METHODS``, every other entry an option of it. Six entries are the study's own: ``layers`` and
             ``strengths``, candidates; ``train_items``, so many of the training items; ``train_tasks``, those of these
-            tasks alone; ``joint_items``, beside them so many that need both modalities, where the data has such.
+            tasks alone; ``joint_items``, beside them so many that need both modalities, where the data has such;
+            ``chosen_as``, an earlier method of the study whose layer and strength it takes, so that both push as hard
+            at the same place.
         protocols: How items are put to the model: keys of ``PROTOCOLS``. Layers and strengths are chosen, and
             strengths swept, under the open one.
         targets: Modalities to follow.
@@ -117,7 +126,7 @@ class Plan(FromFile):
             the test items (see ``make_controls``), and items that need both, where the data has them.
         cost_items: How many of these to answer one by one under each method, to count the work.
         depths: Candidate layers as shares of the model's depth.
-        strengths: Strengths of the sweep, and the candidates on validation.
+        strengths: Strengths of the sweep, and the candidates on validation, of methods without their own.
         chunk: Items of a resumable step.
         batch_size: Rows of a batch, fixed so that a run can be repeated to the last bit on one machine.
         max_new_tokens: Longest answer in tokens; left out, 8 if all models are bundled, whose longest answer has 7,
@@ -160,6 +169,7 @@ class Plan(FromFile):
             raise UsageError(f"`seeds` of Plan must be whole numbers, each once; got {self.seeds}.")
         for name in self.methods:
             self.spec(name).check()
+            self._check_chosen_as(name)
         if SWEPT not in self.protocols or any(p not in PROTOCOLS for p in self.protocols):
             raise UsageError(
                 f"`protocols` of Plan must be among {', '.join(PROTOCOLS)} and hold {SWEPT!r}, under which strengths "
@@ -167,6 +177,25 @@ class Plan(FromFile):
             )
         for strength in self.strengths:
             check_strength(strength, "Plan")
+
+    def _check_chosen_as(self, name: str) -> None:
+        """Refuse a variant that takes its layer and strength from where there is none to take."""
+        spec = self.spec(name)
+        if spec.chosen_as is None:
+            return
+        earlier = self.methods[: self.methods.index(name)]
+        vectors = [m for m in earlier if issubclass(METHODS[self.spec(m).method], VectorMethod)]
+        if spec.chosen_as not in vectors or not issubclass(METHODS[spec.method], VectorMethod):
+            raise UsageError(
+                f"`chosen_as` of the variant {name!r} in `variants` of Plan must name a method that adds a vector and "
+                f"stands before it in `methods`, and it must add one itself; before it stand "
+                f"{', '.join(vectors) or 'none that add one'}; got {spec.chosen_as!r}."
+            )
+        if clash := {"layers", "strengths"} & spec.options.keys():
+            raise UsageError(
+                f"the variant {name!r} in `variants` of Plan must have either `chosen_as` or candidates of its own; "
+                f"got both; leave out {' and '.join(sorted(clash))}."
+            )
 
     @property
     def needs(self) -> frozenset[Capability]:
@@ -198,6 +227,10 @@ class Plan(FromFile):
         if not method.is_seeded or "seed" in spec.own_options:
             return seeds[:1]
         return (*seeds, *range(max(seeds) + 1, max(seeds) + 1 + kind.least_seeds - len(seeds)))
+
+    def strengths_of(self, name: str) -> tuple[float, ...]:
+        """Return a method's candidate strengths, at which it is swept too: the plan's, or a variant's own."""
+        return tuple(self.spec(name).options.get("strengths", self.strengths))
 
     def wanted(self) -> list[tuple[str, Modality]]:
         """Return the names and targets to fit: every method for every target that it knows."""

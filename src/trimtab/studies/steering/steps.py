@@ -77,8 +77,15 @@ class ModelSteps:
                 rows, run = self.work.measured(_size(chunk)), partial(self.measure, prompt, chunk)
                 yield self._step(name, run, (admission,), "contribution", _size(chunk), rows)
         for method, target, name in self.fits():
-            rows = self.work.fitted(method, target)
-            yield self._step(name, partial(self.fit, method, target), (admission,), "fit and tune", 1, rows)
+            rows, other = self.work.fitted(method, target), self.plan.spec(method).chosen_as
+            if other is None:
+                yield self._step(name, partial(self.fit, method, target), (admission,), "fit and tune", 1, rows)
+            else:
+                needs, run = (
+                    (admission, self.path(_fit_name(other, target))),
+                    partial(self.fit_as, method, other, target),
+                )
+                yield self._step(name, run, needs, "fit", 1, rows)
         for place in range(1, self.seeds):
             for method, target, name in self.fits(place):
                 needs = (admission, self.path(_fit_name(method, target)))
@@ -154,13 +161,20 @@ class ModelSteps:
         artifact.save(home)
         return StepResult(artifact_table([artifact], options, self.name), {"artifact": artifact_digest(home)})
 
-    def fit_again(self, method: str, target: Modality, place: int, done: Results, _advance: Advance) -> StepResult:
+    def fit_again(self, method: str, target: Modality, place: int, done: Results, advance: Advance) -> StepResult:
         """Fit a method with another of its seeds, at the layer and strength of the first, and save the artifact."""
+        return self.fit_as(method, method, target, done, advance, place)
+
+    def fit_as(
+        self, method: str, other: str, target: Modality, done: Results, _advance: Advance, place: int = 0
+    ) -> StepResult:
+        """Fit a method with a seed, at the layer and strength of another's first, and save the artifact."""
         home, options = self._artifact_folder(method, target, place), sorted(self.plan.spec(method).options)
-        notes = done[self.path(_fit_name(method, target))].notes
+        notes = done[self.path(_fit_name(other, target))].notes
         if REFUSED in notes:
-            return StepResult(artifact_table([], options, self.name), {REFUSED: notes[REFUSED]})
-        first = load_steering(self.check_artifact(method, target, notes), self.model)
+            refusal = {**notes[REFUSED], "method": method}
+            return StepResult(artifact_table([], options, self.name), {REFUSED: refusal})
+        first = load_steering(self.check_artifact(other, target, notes), self.model)
         train, joint = self._training_set(done), self._admitted(done)[JOINT_TRAIN]
         artifact = fit_again(self.plan, method, first, self.plan.seeds_of(method)[place], train, joint)
         artifact.save(home)
@@ -177,7 +191,7 @@ class ModelSteps:
             self.model,
             items,
             self._artifacts(done, place),
-            strengths=self.plan.strengths if swept else None,
+            strengths={name: self.plan.strengths_of(name) for name in self.plan.methods} if swept else None,
             protocol=protocol,
             valid=self.items.valid,
             max_new_tokens=self.plan.longest_answer,

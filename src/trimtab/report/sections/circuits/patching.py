@@ -14,7 +14,8 @@ TEMPLATE = """\
 <figure><img alt="Share of the way to the donor's margin by patched part and layer" src="{{ images.patching }}"></figure>
 <p class="quiet">States at a layer's output are replaced by those of a donor of the same layout: the same item under another
 instruction, or the same prompt about another medium. {% for row in patching.pairs %}{% if row.refused %}{{ row.donor }}: {{ row.refused }}
-{% else %}{{ row.donor }}: {{ row.pairs }} pairs, of which {{ row.agreed }} begin with the same token in both runs and are left out. {% endif %}{% endfor %}
+{% else %}{{ row.donor }}: {{ row.pairs }} pairs, of which {{ row.agreed }} begin with the same token in both runs and are left out{% if row.pairs and row.follow_both is false %}; no item
+follows every instruction, so these are cases that are answered from that medium, whatever they were told{% endif %}. {% endif %}{% endfor %}
 Patching <em>all</em> tokens (dashed) gives the donor's answer at every layer by construction; it shows that the patch is right,
 and nothing about the model. Bands hold at all layers of a curve at once. {{ power }}</p>
 <table>
