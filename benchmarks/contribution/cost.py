@@ -112,14 +112,14 @@ def _naive_one(model: Model, prompt: Encoded, modality: Any, sigma: float, draw:
         for kind, entries in enumerate(layer):
             copy = entries.clone()
             own = copy[0][:, places]
-            copy[0][:, places] = own + sigma * own.std() * noise[number, kind]
+            copy[0][:, places] = own + (sigma * own.std() * noise[number, kind]).to(own)
             leaves.append(copy.requires_grad_())
         cache.update(*leaves[-2:], number)
     with torch.enable_grad():
         noisy = model.lm_head(model.decode(embeds, mask, prompt.positions[:, None, -1:], cache))[0, -1]
         loss = -(clean.softmax(-1) * noisy.log_softmax(-1)).sum()
         gradients = torch.autograd.grad(loss, leaves)
-    return float(sum(g[0][:, places].square().sum() for g in gradients) / loss.detach())
+    return float(sum(g[0][:, places].float().square().sum() for g in gradients) / loss.detach())
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:

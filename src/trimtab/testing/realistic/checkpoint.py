@@ -23,6 +23,7 @@ def realistic_checkpoint(
     image_processor: str | None = None,
     sizes: Mapping[str, int] | None = None,
     seed: int = 0,
+    weights: bool = True,
 ) -> Path:
     """Write a folder laid out as a released checkpoint is, with random weights and few layers.
 
@@ -43,6 +44,7 @@ def realistic_checkpoint(
         sizes: Fields of ``Sizes`` to change, such as ``{"layers": 4}`` or ``SMALL``. Left out, there are 2 layers of
             the released width, which is 3 GB for ``qwen2.5-vl-7b``.
         seed: Seed of the weights.
+        weights: Whether weights are written; without them the folder is for a model that is made in memory.
 
     Returns:
         The folder, for ``trimtab.load``.
@@ -60,7 +62,8 @@ def realistic_checkpoint(
     for name, held in files.items():
         text = held if isinstance(held, str) else json.dumps(held, indent=2, ensure_ascii=False)
         (folder / name).write_text(text, encoding="utf-8")
-    write_weights(folder, made, shards, seed)
+    if weights:
+        write_weights(folder, made, shards, seed)
     return folder
 
 

@@ -1,0 +1,82 @@
+"""Ways of doing the same, timed in turns: what counts is their ratio in one run; a slow moment slows all alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+Ways = Mapping[str, Callable[[], object]]
+"""By name, what does the work."""
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long one way takes as another.
+
+    Attributes:
+        value: The median of the rounds' ratios.
+        low: The least of them.
+        high: The largest.
+        rounds: How many there were.
+    """
+
+    value: float
+    low: float
+    high: float
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of each way, a number for each round.
+
+    Attributes:
+        seconds: By way; of one that did a part of the work alone, what all of it would take.
+    """
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def ratio(self, over: str, under: str) -> Ratio:
+        """Return how many times as long ``over`` took as ``under``, round by round."""
+        found = [a / b for a, b in zip(self.seconds[over], self.seconds[under], strict=True)]
+        return Ratio(statistics.median(found), min(found), max(found), len(found))
+
+    def medians(self) -> dict[str, float]:
+        """Return the median seconds of each way."""
+        return {name: statistics.median(own) for name, own in self.seconds.items()}
+
+
+def seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Return the seconds some work took: the processor's on a CPU, the clock's on a GPU until all of it is done."""
+    clock = time.process_time
+    if device.type == "cuda":
+        clock = time.perf_counter
+        torch.cuda.synchronize(device)
+    started = clock()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return clock() - started
+
+
+def in_turns(ways: Ways, device: torch.device, rounds: int, shares: Mapping[str, float] | None = None) -> Times:
+    """Warm each way up once, then time them round after round, every other round in the opposite order.
+
+    Args:
+        ways: What to time.
+        device: Where it computes.
+        rounds: How often each is timed.
+        shares: Of a way that does a part of the work, which part; its seconds are divided by it.
+    """
+    for work in ways.values():
+        work()
+    found = Times({name: [] for name in ways})
+    for number in range(rounds):
+        names = list(ways)[:: -1 if number % 2 else 1]
+        for name in names:
+            found.seconds[name].append(seconds(ways[name], device) / (shares or {}).get(name, 1))
+    return found
