@@ -17,6 +17,7 @@ from typing import Any
 
 import trimtab as tt
 from tests.serve.subject import artifacts
+from trimtab.circuits import HeadSet
 from trimtab.models import Model
 from trimtab.serving.launching import API_KEY, OPERATOR_KEY
 from trimtab.steering import Artifact
@@ -39,7 +40,7 @@ class Running:
     """
 
     model: Model
-    artifacts: Mapping[str, Artifact]
+    artifacts: Mapping[str, Artifact | HeadSet]
     bank: Path
     url: str
     process: subprocess.Popen[bytes]

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 import trimtab as tt
+from trimtab.circuits import HeadSet
 from trimtab.engine import Encoded, Predictor, Prompt, inputs
 from trimtab.items import read_items
 from trimtab.items.prompts import prompt_for
@@ -24,7 +25,7 @@ SIZE = 4.0
 """Length of a vector over the mean length of states, at which answers change and stay answers."""
 
 
-def artifacts(model: Model) -> dict[str, Artifact]:
+def artifacts(model: Model) -> dict[str, Artifact | HeadSet]:
     """One artifact of each form that a server offers, of random tensors in the size of the model's states."""
     generator = torch.Generator().manual_seed(0)
     hidden, layers = model.hidden_size, model.n_layers
@@ -39,7 +40,12 @@ def artifacts(model: Model) -> dict[str, Artifact]:
     def made(method: str, **parts: Any) -> Artifact:
         return Artifact(method, "image", model.name, model.fingerprint, **parts)
 
+    def heads(first: int, **parts: Any) -> HeadSet:
+        own = [(layer, (first + layer) % model.n_heads) for layer in range(first, layers, 2)]
+        return HeadSet.of(model, "image", own, instruction=None, **parts)
+
     middle = layers // 2
+    means = draw(1, len(range(2, layers, 2)), model.head_dims[0])
     single = [part[0] for part in network(1, 0.5)]
     learned = LearnedTrimChooser(tuple(range(layers)), "from_last_prompt", *network(layers, 0.1))
     return {
@@ -52,6 +58,9 @@ def artifacts(model: Model) -> dict[str, Artifact]:
             "amps", layer=middle, direction=Predictor(*single), positions="generated_only", strength=20.0
         ),
         "learned": made("learned_trim", chooser=learned),
+        "heads": heads(0, strength=4.0, scope="last"),
+        "heads-off": heads(1, strength=-1.0, scope="all"),
+        "heads-mean": heads(2, strength=-1.0, scope="all", reference="mean", values=means),
     }
 
 
@@ -79,7 +88,7 @@ class Subject:
 
     model: Model
     llm: Any
-    artifacts: Mapping[str, Artifact]
+    artifacts: Mapping[str, Artifact | HeadSet]
     folder: Path
     prompts: Sequence[Prompt]
 

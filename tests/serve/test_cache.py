@@ -11,7 +11,7 @@ from trimtab.engine import Encoded, Prompt, encode
 pytest.importorskip("vllm", reason="vLLM is not installed here; `make test-serve` makes an environment of its own")
 
 BLOCK = 32
-STEERED = ("all", "from-last", "last", "generated", "network", "network-generated", "learned")
+STEERED = ("all", "from-last", "last", "generated", "network", "network-generated", "learned", "heads", "heads-off")
 WORDS = ("The apple is red.", "The sky is blue.", "One dog sits by the door.", "A cat is on the mat.")
 
 

@@ -9,6 +9,7 @@ import torch
 
 import trimtab as tt
 from tests.conflicts import make_items
+from trimtab.circuits import HeadSet
 from trimtab.engine import (
     AddVector,
     Capability,
@@ -81,7 +82,7 @@ class Server:
 PROMPTS = [prompt_for(item) for item in make_items("test", 4)]
 
 
-def artifacts(model: Model) -> dict[str, Artifact]:
+def artifacts(model: Model) -> dict[str, Artifact | HeadSet]:
     hidden = model.hidden_size
     network = Predictor(torch.randn(3, hidden), torch.randn(3), torch.randn(hidden, 3), torch.randn(hidden))
 
@@ -91,6 +92,16 @@ def artifacts(model: Model) -> dict[str, Artifact]:
     return {
         "vector": made("mean", layer=1, direction=torch.randn(hidden), strength=3.0),
         "network": made("l2s", layer=0, direction=network),
+        "heads": HeadSet.of(model, "image", [(0, 0), (1, 1)], strength=3.0, scope="last"),
+        "mean": HeadSet.of(
+            model,
+            "text",
+            [(0, 1)],
+            strength=-1.0,
+            scope="all",
+            reference="mean",
+            values=torch.randn(1, 1, model.head_dims[0]),
+        ),
     }
 
 
@@ -117,14 +128,14 @@ def test_it_keeps_the_contract_and_tells_what_it_can_do(engine: ServedEngine, mo
     for name in ("vocab_size", "precision", "n_parameters"):
         assert getattr(engine, name) == getattr(local, name), name
     assert engine.modalities == ("image", "text")
-    assert engine.capabilities == {Capability.ADD_VECTOR, Capability.TOP_LOGPROBS}
+    assert engine.capabilities == {Capability.ADD_VECTOR, Capability.EDIT_HEADS, Capability.TOP_LOGPROBS}
     assert engine.tokenize("a red cat") == local.tokenize("a red cat")
     assert engine.map(lambda own, item: (own.name, item), [1]) == [(engine.name, 1)]
 
 
 def test_answers_are_those_of_the_model(engine: ServedEngine, model: Model, tmp_path: Path):
-    loaded = [tt.load_artifact(tmp_path / name, engine) for name in ("vector", "network")]
-    assert all(isinstance(one, Artifact) for one in loaded)
+    loaded = [tt.load_artifact(tmp_path / name, engine) for name in ("vector", "network", "heads", "mean")]
+    assert [isinstance(one, HeadSet) for one in loaded] == [False, False, True, True]
     rows = [Row(prompt, edits) for prompt in PROMPTS for edits in ((), *(one.edits() for one in loaded))]  # type: ignore
     mine, theirs = generate(engine, rows, max_new_tokens=6), generate(model, rows, max_new_tokens=6)
     assert (mine.texts, mine.tokens, mine.finished) == (theirs.texts, theirs.tokens, theirs.finished)
@@ -139,6 +150,13 @@ def test_a_strength_is_found_from_the_edits(engine: ServedEngine, server: Server
     artifact: Any = tt.load_artifact(tmp_path / "vector", engine)
     generate(engine, Row(PROMPTS[0], artifact.edits(-0.7)), max_new_tokens=2)
     assert server.asked[-1]["vllm_xargs"] == {"artifact": "vector", "target": "image", "strength": -0.7}
+    heads: Any = tt.load_artifact(tmp_path / "heads", engine)
+    for strength in (-1.0, 0.5):
+        generate(engine, Row(PROMPTS[0], heads.edits(strength)), max_new_tokens=2)
+        assert server.asked[-1]["vllm_xargs"] == {"artifact": "heads", "target": "image", "strength": strength}
+    mean: Any = tt.load_artifact(tmp_path / "mean", engine)
+    generate(engine, Row(PROMPTS[0], mean.edits()), max_new_tokens=2)
+    assert server.asked[-1]["vllm_xargs"] == {"artifact": "mean", "target": "text", "strength": -1.0}
     generate(engine, PROMPTS[0], max_new_tokens=2)
     assert "vllm_xargs" not in server.asked[-1]
 
@@ -169,7 +187,7 @@ def test_what_it_cannot_do_is_refused_by_name_before_anything_is_asked(engine: S
         with pytest.raises(UnsupportedEngineError, match=capability):
             run(engine, PROMPTS[0], read)
     other = AddVector(1, torch.ones(engine.hidden_size))
-    with pytest.raises(UnsupportedEngineError, match=r"the server of .* offers \(network, vector\)"):
+    with pytest.raises(UnsupportedEngineError, match=r"the server of .* offers \(heads, mean, network, vector\)"):
         generate(engine, Row(PROMPTS[0], (other,)))
     with pytest.raises(UnsupportedEngineError, match="an encoded one"):
         generate(engine, Row(encode(server.model, PROMPTS[0])))

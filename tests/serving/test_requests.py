@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from trimtab.circuits import HeadSet
 from trimtab.engine import Predictor
 from trimtab.errors import ArtifactError, TrimtabError, UnsupportedMethodError, UsageError
 from trimtab.modalities import Modality
@@ -106,8 +107,26 @@ def test_a_server_refuses_what_it_cannot_do_in_one_pass(model: Model, facts: Ser
     for name, artifact in refused.items():
         with pytest.raises(UnsupportedMethodError, match="in the one pass"):
             Bank(facts).read(name, artifact.save(tmp_path / name))
+    worded = HeadSet.of(model, "image", [(0, 0)])
+    with pytest.raises(UnsupportedMethodError, match="at the tokens of the question.*the scope 'last' or 'all'"):
+        Bank(facts).read("worded", worded.save(tmp_path / "worded"))
     with pytest.raises(UsageError, match="rename its folder"):
         Bank(facts).read("../up", tmp_path)
+
+
+def test_head_sets_are_offered_with_the_instruction_that_they_follow(model: Model, facts: ServedModel, tmp_path: Path):
+    values = torch.ones(1, 1, model.head_dims[0])
+    mean = HeadSet.of(model, "image", [(0, 0)], strength=-1.0, scope="last", reference="mean", values=values)
+    bank = Bank(facts)
+    bank.put(bank.read("mean", mean.save(tmp_path / "mean")))
+    (told,) = bank.about()
+    assert (told["method"], told["instruction"], told["layers"]) == ("heads", mean.instruction, [0])
+    steering = steering_of(resolved(bank, {"artifact": "mean"}))
+    assert steering is not None
+    assert (steering["begins"], steering["strength"]) == ("from_last_prompt", -1.0)
+    assert resolved(bank, {"artifact": "mean", "strength": 0}) is None
+    with pytest.raises(UsageError, match="must be -1 or 0; got 0.5"):
+        resolved(bank, {"artifact": "mean", "strength": 0.5})
 
 
 def test_an_artifact_of_another_model_is_refused(model: Model, facts: ServedModel, tmp_path: Path):

@@ -17,6 +17,7 @@ from trimtab.circuits.heads import Head
 from trimtab.engine import (
     Capability,
     Edit,
+    Identified,
     ModelOrEngine,
     Placement,
     Places,
@@ -242,7 +243,7 @@ def parts_of(scope: str) -> tuple[Places, ...]:
     return parts or (SCOPES[scope],)
 
 
-def load_heads(folder: str | Path, model: ModelOrEngine) -> HeadSet:
+def load_heads(folder: str | Path, model: ModelOrEngine | Identified) -> HeadSet:
     """Load a head set for the model it was chosen on; ``trimtab.load_artifact`` takes artifacts of all kinds.
 
     Raises:
@@ -279,7 +280,7 @@ def load_heads(folder: str | Path, model: ModelOrEngine) -> HeadSet:
         raise ArtifactError(f"artifact {folder} must be as save wrote it: {error}") from error
 
 
-def _heads(folder: Path, found: list[Any], model: ModelOrEngine) -> tuple[Head, ...]:
+def _heads(folder: Path, found: list[Any], model: ModelOrEngine | Identified) -> tuple[Head, ...]:
     """Return heads that the model has."""
     sizes = (model.n_layers, model.n_heads)
     for head in found:

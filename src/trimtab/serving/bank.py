@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from trimtab.artifact_folder import artifact_digest
+from trimtab.artifact_folder import artifact_digest, method_of
+from trimtab.circuits import HeadSet, load_heads
 from trimtab.engine import Identified
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.serving.offers import Offer, check_offered
@@ -41,7 +42,8 @@ class Bank:
         """
         check_name(name)
         digest = artifact_digest(folder)
-        artifact = load_steering(folder, self.model)
+        load = load_heads if method_of(folder) == HeadSet.method else load_steering
+        artifact = load(folder, self.model)
         check_offered(artifact)
         if artifact_digest(folder) != digest:
             raise ArtifactError(f"artifact {folder} must not be replaced while it is read; add it again.")

@@ -23,7 +23,7 @@ def resolved(bank: Bank, given: Mapping[str, Any] | None) -> dict[str, Any] | No
         given: The request's own ``extra_args``.
 
     Raises:
-        UsageError: The request asks for what there is not.
+        UsageError: The request asks for what there is not, be it a strength that an artifact does not have.
     """
     wanted = read_wanted(given)
     if wanted is None or given is None:
@@ -31,7 +31,7 @@ def resolved(bank: Bank, given: Mapping[str, Any] | None) -> dict[str, Any] | No
     offer = bank.find(wanted)
     strength = offer.artifact.strength if wanted.strength is None else wanted.strength
     rest = {key: value for key, value in given.items() if key not in FIELDS}
-    if strength == 0:
+    if not offer.edits(strength):  # strength 0
         return rest or None
     about = {
         "artifact": offer.name,

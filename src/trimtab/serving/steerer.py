@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from trimtab.engine import AddVector, Predictor, Receipt, covered
+from trimtab.engine import AddVector, Predictor, Receipt, Sizes, covered
 from trimtab.errors import UsageError
+from trimtab.serving.head_table import HeadTable
 from trimtab.serving.offers import Offer
+from trimtab.serving.places import ServedEdit, rule_of, site_of
 from trimtab.serving.rows import Chunk
 from trimtab.serving.table import Places, Room, Table
+from trimtab.serving.vector_table import VectorTable
+
+HEADS = "heads"
+"""The site of edits of heads."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +28,12 @@ class Order:
 
     Attributes:
         about: Name, target, strength and digest, for its receipt.
-        edits: Its edits, at layers that differ.
+        edits: Its edits, no two of one kind at a layer.
         error: Why it cannot be steered.
     """
 
     about: dict[str, Any]
-    edits: tuple[AddVector, ...] = ()
+    edits: tuple[ServedEdit, ...] = ()
     error: str | None = None
 
 
@@ -42,7 +48,7 @@ class Steered:
         receipt: What was touched.
         done: Token index up to which tokens were counted; a token that is computed again is one token.
         reused: Steered tokens whose keys came from the server's cache.
-        fresh: Rows that an edit touched in this step, by layer, where it touched none before.
+        fresh: Rows that an edit touched in this step, by its site, where it touched none before.
     """
 
     order: Order
@@ -51,7 +57,7 @@ class Steered:
     receipt: Receipt = field(default_factory=Receipt)
     done: int = 0
     reused: int = 0
-    fresh: dict[int, int] = field(default_factory=dict)
+    fresh: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def told(self) -> dict[str, Any]:
         """Return the receipt as plain data."""
@@ -63,13 +69,20 @@ class Steerer:
     """The steering of one worker's model.
 
     Attributes:
-        tables: The tensors of each layer that can be steered.
+        tables: The tensors of each site that can be edited: what of a layer, and which layer.
         idle: Whether no row of the step is steered.
     """
 
-    def __init__(self, layers: Iterable[int], hidden: int, room: Room, device: torch.device) -> None:
+    def __init__(self, sites: Iterable[tuple[str, int]], sizes: Sizes, room: Room, device: torch.device) -> None:
         self.places = Places.of(room, device)
-        self.tables = {layer: Table(room, hidden, self.places, device) for layer in sorted(set(layers))}
+        self.tables: dict[tuple[str, int], Table] = {}
+        for kind, layer in sorted(set(sites)):
+            heads = sizes.n_heads, sizes.head_dims[layer]
+            self.tables[kind, layer] = (
+                HeadTable(room, heads, self.places, device)
+                if kind == HEADS
+                else VectorTable(room, sizes.hidden_size, self.places, device)
+            )
         self.idle = True
         self._free = list(range(room.slots - 1, 0, -1))
         self._requests: dict[str, Steered] = {}
@@ -81,23 +94,28 @@ class Steerer:
         Raises:
             UsageError: It acts at a layer that cannot be steered, or there is no room for it.
         """
-        edits = offer.edits(1.0)
-        for edit in edits:
-            if edit.layer not in self.tables:
+        for edit in offer.unit:
+            if site_of(edit) not in self.tables:
+                ready = ", ".join(str(layer) for kind, layer in self.tables if kind == edit.site) or "none"
+                what = "heads" if edit.site == HEADS else "added vectors"
                 raise UsageError(
-                    "`artifact` must act at layers that the server made ready at its start "
-                    f"({', '.join(map(str, self.tables)) or 'none'}); {offer.name!r} acts at layer {edit.layer}; start "
-                    "the server with it."
+                    f"`artifact` must act at layers that the server made ready at its start ({ready} for {what}); "
+                    f"{offer.name!r} acts at layer {edit.layer}; start the server with it."
                 )
-        for edit in edits:
-            if isinstance(edit.direction, Predictor):
-                self.tables[edit.layer].hold(edit.direction)
+        for table, network in self._networks(offer):
+            table.hold(network)
 
     def drop(self, offer: Offer) -> None:
         """Let an artifact's networks go."""
-        for edit in offer.edits(1.0):
-            if isinstance(edit.direction, Predictor):
-                self.tables[edit.layer].drop(edit.direction)
+        for table, network in self._networks(offer):
+            table.drop(network)
+
+    def _networks(self, offer: Offer) -> Iterator[tuple[VectorTable, Predictor]]:
+        """Yield an artifact's networks, each with the table that holds it."""
+        for edit in offer.unit:
+            table = self.tables[site_of(edit)]
+            if isinstance(table, VectorTable) and isinstance(edit, AddVector) and isinstance(edit.direction, Predictor):
+                yield table, edit.direction
 
     def in_use(self, digest: str) -> bool:
         """Whether a request is steered by an artifact."""
@@ -126,10 +144,10 @@ class Steerer:
         """Measure how large a change was, where an edit touched something for the first time."""
         for known in self._now:
             for edit in known.order.edits:
-                count = known.fresh.pop(edit.layer, 0)
+                count = known.fresh.pop(site_of(edit), 0)
                 if not count:
                     continue
-                size = float(self.tables[edit.layer].sizes[known.slot]) / count
+                size = float(self.tables[site_of(edit)].sizes[known.slot]) / count
                 if math.isfinite(size):
                     known.receipt.entry(edit.name, edit.layer).measure([size] * count)
                 else:
@@ -164,8 +182,7 @@ class Steerer:
         self.refuse(chunk.request, reason)
         known = self._requests[chunk.request]
         for table in self.tables.values():
-            table.strengths[chunk.start : chunk.end] = 0
-            table.networks[known.slot] = -1
+            table.leave(known.slot, slice(chunk.start, chunk.end))
 
     def _clear(self) -> None:
         self._now = []
@@ -175,9 +192,7 @@ class Steerer:
         self.places.slots.zero_()
         self.places.last.zero_()
         for table in self.tables.values():
-            table.strengths.zero_()
-            table.sizes.zero_()
-            table.networks.fill_(-1)
+            table.clear()
 
     def _admitted(self, chunk: Chunk, order: Order | None) -> Steered | None:
         """Give a request that is new a slot, and put its fixed vectors there."""
@@ -190,14 +205,10 @@ class Steerer:
             return known
         for edit in order.edits:
             known.receipt.entry(edit.name, edit.layer).rows = 1
-            vector = self.tables[edit.layer].vectors[slot]
-            if isinstance(edit.direction, Predictor):
-                vector.zero_()
-            else:
-                vector.copy_(edit.direction)
-        firsts = [covered(edit.positions, chunk.length)[0] for edit in order.edits]
+            self.tables[site_of(edit)].admit(slot, edit)
+        firsts = [_covered(edit, chunk)[0] for edit in order.edits]
         known.reused = max(0, chunk.first - min(firsts))
-        if chunk.first >= chunk.length and any(isinstance(edit.direction, Predictor) for edit in order.edits):
+        if chunk.first >= chunk.length and any(map(_is_predicted, order.edits)):
             known.error = "the last prompt token, which predicts its vector, was not computed"
         return known
 
@@ -208,20 +219,28 @@ class Steerer:
         if last is not None:
             self.places.last[known.slot] = last
         for edit in known.order.edits:
-            table = self.tables[edit.layer]
-            start, end = chunk.rows(*covered(edit.positions, chunk.length))
-            if last is not None and isinstance(edit.direction, Predictor):
-                table.networks[known.slot] = table.number(edit.direction)
-            table.strengths[start:end] = edit.strength
+            rows = slice(*chunk.rows(*_covered(edit, chunk)))
+            self.tables[site_of(edit)].plan(known.slot, rows, edit, last=last is not None)
             self._count(chunk, known, edit)
         known.done = max(known.done, chunk.after)
 
-    def _count(self, chunk: Chunk, known: Steered, edit: AddVector) -> None:
-        first, end = covered(edit.positions, chunk.length)
+    def _count(self, chunk: Chunk, known: Steered, edit: ServedEdit) -> None:
+        first, end = _covered(edit, chunk)
         entry = known.receipt.entry(edit.name, edit.layer)
         touched = chunk.count(first, end)
         if touched and not entry.measured:
-            known.fresh[edit.layer] = touched
+            known.fresh[site_of(edit)] = touched
         new = max(first, known.done)
         entry.prompt_positions += chunk.count(new, min(end, chunk.length))
         entry.generated_positions += chunk.count(max(new, chunk.length), end)
+
+
+def _covered(edit: ServedEdit, chunk: Chunk) -> tuple[int, int]:
+    """Return the first token index that an edit touches in a chunk's request, and the first one after it."""
+    rule = rule_of(edit)
+    assert rule is not None  # or it is not offered
+    return covered(rule, chunk.length)
+
+
+def _is_predicted(edit: ServedEdit) -> bool:
+    return isinstance(edit, AddVector) and isinstance(edit.direction, Predictor)

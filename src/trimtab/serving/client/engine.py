@@ -43,10 +43,11 @@ class ServedEngine:
     Its sizes and names are those that the server tells of its model.
 
     Attributes:
-        capabilities: Added vectors, of artifacts that the server offers, and log-probabilities of the likeliest tokens.
+        capabilities: Added vectors and edited heads, of artifacts that the server offers, and log-probabilities of the
+            likeliest tokens.
     """
 
-    capabilities = frozenset({Capability.ADD_VECTOR, Capability.TOP_LOGPROBS})
+    capabilities = frozenset({Capability.ADD_VECTOR, Capability.EDIT_HEADS, Capability.TOP_LOGPROBS})
 
     def __init__(self, transport: Transport, model: ServedModel, told: Mapping[str, Any]) -> None:
         self._transport, self._stops = transport, frozenset(model.stop_tokens)

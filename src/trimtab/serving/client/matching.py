@@ -8,7 +8,10 @@ from typing import Any
 
 from trimtab.engine import AddVector, Edit
 from trimtab.errors import UnsupportedEngineError
-from trimtab.serving.places import digest_of
+from trimtab.serving.places import ServedEdit, amount_of, is_served, place_of
+
+Place = tuple[str, int, str | None, str]
+"""The kind of an edit, its layer, its rule of positions, and a digest of its numbers."""
 
 
 class Offered:
@@ -16,7 +19,7 @@ class Offered:
 
     def __init__(self, told: Sequence[Mapping[str, Any]], name: str) -> None:
         self._told, self._name = told, name
-        self._digests: dict[int, tuple[object, str]] = {}
+        self._places: dict[tuple[int, object, int], tuple[object, Place]] = {}
 
     def asked(self, edits: Sequence[Edit]) -> dict[str, Any] | None:
         """Return what a request asks for to be edited so; None for no edits.
@@ -26,7 +29,7 @@ class Offered:
         """
         if not edits:
             return None
-        own = {self._place(edit): edit.strength for edit in edits if type(edit) is AddVector}
+        own = {self._place(edit): amount_of(edit) for edit in edits if is_served(edit)}
         if len(own) == len(edits):
             for offer in self._told:
                 strength = _strength(own, offer["edits"])
@@ -39,17 +42,23 @@ class Offered:
             "or load the model with trimtab.load."
         )
 
-    def _place(self, edit: AddVector) -> tuple[int, str, str]:
-        """Return where an edit adds what; the digest of what many rows share is taken once."""
-        key = id(edit.direction)
-        if key not in self._digests:
-            self._digests[key] = edit.direction, digest_of(edit.direction)
-        return edit.layer, edit.positions, self._digests[key][1]
+    def _place(self, edit: ServedEdit) -> Place:
+        """Return where an edit does what; the digest of a vector that many rows share is taken once."""
+        if not isinstance(edit, AddVector):
+            return _place(place_of(edit))
+        key = edit.layer, edit.positions, id(edit.direction)
+        if key not in self._places:
+            self._places[key] = edit.direction, _place(place_of(edit))
+        return self._places[key][1]
 
 
-def _strength(own: Mapping[tuple[int, str, str], float], told: Sequence[Mapping[str, Any]]) -> float | None:
+def _place(told: Mapping[str, Any]) -> Place:
+    return told["edit"], told["layer"], told["positions"], told["digest"]
+
+
+def _strength(own: Mapping[Place, float], told: Sequence[Mapping[str, Any]]) -> float | None:
     """Return the strength at which an artifact's edits are a row's own; None if there is none."""
-    theirs = {(edit["layer"], edit["positions"], edit["vector"]): edit["strength"] for edit in told}
+    theirs = {_place(edit): edit["strength"] for edit in told}
     if set(own) != set(theirs) or 0 in theirs.values():
         return None
     ratios = [own[place] / unit for place, unit in theirs.items()]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,21 @@ from vllm.v1.outputs import ModelRunnerOutput
 from vllm.v1.worker.gpu_model_runner import GPUModelRunner
 from vllm.v1.worker.worker_base import WorkerBase
 
-from trimtab.engine import Predictor
+from trimtab.engine import AddVector, Predictor
 from trimtab.errors import ArtifactError, TrimtabError, UnsupportedMethodError, UnsupportedModelError
 from trimtab.serving.bank import Bank
 from trimtab.serving.facts import ServedModel
+from trimtab.serving.head_table import HeadTable
 from trimtab.serving.offers import Offer
+from trimtab.serving.places import site_of
 from trimtab.serving.plugin.scheduler import RECEIPTS
 from trimtab.serving.plugin.wrapping import wrap
 from trimtab.serving.requests import steering_of
 from trimtab.serving.rows import chunks_of
 from trimtab.serving.settings import Settings, process_settings
-from trimtab.serving.steerer import Order, Steerer
+from trimtab.serving.steerer import HEADS, Order, Steerer
 from trimtab.serving.table import Room
+from trimtab.serving.vector_table import VectorTable
 
 logger = init_logger(__name__)
 LAYER = re.compile(r"(?:^|\.)language_model\.model\.layers\.(\d+)$|^model\.layers\.(\d+)$")
@@ -49,8 +53,9 @@ class Steering:
         self.offers: dict[str, Offer] = {}
         self._leaving: set[str] = set()
         known = [offer for name, folder in settings.known() if (offer := self._read(name, folder, name in now))]
-        layers = {layer for offer in known for layer in offer.layers}
-        self.steerer = Steerer(layers, model.hidden_size, _room(runner, known), runner.device)
+        sites = {site_of(edit) for offer in known for edit in offer.unit}
+        _check_workers(runner, sites)
+        self.steerer = Steerer(sites, model, _room(runner, known), runner.device)
         for offer in known:
             if offer.name in now:
                 self.add(offer)
@@ -136,31 +141,36 @@ class Steering:
             for name, module in runner.model.named_modules()
             if (found := LAYER.search(name))
         }
-        missing = sorted(set(self.steerer.tables) - set(blocks))
+        missing = sorted({layer for _kind, layer in self.steerer.tables} - set(blocks))
         if missing:
             raise UnsupportedModelError(
                 f"`model` of a server must have its layers where trimtab looks for them; "
                 f"{type(runner.model).__name__} has no layer {missing[0]} there; serve one of family llava or "
                 "qwen2_5_vl."
             )
-        for layer, table in self.steerer.tables.items():
-            hook = _always(table) if compiled else self._when_needed(table)
-            blocks[layer].register_forward_hook(hook)
+        for (_kind, layer), table in self.steerer.tables.items():
+            if isinstance(table, HeadTable):
+                change = self._change(partial(_heads, table), compiled)
+                blocks[layer].self_attn.o_proj.register_forward_pre_hook(change)
+            elif isinstance(table, VectorTable):
+                change = self._change(partial(_states, table), compiled)
+                blocks[layer].register_forward_hook(lambda _block, _inputs, output, change=change: change(output))
 
-    def _when_needed(self, table: Any) -> Callable[..., Any]:
+    def _change(self, change: Callable[..., Any], compiled: bool) -> Callable[..., Any]:
+        """Return a change as it is, for a compiled graph; or else one that is made only where it is needed."""
         steerer = self.steerer
 
-        def hook(_block: Any, _inputs: Any, output: Any) -> Any:
+        def when_needed(*given: Any) -> Any:
             if steerer.idle:
                 return None
             try:
-                return _changed(table, output)
+                return change(*given)
             except Exception as error:  # a request may fail, the server may not
                 logger.exception("trimtab: a step was not steered")
                 steerer.fail(f"steering failed ({type(error).__name__})")
                 return None
 
-        return hook
+        return change if compiled else when_needed
 
 
 def install() -> None:
@@ -238,22 +248,30 @@ def _room(runner: Any, known: list[Offer]) -> Room:
     """Return room for every request, those that were put off too, and for every network once more."""
     widths: dict[int, list[int]] = {}
     for offer in known:
-        for edit in offer.edits(1.0):
-            if isinstance(edit.direction, Predictor):
+        for edit in offer.unit:
+            if isinstance(edit, AddVector) and isinstance(edit.direction, Predictor):
                 widths.setdefault(edit.layer, []).append(edit.direction.b_in.shape[0])
     networks = max(map(len, widths.values()), default=0)
     units = max(map(sum, widths.values()), default=0)
     return Room(runner.max_num_tokens, 2 * runner.max_num_reqs + 1, 2 * networks, 2 * units)
 
 
-def _always(table: Any) -> Callable[..., Any]:
-    def hook(_block: Any, _inputs: Any, output: Any) -> Any:
-        return _changed(table, output)
+def _check_workers(runner: Any, sites: set[tuple[str, int]]) -> None:
+    """Refuse to edit heads where they are shared out among several workers."""
+    count = runner.parallel_config.tensor_parallel_size
+    if count > 1 and any(kind == HEADS for kind, _layer in sites):
+        raise UnsupportedMethodError(
+            "`tensor_parallel_size` of a server that edits heads must be 1, since each worker has its own heads; got "
+            f"{count}; start vLLM without it, or the server without head sets."
+        )
 
-    return hook
+
+def _heads(table: HeadTable, _module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what goes into a layer's output projection with the change made."""
+    return table.changed(inputs[0]), *inputs[1:]
 
 
-def _changed(table: Any, output: Any) -> Any:
+def _states(table: VectorTable, output: Any) -> Any:
     """Return a block's output with the change made; vLLM's blocks hand on what is still to be added beside it."""
     if isinstance(output, torch.Tensor):
         return output + table.change(output)
