@@ -69,8 +69,8 @@ test-smol: env  ## Install SmolLM2's weights and run the tests that need them
 test-fleet: $(FLEET)/.ready  ## Install Ray beside the environment and run the tests that need it
 	$(FLEET)/bin/python -m pytest tests/fleet
 
-test-web: $(WEB)/.ready  ## Install Playwright beside the environment and run the tests in Chromium
-	$(WEB)/bin/python -m pytest tests/web
+test-web: $(WEB)/.ready  ## Install Gradio and Playwright beside the environment and run the tests in Chromium
+	$(WEB)/bin/python -m pytest -rs tests/web
 
 test-notebooks: $(NOTEBOOKS)/.ready  ## Install Jupyter's kernel beside the environment and run the notebooks
 	$(NOTEBOOKS)/bin/python -m pytest tests/notebooks
@@ -82,15 +82,19 @@ $(BIN)/python -m venv $(@D)
 	  > $$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/environment.pth
 endef
 
-# What only some tests need, on top of the environment, which stays as it is for all others. Chromium is the machine's
-# own: for Debian, apt-get install chromium.
+# What only some tests need, on top of the environment, which stays as it is for all others.
 $(FLEET)/.ready: NEEDS = ray
-$(WEB)/.ready: NEEDS = playwright
 $(NOTEBOOKS)/.ready: NEEDS = nbclient ipykernel ipywidgets
 
-$(FLEET)/.ready $(WEB)/.ready $(NOTEBOOKS)/.ready: $(VENV)/.ready
+$(FLEET)/.ready $(NOTEBOOKS)/.ready: $(VENV)/.ready
 	$(BESIDE)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt $(NEEDS)
+	@touch $@
+
+# Chromium is the machine's own: for Debian, apt-get install chromium. Without one, the tests in it are skipped.
+$(WEB)/.ready: $(VENV)/.ready constraints-web.txt
+	$(BESIDE)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -c constraints-web.txt gradio playwright
 	@touch $@
 
 test-evals: $(EVALS)/.ready  ## Install lmms-eval and inspect_ai beside the environment and run the tests that need them

@@ -19,6 +19,7 @@ from trimtab.cli.harden import harden
 from trimtab.cli.interference import interference
 from trimtab.cli.measure import measure
 from trimtab.cli.models import models_app
+from trimtab.cli.play import play
 from trimtab.cli.report import report
 from trimtab.cli.serve import serve
 from trimtab.cli.spreading import with_quiet
@@ -92,6 +93,7 @@ app.command(
 app.command(epilog="Example: trimtab report runs/demo")(report)
 app.command(epilog="Example: trimtab view runs")(view)
 app.command(epilog="Example: trimtab serve pocket-qwen --artifact amps-image --port 8000")(serve)
+app.command(epilog="Example: trimtab play pocket-qwen --out items.jsonl")(play)
 app.add_typer(models_app, name="models")
 app.add_typer(artifacts_app, name="artifacts")
 app.add_typer(data_app, name="data")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from trimtab.cli.console import at_a_terminal, print_json, print_line, remark, warn
+from trimtab.cli.browsing import open_page
+from trimtab.cli.console import print_json, print_line, remark, warn
 from trimtab.cli.options import Images, Json
 
 
@@ -49,9 +47,7 @@ def view(
             count = len(runs.all())
             print_line(f"{count} {'run' if count == 1 else 'runs'} of {runs.root}: {server.address}")
             remark("Ctrl-C stops it.")
-        sys.stdout.flush()
-        if not no_open and _has_a_browser():
-            webbrowser.open(server.address)
+        open_page(server.address, wanted=not no_open)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
@@ -62,8 +58,3 @@ def _tell(traceback: str) -> None:
     for line in traceback.rstrip().split("\n"):
         warn(line)
 
-
-def _has_a_browser() -> bool:
-    """Whether a browser would have a window of its own; one in this terminal would be in the way."""
-    window = sys.platform in ("darwin", "win32") or {"DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ)
-    return bool(window) and at_a_terminal()

@@ -11,7 +11,7 @@ from trimtab.contribution.methods import METHODS
 from trimtab.contribution.options import DIVERGENCES, MCS, Divergence
 from trimtab.contribution.scores import Contribution, Contributions
 from trimtab.contribution.shapley import Shapley
-from trimtab.contribution.tracing import AnswerTrace, trace
+from trimtab.contribution.tracing import AnswerTrace, trace, trace_prompt
 
 __all__ = [
     "DIVERGENCES",
@@ -34,4 +34,5 @@ __all__ = [
     "measure",
     "measure_prompts",
     "trace",
+    "trace_prompt",
 ]

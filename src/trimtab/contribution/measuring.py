@@ -49,7 +49,7 @@ def measure_prompts(model: ModelOrEngine, prompts: Sequence[Prompt], method: Met
     cases: dict[int, Case] = {}
     for place, prompt in enumerate(prompts):
         with suppress(DataError):
-            cases[place] = _case(model, None, prompt, method, None)
+            cases[place] = case_of_prompt(model, prompt, method)
     scores = _scores(model, list(cases.values()), method, lambda _done: None)
     found = dict(zip(cases, scores, strict=True))
     return [found.get(place) for place in range(len(prompts))]
@@ -183,6 +183,11 @@ def _checked(modalities: Sequence[Modality]) -> tuple[Modality, ...]:
             "out for all that an item has."
         )
     return in_order(modalities)
+
+
+def case_of_prompt(model: ModelOrEngine, prompt: Prompt, method: Method) -> Case:
+    """Make the case of a prompt that belongs to no item. Raises DataError if it cannot be measured."""
+    return _case(model, None, prompt, method, None)
 
 
 def _case(

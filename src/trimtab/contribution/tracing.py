@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.contribution.coalitions import Coalitions, answer_log_p
 from trimtab.contribution.mcs import average_scores, step_scores, with_answers
-from trimtab.contribution.measuring import ask
+from trimtab.contribution.measuring import ask, case_of_prompt
 from trimtab.contribution.method import Case
 from trimtab.contribution.options import MCS
 from trimtab.contribution.scores import Scores, columns
 from trimtab.contribution.shapley import Shapley
-from trimtab.engine import Capability, ModelOrEngine, engine_of, generate, require, run
+from trimtab.engine import Capability, ModelOrEngine, Prompt, engine_of, generate, require, run
 from trimtab.engine.local.whitebox import opened
 from trimtab.errors import DataError
 from trimtab.items import Item
@@ -94,8 +94,22 @@ def trace(
     cases, skipped = ask(model, [item], config, instruction, modalities)
     if skipped:
         raise DataError(f"`item` of trace must be one that can be measured; {skipped[0].reason}.")
-    tokens, steps = (_sensitivities if isinstance(config, MCS) else _effects)(model, cases[0], config)  # pyright: ignore
-    return AnswerTrace(item.id, tuple(engine_of(model).detokenize([token]) for token in tokens), tuple(steps))
+    return _traced(model, cases[0], config, item.id)
+
+
+def trace_prompt(model: ModelOrEngine, prompt: Prompt, *, max_new_tokens: int = 16) -> AnswerTrace:
+    """Trace a prompt that belongs to no item, by Shapley values; the trace's ``item_id`` is empty. See ``trace``.
+
+    Raises:
+        DataError: The prompt has one modality alone.
+    """
+    config = Shapley(steps=max_new_tokens)
+    return _traced(model, case_of_prompt(model, prompt, config), config, "")
+
+
+def _traced(model: ModelOrEngine, case: Case, config: MCS | Shapley, name: str) -> AnswerTrace:
+    tokens, steps = (_sensitivities if isinstance(config, MCS) else _effects)(model, case, config)  # pyright: ignore
+    return AnswerTrace(name, tuple(engine_of(model).detokenize([token]) for token in tokens), tuple(steps))
 
 
 def _sensitivities(model: ModelOrEngine, case: Case, config: MCS) -> tuple[Sequence[int], list[Scores]]:

@@ -1,0 +1,80 @@
+"""The playground's work on a tiny model: the page itself is tested in a browser by ``make test-web``."""
+
+import pytest
+from PIL import Image
+from tests.conflicts import make_items
+
+from trimtab.errors import UsageError
+from trimtab.items import read_items
+from trimtab.steering import Instruction, MeanDifference
+from trimtab.testing import picture, tiny_model
+from trimtab.web import Limits, Playground
+
+ASKED = ("What is it?", "A dog sleeps.")
+
+
+@pytest.fixture(scope="module")
+def play(tmp_path_factory) -> Playground:
+    model = tiny_model("llava", layers=2)
+    items = make_items("train")
+    ways = [MeanDifference(target="image", layer=1).fit(model, items), Instruction(target="text").fit(model, items)]
+    return Playground(model, ways, 4, tmp_path_factory.mktemp("kept") / "items.jsonl", Limits(items=2, pixels=10_000))
+
+
+def test_a_question_is_answered_by_all_and_by_each_alone(play):
+    shown = play.ask(picture(), *ASKED)
+    assert list(shown.alone) == ["image", "text"]
+    assert sum(shown.shares.values()) == pytest.approx(1)
+    alone = play.ask(picture(), ASKED[0], "")
+    assert (alone.alone, alone.shares) == ({}, {})
+    assert alone.answer == shown.alone["image"]
+    assert play.ask(None, *ASKED).answer == shown.alone["text"]
+
+
+def test_a_steered_answer_has_a_receipt_and_strength_0_is_plain(play):
+    assert list(play.ways) == ["mean, toward the image", "instruction, toward the text"]
+    plain = play.steer(picture(), *ASKED, "mean, toward the image", 0)
+    assert plain.answer == play.ask(picture(), *ASKED).answer
+    steered = play.steer(picture(), *ASKED, "mean, toward the image", 8)
+    assert "layer 1" in steered.receipt
+    assert steered.answer != plain.answer
+
+
+@pytest.mark.parametrize(
+    ("shown", "asked", "said"),
+    [
+        (picture(), ("", "A dog."), "must not be empty"),
+        (picture(), ("x" * 2001, ""), "at most 2000 characters; got 2001"),
+        (picture(), ("What?", "x" * 2001), "the text must have at most 2000"),
+        (Image.new("RGB", (200, 100)), ("What?", ""), "at most 10,000 pixels; got 200 x 100"),
+        (None, ("What?", " "), "a picture or a text"),
+    ],
+)
+def test_what_is_too_much_is_refused(play, shown, asked, said):
+    with pytest.raises(UsageError, match=said):
+        play.ask(shown, *asked)
+
+
+def test_a_way_that_is_not_there_and_a_strength_out_of_bounds_are_refused(play):
+    with pytest.raises(UsageError, match="must be one of mean, toward the image"):
+        play.steer(picture(), *ASKED, "/etc/passwd", 1)
+    for strength in (-1.0, 9.0, float("nan")):
+        with pytest.raises(UsageError, match="from 0 to 8"):
+            play.steer(picture(), *ASKED, "mean, toward the image", strength)
+
+
+def test_questions_become_test_items_until_the_file_is_full(play):
+    play.keep(picture(), *ASKED, "cat", "dog")
+    play.keep(picture(1), "What is there?", "A cow.", "cat", "cow")
+    kept = read_items(play.kept)
+    assert [(i.id, i.question, i.answer_image, i.answer_text, i.split) for i in kept] == [
+        ("playground-0001", "What is it?", "cat", "dog", "test"),
+        ("playground-0002", "What is there?", "cat", "cow", "test"),
+    ]
+    assert kept[1].image is not None
+    with pytest.raises(UsageError, match="at most 2 items"):
+        play.keep(picture(), *ASKED, "cat", "dog")
+    with pytest.raises(UsageError, match="must differ"):
+        Playground(play.model, [], 4, play.kept.with_name("other.jsonl")).keep(picture(), *ASKED, "dog", "dog")
+    with pytest.raises(UsageError, match="--out"):
+        Playground(play.model, [], 4).keep(picture(), *ASKED, "cat", "dog")
