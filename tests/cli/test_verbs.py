@@ -228,6 +228,31 @@ def test_view_serves_until_it_is_stopped(invoke, tmp_path, monkeypatch):
     assert "`--images` of view must come with `--data`" in alone.stderr
 
 
+def test_play_serves_until_it_is_stopped(invoke, monkeypatch):
+    from trimtab.cli import play
+    from trimtab.web import server
+
+    asked = []
+
+    def served(playground, door) -> None:
+        asked.append((playground, door.getsockname()[0]))
+
+    monkeypatch.setattr(play, "check_package", lambda *_: None)
+    monkeypatch.setattr(server, "serve", served)
+    told = answer(invoke("play", "tiny", "--port", 0, "--out", "items.jsonl", "--json"))
+    assert told["address"].startswith("http://127.0.0.1:")
+    ((playground, address),) = asked
+    assert ([*playground.ways][:1], str(playground.kept), address) == (
+        ["autotrim, toward the image"],
+        "items.jsonl",
+        "127.0.0.1",
+    )
+    everybody = invoke("play", "tiny", "--port", 0, "--host", "0.0.0.0", "--no-open")
+    assert "Everybody in this network can ask, too: there is no password." in everybody.stderr
+    assert "an IPv4 address of this machine" in invoke("play", "tiny", "--host", "elsewhere.example").stderr
+    assert "must end in .jsonl" in invoke("play", "tiny", "--out", "items.parquet").stderr
+
+
 def test_what_a_limit_leaves_out_stays_a_valid_answer(invoke, data, monkeypatch):
     told: dict = {}
     plain = trimtab.studies.evaluate

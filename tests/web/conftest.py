@@ -19,10 +19,10 @@ SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Chromium of this machine: the one that TRIMTAB_CHROMIUM names, or the first that is found."""
-    playwright = pytest.importorskip("playwright.sync_api")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: make test-web")
     path = os.environ.get("TRIMTAB_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM)), None)
     if path is None:
-        pytest.skip("there is no Chromium here")
+        pytest.skip("needs a Chromium: install one (Debian: apt-get install chromium), or name it in TRIMTAB_CHROMIUM")
     with playwright.sync_playwright() as running:
         found = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield found

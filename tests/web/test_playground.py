@@ -1,14 +1,20 @@
 """The playground's work on a tiny model: the page itself is tested in a browser by ``make test-web``."""
 
+from dataclasses import replace
+
 import pytest
 from PIL import Image
-from tests.conflicts import make_items
 
+from tests.conflicts import make_items
+from trimtab.contribution import AnswerTrace
+from trimtab.contribution.scores import Scores
+from trimtab.engine import BlockAttention, Prompt, Row, ScaleHeads, run
 from trimtab.errors import UsageError
 from trimtab.items import read_items
 from trimtab.steering import Instruction, MeanDifference
 from trimtab.testing import picture, tiny_model
-from trimtab.web import Limits, Playground
+from trimtab.web import Limits, Playground, drawing
+from trimtab.web.stories import STORIES, items_of_stories
 
 ASKED = ("What is it?", "A dog sleeps.")
 
@@ -25,8 +31,11 @@ def test_a_question_is_answered_by_all_and_by_each_alone(play):
     shown = play.ask(picture(), *ASKED)
     assert list(shown.alone) == ["image", "text"]
     assert sum(shown.shares.values()) == pytest.approx(1)
+    assert shown.trace is not None
+    assert "".join(shown.trace.tokens).split() == shown.answer.split()
+    assert all(sum(step.shares.values()) == pytest.approx(1) for step in shown.trace.steps)
     alone = play.ask(picture(), ASKED[0], "")
-    assert (alone.alone, alone.shares) == ({}, {})
+    assert (alone.alone, alone.shares, alone.trace) == ({}, {}, None)
     assert alone.answer == shown.alone["image"]
     assert play.ask(None, *ASKED).answer == shown.alone["text"]
 
@@ -38,6 +47,39 @@ def test_a_steered_answer_has_a_receipt_and_strength_0_is_plain(play):
     steered = play.steer(picture(), *ASKED, "mean, toward the image", 8)
     assert "layer 1" in steered.receipt
     assert steered.answer != plain.answer
+    assert "the prompt has the sentence" in play.steer(picture(), *ASKED, "instruction, toward the text", 1).receipt
+
+
+def test_inside_says_what_cut_links_and_silent_heads_do(play):
+    found = play.look_inside(picture(), *ASKED)
+    first = run(play.model, [Row(Prompt(ASKED[0], [picture()], ASKED[1]))]).logits[0].softmax(-1)
+    token = int(first.argmax())
+    assert found.probability == pytest.approx(float(first[token]))
+    edit = BlockAttention(("image",), ("last", "generated"), (0, 1))
+    cut = run(play.model, [Row(Prompt(ASKED[0], [picture()], ASKED[1]), (edit,))], reuse=False).logits[0].softmax(-1)
+    blind = next(link for link in found.links if link.name == "picture to answer")
+    assert blind.probability == pytest.approx(float(cut[token]), abs=1e-5)
+    head = found.heads[0]
+    silent = Row(Prompt(ASKED[0], [picture()], ASKED[1]), (ScaleHeads(head.layer, (head.head,), at=("last",)),))
+    without = run(play.model, [silent], reuse=False).logits[0].softmax(-1)
+    assert head.probability == pytest.approx(float(without[token]), abs=1e-5)
+    changes = [abs(one.probability - found.probability) for one in found.heads]
+    assert changes == sorted(changes, reverse=True)
+    masses = zip(*found.attention.values(), strict=True)
+    assert [0 < sum(layer) < 1 for layer in masses] == [True, True]
+    with pytest.raises(UsageError, match="got one alone"):
+        play.look_inside(picture(), "What?", "")
+
+
+def test_words_of_visitors_and_models_are_no_markup(play):
+    drawn = drawing.receipt("<b>", "<script>")
+    assert "&lt;b&gt;" in drawn
+    assert "<script>" not in drawn
+    trace = AnswerTrace("", ("<img>",), (Scores.of({"image": 1.0, "text": 1.0}),))
+    assert "&lt;img&gt;" in drawing.words(trace)
+    found = play.look_inside(picture(), *ASKED)
+    odd = replace(found, links=(replace(found.links[0], answer="<img>"),))
+    assert "<img>" not in drawing.inside(odd)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +114,22 @@ def test_questions_become_test_items_until_the_file_is_full(play):
         ("playground-0002", "What is there?", "cat", "cow", "test"),
     ]
     assert kept[1].image is not None
+    large = Playground(play.model, [], 4, play.kept.with_name("large.jsonl"), Limits(kept_side=100))
+    item = large.keep(Image.new("RGB", (400, 200)), *ASKED, "cat", "dog")
+    assert item.image is not None
+    assert item.image.open().size == (100, 50)
     with pytest.raises(UsageError, match="at most 2 items"):
         play.keep(picture(), *ASKED, "cat", "dog")
     with pytest.raises(UsageError, match="must differ"):
         Playground(play.model, [], 4, play.kept.with_name("other.jsonl")).keep(picture(), *ASKED, "dog", "dog")
     with pytest.raises(UsageError, match="--out"):
         Playground(play.model, [], 4).keep(picture(), *ASKED, "cat", "dog")
+
+
+def test_stories_are_conflicts_and_what_they_ask_for_is_there():
+    items = items_of_stories()
+    assert [*items] == [story.title for story in STORIES]
+    for story in STORIES:
+        item = items[story.title]
+        assert {item.answer_image, item.answer_text} <= set(story.title.replace(",", "").lower().split())
+        assert 0 <= story.strength <= Limits().strength

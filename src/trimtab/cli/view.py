@@ -57,4 +57,3 @@ def view(
 def _tell(traceback: str) -> None:
     for line in traceback.rstrip().split("\n"):
         warn(line)
-

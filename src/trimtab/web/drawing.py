@@ -15,43 +15,49 @@ SAID: dict[Modality, str] = {"image": "picture", "text": "text"}
 
 CSS = """
 .tt table { border-collapse: collapse; width: 100%; margin: .25rem 0 1rem; }
-.tt th, .tt td { text-align: left; padding: .2rem .5rem .2rem 0; border: 0; font-weight: normal; vertical-align: middle; }
-.tt thead th, .tt p { color: var(--body-text-color-subdued); font-size: .85rem; }
-.tt td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; width: 4rem; }
-.tt td.bar { width: 55%; }
+.tt table, .tt tr, .tt th, .tt td { border: 0 !important; }
+.tt th, .tt td { text-align: left; padding: .2rem .6rem .2rem 0 !important; font-weight: normal; }
+.tt th, .tt .number { white-space: nowrap; }
+.tt tbody th { width: 8rem; }
+.tt p, .tt thead th { color: var(--body-text-color); margin: .2rem 0 .4rem; }
+.tt thead th, .tt .quiet { font-size: .85rem; }
+.tt .title { font-weight: 600; }
+.tt .number { text-align: right; font-variant-numeric: tabular-nums; width: 5rem; }
 .tt .bar > div { display: flex; height: .9rem; min-width: 5rem; background: var(--border-color-primary); }
-.tt i { display: inline-block; width: .8rem; height: .8rem; margin: 0 .3rem 0 .8rem; vertical-align: -.1rem; }
 .tt .whole > div { height: 1.6rem; }
-.tt .warning { color: #b3261e; font-weight: 600; font-size: 1rem; }
+.tt i { display: inline-block; width: .8rem; height: .8rem; margin-right: .3rem; vertical-align: -.1rem; }
+.tt i + i, .tt span + i { margin-left: 1rem; }
+.tt .warning { color: #b3261e; font-weight: 600; }
 .dark .tt .warning { color: #ffb4ab; }
 """
 
 
 def shares(found: Mapping[Modality, float]) -> str:
     """Draw what each modality is of what all add to the answer; say so where there is one alone."""
+    title = _title("What each adds to the answer")
     if not found:
-        return _framed("<p>With a picture and a text, this shows what each adds to the answer.</p>")
+        return _framed(title + "<p>Shown where there are a picture and a text.</p>")
     said = ", ".join(f"the {SAID[m]} {_percent(share)}" for m, share in found.items())
-    return _framed(f'<p>Of what moves the answer: {said}.</p><div class="bar whole">{_bar(found)}</div>' + _key(found))
+    return _framed(f'{title}<p>{said.capitalize()}.</p><div class="bar whole">{_bar(found)}</div>')
 
 
 def words(trace: AnswerTrace | None) -> str:
     """Draw the shares at each token of an answer."""
     if trace is None:
-        return _framed("<p>With a picture and a text, this shows what each adds to every word.</p>")
+        return ""
     rows = "".join(
         f"<tr><th>{escape(token)}</th><td class=bar>{_bar(step.shares)}</td>"
         f"<td class=number>{_percent(step.shares['image'])}</td></tr>"
         for token, step in zip(trace.tokens, trace.steps, strict=True)
     )
-    head = "<thead><tr><th>piece of the answer</th><th>what adds to it</th><th>picture</th></tr></thead>"
-    return _framed(f"<table>{head}<tbody>{rows}</tbody></table>" + _key(trace.steps[0].shares))
+    title = _title("Along the answer, piece by piece")
+    return _framed(f"{title}<table><tbody>{rows}</tbody></table>" + _key(trace.steps[0].shares))
 
 
 def inside(found: Inside) -> str:
     """Draw attention, links and heads."""
     return _framed(
-        f"<p>The first piece of the answer has a probability of {_percent(found.probability)}.</p>"
+        f"<p>The first piece of the plain answer has a probability of {_percent(found.probability)}.</p>"
         + _links(found)
         + _heads(found)
         + _attention(found)
@@ -61,7 +67,7 @@ def inside(found: Inside) -> str:
 def receipt(text: str, broken: str) -> str:
     """Say what steering touched, and warn where the answer is broken."""
     warning = f"<p class=warning role=alert>Collapsed: {escape(broken)}. Lower the strength.</p>" if broken else ""
-    return _framed(f"{warning}<p>Receipt: {escape(text)}</p>")
+    return _framed(f"{warning}<p class=quiet>Receipt: {escape(text)}</p>")
 
 
 def _links(found: Inside) -> str:
@@ -71,8 +77,10 @@ def _links(found: Inside) -> str:
         for link in found.links
     )
     return (
-        "<p>Attention between parts, cut in all layers: what would it answer, and how likely would its first piece "
-        "still be?</p><table><thead><tr><th>without</th><th>answer</th><th>probability</th></tr></thead>"
+        _title("Attention between parts")
+        + "<p>If no layer let one part read another: what would it answer, and how likely would the first piece "
+        "of the plain answer still be?</p>"
+        "<table><thead><tr><th>without</th><th>answer</th><th>probability</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>"
     )
 
@@ -84,20 +92,22 @@ def _heads(found: Inside) -> str:
         for one in found.heads
     )
     return (
-        "<p>The few heads that matter: what they look at, and how likely the first piece would be if they wrote "
-        "nothing.</p><table><thead><tr><th>head</th><th>looks at</th><th>probability</th></tr></thead>"
+        _title("The few heads that matter")
+        + "<p>What each looks at from the last token of the prompt, and how likely the first piece would be if it "
+        "wrote nothing there.</p><table><thead><tr><th>head</th><th>looks at</th><th>probability</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>" + _key(found.attention)
     )
 
 
 def _attention(found: Inside) -> str:
     rows = "".join(
-        f"<tr><th>layer {layer}</th><td class=bar>{_bar({m: own[layer] for m, own in found.attention.items()})}</td></tr>"
-        for layer in range(len(found.attention["image"]))
+        f"<tr><th>layer {layer}</th><td class=bar>{_bar(dict(zip(found.attention, own, strict=True)))}</td></tr>"
+        for layer, own in enumerate(zip(*found.attention.values(), strict=True))
     )
     return (
-        "<p>Where the last word of the prompt looks, layer by layer, the mean of all heads; grey is the rest of the "
-        f"prompt.</p><table><tbody>{rows}</tbody></table>"
+        _title("Where the last token of the prompt looks")
+        + "<p>Layer by layer, the mean of all heads; grey is the rest of the prompt.</p>"
+        f"<table><tbody>{rows}</tbody></table>"
     )
 
 
@@ -111,7 +121,12 @@ def _bar(parts: Mapping[Modality, float]) -> str:
 
 
 def _key(parts: Mapping[Modality, object]) -> str:
-    return "<p>" + "".join(f'<i style="background:{FACTS[m].colour}"></i>{SAID[m]}' for m in parts) + "</p>"
+    key = "".join(f'<i style="background:{FACTS[m].colour}"></i><span>{SAID[m]}</span>' for m in parts)
+    return f"<p class=quiet>{key}</p>"
+
+
+def _title(words: str) -> str:
+    return f"<p class=title>{words}</p>"
 
 
 def _percent(share: float) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from trimtab.contribution import attention_to
 from trimtab.engine import BlockAttention, ModelOrEngine, Prompt, Row, ScaleHeads, generate, run
 from trimtab.modalities import PAIR, Modality
@@ -83,21 +85,24 @@ def look_inside(model: ModelOrEngine, prompt: Prompt, max_new_tokens: int) -> In
         UnsupportedMethodError: Not all layers attend.
         UnsupportedEngineError: The engine holds no keys and values in hand.
     """
-    masses = {m: attention_to(model, [prompt], m)[0].sum(-1) for m in PAIR}  # each (layers, heads)
+    masses: dict[Modality, Tensor] = {
+        m: attention_to(model, [prompt], m)[0].sum(-1) for m in PAIR
+    }  # each (layers, heads)
     layers = range(model.n_layers)
-    cut = [Row(prompt, [BlockAttention(*ends, tuple(layers))]) for ends in LINKS.values()]
+    links = [BlockAttention(source, target, tuple(layers)) for source, target in LINKS.values()]
+    cut = [Row(prompt, (link,)) for link in links]
     places = [(layer, head) for layer in layers for head in range(masses["image"].shape[1])]
-    silenced = [Row(prompt, [ScaleHeads(layer, (head,), at=("last",))]) for layer, head in places]
+    silenced = [Row(prompt, (ScaleHeads(layer, (head,), at=("last",)),)) for layer, head in places]
     plain, without = _first_token(model, [Row(prompt), *cut, *silenced])
     told = generate(model, cut, max_new_tokens=max_new_tokens, keep_broken=True).texts
-    links = [Link(*found) for found in zip(LINKS, told, without, strict=False)]
+    found = tuple(Link(*parts) for parts in zip(LINKS, told, without, strict=False))
     heads = [
         Head(layer, head, p, {m: float(mass[layer, head]) for m, mass in masses.items()})
-        for (layer, head), p in zip(places, without[len(links) :], strict=True)
+        for (layer, head), p in zip(places, without[len(cut) :], strict=True)
     ]
     heads.sort(key=lambda one: -abs(one.probability - plain))
-    means = {m: tuple(mass.mean(-1).tolist()) for m, mass in masses.items()}
-    return Inside(plain, means, tuple(links), tuple(heads[:HEADS]))
+    means: dict[Modality, tuple[float, ...]] = {m: tuple(mass.mean(-1).tolist()) for m, mass in masses.items()}
+    return Inside(plain, means, found, tuple(heads[:HEADS]))
 
 
 def _first_token(model: ModelOrEngine, rows: Sequence[Row]) -> tuple[float, list[float]]:
@@ -105,4 +110,3 @@ def _first_token(model: ModelOrEngine, rows: Sequence[Row]) -> tuple[float, list
     first, *others = run(model, rows).logits.softmax(-1)
     token = int(first.argmax())
     return float(first[token]), [float(other[token]) for other in others]
-

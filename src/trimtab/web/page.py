@@ -42,7 +42,7 @@ def said(work: Callable[P, R]) -> Callable[P, R]:
         try:
             return work(*args, **kwargs)
         except TrimtabError as error:
-            raise gr.Error(str(error), print_exception=False, title="This cannot be asked") from error
+            raise gr.Error(str(error), print_exception=False) from error
 
     return told
 
@@ -54,7 +54,7 @@ def page(play: Playground) -> gr.Blocks:
     with gr.Blocks(title="trimtab", analytics_enabled=False, delete_cache=KEPT) as blocks:
         gr.Markdown(
             "# Which does it believe: the picture, or the text?\n"
-            f"Ask {play.model.name} about a picture beside a text that says something else. Nothing leaves this machine."
+            f"Ask {play.model.name} about a picture and a text that says something else. Nothing leaves this machine."
         )
         story = gr.Radio([one.title for one in STORIES], label="Begin with a story, or with a picture of your own")
         with gr.Row():
@@ -64,6 +64,7 @@ def page(play: Playground) -> gr.Blocks:
                 answers = _answers()
             with gr.Column():
                 steering = _steering(play)
+        answers.append(_looking(play, asked))
         found = ask.click(said(_answering(play)), asked, answers, **MODEL)
         told = story.input(_telling(play), [story], [*asked, *steering[:2]], api_visibility="private")
         following = told.success(said(_answering(play)), asked, answers, **MODEL)
@@ -73,7 +74,6 @@ def page(play: Playground) -> gr.Blocks:
                 before.success(moved, inputs, steering[2:], **MODEL)
             steering[0].input(moved, inputs, steering[2:], **MODEL)
             steering[1].input(moved, inputs, steering[2:], trigger_mode="always_last", **MODEL)
-        _looking(play, asked)
         if play.kept is not None:
             _keeping(play, asked)
     return blocks.queue(max_size=WAITING, default_concurrency_limit=1)
@@ -103,9 +103,7 @@ def _answers() -> list[gr.components.Component]:
     with gr.Row():
         seen = gr.Textbox(label="From the picture alone", interactive=False, min_width=120)
         read = gr.Textbox(label="From the text alone", interactive=False, min_width=120)
-    shares = gr.HTML(drawing.shares({}), label="What each adds", show_label=True, container=True)
-    words = gr.HTML(drawing.words(None), label="Along the answer", show_label=True, container=True)
-    return [plain, seen, read, shares, words]
+    return [plain, seen, read, gr.HTML(drawing.shares({})), gr.HTML()]
 
 
 def _steering(play: Playground) -> list[gr.components.Component]:
@@ -114,14 +112,15 @@ def _steering(play: Playground) -> list[gr.components.Component]:
     way = gr.Dropdown([*play.ways], label="Method", value=next(iter(play.ways), None))
     strength = gr.Slider(0, play.limits.strength, value=1, step=0.25, label="Strength")
     answer = gr.Textbox(label=STEERED, interactive=False)
-    return [way, strength, answer, gr.HTML(label="What was touched", show_label=True, container=True)]
+    return [way, strength, answer, gr.HTML()]
 
 
 def _answering(play: Playground) -> Callable[[str | None, str, str], tuple[str, ...]]:
     def answered(picture: str | None, question: str, text: str) -> tuple[str, ...]:
         found = play.ask(opened(picture), question, text)
         alone = (found.alone.get("image", ""), found.alone.get("text", ""))
-        return found.answer, *alone, drawing.shares(found.shares), drawing.words(found.trace)
+        nothing_inside = ""  # what is shown there is of the question before
+        return found.answer, *alone, drawing.shares(found.shares), drawing.words(found.trace), nothing_inside
 
     return answered
 
@@ -146,8 +145,8 @@ def _telling(play: Playground) -> Callable[[str], tuple[Image | None, str, str, 
     return told
 
 
-def _looking(play: Playground, asked: list[gr.components.Component]) -> None:
-    """Lay out what shows the model's inside."""
+def _looking(play: Playground, asked: list[gr.components.Component]) -> gr.HTML:
+    """Lay out what shows the model's inside, and return where it is shown."""
     import gradio as gr  # pyright: ignore[reportMissingImports]
 
     with gr.Accordion("Look inside: attention between parts, and the heads that matter", open=False):
@@ -158,6 +157,7 @@ def _looking(play: Playground, asked: list[gr.components.Component]) -> None:
             return drawing.inside(play.look_inside(opened(picture), question, text))
 
         look.click(said(looked), asked, shown, **MODEL)
+    return shown
 
 
 def _keeping(play: Playground, asked: list[gr.components.Component]) -> None:

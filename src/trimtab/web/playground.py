@@ -141,9 +141,10 @@ class Playground:
             raise UsageError(f"the method must be one of {', '.join(self.ways)}; got {way!r:.80}; choose one of these.")
         if not 0 <= strength <= self.limits.strength:
             raise UsageError(f"the strength must be from 0 to {self.limits.strength:g}; got {strength!r:.40}.")
-        found = self._told(self.ways[way].asks(self.model, [self._prompt(picture, question, text)], strength))
+        asks = self.ways[way].asks(self.model, [self._prompt(picture, question, text)], strength)
+        found = self._told(asks)
         broken = found.broken.get(0) or why_broken(found.texts[0]) or ""
-        return Steered(found.texts[0], str(found.receipt) if strength else "nothing: strength 0", broken)
+        return Steered(found.texts[0], _receipt(found, asks[0], strength), broken)
 
     def keep(self, picture: Image, question: str, text: str, answer_image: str, answer_text: str) -> Item:
         """Make a test item of a question and put it into the file, its picture beside it.
@@ -196,3 +197,11 @@ class Playground:
 
     def _told(self, asks: Sequence[Ask]) -> Answers:
         return generate(self.model, asks, max_new_tokens=self.longest, keep_broken=True)
+
+
+def _receipt(found: Answers, asked: Ask, strength: float) -> str:
+    """Say what steering touched: the model's states, or the prompt."""
+    if not strength:
+        return "nothing touched, for strength 0 is the plain model"
+    added = asked.prompt.instruction if isinstance(asked, Row) and isinstance(asked.prompt, Prompt) else None
+    return f"the prompt has the sentence {added!r}, at any strength" if added else str(found.receipt)

@@ -52,7 +52,8 @@ def application(play: Playground, *, everybody: bool = False) -> FastAPI:
     from fastapi import FastAPI, Response  # pyright: ignore[reportMissingImports]
     from starlette.middleware.trustedhost import TrustedHostMiddleware  # pyright: ignore[reportMissingImports]
 
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    silent = {"docs_url": None, "redoc_url": None, "openapi_url": None}
+    app = FastAPI(**silent)
 
     @app.middleware("http")
     async def only_here(request: Request, proceed: Callable) -> Response:
@@ -71,6 +72,7 @@ def application(play: Playground, *, everybody: bool = False) -> FastAPI:
         path="/",
         theme=gr.themes.Default(font=own, font_mono=["monospace"]),
         css=CSS,
+        app_kwargs=silent,
         footer_links=[],
         run_history=False,
         max_file_size=UPLOAD,

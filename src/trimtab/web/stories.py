@@ -27,7 +27,7 @@ class Story:
 STORIES = (
     Story("A pink boot, in the text orange", "test-color-0021", "mean, toward the image", 1.0),
     Story("Four donuts, in the text six", "test-counting-0013", "mean, toward the text", 1.0),
-    Story("Steered too hard: a purple umbrella, in the text blue", "test-color-0012", "mean, toward the text", 8.0),
+    Story("Steered too hard: five turtles, in the text one", "test-counting-0022", "mean, toward the image", 8.0),
 )
 
 
