@@ -4,7 +4,16 @@ from benchmarks.evidence.claims.amps import FOLLOWING
 from benchmarks.evidence.measures.circuits import CIRCUITS, corrected_curves
 from benchmarks.evidence.measures.interference import DIAGNOSE, clustered
 from benchmarks.evidence.measures.making import of_others
-from benchmarks.evidence.measures.steering import ABLATIONS, ONLINE, STEERING, on_controls, over, reliability, seeds_of
+from benchmarks.evidence.measures.steering import (
+    ABLATIONS,
+    ONLINE,
+    SMOL_STEERING,
+    STEERING,
+    on_controls,
+    over,
+    reliability,
+    seeds_of,
+)
 from benchmarks.evidence.row import Group, Row
 
 PRESENT = ("irrelevant_text", "agreeing_text", "irrelevant_image", "both")
@@ -90,6 +99,13 @@ AUDIT = Group(
             FOLLOWING + "; the mean of its seeds",
             over(("random", "none"), near=0.1),
             STEERING,
+        ),
+        Row(
+            "L2S follows further than random vectors of its size at its own layer and strength.",
+            "5. several random directions",
+            FOLLOWING + "; both the mean of their seeds",
+            over(("l2s", "random_as_l2s")),
+            SMOL_STEERING,
         ),
         Row(
             "At least five random vectors were drawn.",

@@ -19,6 +19,7 @@ from trimtab.studies.kit.statistics import holm, likely_shown
 
 KIND = "steering"
 STEERING = "trimtab study recipes/steering.yaml --out runs/steering"
+SMOL_STEERING = "trimtab study recipes/smol/steering.yaml --out runs/smol-steering"
 GATES = "trimtab study recipes/autotrim.yaml --out runs/autotrim"
 ABLATIONS = "trimtab study recipes/ablations.yaml --out runs/ablations"
 ONLINE = "trimtab study recipes/online.yaml --out runs/online"
