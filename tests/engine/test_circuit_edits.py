@@ -183,7 +183,7 @@ def test_a_sweep_shares_all_that_comes_before_its_edits(model):
     first = int(encoded.span("instruction")[0])
     assert run(model, [Row(encoded, e) for e in windows]).cost.tokens == first + 4 * (len(encoded) - first)
     together = run(model, [Row(encoded, e) for e in [*heads, *windows]]).cost.tokens
-    assert together == len(encoded) - 1 + len(heads) + first + 4 * (len(encoded) - first)
+    assert together == len(encoded) - 1 + len(heads) + 4 * (len(encoded) - first)  # the first ones once
     into_context = [(BlockAttention(("image",), ("context",), (layer,)),) for layer in range(4)]
     start = int(encoded.span("context")[0])
     assert run(model, [Row(encoded, e) for e in into_context]).cost.tokens == start + 4 * (len(encoded) - start)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from trimtab.engine.encoded import describe
@@ -10,14 +10,20 @@ from trimtab.engine.local.batch import Piece
 from trimtab.engine.local.memory import first_guess, halving
 from trimtab.engine.local.passes import Passes, counted
 from trimtab.engine.local.planning import Group, plan
-from trimtab.engine.local.prefix import prefill
 from trimtab.engine.local.row_batch import RowBatch
 from trimtab.engine.local.session import Session
+from trimtab.engine.local.shared_prefixes import SharedPrefixes
 from trimtab.engine.local.work import Work
 from trimtab.engine.read import Read
 from trimtab.models import Model
 
 T = TypeVar("T")
+
+Place = tuple[Group, int]
+"""A row, and the group that it is in."""
+
+MOST_PADDING = 1.5
+"""Tails are padded together while that makes no more than so many times the positions that they have."""
 
 
 def over_batches(
@@ -47,21 +53,55 @@ def over_batches(
     groups.sort(key=lambda g: (g.shared, len(work[g.rows[0]].prompt)))
     size = batch_size or Session.of(model).batch_size or rows_that_fit(model, work)
     tries = Passes()
-    kinds: dict[tuple[bool, int], list[tuple[Group, int]]] = {}
-    for group in groups:
-        for row in group.rows:
-            tail = len(work[row].prompt) - group.shared if group.shared and model.recurrent else 0
-            kinds.setdefault((group.shared > 0, tail), []).append((group, row))
-    for _kind, part in sorted(kinds.items(), key=lambda kind: kind[0]):
+    deepest = read.deepest(model) if read is not None and not read.logits else None
+    prefixes = SharedPrefixes(model, [w.prompt for w in work], deepest)
+    for part in _like_rows(model, work, groups):
 
-        def one(start: int, end: int, part: list[tuple[Group, int]] = part) -> tuple[RowBatch, T]:
-            return passes_in_batch(model, tries, lambda: _make_batch(model, work, part[start:end]), compute)
+        def one(start: int, end: int, part: list[Place] = part) -> tuple[RowBatch, T]:
+            try:
+                return passes_in_batch(model, tries, lambda: _make_batch(work, part[start:end], prefixes), compute)
+            except Exception:
+                prefixes.forget()
+                raise
 
-        def named(place: int, part: list[tuple[Group, int]] = part) -> str:
+        def named(place: int, part: list[Place] = part) -> str:
             return describe(work[part[place][1]].prompt)
 
         for _start, _end, done in halving(model, size, len(part), one, named):
             yield done
+
+
+def _like_rows(model: Model, work: Sequence[Work], groups: Sequence[Group]) -> list[list[Place]]:
+    """Part rows into those that a batch may hold together, each with its group."""
+    alone = [(group, row) for group in groups for row in group.rows if not group.shared]
+    tails: dict[int, list[Place]] = {}
+    for group in groups:
+        for row in group.rows if group.shared else ():
+            tails.setdefault(len(work[row].prompt) - group.shared, []).append((group, row))
+    parts = [[tail] for tail in sorted(tails)] if model.recurrent else _of_like_length(tails)
+    together = [[place for tail in part for place in tails[tail]] for part in parts]
+    if len(together) == 1:  # in the groups' order
+        together = [[(group, row) for group in groups for row in group.rows if group.shared]]
+    return [part for part in (alone, *together) if part]
+
+
+def _of_like_length(tails: Mapping[int, Sequence[object]]) -> list[list[int]]:
+    """Part the lengths of tails, where padding them all to the longest would compute much more than they are.
+
+    Args:
+        tails: By length, what is of it.
+    """
+    lengths = sorted(tails)
+    real = sum(length * len(own) for length, own in tails.items())
+    if not lengths or lengths[-1] * sum(map(len, tails.values())) <= MOST_PADDING * real:
+        return [lengths]
+    parts: list[list[int]] = []
+    for length in lengths:
+        if parts and length <= MOST_PADDING * parts[-1][0]:
+            parts[-1].append(length)
+        else:
+            parts.append([length])
+    return parts
 
 
 def rows_that_fit(model: Model, work: Sequence[Work]) -> int:
@@ -96,16 +136,12 @@ def _limit(work: Work, read: Read | None) -> int:
     return min([len(work.prompt) - 1, *reaches])
 
 
-def _make_batch(model: Model, work: Sequence[Work], chunk: list[tuple[Group, int]]) -> RowBatch:
+def _make_batch(work: Sequence[Work], chunk: list[Place], prefixes: SharedPrefixes) -> RowBatch:
     rows = [row for _, row in chunk]
     tails = [Piece(work[r].prompt, g.shared, len(work[r].prompt)) for g, r in chunk]
     edits = [work[r].edits for r in rows]
     numbers = [work[r].number for r in rows]
     if chunk[0][0].shared == 0:
         return RowBatch(rows, numbers, tails, None, edits)
-    groups = list({id(g): g for g, _ in chunk}.values())
-    pieces = [Piece(work[g.rows[0]].prompt, 0, g.shared) for g in groups]
-    place = {id(g): i for i, g in enumerate(groups)}
-    shared = prefill(model, pieces)
-    prefix = shared.rows([place[id(g)] for g, _ in chunk])
-    return RowBatch(rows, numbers, tails, prefix, edits, prefilled=sum(p.end for p in pieces))
+    prefix, computed = prefixes.of([g for g, _ in chunk])
+    return RowBatch(rows, numbers, tails, prefix, edits, prefilled=computed)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache
 
 from trimtab.engine.local.batch import Piece, collate
+from trimtab.engine.local.reading import StopForward
 from trimtab.engine.local.session import engine_drives
 from trimtab.engine.local.shared_cache import Held, continued
 from trimtab.models import Model
@@ -51,20 +53,43 @@ class Prefix:
         return cache
 
 
-def prefill(model: Model, pieces: Sequence[Piece]) -> Prefix:
+def prefill(model: Model, pieces: Sequence[Piece], deepest: int | None = None) -> Prefix:
     """Compute unedited prompt prefixes.
 
     Args:
         model: The model.
         pieces: One for each row; each starts at its prompt's first token.
+        deepest: The last layer that rows will go through; left out, the model's last. What comes after its keys and
+            values nobody reads.
 
     Returns:
         The prefixes, padded on the left to one length.
     """
     batch = collate(model, pieces)
     cache = model.family.cache(model.hf)
-    with engine_drives(model):
+    last = model.n_layers - 1 if deepest is None else deepest
+    with engine_drives(model), _stopping_in(model, last):
         model.decode(batch.embeds, batch.mask, batch.positions, cache, extras=batch.extras)
-    held = tuple(layer for layer in cache.layers if isinstance(layer, Held))
-    assert len(held) == len(cache.layers)
+    layers = cache.layers[: last + 1]
+    held = tuple(layer for layer in layers if isinstance(layer, Held))
+    assert len(held) == len(layers)
     return Prefix(held, batch.mask, batch.index)
+
+
+@contextmanager
+def _stopping_in(model: Model, layer: int) -> Iterator[None]:
+    """End the forward pass inside the block in a layer, once its keys and values are known, or its state."""
+
+    def stop(*_: object) -> None:
+        raise StopForward
+
+    outputs: nn.Module | None = model.head_outputs.get(layer)
+    if outputs is None:
+        handle = model.layers[layer].register_forward_hook(stop)
+    else:
+        handle = outputs.register_forward_pre_hook(stop)
+    try:
+        with suppress(StopForward):
+            yield
+    finally:
+        handle.remove()
