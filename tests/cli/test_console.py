@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import trimtab
 from trimtab.cli import console
 from trimtab.cli.console import BarProgress, LineProgress, print_json, print_table
 
@@ -125,7 +126,7 @@ def run(*arguments: str, **options) -> subprocess.CompletedProcess:
 def test_version_is_printed():
     done = run("--version", text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.strip() == "0.1.0"
+    assert done.stdout.strip() == trimtab.__version__
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes")

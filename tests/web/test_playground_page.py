@@ -1,5 +1,6 @@
 """The playground in a browser: its whole path, on a desktop and on a phone."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -40,11 +41,16 @@ def served(tmp_path_factory) -> Iterator[Served]:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
     play = Playground(model, ways, 8, kept)
     with listen("127.0.0.1", 0) as door:
-        server = uvicorn.Server(uvicorn.Config(application(play), log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [door]})
+        servers: list[uvicorn.Server] = []
+
+        async def serve() -> None:
+            servers.append(uvicorn.Server(uvicorn.Config(application(play), log_level="warning")))
+            await servers[0].serve(sockets=[door])
+
+        thread = threading.Thread(target=lambda: asyncio.run(serve()))
         thread.start()
         yield Served(f"http://127.0.0.1:{door.getsockname()[1]}", kept, play)
-        server.should_exit = True
+        servers[0].should_exit = True
         thread.join(20)
     monkeypatch.undo()
 
