@@ -7,32 +7,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.small_study import STUDY
 
 import trimtab.studies
 from trimtab.locks import FolderLock
 from trimtab.studies.kit import provenance
 
-STUDY = """
-name: tiny
-models: [tiny]
-data: {data}
-methods: [none, mean]
-targets: [image]
-train_items: 6
-validation_items: 4
-test_items: 6
-sweep_items: 2
-contribution_items: 2
-depths: [0.5]
-strengths: [1.0]
-chunk: 4
-"""
-
 
 @pytest.fixture
 def verbs(data: Path, tmp_path: Path) -> dict[str, list]:
     """Command lines that write to the folder given with ``--out``."""
-    (tmp_path / "study.yaml").write_text(STUDY.format(data="items.jsonl"))
+    (tmp_path / "study.yaml").write_text(STUDY.format(model="tiny", data="items.jsonl"))
     return {
         "study": ["study", "study.yaml"],
         "measure": ["measure", "tiny", data, "--method", "attention"],

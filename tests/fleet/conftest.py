@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from trimtab.engine import Fleet, fleet
+from trimtab.engine.fleets import workers
 
 ROOT = Path(__file__).parents[2]
 PIECE = 600
 """Tokens of a piece: a few rows of these tests."""
+TRIES = 2
+"""How often a piece is begun here before it is given up; a worker's start takes seconds."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,6 +24,7 @@ def _ray() -> Iterator[None]:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "src")]))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_worker_niceness", "0")  # on a busy machine 15, as it is if left out, is no time at all
+        patch.setattr(workers, "TRIES", TRIES)
         quiet = {"log_to_driver": False, "include_dashboard": False, "logging_level": "ERROR"}
         ray.init(address="local", num_cpus=6, num_gpus=0, _node_ip_address="127.0.0.1", **quiet)
         yield

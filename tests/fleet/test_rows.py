@@ -125,7 +125,6 @@ def die_always(_engine: Engine, _item: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_killed_worker_is_replaced_and_its_piece_alone_is_done_again(folder, tmp_path):
-    with tt.fleet(folder, workers=2) as own:
-        assert own.map(die_once, [(number, tmp_path / "mark") for number in range(6)]) == list(range(6))
-        assert [(tmp_path / f"done-{number}").read_text() for number in range(6)] == ["x"] * 6
+def test_a_killed_worker_is_replaced_and_its_piece_alone_is_done_again(two, tmp_path):
+    assert two.map(die_once, [(number, tmp_path / "mark") for number in range(6)]) == list(range(6))
+    assert [(tmp_path / f"done-{number}").read_text() for number in range(6)] == ["x"] * 6

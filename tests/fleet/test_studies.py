@@ -10,58 +10,43 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
+import trimtab as tt
 from tests.conflicts import make_items
+from tests.fleet.conftest import TRIES
+from tests.fleet.test_rows import die_always
+from tests.small_study import STUDY
 from trimtab.cli import app
 from trimtab.engine import Cluster
 from trimtab.errors import UsageError, WorkerLostError
 from trimtab.items import write_items
 from trimtab.studies import list_steps, read_plan, run_study, spread_study
 
-STEERING = """
-name: tiny
-models: [{model}]
-data: {splits}
-load: {{dtype: float32}}
-methods: [none, mean]
-targets: [image]
-train_items: 6
-validation_items: 4
-test_items: 6
-sweep_items: 2
-contribution_items: 2
-depths: [0.5]
-strengths: [1.0]
-chunk: 4
-"""
+STEERING = STUDY + "load: {{dtype: float32}}\n"
 MEASUREMENT = """
 kind: measurement
 model: {model}
 data: {data}
+limit: 6
 load: {{dtype: float32}}
 method: mcs
 chunk: 2
 """
 
-pytestmark = pytest.mark.timeout(900)  # workers load torch and a model each, which takes long on a busy machine
+pytestmark = pytest.mark.timeout(600)  # workers load torch and a model each, which takes long on a busy machine
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    return write_items(make_items("test"), tmp_path / "items.jsonl")
-
-
-@pytest.fixture
-def splits(tmp_path: Path) -> Path:
     every = [item for name in ("train", "validation", "test") for item in make_items(name)]
-    return write_items(every, tmp_path / "splits.jsonl")
+    return write_items(every, tmp_path / "items.jsonl")
 
 
 @pytest.fixture
-def planned(tmp_path, folder, data, splits):
+def planned(tmp_path, folder, data):
     """Reads a plan from its text."""
 
     def read(text: str):
-        (tmp_path / "study.yaml").write_text(text.format(model=folder, data=data, splits=splits))
+        (tmp_path / "study.yaml").write_text(text.format(model=folder, data=data))
         return read_plan(tmp_path / "study.yaml")
 
     return read
@@ -77,18 +62,25 @@ def workers() -> set[int]:
 
 
 class Killer:
-    """Listens to a study and kills a worker of it when the first step is done."""
+    """Listens to a study, kills a worker of it when the first step is done, and notes what was done by then."""
 
-    def __init__(self):
-        self.before, self.killed = workers(), 0
+    def __init__(self, run: Path):
+        self.run, self.before, self.killed = run, workers(), 0
+        self.done: dict[Path, int] = {}
 
     def task(self, name: str, total: int):
         def advance(n: int) -> None:
             if not self.killed:
+                self.done = written(self.run)
                 self.killed = min(workers() - self.before)
                 os.kill(self.killed, signal.SIGKILL)
 
         return nullcontext(advance)
+
+
+def written(run: Path) -> dict[Path, int]:
+    """When each step of a run was written."""
+    return {path: path.stat().st_mtime_ns for path in (run / "steps").rglob("*.parquet")}
 
 
 def test_a_study_over_two_workers_ends_as_in_one_process(planned, tmp_path):
@@ -100,26 +92,36 @@ def test_a_study_over_two_workers_ends_as_in_one_process(planned, tmp_path):
 
 
 def test_a_worker_killed_in_the_middle_of_a_study_changes_nothing(planned, tmp_path):
-    plan, killer = planned(MEASUREMENT), Killer()
+    plan, killer = planned(MEASUREMENT), Killer(tmp_path / "two")
     spread_study(plan, tmp_path / "two", Cluster(2), progress=killer)
-    assert killer.killed not in workers()
     assert killer.killed
+    assert killer.killed not in workers()
+    assert killer.done
+    assert killer.done.items() <= written(tmp_path / "two").items(), "a step that was done was done again"
     run_study(plan, tmp_path / "one")
     assert summary(tmp_path / "two") == summary(tmp_path / "one")
 
 
-def test_verbs_over_two_workers_say_what_one_says(data, folder, tmp_path, monkeypatch):
+def said(*arguments: object) -> dict:
+    """What a verb says as JSON."""
+    done = CliRunner().invoke(app, [str(a) for a in (*arguments, "--dtype", "float32", "--json")])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_a_verb_starts_workers_and_says_the_same_with_two_as_with_one(data, folder):
+    one, two = (said("evaluate", folder, data, "--workers", n) for n in (1, 2))
+    assert one == two
+    assert one.keys() == said("evaluate", folder, data).keys()
+
+
+def test_verbs_over_two_workers_say_what_one_says(data, folder, tmp_path, monkeypatch, one, two):
     monkeypatch.chdir(tmp_path)
-
-    def said(*arguments: object) -> dict:
-        done = CliRunner().invoke(app, [str(a) for a in (*arguments, "--dtype", "float32", "--json")])
-        assert done.exit_code == 0, done.output
-        return json.loads(done.stdout)
-
-    for verb in (["evaluate", folder, data], ["measure", folder, data, "--method", "attention"]):
-        one, two = (said(*verb, "--workers", n) for n in (1, 2))
-        assert one == two
-        assert one.keys() == said(*verb).keys()
+    monkeypatch.setattr(tt, "fleet", lambda _name, *, workers, **_options: {1: one, 2: two}[workers])
+    measure = ["measure", folder, data, "--method", "attention"]
+    measured = [said(*measure, "--workers", n) for n in (1, 2)]
+    assert measured[0] == measured[1]
+    assert measured[0].keys() == said(*measure).keys()
     fitted = [said("fit", "mean", folder, data, "--target", "image", "--out", f"a{n}", "--workers", n) for n in (1, 2)]
     assert fitted[0]["layer"] == fitted[1]["layer"]
     weights = [(tmp_path / f"a{n}" / "weights.safetensors").read_bytes() for n in (1, 2)]
@@ -136,8 +138,6 @@ def test_what_cannot_be_had_is_said(planned, folder, data, tmp_path):
 
 
 def test_work_that_kills_every_worker_is_given_up(one):
-    from tests.fleet.test_rows import die_always
-
-    with pytest.raises(WorkerLostError, match="4 died at the same one"):
+    with pytest.raises(WorkerLostError, match=f"{TRIES} died at the same one"):
         one.map(die_always, [0])
     assert len(one.tokenize("a worker is there again")) > 0

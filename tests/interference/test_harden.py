@@ -278,12 +278,6 @@ def test_a_part_that_would_never_apply_is_refused(one, tmp_path, family, change,
     assert not (tmp_path / "run").exists()
 
 
-def test_several_processes_are_refused(one, tmp_path, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UsageError, match="`WORLD_SIZE`"):
-        harden(one, mixed(2), tmp_path / "run", QUICK)
-
-
 def test_all_weights_are_trained_in_float32_and_saved_in_their_own_type(tmp_path):
     model = tiny_model("llava", layers=2, check=False)
     model.hf.to(torch.bfloat16)

@@ -46,8 +46,8 @@ _quiet = ContextVar("quiet", default=False)
 
 @contextmanager
 def quietly(wanted: bool) -> Iterator[None]:
-    """Show no progress and no remarks while the block runs, if that is wanted."""
-    token = _quiet.set(wanted)
+    """Show no progress and no remarks while the block runs, if that is wanted here or around it."""
+    token = _quiet.set(wanted or _quiet.get())
     try:
         yield
     finally:

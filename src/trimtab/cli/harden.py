@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trimtab.cli.console import print_json, print_line, print_table, progress_bars, remark
+from trimtab.cli.console import print_json, print_line, print_table, progress_bars, quietly, remark
 from trimtab.cli.early import check_model, check_package
 from trimtab.cli.inputs import load_model, say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import DataSource, Json, ModelName, RelevantTo, Seed
 from trimtab.cli.reading import Reading, reads
+from trimtab.cli.training import Training, trains
 
 if TYPE_CHECKING:
     from trimtab.interference import HardenConfig, Hardened
@@ -31,12 +33,9 @@ AttackSteps = Annotated[
     int, typer.Option(min=0, help="Steps of the adversarial attack on embeddings; 0 leaves it out.")
 ]
 AttackSize = Annotated[float, typer.Option(help="Size of the attack, as a share of the embeddings' root mean square.")]
-MicroBatch = Annotated[int | None, typer.Option(min=1, help="Items in one forward pass; fewer take less memory.")]
-Patience = Annotated[
-    int, typer.Option(min=0, help="Stop after this many evaluations without improvement; 0 never stops early.")
-]
 
 
+@trains
 @reads
 @loads
 def harden(
@@ -52,15 +51,8 @@ def harden(
     attack_size: AttackSize = 0.5,
     method: Annotated[str, typer.Option(help="lora or full.")] = "lora",
     rank: Annotated[int, typer.Option(min=1, help="Rank of the LoRA adapters.")] = 16,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 200,
-    batch_size: Annotated[int, typer.Option(min=1, help="Items in a step; each comes with all its views.")] = 8,
-    micro_batch: MicroBatch = None,
-    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-4,
-    evaluate_every: Annotated[int, typer.Option(min=1, help="Steps between evaluations and checkpoints.")] = 50,
-    patience: Patience = 0,
-    precision: Annotated[str, typer.Option(help="float32, bfloat16 or float16 (mixed).")] = "float32",
-    report_to: Annotated[list[str] | None, typer.Option(help="Where to log: tensorboard, wandb, ...")] = None,
     *,
+    training: Training,
     reading: Reading,
     seed: Seed = 0,
     json: Json = False,
@@ -69,7 +61,7 @@ def harden(
     """Fine-tune a model so that the irrelevant modality harms it less; `trimtab.load` takes the result."""
     from trimtab.interference import AttackConfig, HardenConfig, LoraConfig
     from trimtab.interference import harden as harden_model
-    from trimtab.interference.hardening import check_harden_folder, usual
+    from trimtab.interference.hardening import check_harden_folder, leads, usual
 
     config = HardenConfig(
         **({"perturbations": tuple(perturbation)} if perturbation else {}),  # pyright: ignore[reportArgumentType]
@@ -78,27 +70,24 @@ def harden(
         weight=weight,
         method=method,  # pyright: ignore[reportArgumentType]
         lora=LoraConfig(rank=rank, alpha=2.0 * rank),
-        steps=steps,
-        batch_size=batch_size,
-        micro_batch=micro_batch,
-        learning_rate=learning_rate,
-        evaluate_every=evaluate_every,
-        patience=patience,
-        precision=precision,  # pyright: ignore[reportArgumentType]
-        report_to=tuple(report_to or ()),
+        **training,
         seed=seed,
     )
     if method == "lora":
         check_package("peft", "train")
-    check_harden_folder(out, "`--out`")
+    if leads():
+        check_harden_folder(out, "`--out`")
     check_model(model, loading)
-    items, held_out = _read(data, validation, reading, relevant, seed)
-    loaded = load_model(model, loading)
-    config = config if perturbation else _with_fitting(replace(config, perturbations=usual(loaded.modalities)), items)
-    with progress_bars() as bars:
-        found = harden_model(loaded, items, out, config, validation=held_out, progress=bars)
-    say_skipped(found.record["skipped"], data)
-    _tell(found, json)
+    with quietly(not leads()):
+        items, held_out = _read(data, validation, reading, relevant, seed)
+        loaded = load_model(model, _own_device(loading, config))
+        if not perturbation:
+            config = _with_fitting(replace(config, perturbations=usual(loaded.modalities)), items)
+        with progress_bars() as bars:
+            found = harden_model(loaded, items, out, config, validation=held_out, progress=bars)
+    if leads():
+        say_skipped(found.record["skipped"], data)
+        _tell(found, json)
 
 
 def _read(
@@ -112,6 +101,19 @@ def _read(
     if relevant is None:
         return items, held_out
     return with_relevant(items, relevant), with_relevant(held_out, relevant)
+
+
+def _own_device(loading: Loading, config: HardenConfig) -> Loading:
+    """Load the model of each of several processes of a machine on a GPU of its own, if nothing else is asked for.
+
+    One that is to be shared out waits in the machine's memory: a GPU need not have room for it whole.
+    """
+    import torch
+
+    number = os.environ.get("LOCAL_RANK")
+    if number is None or {"device", "device_map"} & set(loading) or not torch.cuda.is_available():
+        return loading
+    return {**loading, "device": "cpu" if config.shard else f"cuda:{number}"}
 
 
 def _tell(found: Hardened, json: bool) -> None:

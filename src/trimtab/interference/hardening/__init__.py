@@ -12,6 +12,7 @@ from trimtab.interference.hardening.config import (
 )
 from trimtab.interference.hardening.cost import StepCost
 from trimtab.interference.hardening.fine_tuning import Hardened, check_harden_folder, harden
+from trimtab.interference.hardening.processes import leads
 
 __all__ = [
     "PAPER",
@@ -24,6 +25,7 @@ __all__ = [
     "StepCost",
     "check_harden_folder",
     "harden",
+    "leads",
     "usual",
     "variant",
 ]

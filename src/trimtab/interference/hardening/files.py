@@ -34,13 +34,13 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def save_model(out: Path, save: Callable[[Path], None], card: Callable[[], str]) -> dict[str, int]:
+def save_model(out: Path, save: Callable[[Path], None], card: str) -> dict[str, int]:
     """Save a model and its card into a run's folder: each file whole, and the one that makes it a model last.
 
     Args:
         out: The folder.
         save: Saves the model into the folder it is given.
-        card: Called when that is done; gives the model card, in the place of any that ``save`` writes.
+        card: The model card, in the place of any that ``save`` writes.
 
     Returns:
         The size in bytes of each file.
@@ -53,9 +53,7 @@ def save_model(out: Path, save: Callable[[Path], None], card: Callable[[], str])
         with writing(out, OUT):
             part.mkdir()
             save(part)
-        text = card()
-        with writing(out, OUT):
-            (part / CARD).write_text(text, encoding="utf-8")
+            (part / CARD).write_text(card, encoding="utf-8")
             names = sorted((path.name for path in part.iterdir()), key=lambda name: (name in LAST, name))
             sizes = {name: (part / name).stat().st_size for name in names}
             for name in names:

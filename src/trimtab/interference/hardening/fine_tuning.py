@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -22,8 +23,10 @@ from trimtab.interference.hardening.counts import counted
 from trimtab.interference.hardening.evaluation import Accuracies, family_accuracies
 from trimtab.interference.hardening.files import OUT, RECORD, read_json, save_model, write_json
 from trimtab.interference.hardening.objective import Objective
+from trimtab.interference.hardening.processes import leads, meet, of_all, of_the_first, processes
 from trimtab.interference.hardening.rows import written_letters
 from trimtab.interference.hardening.schedule import Schedule
+from trimtab.interference.hardening.sharding import home_of, in_step, share_out
 from trimtab.interference.hardening.weights import trainable
 from trimtab.interference.perturbations import Donors, fitting
 from trimtab.interference.views import Opened, clean_view
@@ -72,6 +75,10 @@ def harden(
     A run that was killed goes on from its last whole checkpoint when it is called again, and ends with the same
     weights; a run that is finished is returned as it is. The model given is left as it was.
 
+    Processes that torchrun started share each step's items among them, whole: the batches are those of one process,
+    and the weights are, but for rounding. All call this alike; the first one writes. With ``shard`` they also share
+    the model itself, which is of no use afterwards: load the result.
+
     Args:
         model: The model.
         train: Items that say what is relevant and have options.
@@ -85,8 +92,8 @@ def harden(
         The result.
 
     Raises:
-        UsageError: There is no item to train on, a part of the objective fits none of them, or this is one of several
-            processes, as torchrun starts them.
+        UsageError: There is no item to train on, a part of the objective fits none of them, or several processes, as
+            torchrun starts them, cannot share a step's items evenly, or the model.
         ArtifactError: The folder holds a run of another configuration, model, data set or version of the code.
         RunFolderError: Another process trains into it, or it cannot be written to.
         MissingDependencyError: LoRA is asked for and peft is not installed.
@@ -94,21 +101,33 @@ def harden(
     model = opened(model, Capability.GRADIENTS, Capability.WEIGHTS, owner="harden")
     out, items, held_out = Path(out), check_items(train, "`train` of harden"), list(validation)
     config = config or HardenConfig(perturbations=fitting(usual(model.modalities), items) or SEEN)
-    _refuse_several_processes()
+    meet(home_of(model, config))
+    _check(model, config)
+    share_out(model, config)
+    schedule = _schedule(model, items, config)
+    counts = counted(schedule)
+    identity = _identity(model, schedule.items, held_out, config)
+    with FolderLock(check_harden_folder(out), OUT) if leads() else nullcontext():
+        record = of_the_first(_started(out, identity) if leads() else identity)
+        if not record["finished"]:
+            record["counts"] = asdict(counts)
+            with progress.task(f"harden {model.name}", config.steps) as advance, in_step(model, config):
+                record = _run(model, out, config, schedule, record, held_out, advance)
+    return Hardened(out, record)
+
+
+def _check(model: Model, config: HardenConfig) -> None:
+    """Refuse what does not fit the model, or the processes."""
+    if config.batch_size % processes():
+        raise UsageError(
+            f"`batch_size` of HardenConfig must be a multiple of the {processes()} processes that share a step; got "
+            f"{config.batch_size}; choose another, or start fewer."
+        )
     if config.method == "lora" and config.lora.rank > model.hidden_size:
         raise UsageError(
             f"`rank` of LoraConfig must be at most {model.hidden_size}, the width of {model.name}; got "
             f"{config.lora.rank}."
         )
-    schedule = _schedule(model, items, config)
-    counts = counted(schedule)
-    with FolderLock(check_harden_folder(out), OUT):
-        record = _started(out, _identity(model, schedule.items, held_out, config))
-        if not record["finished"]:
-            record["counts"] = asdict(counts)
-            with progress.task(f"harden {model.name}", config.steps) as advance:
-                record = _run(model, out, config, schedule, record, held_out, advance)
-    return Hardened(out, record)
 
 
 def _run(
@@ -134,7 +153,9 @@ def _run(
     with trainable(model, config) as weights:
         rates = (lambda: measure().rates) if chosen else None
         trainer = _trained(model, config, out, schedule, letters, rates, advance)
-        skipped, log = schedule.skipped | trainer.skipped, trainer.state.log_history
+        skipped, log = dict(schedule.skipped), trainer.state.log_history
+        for own in of_all(trainer.skipped):
+            skipped |= own
         record |= {
             "steps": trainer.state.global_step,
             "per_step": _per_step(trainer),
@@ -145,16 +166,17 @@ def _run(
             "log": log,
         }
         model.hf.eval()
-
-        def card() -> str:
-            if chosen:  # of the weights as they are saved, in the model's own type
-                record.update(_evaluated("after", measure()))
-            return model_card(model.name, config, record)
-
-        record["files"] = save_model(out, weights.save, card)
+        weights.settle()
+        if chosen:
+            record |= _evaluated("after", measure())
+        if leads():
+            record["files"] = save_model(out, weights.save, model_card(model.name, config, record))
+    record = of_the_first(record)
     _write(out, record | {"finished": True})
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
-    if record["skipped"]:
+    if leads():
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    of_all(None)  # nobody goes on before all is there
+    if record["skipped"] and leads():
         first, reason = next(iter(record["skipped_items"].items()))
         logger.warning("Skipped %d items; the first: %s, %s", record["skipped"], first, reason)
     return record | {"finished": True}
@@ -189,10 +211,12 @@ def _trained(
 
     folder = out / CHECKPOINTS
     trainer = HardenTrainer(Objective(model, config, letters), schedule, config, folder, evaluation, advance)
-    last = last_checkpoint(folder)
-    drop_torn(folder, last)
-    if last is not None:
+    if leads():
+        drop_torn(folder, last_checkpoint(folder))
+    last = of_the_first(last_checkpoint(folder))
+    if last is not None and leads():
         settle(last, folder)
+    of_all(None)
     if last is not None:
         advance(int(last.name.rpartition("-")[2]))
     trainer.train(resume_from_checkpoint=None if last is None else str(last))
@@ -219,15 +243,6 @@ def _balanced(items: list[Item], n: int) -> list[Item]:
     return turns[:n]
 
 
-def _refuse_several_processes() -> None:
-    processes = os.environ.get("WORLD_SIZE", "1")
-    if processes != "1":
-        raise UsageError(
-            f"`WORLD_SIZE` must be 1 for harden, which trains in one process on one device; it is {processes}; start "
-            "it without torchrun."
-        )
-
-
 def _identity(model: Model, items: list[Item], validation: list[Item], config: HardenConfig) -> dict[str, Any]:
     extra = ("peft",) if config.method == "lora" else ()
     return {
@@ -237,6 +252,7 @@ def _identity(model: Model, items: list[Item], validation: list[Item], config: H
         "data": items_fingerprint(items),
         "validation": items_fingerprint(validation),
         "config": json.loads(json.dumps(asdict(config))),
+        "processes": processes(),
         "versions": {
             **{name: version(name) for name in ("trimtab", "torch", "transformers", "numpy", "pillow", *extra)},
             "source": source_digest(),
@@ -296,5 +312,6 @@ def _started(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(out: Path, record: dict[str, Any]) -> dict[str, Any]:
-    write_json(out / RECORD, record)
+    if leads():
+        write_json(out / RECORD, record)
     return record

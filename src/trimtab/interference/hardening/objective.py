@@ -16,6 +16,7 @@ from trimtab.errors import ArtifactError, UsageError
 from trimtab.interference.hardening.attack import attack
 from trimtab.interference.hardening.config import AttackConfig, HardenConfig
 from trimtab.interference.hardening.consistency import divergence
+from trimtab.interference.hardening.processes import of_all
 from trimtab.interference.hardening.rows import Rows, make_rows
 from trimtab.interference.hardening.schedule import Group
 from trimtab.models import Model
@@ -93,9 +94,11 @@ class Objective(nn.Module):
         answers, owners, clean = [logits[:, 0][~rows.clean]], [rows.group[~rows.clean]], logits[:, 0][rows.clean]
         self.tokens["seen"] += rows.tokens
         hit = rows.attacked.any(-1).nonzero().flatten()
-        if self.settings.attack is not None and len(hit):
-            struck = rows.select(hit)
+        if self.settings.attack is not None and self._anywhere(len(hit)):
+            struck = rows.select(hit) if len(hit) else rows.any_one()  # others need this process's part of each layer
             attacked = self._logits(struck, struck.embeds + self._attack(struck, self.settings.attack))
+            if not len(hit):
+                attacked, struck = attacked[:0], struck.select(hit)
             parts["adversarial"] = (weights[hit] * _cross_entropy(attacked, struck.targets)).sum()
             answers.append(attacked[:, 0])
             owners.append(struck.group)
@@ -105,6 +108,10 @@ class Objective(nn.Module):
             parts["consistency"] = self.settings.weight * found
         self.parts = {name: share * float(part.detach()) for name, part in parts.items()}
         return share * torch.stack(list(parts.values())).sum()
+
+    def _anywhere(self, hit: int) -> bool:
+        """Whether there is a row to attack here or, where layers are shared out, in any process."""
+        return any(of_all(hit)) if self.settings.shard else hit > 0
 
     def _attack(self, rows: Rows, config: AttackConfig) -> Tensor:
         def losses(embeds: Tensor) -> Tensor:

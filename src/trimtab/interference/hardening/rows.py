@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Float32, Int
@@ -64,6 +64,11 @@ class Rows:
             self.clean[rows],
             [self.seeds[i] for i in rows.tolist()],
         )
+
+    def any_one(self) -> Rows:
+        """Return a row that may be attacked everywhere, to compute with where nothing is to be attacked."""
+        one = self.select(torch.zeros(1, dtype=torch.long, device=self.group.device))
+        return replace(one, attacked=torch.ones_like(one.attacked))
 
 
 def written_letters(model: Model, prompts: Sequence[Prompt], n: int) -> list[int]:

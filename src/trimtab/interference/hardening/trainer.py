@@ -6,6 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from trimtab.files import writing
 from trimtab.interference.hardening.config import HardenConfig
 from trimtab.interference.hardening.files import OUT, read_json, write_json
 from trimtab.interference.hardening.objective import Objective
+from trimtab.interference.hardening.processes import number, of_all, of_the_first, processes
 from trimtab.interference.hardening.schedule import Group, Schedule, as_batch
 from trimtab.progress import Advance
 
@@ -27,8 +29,8 @@ logger = logging.getLogger(__name__)
 
 LOGS = 20
 """Loss reports of a run."""
-SKIPPED = "skipped.json"
-"""Items that the run has skipped so far, beside its checkpoints."""
+SKIPPED = "skipped-{}.json"
+"""Items that each process has skipped so far, beside the run's checkpoints."""
 
 
 class HardenTrainer(Trainer):
@@ -65,17 +67,26 @@ class HardenTrainer(Trainer):
             data_collator=as_batch,
             callbacks=[EarlyStoppingCallback(config.patience)] if stop_early else [],
         )
+        if config.shard:  # layers gather and spread themselves; the adapters' gradients are averaged beside them
+            self.is_distributed_loading_by_transformers = True
         self.remove_callback(PrinterCallback)  # what runs print is for their callers to say
         self.objective = objective
         self.evaluation = evaluation
-        self.micro_batch = config.micro_batch or config.batch_size
+        self.micro_batch = config.micro_batch or config.batch_size // processes()
         self.folder = folder
-        self.skipped: dict[str, str] = read_json(folder / SKIPPED) or {}
+        self._skipped_file = folder / SKIPPED.format(number())
+        self.skipped: dict[str, str] = read_json(self._skipped_file) or {}
         self.advance = advance
         self.steps_done = 0
         self.seconds = 0.0
         self._parts: dict[str, float] = {}
         self._steps = 0
+
+    def _move_model_to_device(self, model: nn.Module, device: torch.device) -> None:
+        """Leave a model that is shared out where it is."""
+        assert isinstance(model, Objective)
+        if not model.settings.shard:
+            super()._move_model_to_device(model, device)
 
     def compute_loss(
         self,
@@ -104,8 +115,11 @@ class HardenTrainer(Trainer):
             except Exception as error:
                 if not out_of_memory(error):
                     raise
-                if self.micro_batch == 1 and not self.objective.model.remembered_bytes:
-                    raise too_large(self.objective.model, "the views of one item in a step", error) from error
+                alone = processes() == 1  # others would wait for gradients of a step that is begun again
+                if not alone or (self.micro_batch == 1 and not self.objective.model.remembered_bytes):
+                    items = min(self.micro_batch, len(groups))
+                    what = "the views of one item in a step" if items == 1 else f"a micro_batch of {items} items"
+                    raise too_large(self.objective.model, what, error) from error
             model.zero_grad()
             if not self.objective.model.give_up_media():
                 self.micro_batch = (min(self.micro_batch, len(groups)) + 1) // 2
@@ -117,14 +131,15 @@ class HardenTrainer(Trainer):
         new = {item: reason for group in groups for item, reason in group.skipped.items() if item not in self.skipped}
         if new:
             self.skipped |= new
-            write_json(self.folder / SKIPPED, self.skipped)
+            write_json(self._skipped_file, self.skipped)
 
     def _step(self, model: nn.Module, groups: list[Group]) -> Tensor:
         started = time.perf_counter()
         total, parts = torch.zeros((), device=self.args.device), dict[str, float]()
         for start in range(0, len(groups), self.micro_batch):
-            part = groups[start : start + self.micro_batch]
-            total += super().training_step(model, {"groups": part, "share": len(part) / len(groups)})
+            part, last = groups[start : start + self.micro_batch], start + self.micro_batch >= len(groups)
+            with nullcontext() if last else self.accelerator.no_sync(model):  # other processes are met once a step
+                total += super().training_step(model, {"groups": part, "share": len(part) / len(groups)})
             for name, value in self.objective.parts.items():
                 parts[name] = parts.get(name, 0.0) + value
         for name, value in parts.items():
@@ -138,7 +153,10 @@ class HardenTrainer(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Report the loss's parts, averaged since the last report, beside the loss."""
         if "loss" in logs and self._steps:
-            logs = {**logs, **{name: value / self._steps for name, value in self._parts.items()}}
+            every = of_all(self._parts)
+            names = dict.fromkeys(name for parts in every for name in parts)
+            total = {name: sum(parts.get(name, 0.0) for parts in every) for name in names}
+            logs = {**logs, **{name: value / self._steps / len(every) for name, value in total.items()}}
             self._parts, self._steps = {}, 0
         super().log(logs, start_time)
 
@@ -151,7 +169,7 @@ class HardenTrainer(Trainer):
         """Measure accuracies on the validation items instead of a loss."""
         assert self.evaluation is not None
         self.objective.eval()
-        metrics = {f"{metric_key_prefix}_{name}": value for name, value in self.evaluation().items()}
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in of_the_first(self.evaluation()).items()}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -202,7 +220,7 @@ def training_arguments(config: HardenConfig, folder: Path, device: torch.device,
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=config.steps,
-        per_device_train_batch_size=config.batch_size,
+        per_device_train_batch_size=config.batch_size // processes(),
         train_sampling_strategy="sequential",  # the schedule is the order
         learning_rate=config.learning_rate,
         lr_scheduler_type="cosine",

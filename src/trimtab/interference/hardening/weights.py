@@ -29,6 +29,9 @@ class Adapters:
     peft: PeftModel | PeftMixedModel
     model: Model
 
+    def settle(self) -> None:
+        """Be as saved: adapters are."""
+
     def save(self, folder: Path) -> None:
         """Write the adapters; ``trimtab.load(folder)`` puts them on the model they were trained on."""
         name = self.model.name
@@ -53,10 +56,13 @@ class FullWeights:
     model: Model
     before: list[tuple[nn.Parameter, Tensor]]
 
-    def save(self, folder: Path) -> None:
-        """Put the weights back into the model's own type, and write it with tokenizer, processors and template."""
+    def settle(self) -> None:
+        """Put the weights back into the model's own type, in which they are saved."""
         for parameter, value in self.before:
             _cast(parameter, value.dtype)
+
+    def save(self, folder: Path) -> None:
+        """Write the model, which has settled, with tokenizer, processors and template."""
         self.model.hf.save_pretrained(folder)
         self.model.tokenizer.save_pretrained(folder)
         save_processors(self.model.processors, folder)
