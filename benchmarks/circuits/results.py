@@ -7,15 +7,14 @@ A RUN is the folder of a finished circuits study.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contribution.page import table
 from benchmarks.evidence.sources import Source, read
+from benchmarks.pages import page_command, table
 
-from trimtab.errors import TrimtabError, UsageError
+from trimtab.errors import UsageError
 from trimtab.files import write_whole
 
 HEAD = """# Circuits: results
@@ -176,17 +175,5 @@ def _share(row: dict[str, Any] | None) -> str:
     return f"{100 * row['rate']:.0f} ({100 * row['rate_low']:.0f} to {100 * row['rate_high']:.0f})"
 
 
-def main() -> None:
-    """Write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    parser.add_argument("--out", type=Path, default=Path("docs/circuits_results.md"))
-    options = parser.parse_args()
-    try:
-        print(f"Page: {write_page(options.runs, options.out)}")
-    except TrimtabError as error:
-        parser.error(str(error))
-
-
 if __name__ == "__main__":
-    main()
+    page_command(__doc__, write_page, "docs/circuits_results.md")

@@ -18,8 +18,8 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from benchmarks.contribution.page import table
 from benchmarks.contribution.validity import Numbers
+from benchmarks.pages import table
 
 from trimtab import Item, Model, __version__, load, read_items
 from trimtab.contribution import MCS, Method, Shapley, coalitions, measure, shapley

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.contribution.page import table
+from benchmarks.pages import table
 
 from trimtab.modalities import PAIR
 from trimtab.report.style import INK, MODALITY_COLOURS, QUIET, figure_style

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from typing import Any
+
+from benchmarks.pages import table
 
 HEAD = """# Which measure tells which modality a model uses?
 
@@ -42,18 +43,6 @@ def write(found: dict[str, Any], figures: dict[str, str], folder: str) -> str:
         parts += [_variance(part["variance"]), _precision(part["precision"])]
     parts += ["## 4. Answers\n", _answers(found)]
     return "\n".join(parts)
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a Markdown table."""
-    lines = [f"| {' | '.join(columns)} |", f"|{'|'.join('---' for _ in columns)}|"]
-    return "\n".join([*lines, *(f"| {' | '.join(_cell(v) for v in row)} |" for row in rows)]) + "\n"
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.3g}" if abs(value) < 0.01 and value else f"{value:.3f}"
-    return str(value)
 
 
 def _made(found: dict[str, Any]) -> str:

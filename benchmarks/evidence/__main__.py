@@ -9,7 +9,6 @@ into a JSON file of its name. Claims are data, in ``benchmarks/evidence/claims``
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 from collections.abc import Sequence
@@ -22,9 +21,9 @@ from benchmarks.evidence.page import as_data, slug, write
 from benchmarks.evidence.row import Answer
 from benchmarks.evidence.sources import read
 from benchmarks.evidence.tables import paper_tables
+from benchmarks.pages import page_command
 from PIL import Image
 
-from trimtab.errors import TrimtabError
 from trimtab.files import write_whole
 
 if TYPE_CHECKING:
@@ -75,17 +74,5 @@ def _saved(figure: Figure, home: Path, name: str) -> str:
     return f"{name}.png"
 
 
-def main() -> None:
-    """Read the command line and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("docs/evidence.md"))
-    options = parser.parse_args()
-    try:
-        print(f"Page: {write_page(options.runs, options.out)}")
-    except TrimtabError as error:
-        parser.error(str(error))
-
-
 if __name__ == "__main__":
-    main()
+    page_command(__doc__, write_page, "docs/evidence.md")

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from benchmarks.contribution.page import table
 from benchmarks.evidence.drawing import Drawn
 from benchmarks.evidence.row import Answer, Case, Group
 from benchmarks.evidence.sources import Evidence
 from benchmarks.evidence.tables import Shaped
 from benchmarks.evidence.verdicts import Number
+from benchmarks.pages import table
 
 HEAD = """# Evidence
 

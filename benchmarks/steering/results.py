@@ -7,16 +7,15 @@ A RUN is the folder of a finished steering study.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contribution.page import table
 from benchmarks.evidence.measures.steering import answers_of
 from benchmarks.evidence.sources import Source, read
+from benchmarks.pages import page_command, table
 
-from trimtab.errors import TrimtabError, UsageError
+from trimtab.errors import UsageError
 from trimtab.files import write_whole
 from trimtab.report.checks import control_items, control_kinds, control_name
 from trimtab.report.methods import methods_of, shown_pairs
@@ -196,17 +195,5 @@ def _bold(text: str, decided: bool) -> str:
     return f"**{text}**" if decided else text
 
 
-def main() -> None:
-    """Read the command line and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("docs/steering_results.md"))
-    options = parser.parse_args()
-    try:
-        print(f"Page: {write_page(options.runs, options.out)}")
-    except TrimtabError as error:
-        parser.error(str(error))
-
-
 if __name__ == "__main__":
-    main()
+    page_command(__doc__, write_page, "docs/steering_results.md")

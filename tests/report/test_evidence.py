@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks.evidence.__main__ import IMAGES, main, write_page
+from benchmarks.evidence.__main__ import IMAGES, write_page
 from benchmarks.evidence.claims.every import GROUPS
 from benchmarks.evidence.measures import circuits, contribution, hardening, interference, making, patching, steering
 from benchmarks.evidence.row import Answer, Case
 from benchmarks.evidence.sources import FILES, RECIPES, Evidence, Source, command_of, read
 from benchmarks.evidence.tables import paper_tables
 from benchmarks.evidence.verdicts import Number, together, verdict, within
+from benchmarks.pages import page_command
 from pandas import DataFrame
 from tests.report.conftest import answers
 
@@ -251,7 +252,7 @@ def test_what_is_no_run_is_refused(study, tmp_path, monkeypatch, capsys):
         read([study.path, study.path])
     monkeypatch.setattr(sys, "argv", ["evidence", str(tmp_path / "nothing")])
     with pytest.raises(SystemExit, match="2"):
-        main()
+        page_command(None, write_page, "docs/evidence.md")
     assert "must be a run folder" in capsys.readouterr().err
 
 
