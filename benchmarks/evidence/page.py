@@ -132,6 +132,9 @@ def _sources(evidence: Evidence) -> str:
     text = f"## Runs\n\n{table(['run', 'kind', 'models', 'items', 'commit', 'command'], rows)}"
     if evidence.left_out:
         text += "\nNot finished, and left out: " + ", ".join(name for name, _ in evidence.left_out) + ".\n"
+    for source in evidence.sources:
+        for method, why in source.set_aside:
+            text += f"\nSet aside: `{method}` of {source.name}, for {why}.\n"
     return text
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from benchmarks.harden.settings import SETTINGS
 
 from trimtab.errors import RunFolderError, UsageError
 from trimtab.studies import kinds, read_plan, read_provenance, read_summary
@@ -26,6 +27,14 @@ FILES = {
 }
 """Known files of benchmarks, and the commands that write them."""
 
+SET_ASIDE = {
+    ("smol-steering", "autotrim"): (
+        "its recipe gave it the strengths of added vectors, where its steps are shares of the way to the target's own "
+        "answer; smol-autotrim has it at its own"
+    ),
+}
+"""Methods of a study whose rows are read by nobody, because its recipe was wrong about them, and why."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -37,6 +46,7 @@ class Source:
         found: Its summary, or what the file holds.
         command: What makes it.
         provenance: What it was made with; empty for files.
+        set_aside: Its methods that are left out, each with the reason.
     """
 
     kind: str
@@ -44,6 +54,7 @@ class Source:
     found: dict[str, Any]
     command: str
     provenance: dict[str, Any] = field(default_factory=dict)
+    set_aside: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -102,7 +113,17 @@ def _run(path: Path) -> Source:
     found = read_summary(path)
     config = path / CONFIG
     plan = (yaml.safe_load(config.read_text("utf-8")) if config.is_file() else {}).get("plan", {})
-    return Source(found["kind"], path, found, command_of(found["kind"], plan, path.name), read_provenance(path))
+    aside = tuple((method, why) for (study, method), why in SET_ASIDE.items() if study == found.get("study"))
+    left = {key: _without(value, {method for method, _ in aside}) for key, value in found.items()}
+    command = command_of(found["kind"], plan, path.name)
+    return Source(found["kind"], path, left, command, read_provenance(path), aside)
+
+
+def _without(rows: Any, methods: set[str]) -> Any:
+    """Leave out the rows of some methods, and those that compare with them."""
+    if not methods or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return rows
+    return [row for row in rows if not {row.get("method"), row.get("baseline")} & methods]
 
 
 def command_of(kind: str, plan: dict[str, Any], name: str) -> str:
@@ -121,9 +142,13 @@ def command_of(kind: str, plan: dict[str, Any], name: str) -> str:
     if plan.get("limit") is not None:
         usual, some = {**usual, "limit": plan["limit"]}, f" --limit {plan['limit']}"
     command = f"trimtab {verb} {model} {data}{some} --out runs/{name}"
-    if kind == "hardening":
-        command = f"python benchmarks/harden/ablation.py --model {model} --out runs/{name}"
     same = told == _told(made(**usual).resolved())
+    if kind == "hardening":
+        command = f"python benchmarks/harden/ablation.py --model {model}"
+        for setting, base in SETTINGS.items():
+            if told == _told(made(model=model, base=base).resolved()):
+                return f'{command} --setting "{setting}" --out runs/{name}'
+        command += f" --out runs/{name}"
     return command if same else f"{command}, with the settings in runs/{name}/{CONFIG}"
 
 

@@ -10,7 +10,7 @@ from benchmarks.evidence.__main__ import IMAGES, write_page
 from benchmarks.evidence.claims.every import GROUPS
 from benchmarks.evidence.measures import circuits, contribution, hardening, interference, making, patching, steering
 from benchmarks.evidence.row import Answer, Case
-from benchmarks.evidence.sources import FILES, RECIPES, Evidence, Source, command_of, read
+from benchmarks.evidence.sources import FILES, RECIPES, SET_ASIDE, Evidence, Source, command_of, read
 from benchmarks.evidence.tables import paper_tables
 from benchmarks.evidence.verdicts import Number, together, verdict, within
 from benchmarks.pages import page_command
@@ -95,7 +95,7 @@ def test_paired_comparisons_are_those_of_the_study_in_either_direction(study):
 
 def test_collapse_is_compared_on_the_same_items(study):
     found = cases_of(steering.stronger_collapses("mean"), study)
-    image, text = (found[f"pocket-qwen toward {t}, strength 2 against 1"] for t in ("image", "text"))
+    image, text = (found[f"pocket-qwen mean toward {t}, strength 2 against 1"] for t in ("image", "text"))
     assert (image.verdict, text.verdict) == ("holds", "not shown")
     assert image.number is not None
     assert image.number.value == 1.0
@@ -178,16 +178,17 @@ def test_hardening_is_compared_on_the_same_items(tmp_path):
     cost = [{"variant": "kl", "label": f"kl-{seed}"} for seed in (0, 1)]
     found = {"cost": cost, "model": {"name": "m"}, "seen": ["clean", "misleading_text"], "unseen": []}
     evidence = Evidence((Source("hardening", tmp_path, found, ""),))
-    [case] = hardening.hardened("kl", "vanilla", "image", "seen")(evidence)
+    [case] = hardening.hardened(("kl", "vanilla"), relevant="image", cut="seen")(evidence)
     assert case.number is not None
     assert (case.number.value, case.verdict) == (pytest.approx(27 / 60), "holds")
     assert case.condition == "image items, worst seen, 2 seeds"
-    [case] = hardening.hardened("kl", "vanilla", "image", "clean", 0.07)(evidence)
+    [case] = hardening.hardened(("kl", "vanilla"), relevant="image", cut="clean", margin=0.07)(evidence)
     assert case.number is not None
     assert (case.number.value, case.verdict) == (0.0, "holds")
-    assert hardening.hardened("js", "vanilla", "image", "seen")(evidence) == []
-    [case] = hardening.hardened(("js", "kl"), "vanilla", "image", "seen")(evidence)  # of several, those that were run
-    assert case.condition == "kl: image items, worst seen, 2 seeds"
+    assert hardening.hardened(("js", "vanilla"), relevant="image", cut="seen")(evidence) == []
+    pairs = ("js", "vanilla"), ("kl", "vanilla")
+    [case] = hardening.hardened(*pairs, relevant="image", cut="seen")(evidence)  # of several, those that were run
+    assert case.condition == "kl over vanilla: image items, worst seen, 2 seeds"
 
 
 def test_claims_about_circuits_are_answered_by_their_own_rules():
@@ -244,6 +245,16 @@ def test_the_page_has_every_row_its_figures_and_what_is_missing(study, tmp_path)
     assert all((out.parent / picture).is_file() for picture in pictures)
 
 
+def test_a_method_that_a_recipe_was_wrong_about_is_set_aside_and_the_page_says_so(study, tmp_path, monkeypatch):
+    monkeypatch.setitem(SET_ASIDE, (study.found["study"], "amps"), "a reason")
+    [left] = read([study.path]).sources
+    kept = [row for rows in left.found.values() if isinstance(rows, list) for row in rows if isinstance(row, dict)]
+    assert "l2s" in {row.get("method") for row in kept}
+    assert not [row for row in kept if "amps" in (row.get("method"), row.get("baseline"))]
+    out = write_page([study.path], tmp_path / "evidence.md")
+    assert f"Set aside: `amps` of {study.name}, for a reason." in out.read_text()
+
+
 def test_what_is_no_run_is_refused(study, tmp_path, monkeypatch, capsys):
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(UsageError, match="must be a run folder or a file among"):
@@ -268,10 +279,9 @@ def test_claims_about_patching_are_judged_by_their_intervals():
         {**curve, "layer": layer, "flips": rate, "flips_low": rate - 0.1, "flips_high": rate + 0.1}
         for layer, rate in enumerate([0.0, 0.1, 0.3, 0.9, 1.0])
     ]
-    [case] = patching.last_token_fails(patched(curves=curves))
-    assert case.number
-    assert case.number.value == 0.9  # three quarters of the way to layer 4
-    assert case.verdict == "does not hold"
+    found = patching.last_token_fails(patched(curves=curves))
+    rates = [(case.number.value, case.verdict) for case in found if case.number]
+    assert rates == [(0.3, "holds"), (0.9, "does not hold"), (1.0, "does not hold")]  # at layers 2, 3 and 4 of 0 to 4
     [deep, even] = patching.crosses_deep(
         patched(crossovers=[{"target": "image", "n": 40, "deep": 0.9}, {"target": "text", "n": 40, "deep": 0.5}])
     )

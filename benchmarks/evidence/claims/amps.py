@@ -72,7 +72,7 @@ AMPS = Group(
             "Stronger steering makes more answers collapse.",
             "Figures 1 and 6",
             "difference of collapse rates between the highest and the lowest strength",
-            stronger_collapses("mean"),
+            stronger_collapses("mean", "l2s", "amps"),
             STEERING,
         ),
         Row(

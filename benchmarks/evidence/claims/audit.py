@@ -94,16 +94,17 @@ AUDIT = Group(
             ABLATIONS,
         ),
         Row(
-            "A random vector of the same size changes following by less than 10 points.",
+            "Random vectors of the same size change following by less than 10 points, on average over five.",
             "5. several random directions",
-            FOLLOWING + "; the mean of its seeds",
-            over(("random", "none"), near=0.1),
+            FOLLOWING
+            + "; the mean of five vectors, whose changes can cancel out; `random_as_l2s` stands where L2S does",
+            over(("random", "none"), ("random_as_l2s", "none"), near=0.1),
             STEERING,
         ),
         Row(
-            "L2S follows further than random vectors of its size at its own layer and strength.",
+            "L2S follows further than five random vectors of its size at its own layer and strength.",
             "5. several random directions",
-            FOLLOWING + "; both the mean of their seeds",
+            FOLLOWING + "; against these five, on average: intervals say nothing of other vectors",
             over(("l2s", "random_as_l2s")),
             SMOL_STEERING,
         ),

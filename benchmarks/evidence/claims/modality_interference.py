@@ -5,6 +5,7 @@ from benchmarks.evidence.measures.interference import DIAGNOSE, flips_beyond, ha
 from benchmarks.evidence.row import Group, Row
 
 CHANGE = "difference of accuracy from the clean question, on the same items"
+ALONE = ("image", "text")
 BETWEEN = "difference of accuracy on the same items; the worst perturbation is each model's own"
 
 MODALITY_INTERFERENCE = Group(
@@ -53,54 +54,61 @@ MODALITY_INTERFERENCE = Group(
             "Augmentation raises accuracy under the worst perturbation.",
             "ablation",
             BETWEEN,
-            hardened("augmented", "vanilla", "image", "seen"),
+            hardened(("augmented", "vanilla"), relevant=ALONE, cut="seen"),
             HARDEN,
         ),
         Row(
             "Consistency adds to augmentation.",
             "ablation",
             BETWEEN,
-            hardened(("kl", "js"), "augmented", "image", "seen"),
+            hardened(("kl", "augmented"), ("js", "augmented"), relevant=ALONE, cut="seen"),
             HARDEN,
         ),
         Row(
             "Adversarial steps add to consistency.",
             "ablation",
             BETWEEN,
-            hardened("all", "kl", "image", "seen"),
+            hardened(("all", "kl"), relevant=ALONE, cut="seen"),
+            HARDEN,
+        ),
+        Row(
+            "Adversarial steps add to consistency under perturbations that were not trained on.",
+            "ablation",
+            BETWEEN + "; `adversarial` is the attack without consistency",
+            hardened(("all", "kl"), ("adversarial", "js"), ("adversarial", "kl"), relevant=ALONE, cut="unseen"),
             HARDEN,
         ),
         Row(
             "The whole method raises accuracy under the worst perturbation, on image questions.",
             "main table",
             BETWEEN,
-            hardened("all", "vanilla", "image", "seen"),
+            hardened(("all", "vanilla"), relevant="image", cut="seen"),
             HARDEN,
         ),
         Row(
             "The whole method raises accuracy under the worst perturbation, on text questions.",
             "main table",
             BETWEEN,
-            hardened("all", "vanilla", "text", "seen"),
+            hardened(("all", "vanilla"), relevant="text", cut="seen"),
             HARDEN,
         ),
         Row(
             "It helps under perturbations that it was not trained on.",
             "unseen data",
             BETWEEN,
-            hardened("all", "vanilla", "image", "unseen"),
+            hardened(("all", "vanilla"), relevant=ALONE, cut="unseen"),
             HARDEN,
         ),
         Row(
-            "Questions that need both modalities are answered as well as before.",
+            "Questions that need both modalities lose at most 5 points.",
             "VQA table",
             BETWEEN + "; at most 5 points worse",
-            hardened("all", "vanilla", "both", "clean", 0.05),
+            hardened(("all", "vanilla"), relevant="both", cut="clean", margin=0.05),
             HARDEN,
             -0.05,
         ),
         Row(
-            "The whole method costs at most four times plain augmentation.",
+            "The whole method costs at most four times plain augmentation (a bound of ours).",
             "cost, which the paper does not report",
             "counted forward passes of training, over those of augmentation",
             costs_more("all", "augmented", 4.0),

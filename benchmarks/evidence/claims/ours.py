@@ -97,7 +97,7 @@ OURS = Group(
             "Hardening with augmentation and consistency raises accuracy under the worst perturbation.",
             "interference.md",
             BETWEEN,
-            hardened(("kl", "js"), "vanilla", "image", "seen"),
+            hardened(("kl", "vanilla"), ("js", "vanilla"), relevant=("image", "text"), cut="seen"),
             HARDEN,
         ),
     ),

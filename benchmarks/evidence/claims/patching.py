@@ -13,7 +13,7 @@ PATCHING = Group(
         Row(
             "Patching the last token alone fails to flip most answers.",
             "2604.09364, abstract",
-            "share of first tokens that become the donor's, at three quarters of the depth",
+            "share of first tokens that become the donor's, at half, three quarters and nine tenths of the depth",
             last_token_fails,
             CIRCUITS,
             HALF,

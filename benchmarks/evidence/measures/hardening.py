@@ -20,26 +20,25 @@ from trimtab.studies.kit.run_folder import read_step, step_path
 HARDEN = "python benchmarks/harden/ablation.py --model pocket-qwen --out runs/hardening"
 
 
-def hardened(ways: str | tuple[str, ...], baseline: str, relevant: str, cut: str, margin: float | None = None) -> Cases:
-    """Ask whether ways of hardening raise accuracy over another, or lower it by less than a margin.
+def hardened(*pairs: tuple[str, str], relevant: str | tuple[str, ...], cut: str, margin: float | None = None) -> Cases:
+    """Ask whether ways of hardening raise accuracy over others, or lower it by less than a margin.
 
     Args:
-        ways: Its names; of several, cases say which.
-        baseline: The other; ``vanilla`` is the model as it is.
-        relevant: What the right answer needs.
+        pairs: Ways, each with what it is compared with; ``vanilla`` is the model as it is. Of several, cases say which.
+        relevant: What the right answer needs; of several, each is a case.
         cut: ``clean``; ``seen`` or ``unseen``: under the perturbation of that sort that harms that model most.
         margin: By how much it may lie below.
     """
 
     def cases(evidence: Evidence) -> list[Case]:
-        found = []
-        for source, way in product(evidence.of("hardening"), (ways,) if isinstance(ways, str) else ways):
+        found, families = [], (relevant,) if isinstance(relevant, str) else relevant
+        for source, (way, baseline), family in product(evidence.of("hardening"), pairs, families):
             labels = [_labels(source, name) for name in (way, baseline)]
             if all(labels):
-                number = _difference(source, labels, relevant, cut)
+                number = _difference(source, labels, family, cut)
                 said = "clean" if cut == CLEAN else f"worst {cut}"
-                condition = f"{relevant} items, {said}, {len(labels[0])} seeds"
-                condition = condition if isinstance(ways, str) else f"{way}: {condition}"
+                condition = f"{family} items, {said}, {len(labels[0])} seeds"
+                condition = f"{way} over {baseline}: {condition}" if len(pairs) > 1 else condition
                 found.append(Case(source, source.models[0], condition, verdict(number, -(margin or 0.0)), number))
         return found
 

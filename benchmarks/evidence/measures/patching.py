@@ -12,20 +12,21 @@ from benchmarks.evidence.verdicts import Number, Verdict, verdict
 from trimtab.studies.kit.statistics import wilson
 
 HALF = 0.5
-LATE = 0.75
-"""Depth at which the last token is asked what it holds; at the last layer it holds the answer by construction."""
+DEPTHS = (0.5, 0.75, 0.9)
+"""Where the last token is asked what it holds; at the last layer it holds the answer by construction."""
 
 
 def last_token_fails(evidence: Evidence) -> list[Case]:
-    """Ask whether another prompt's state at the last token alone, late in the model, fails to flip most answers."""
+    """Ask whether another prompt's state at the last token alone fails to flip most answers, at several depths."""
     found = []
     for source in evidence.of(KIND):
         curves = source.found["patching"]["curves"]
-        late = round(LATE * max((row["layer"] for row in curves), default=0))
+        last = max((row["layer"] for row in curves), default=0)
+        asked = {round(depth * last) for depth in DEPTHS}
         for row in curves:
-            if row["part"] == "last" and row["layer"] == late:
+            if row["part"] == "last" and row["layer"] in asked:
                 number = Number(row["flips"], row["flips_low"], row["flips_high"], row["n"])
-                said = f"donor: another {row['donor']}, layer {late}"
+                said = f"donor: another {row['donor']}, layer {row['layer']} of {last + 1}"
                 found.append(Case(source, source.models[0], said, verdict(number, HALF, more=False), number))
     return found
 

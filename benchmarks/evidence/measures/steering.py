@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import product
 from typing import Any
 
 from benchmarks.evidence.row import Case, Cases
@@ -89,12 +90,12 @@ def collapses(method: str, baseline: str, margin: float | None = None) -> Cases:
     return cases
 
 
-def stronger_collapses(method: str) -> Cases:
+def stronger_collapses(*methods: str) -> Cases:
     """Ask whether the highest strength of a sweep makes more answers collapse than the lowest, on the same items."""
 
     def cases(evidence: Evidence) -> list[Case]:
         found = []
-        for source in evidence.of(KIND):
+        for source, method in product(evidence.of(KIND), methods):
             rows = [r for r in answers_of(source) if r["method"] == method and r["protocol"] == SWEPT]
             for model, target in _places(rows):
                 own = [r for r in rows if (r["model"], r["target"]) == (model, target)]
@@ -104,8 +105,8 @@ def stronger_collapses(method: str) -> Cases:
                         by_item([r for r in own if r["strength"] == s], lambda r: bool(r["collapsed"]))
                         for s in (ends[-1], ends[0])
                     )
-                    number = _number(paired_by_item(high, low, source.found["seed"]), len(_places(rows)))
-                    said = f"toward {target}, strength {ends[-1]:g} against {ends[0]:g}"
+                    number = _number(paired_by_item(high, low, source.found["seed"]), len(methods) * len(_places(rows)))
+                    said = f"{method} toward {target}, strength {ends[-1]:g} against {ends[0]:g}"
                     found.append(Case(source, model, said, "not shown", number))
         return _corrected(found)
 
