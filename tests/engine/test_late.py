@@ -80,3 +80,21 @@ def test_layers_are_put_back_after_an_exception(model: Model, monkeypatch: pytes
     finally:
         handle.remove()
     assert list(decoder.layers) == before
+
+
+def test_rows_begin_together_where_a_call_costs_more_than_their_positions():
+    starts = [3, 0, 1, 2, 4, 1]  # of a model of four layers; 4 is a row without edits
+    alone = {0: [1], 1: [2, 5], 2: [3], 3: [0], 4: [4]}
+    assert late.beginnings(starts, 4, worth=0.0) == alone
+    assert late.beginnings(starts, 4, worth=1000.0) == {0: [1, 2, 5, 3, 0], 4: [4]}
+    some = late.beginnings(starts, 4, worth=1.5)
+    assert sorted(row for rows in some.values() for row in rows) == [0, 1, 2, 3, 4, 5]
+    assert all(starts[row] >= start for start, rows in some.items() for row in rows)
+    assert late.beginnings([4, 4], 4, worth=1.0) == {4: [0, 1]}
+
+
+@pytest.mark.parametrize("worth", [0.0, 3.0, 1e6])
+def test_together_or_alone_they_give_the_same(model: Model, worth: float, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(late, "WORTH", {"cpu": worth})
+    rows = sweep(model, [prompt_for(item) for item in held_out_items()[:2]])
+    torch.testing.assert_close(run(model, rows).logits, run(model, rows, reuse=False).logits, atol=1e-5, rtol=1e-5)

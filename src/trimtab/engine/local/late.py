@@ -1,7 +1,8 @@
 """Begin at the first layer that is edited: below it, a row is as it would be without edits.
 
 A sweep over layers or heads asks the same prompt many times, each time edited from some layer on. The prompt's plain
-states are computed once, and each row goes on from them.
+states are computed once, and each row goes on from them. Rows whose first edited layers are near each other begin
+together at the lowest of them: a pass of few positions takes as long as one of many.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from trimtab.engine.local.batch import Batch, collate
 from trimtab.engine.local.row_batch import RowBatch
 from trimtab.engine.local.session import engine_drives
 from trimtab.models import Model
+
+WORTH = {"cpu": 16, "cuda": 512}
+"""Positions that a layer computes in the time that calling it takes whatever their number, about."""
 
 
 def first_layers(model: Model, edits: Iterable[Sequence[Edit]]) -> list[int]:
@@ -50,10 +54,10 @@ def late_tails(model: Model, batch: RowBatch, starts: Sequence[int]) -> Tensor:
     place = {key: number for number, key in enumerate(first)}
     owner = torch.tensor([place[id(tail.prompt), tail.start] for tail in batch.tails], device=mask.device)
     plain = torch.tensor(list(first.values()), device=mask.device)
-    inputs = _plain_inputs(model, batch, tails, mask, plain, set(starts))
+    begins = beginnings(starts, model.n_layers, WORTH.get(model.device.type, 16) / tails.mask.shape[1])
+    inputs = _plain_inputs(model, batch, tails, mask, plain, set(begins))
     hidden = torch.empty_like(tails.embeds)
-    for start in sorted(set(starts)):
-        rows = [row for row, own in enumerate(starts) if own == start]
+    for start, rows in begins.items():
         at = torch.tensor(rows, device=mask.device)
         states = inputs[start][owner[at]]
         if start < model.n_layers:
@@ -64,6 +68,37 @@ def late_tails(model: Model, batch: RowBatch, starts: Sequence[int]) -> Tensor:
                 states = model.decode(states, mask[at], tails.positions[:, at], prefix.cache(), first_layer=start)
         hidden[at] = states
     return hidden
+
+
+def beginnings(starts: Sequence[int], layers: int, worth: float) -> dict[int, list[int]]:
+    """Part rows into those that begin together, so that the passes take the least time.
+
+    A pass from a layer on takes ``layers left * (worth + rows)``.
+
+    Args:
+        starts: Each row's first edited layer; ``layers`` for a row without edits, which begins nowhere.
+        layers: Layers of the model.
+        worth: How many rows take as long as calling a layer does by itself.
+
+    Returns:
+        The rows that begin at a layer, by the layer; rows without edits last.
+    """
+    rows = {start: [row for row, own in enumerate(starts) if own == start] for start in sorted(set(starts))}
+    edited = [start for start in rows if start < layers]
+    best: list[tuple[float, int]] = [(0.0, 0)]  # of the first so many starts: the time, and where the last pass begins
+    for end in range(1, len(edited) + 1):
+        ways = []
+        for begin in range(end):
+            together = sum(len(rows[start]) for start in edited[begin:end])
+            ways.append((best[begin][0] + (layers - edited[begin]) * (worth + together), begin))
+        best.append(min(ways))
+    found: dict[int, list[int]] = {}
+    end = len(edited)
+    while end:
+        begin = best[end][1]
+        found[edited[begin]] = [row for start in edited[begin:end] for row in rows[start]]
+        end = begin
+    return dict(sorted(found.items())) | {start: own for start, own in rows.items() if start == layers}
 
 
 def _plain_inputs(

@@ -82,11 +82,19 @@ def _read_batch(model: Model, batch: RowBatch, read: Read) -> list[Values]:
     """Run a batch and pick each row's readings, moved to the CPU in float32."""
     starts = first_layers(model, batch.edits)
     if not read.hidden and not read.heads and saves(model, batch, starts):
-        return pick(model, read, batch, {}, late_tails(model, batch, starts))
+        hidden = late_tails(model, batch, starts)
+        return _last_logits(model, batch, hidden) if read.at == "last" else pick(model, read, batch, {}, hidden)
     session, hidden = batch.session(model), None
     with session.attached(), reading(model, read) as found, suppress(StopForward):
         hidden = forward_tails(model, batch, session, keep_cache=False).hidden
     return pick(model, read, batch, found, hidden)
+
+
+def _last_logits(model: Model, batch: RowBatch, hidden: Tensor) -> list[Values]:
+    """Return what is read at the last position of rows that begin late, of which there are many."""
+    logits = model.logits(hidden[:, -1]).float()
+    require_finite(model, logits, batch.numbers)
+    return [{("logits", 0): own[None]} for own in logits.cpu()]
 
 
 def pick(
