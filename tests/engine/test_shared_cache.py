@@ -53,7 +53,7 @@ def test_many_rows_hold_one_prefix():
     cache.update(states(50, 1, 3), states(50, 1, 4), 0)
     layer = cache.layers[0]
     assert isinstance(layer, SharedLayer)
-    assert layer._prefixes[0].data_ptr() == cast(Any, held.held[0]).keys.data_ptr()
+    assert layer.prefixes[0].data_ptr() == cast(Any, held.held[0]).keys.data_ptr()
     assert layer.keys is not None
     assert layer.keys.shape == (50, 2, 1, 4)
     assert layer.get_seq_length() == 6

@@ -12,6 +12,9 @@ from trimtab.models import Model
 EDITABLE = ("sdpa", "eager")
 """Attention implementations that take a mask for each query and key; flash attention takes none."""
 
+SHARED = "trimtab_shared"
+"""Name under which transformers knows attention over prefixes that rows share; its masks are those of ``sdpa``."""
+
 SCORES = "trimtab_scores"
 """Name under which transformers knows the engine's own attention, in force while scores are edited; as ``eager``."""
 
@@ -49,12 +52,12 @@ def with_mask(model: Model, own: Tensor | None, seen: Tensor) -> Tensor:
         UsageError: The implementation takes no such mask.
     """
     implementation = model.text_config._attn_implementation
-    if implementation not in (*EDITABLE, SCORES):
+    if implementation not in (*EDITABLE, SCORES, SHARED):
         raise UsageError(
             f"`attention` of {model.name} must be one of {', '.join(EDITABLE)} to block attention edges; got "
             f"{implementation!r}; load the model with attention='sdpa'."
         )
-    if implementation == "sdpa" and (own is None or own.dtype == torch.bool):
+    if implementation in ("sdpa", SHARED) and (own is None or own.dtype == torch.bool):
         return seen
     dtype = model.dtype if own is None else own.dtype
     hidden = torch.zeros((), dtype=dtype, device=seen.device).expand(seen.shape)

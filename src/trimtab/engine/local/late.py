@@ -18,6 +18,7 @@ from trimtab.engine.edits import Edit
 from trimtab.engine.local.batch import Batch, collate
 from trimtab.engine.local.row_batch import RowBatch
 from trimtab.engine.local.session import engine_drives
+from trimtab.engine.local.shared_attention import attending, cache_of
 from trimtab.models import Model
 
 WORTH = {"cpu": 16, "cuda": 512}
@@ -65,7 +66,9 @@ def late_tails(model: Model, batch: RowBatch, starts: Sequence[int]) -> Tensor:
             prefix = batch.prefix.rows(at)
             session.advance(tails.index[at], prefix.index)
             with session.attached(), engine_drives(model):
-                states = model.decode(states, mask[at], tails.positions[:, at], prefix.cache(), first_layer=start)
+                cache = cache_of(model, prefix, tails.mask.shape[1])
+                with attending(model, cache):
+                    states = model.decode(states, mask[at], tails.positions[:, at], cache, first_layer=start)
         hidden[at] = states
     return hidden
 

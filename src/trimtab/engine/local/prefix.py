@@ -45,11 +45,15 @@ class Prefix:
         owner = at if self.owner is None else self.owner[at]
         return Prefix(self.held, self.mask[at], self.index[at], owner)
 
-    def cache(self) -> DynamicCache:
-        """Return a fresh cache to continue from; the prefix itself stays as it is."""
+    def cache(self, whole: bool = True) -> DynamicCache:
+        """Return a fresh cache to continue from; the prefix itself stays as it is.
+
+        Args:
+            whole: See ``SharedLayer``.
+        """
         owner = torch.arange(len(self.mask), device=self.mask.device) if self.owner is None else self.owner
         cache = DynamicCache()
-        cache.layers.extend(continued(layer, owner) for layer in self.held)
+        cache.layers.extend(continued(layer, owner, whole) for layer in self.held)
         return cache
 
 

@@ -15,6 +15,7 @@ from trimtab.engine.local.batch import Batch, Piece, collate
 from trimtab.engine.local.hooks import EditSession
 from trimtab.engine.local.prefix import Prefix
 from trimtab.engine.local.session import engine_drives
+from trimtab.engine.local.shared_attention import attending, cache_of
 from trimtab.engine.receipt import Receipt
 from trimtab.models import Model
 
@@ -72,9 +73,9 @@ def forward_tails(model: Model, batch: RowBatch, session: EditSession, keep_cach
     tails = batch.collated or collate(model, batch.tails)
     mask, cache = tails.mask, model.family.cache(model.hf) if keep_cache else None
     if batch.prefix is not None:
-        cache = batch.prefix.cache()
+        cache = cache_of(model, batch.prefix, tails.mask.shape[1])
         mask = torch.cat([batch.prefix.mask, mask], dim=1)
     session.advance(tails.index, None if batch.prefix is None else batch.prefix.index)
-    with engine_drives(model):
+    with engine_drives(model), attending(model, cache):
         hidden = model.decode(tails.embeds, mask, tails.positions, cache, extras=tails.extras)
     return Tails(hidden, mask, cache)

@@ -13,12 +13,13 @@ Held = DynamicLayer | LinearAttentionLayer
 """What a layer keeps of prefixes: keys and values of each token, or a state."""
 
 
-def continued(held: Held, rows: Tensor) -> Held:
+def continued(held: Held, rows: Tensor, whole: bool = True) -> Held:
     """Return what rows go on from in one layer; what is held stays as it is.
 
     Args:
         held: The layer's part of a cache of prefixes.
         rows: Which prefix each row goes on from, ``(rows,)``.
+        whole: See ``SharedLayer``.
     """
     if isinstance(held, LinearAttentionLayer):
         own = copy(held)
@@ -27,7 +28,7 @@ def continued(held: Held, rows: Tensor) -> Held:
         return own
     assert held.keys is not None
     assert held.values is not None
-    return SharedLayer(held.keys, held.values, rows)
+    return SharedLayer(held.keys, held.values, rows, whole)
 
 
 class SharedLayer(DynamicLayer):
@@ -35,45 +36,54 @@ class SharedLayer(DynamicLayer):
 
     A row's prefix is copied when its layer attends, and let go of afterwards; kept for all rows and layers, the copies
     of a sweep over hundreds of heads would take a hundred times the room.
+
+    Attributes:
+        prefixes: Keys and values of the prefixes.
+        rows: Which prefix each row goes on from, ``(rows,)``.
+        whole: Whether the layer is handed all keys and values of each row, or those behind the prefix alone, because
+            its attention knows the prefixes.
     """
 
     _layer_type = None  # not what transformers is to take for a kind of layer
     keys: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]  # empty before the first tokens, never None
     values: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    def __init__(self, keys: Tensor, values: Tensor, rows: Tensor) -> None:
+    def __init__(self, keys: Tensor, values: Tensor, rows: Tensor, whole: bool = True) -> None:
         """Begin with prefixes.
 
         Args:
             keys: Keys of the prefixes, ``(prefixes, kv_heads, length, head_dim)``.
             values: The same shape.
             rows: Which prefix each row goes on from, ``(rows,)``.
+            whole: See the class.
         """
         super().__init__()
-        self._prefixes, self._rows = (keys, values), rows
+        self.prefixes, self.rows, self.whole = (keys, values), rows, whole
         self.lazy_initialization(keys, values)
         self.keys, self.values = keys.new_empty(0), values.new_empty(0)
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *_args: object, **_kwargs: object
     ) -> tuple[Tensor, Tensor]:
-        """Add the newest tokens' keys and values; return all of each row."""
+        """Add the newest tokens' keys and values; return all of each row, or all behind its prefix."""
         self.keys = torch.cat([self.keys, key_states], dim=-2) if self.keys.numel() else key_states
         self.values = torch.cat([self.values, value_states], dim=-2) if self.values.numel() else value_states
-        keys, values = self._prefixes
+        if not self.whole:
+            return self.keys, self.values
+        keys, values = self.prefixes
         return self._whole(keys, self.keys), self._whole(values, self.values)
 
     def _whole(self, prefix: Tensor, own: Tensor) -> Tensor:
         one = len(prefix) == 1
-        of_rows = prefix.expand(len(own), -1, -1, -1) if one else prefix[self._rows.to(prefix.device)]
+        of_rows = prefix.expand(len(own), -1, -1, -1) if one else prefix[self.rows.to(prefix.device)]
         return torch.cat([of_rows, own], dim=-2)
 
     def get_seq_length(self) -> int:
         """Return the positions of prefix and own tokens together."""
-        return self._prefixes[0].shape[-2] + (self.keys.shape[-2] if self.keys.numel() else 0)
+        return self.prefixes[0].shape[-2] + (self.keys.shape[-2] if self.keys.numel() else 0)
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Go on with some of the rows only."""
-        self._rows = self._rows[beam_idx.to(self._rows.device)]
+        self.rows = self.rows[beam_idx.to(self.rows.device)]
         if self.keys.numel():
             self.keys, self.values = self.keys[beam_idx], self.values[beam_idx]

@@ -10,6 +10,7 @@ from torch import Tensor
 from trimtab.engine.local.hooks import EditSession
 from trimtab.engine.local.row_batch import RowBatch, Tails
 from trimtab.engine.local.session import engine_drives
+from trimtab.engine.local.shared_attention import attending
 from trimtab.models import Model
 
 
@@ -38,7 +39,7 @@ class Step:
         self.position, self.index = self.position + 1, self.index + 1
         self.session.advance(self.index[:, None])
         positions = self.position[None, :, None].expand(self.axes, -1, -1)
-        with engine_drives(self.model):
+        with engine_drives(self.model), attending(self.model, self.cache):
             embeds = self.model.embed_ids(token)[:, None]
             hidden = self.model.decode(embeds, self.mask, positions, self.cache, extras={"ids": token[:, None]})
         return self.model.logits(hidden[:, -1])
