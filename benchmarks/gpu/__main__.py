@@ -28,7 +28,7 @@ from trimtab.checking import reason_of
 from trimtab.engine.local.whitebox import release
 
 ALL: dict[str, Job] = {**JOBS, "memory": memory, "busy": busy}
-ORDER = ("answers", "contribution", "windows", "heads", "memory", "strengths", "states", "busy")
+ORDER = ("answers", "contribution", "windows", "heads", "memory", "strengths", "states", "growth", "busy")
 """What is measured of each shape, most important first."""
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from benchmarks.contribution.cost import LIMIT, SAMPLED, floor, naive
 from benchmarks.speed.bounds import strengths_bound, sweep_bound
-from benchmarks.speed.lines import Aim, Line, compared
+from benchmarks.speed.lines import NO_AIM, Aim, Line, compared
 from benchmarks.speed.subject import Subject
 from benchmarks.speed.timing import in_turns
 from torch import Tensor
@@ -35,7 +37,7 @@ NAIVE = 3
 def answers(subject: Subject) -> Iterator[Line]:
     """Answers by transformers' ``generate``, by the engine, and steered, each from pictures and text on."""
     model, prompts = subject.model, subject.prompts
-    edit = AddVector(subject.layer, subject.direction)
+    edit, predicted = AddVector(subject.layer, subject.direction), AddVector(subject.layer, subject.predictor)
     made: dict[str, int] = {}
 
     def ours(name: str, *edits: AddVector) -> Callable[[], None]:
@@ -54,6 +56,7 @@ def answers(subject: Subject) -> Iterator[Line]:
             made["transformers, hook"] = native_answers(model, prompts, subject.new_tokens)
 
     ways = {"transformers": theirs, "plain": ours("plain"), "steered": ours("steered", edit)}
+    ways["amortised"] = ours("amortised", predicted)
     times = in_turns({**ways, "transformers, hook": hooked}, model.device, subject.rounds)
     medians = times.medians()
     more: dict[str, Any] = {
@@ -64,6 +67,7 @@ def answers(subject: Subject) -> Iterator[Line]:
     }
     yield compared("answers", times, "plain", "transformers", Aim(most=1.05), 1.0, more)
     yield compared("answers", times, "steered", "plain", Aim(most=1.02), 1.0, more)
+    yield compared("answers", times, "amortised", "plain", Aim(most=1.1), 1.0, more)
     yield compared("answers", times, "steered", "transformers, hook", Aim(most=1.05), 1.0, more)
 
 
@@ -173,16 +177,28 @@ def swept_by(job: str, subject: Subject, rows: Sequence[Row], aim: Aim) -> Line:
     """Compare the engine with a loop over the same rows, of which it runs a sample spread evenly."""
     model, count = subject.model, min(len(rows), subject.loop_rows)
     sample = [rows[place * len(rows) // count] for place in range(count)]
-    fast, slow = (run(model, sample, reuse=reuse).logits for reuse in (True, False))
-    ways = {"loop": lambda: run(model, sample, reuse=False), "engine": lambda: run(model, rows)}
+    found: dict[str, Tensor] = {}
+
+    def by(name: str, chosen: Sequence[Row], reuse: bool) -> Callable[[], None]:
+        def work() -> None:
+            found[name] = run(model, chosen, reuse=reuse).logits
+
+        return work
+
+    ways = {"loop": by("loop", sample, False), "engine": by("engine", rows, True)}
     times = in_turns(ways, model.device, subject.rounds, {"loop": count / len(rows)})
+    fast, slow = found["engine"][[place * len(rows) // count for place in range(count)]], found["loop"]
     difference = float((fast - slow).abs().max() / slow.abs().max())
     more = {"rows": len(rows), "loop_rows": count, "tokens": len(subject.encoded), "largest_difference": difference}
     return compared(job, times, "loop", "engine", aim, sweep_bound(model, rows), more)
 
 
 def states(subject: Subject) -> Iterator[Line]:
-    """The states that steering is learned from: an item plain and under either instruction, beside a loop."""
+    """The states that steering is learned from: an item plain and under either instruction.
+
+    Beside it stand a loop that stops at the layer that is read, and what the released code of papers does: a whole pass
+    for each prompt, of which the states of all layers at the last five tokens are saved.
+    """
     model = subject.model
     prompts = [asked for own in subject.prompts for asked in (own, *instructed(own))]
     read = Read(logits=False, hidden=(subject.layer,))
@@ -194,8 +210,41 @@ def states(subject: Subject) -> Iterator[Line]:
 
         return work
 
-    times = in_turns({"loop": read_off(False), "engine": read_off(True)}, model.device, subject.rounds)
-    yield compared("states", times, "loop", "engine", Aim(least=5), None, {"prompts": len(prompts)})
+    ways = {"saved features": lambda: save_features(model, prompts), "loop": read_off(False), "engine": read_off(True)}
+    times = in_turns(ways, model.device, subject.rounds)
+    length, spans = len(subject.case.encoded), subject.case.encoded.spans
+    shared = int(spans["context"][-1]) + 1
+    asked = sum(len(encode(model, prompt)) for prompt in prompts[:3])
+    bound = asked * model.n_layers / ((shared + asked - 3 * shared) * (subject.layer + 1))
+    more = {"prompts": len(prompts), "tokens": length}
+    yield compared("states", times, "saved features", "engine", Aim(least=5), bound, more)
+    yield compared("states", times, "loop", "engine", NO_AIM, None, more)
+
+
+def save_features(model: Model, prompts: Sequence[Prompt]) -> None:
+    """Save the states of all layers at the last tokens of each prompt, a pass and a file each."""
+    hf: Any = model.hf
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        for number, prompt in enumerate(prompts):
+            model.forget_media()
+            encoded = encode(model, prompt)
+            given = model.family.native_inputs(model.hf, encoded.ids, encoded.media)
+            found = hf(**given, output_hidden_states=True)
+            torch.save([own[0, -5:].cpu() for own in found.hidden_states], Path(folder) / f"{number}.pt")
+
+
+def growth(subject: Subject) -> Iterator[Line]:
+    """What twice as many prompts, rows and tokens cost; pictures are remembered."""
+    model, rows = subject.model, head_rows(subject)
+    short = Subject(model, subject.tokens // 2, subject.side)
+    pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+        "prompts": (lambda: run(model, subject.prompts * 2), lambda: run(model, subject.prompts)),
+        "rows": (lambda: run(model, rows), lambda: run(model, rows[: len(rows) // 2])),
+        "tokens": (lambda: run(model, subject.prompts[:1]), lambda: run(model, short.prompts[:1])),
+    }
+    for name, (twice, once) in pairs.items():
+        times = in_turns({f"twice the {name}": twice, "once": once}, model.device, subject.rounds)
+        yield compared("growth", times, f"twice the {name}", "once", Aim(most=2.2), 2.0)
 
 
 JOBS: dict[str, Job] = {
@@ -205,5 +254,6 @@ JOBS: dict[str, Job] = {
     "heads": heads,
     "strengths": strengths,
     "states": states,
+    "growth": growth,
 }
 """What is timed, most important first."""

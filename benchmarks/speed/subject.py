@@ -12,7 +12,7 @@ from torch import Tensor
 
 from trimtab import Model, Prompt
 from trimtab.contribution.method import Case
-from trimtab.engine import Encoded, encode
+from trimtab.engine import Encoded, Predictor, encode
 from trimtab.items import Item
 from trimtab.items.prompts import instruction_for, prompt_for
 from trimtab.modalities import PAIR
@@ -84,6 +84,14 @@ class Subject:
     def layer(self) -> int:
         """The layer that is steered."""
         return default_layer(self.model)
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """A network that predicts vectors as small, of the size that the amortised method learns."""
+        hidden, inner = self.model.hidden_size, 100
+        sizes = ((inner, hidden), (inner,), (hidden, inner), (hidden,))
+        generator = torch.Generator().manual_seed(0)
+        return Predictor(*(1e-4 * torch.randn(size, generator=generator) / hidden**0.5 for size in sizes))
 
     @cached_property
     def direction(self) -> Tensor:

@@ -1,0 +1,80 @@
+"""docs/performance.md, from the lines of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.speed.lines import Aim
+
+Held = Mapping[str, Any]
+"""A line as it is in the file."""
+
+JOBS = {
+    "answers": "Answers to four prompts at once, pictures encoded anew. *plain*, *steered* (one vector) and "
+    "*amortised* (a network predicts the vector) are the engine's; *transformers* is `generate` of the Hugging Face "
+    "model in one batch, *hook* the shortest hook that adds the vector.",
+    "methods": "The same prompts answered under every fitted method that adds vectors, beside no steering.",
+    "contribution": "The Modality Contribution Score of one prompt. *prefill* is one pass over it; *naive* takes each "
+    "of 24 perturbations with a prefill of its own.",
+    "windows": "Attention cut in a window of three layers around every layer, for four edges. *loop* is a whole pass "
+    "for each row, with the same edits.",
+    "heads": "Every head of every layer silenced at the last token.",
+    "strengths": "Answers at eleven strengths as rows of one run, beside one strength.",
+    "states": "The states that steering is learned from, three prompts an item. *saved features* is what released "
+    "code does: a whole pass for each prompt, of which the states of all layers at the last tokens are saved; *loop* "
+    "stops at the layer that is read.",
+    "growth": "What twice as much costs.",
+    "memory": "What `trimtab check` expects of each job, over the peak that was measured.",
+}
+"""What each job is, in the order of the page."""
+
+
+def read(path: Path) -> list[Held]:
+    """Return the lines of a file."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def page(lines: Sequence[Held], command: str) -> str:
+    """Return the page."""
+    first = lines[0]
+    met, missed = (sum(line["met"] is is_met for line in lines) for is_met in (True, False))
+    parts = [
+        "# Performance\n",
+        f"One command writes this page, `{command}` (`make bench`). Every number is a ratio of two ways that took "
+        "turns in one run: the median of the rounds, with the least and the largest. It ran on "
+        f"{first['device']}, with torch {first['torch']} and transformers {first['transformers']}. Of {met + missed} "
+        f"ratios with an aim, {met} reach it.",
+        "*Bound* is what the ratio would be if nothing took time but the operations that every way needs, counted in "
+        "positions of layers; where it is a floor, less is not possible.\n",
+    ]
+    for job, what in JOBS.items():
+        own = [line for line in lines if line["job"].split(":")[0] == job]
+        if own:
+            parts += [f"## {job.capitalize()}\n", f"{what}\n", *_table(own), ""]
+    return "\n".join(parts)
+
+
+def _table(lines: Iterable[Held]) -> list[str]:
+    table = ["| model | ratio | | aim | bound | |", "|---|---|---|---|---|---|"]
+    for line in lines:
+        of = line["job"].partition(": ")[2]
+        name = f"{of}: {line['over']} / {line['under']}" if of else f"{line['over']} / {line['under']}"
+        if line["ratio"] is None:
+            table.append(f"| {line['model']} | {of or line['job']} | {line['error']} | | | |")
+            continue
+        bound = "" if line["bound"] is None else f"{line['bound']:.2f}"
+        met = {True: "reached", False: "**missed**", None: ""}[line["met"]]
+        value = f"{line['ratio']:.2f} ({line['low']:.2f} to {line['high']:.2f})"
+        table.append(f"| {line['model']} | {name} | {value} | {aim(Aim(**line['aim']))} | {bound} | {met} |")
+    return table
+
+
+def aim(wanted: Aim) -> str:
+    """Return an aim in words."""
+    least, most = wanted
+    if least is not None and most is not None:
+        return f"{least:g} to {most:g}"
+    return f"at least {least:g}" if least is not None else f"at most {most:g}" if most is not None else ""
