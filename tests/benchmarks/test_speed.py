@@ -1,0 +1,60 @@
+"""The benchmark of speed writes its lines and its page."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from benchmarks.speed import __main__ as speed
+from benchmarks.speed.lines import Aim, Line, compared
+from benchmarks.speed.page import page, read
+from benchmarks.speed.timing import Times, in_turns
+
+
+@pytest.fixture(autouse=True)
+def _threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_one_command_measures_and_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fails(_subject: object):
+        raise ValueError("no")
+        yield
+
+    monkeypatch.setitem(speed.ALL, "states", fails)
+    written = tmp_path / "performance.md"
+    asked = ["--model", "pocket-qwen", "--job", "strengths", "--job", "states", "--tiny"]
+    speed.main([*asked, "--out", str(tmp_path), "--page", str(written)])
+    lines = read(tmp_path / "lines.jsonl")
+    assert [(line["job"], line["error"]) for line in lines] == [("strengths", None), ("states", "ValueError: no")]
+    found = written.read_text()
+    assert "| pocket-qwen | eleven / one | " in found
+    assert "| at most 1.7 |" in found
+    assert "| pocket-qwen | states | ValueError: no |" in found
+
+
+def test_a_ratio_is_the_median_of_the_rounds_and_knows_its_aim():
+    times = Times({"slow": [2.0, 9.0, 4.0], "fast": [1.0, 1.0, 1.0]})
+    line = compared("job", times, "slow", "fast", Aim(least=3), 5.0)
+    assert (line.ratio, line.low, line.high, line.rounds, line.met) == (4.0, 2.0, 9.0, 3, True)
+    assert compared("job", times, "slow", "fast", Aim(most=3)).met is False
+    assert compared("job", times, "slow", "fast").met is None
+    assert Line("job", error="no").met is None
+
+
+def test_ways_take_turns_and_a_part_counts_for_all_of_it():
+    order: list[str] = []
+    ways = {name: (lambda name=name: order.append(name)) for name in ("a", "b")}
+    times = in_turns(ways, torch.device("cpu"), 2, {"a": 0.5})
+    assert order == ["a", "b", "a", "b", "b", "a"]
+    assert {name: len(own) for name, own in times.seconds.items()} == {"a": 2, "b": 2}
+
+
+def test_the_page_has_every_job_in_its_order():
+    said = {"device": "CPU", "torch": "1", "transformers": "2", "model": "m", "error": None, "met": True, "bound": None}
+    own = {"over": "a", "under": "b", "ratio": 2.0, "low": 1.0, "high": 3.0, "aim": {"least": 1.0, "most": None}}
+    found = page([{**said, **own, "job": job} for job in ("heads", "memory: states", "answers")], "command")
+    assert (
+        found.index("## Answers") < found.index("## Heads") < found.index("| m | states: a / b | 2.00 (1.00 to 3.00) |")
+    )
