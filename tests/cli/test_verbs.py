@@ -250,7 +250,7 @@ def test_play_serves_until_it_is_stopped(invoke, monkeypatch):
     everybody = invoke("play", "tiny", "--port", 0, "--host", "0.0.0.0", "--no-open")
     assert "Everybody in this network can ask, too: there is no password." in everybody.stderr
     assert "an IPv4 address of this machine" in invoke("play", "tiny", "--host", "elsewhere.example").stderr
-    assert "must end in .jsonl" in invoke("play", "tiny", "--out", "items.parquet").stderr
+    assert "ends in .jsonl" in invoke("play", "tiny", "--out", "items.parquet").stderr
 
 
 def test_what_a_limit_leaves_out_stays_a_valid_answer(invoke, data, monkeypatch):

@@ -139,6 +139,17 @@ def test_nothing_usable_is_an_error_with_the_first_reasons(write_rows, row):
         read_items(write_rows(row | {"task": 1}, row | {"task": 2}))
 
 
+def test_columns_of_other_names_are_told_at_once_with_the_way_to_map_them(write_rows):
+    own = {"qid": "q1", "photo": "a.png", "ask": "What?", "caption": "A dog.", "says": "cat"}
+    with pytest.raises(DataError) as told:
+        read_items(write_rows(own, own | {"qid": "q2"}))
+    assert str(told.value).endswith(
+        "(of each: fields 'id', 'task', 'question', 'context', 'answer_image', 'answer_text' are missing; the row has "
+        "['ask', 'caption', 'photo', 'qid', 'says'].) Where columns have other names, a mapping says which: "
+        "docs/data.md."
+    )
+
+
 @pytest.mark.parametrize("name", ["items.jsonl", "items.json", "items.parquet"])
 def test_an_empty_file_is_an_error(tmp_path, name):
     path = tmp_path / name

@@ -93,15 +93,17 @@ def check_artifacts(folders: Iterable[Path]) -> None:
         read_config(folder)
 
 
-def check_out_file(path: Path | None, name: str = "--out") -> None:
+def check_out_file(path: Path | None, name: str = "--out", suffix: str = "") -> None:
     """Refuse a file that cannot be written.
 
     Args:
         path: The file.
         name: What it is called in the error.
+        suffix: How it must end; empty for anyhow.
 
     Raises:
         RunFolderError: Saying why.
+        UsageError: It ends otherwise.
     """
     from trimtab.files import check_writable
 
@@ -109,6 +111,8 @@ def check_out_file(path: Path | None, name: str = "--out") -> None:
         return
     if path.is_dir():
         raise RunFolderError(f"`{name}` must be a file; {path} is a folder; give the file a name.")
+    if not path.name.endswith(suffix):
+        raise UsageError(f"`{name}` must be a file whose name ends in {suffix}; got '{path}'.")
     check_writable(path, f"`{name}`")
 
 

@@ -65,7 +65,7 @@ def evaluate(
     PROTOCOLS.named(protocol)
     for one in strength or []:
         check_value("--strength", "evaluate", float, one)
-    check_out_file(out)
+    check_out_file(out, suffix=".parquet")
     check_artifacts(artifact or [])
     check_engine(model, loading, over)
     every = replace(reading, limit=None).items(data, seed)

@@ -49,12 +49,9 @@ def play(
 
     It serves until Ctrl-C, to this machine alone. Nothing leaves the machine.
     """
-    from trimtab.errors import UsageError
     from trimtab.studies.kit.length import answer_length
 
-    if out is not None and out.suffix != ".jsonl":
-        raise UsageError(f"`--out` of play must end in .jsonl; got '{out}'.")
-    check_out_file(out)
+    check_out_file(out, suffix=".jsonl")
     check_artifacts(artifact or [])
     check_model(model, loading)
     check_package("gradio", "play")

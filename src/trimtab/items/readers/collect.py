@@ -17,6 +17,7 @@ Content = TypeVar("Content")
 """What a file gives for a row."""
 
 _SHOWN = 5
+_MISSING = " missing; "  # as a reason about fields says it
 _log = logging.getLogger(__name__)
 
 
@@ -121,7 +122,7 @@ def _missing_images(missing: list[Skipped], total: int, source: Path) -> Missing
     return MissingImageError(
         f"images of read_items must hold the files that rows of {source} name; {len(missing)} of {total} rows "
         f"lack one ({shown}{'; ...' if len(missing) > _SHOWN else ''}); "
-        "correct images=, or leave these rows out with skip_missing=True."
+        "correct images= (--images), or leave these rows out with skip_missing=True (--skip-missing)."
     )
 
 
@@ -130,6 +131,9 @@ def _report(items: Items, total: int, source: Path) -> None:
     if not total:
         raise DataError(f"source {source} of read_items must hold at least one row; it is empty.")
     if not items:
-        raise DataError(f"source {source} of read_items has no usable row among {total} ({shown})")
+        same = len({reason for _, reason in items.skipped}) == 1
+        why = f"of each: {items.skipped[0].reason}" if same and total > 1 else shown
+        hint = " Where columns have other names, a mapping says which: docs/data.md." if _MISSING in shown else ""
+        raise DataError(f"source {source} of read_items has no usable row among {total} ({why}){hint}")
     if items.skipped:
         _log.warning("%s: %d of %d rows skipped (%s)", source, len(items.skipped), total, shown)

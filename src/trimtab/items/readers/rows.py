@@ -83,14 +83,16 @@ def check_fields(
     """Check that each required field is there under one of its names, and that no field looks misspelt.
 
     Raises:
-        DataError: With the field, and the misspelt one that may be meant.
+        DataError: With every field that is missing, and the misspelt ones that may be meant.
     """
-    for name, spellings in required.items():
-        if not any(spelling in present for spelling in spellings):
-            known = set(optional).union(*required.values())
-            slips = get_close_matches(name, present.keys() - known, n=1, cutoff=_SLIP_SIMILARITY)
-            remedy = f"rename '{slips[0]}' to '{name}'" if slips else f"the row has {sorted(present)}"
-            raise DataError(f"field '{name}' is missing; {remedy}.")
+    lacking = [name for name, spellings in required.items() if not any(one in present for one in spellings)]
+    if lacking:
+        strange = present.keys() - set(optional).union(*required.values())
+        slips = {name: get_close_matches(name, strange, n=1, cutoff=_SLIP_SIMILARITY) for name in lacking}
+        renamed = ", ".join(f"rename '{slip[0]}' to '{name}'" for name, slip in slips.items() if slip)
+        remedy = renamed if all(slips.values()) else f"the row has {sorted(present)}"
+        names = ", ".join(f"'{name}'" for name in lacking)
+        raise DataError(f"{f'field {names} is' if len(lacking) == 1 else f'fields {names} are'} missing; {remedy}.")
     known = set(optional).union(*required.values())
     for name in sorted(present.keys() - known):
         slips = get_close_matches(name, set(optional) - present.keys(), n=1, cutoff=_SLIP_SIMILARITY)
