@@ -8,6 +8,7 @@ import torch
 
 import trimtab as tt
 from tests.conflicts import make_items
+from trimtab.contribution import MCS
 from trimtab.engine import Engine, Fleet, Read, Row, generate, run
 from trimtab.engine.fleets import work
 from trimtab.engine.fleets.pieces import pieces_of
@@ -83,6 +84,18 @@ def test_what_is_wrong_is_said(fleet, rows):
     with pytest.raises(NotFiniteError, match="of row 5 must") as caught, work.numbered([3, 5, 7]):
         raise NotFiniteError("`edits` of row 1 must leave", (1,))
     assert caught.value.rows == (5,)
+
+
+def test_items_are_cut_by_their_cost_and_keep_their_order(fleet, local):
+    assert fleet.cut([90, 90, 500, 90, 90, 90]) == [range(2), range(2, 3), range(3, 5), range(5, 6)]
+    assert fleet.cut([]) == []
+    items = make_items("test", 6)
+    workers = [Here(LocalEngine(local)) for _ in range(2)]
+    facts, method = work.facts_of(workers[0].engine), MCS(layers=(1,))
+    fleets = [Fleet(own, facts, size) for own, size in zip(workers, (10_000, 700), strict=True)]  # pyright: ignore[reportArgumentType]
+    found = [tt.measure(own, items, method=method) for own in fleets]
+    assert [own.calls for own in workers] == [1, 6]
+    assert [c.item_id for c in found[0]] == [c.item_id for c in found[1]] == [item.id for item in items]
 
 
 def test_verbs_take_a_fleet(fleet, local):

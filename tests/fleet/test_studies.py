@@ -1,6 +1,5 @@
 """Studies and verbs over several workers end as on one, also where a worker is killed in the middle."""
 
-import json
 import os
 import signal
 from contextlib import nullcontext
@@ -11,14 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 import trimtab as tt
-from tests.conflicts import make_items
 from tests.fleet.conftest import TRIES
 from tests.fleet.test_rows import die_always
 from tests.small_study import STUDY
 from trimtab.cli import app
 from trimtab.engine import Cluster
 from trimtab.errors import UsageError, WorkerLostError
-from trimtab.items import write_items
 from trimtab.studies import list_steps, read_plan, run_study, spread_study
 
 STEERING = STUDY + "load: {{dtype: float32}}\n"
@@ -33,12 +30,6 @@ chunk: 2
 """
 
 pytestmark = pytest.mark.timeout(600)  # workers load torch and a model each, which takes long on a busy machine
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    every = [item for name in ("train", "validation", "test") for item in make_items(name)]
-    return write_items(every, tmp_path / "items.jsonl")
 
 
 @pytest.fixture
@@ -102,20 +93,7 @@ def test_a_worker_killed_in_the_middle_of_a_study_changes_nothing(planned, tmp_p
     assert summary(tmp_path / "two") == summary(tmp_path / "one")
 
 
-def said(*arguments: object) -> dict:
-    """What a verb says as JSON."""
-    done = CliRunner().invoke(app, [str(a) for a in (*arguments, "--dtype", "float32", "--json")])
-    assert done.exit_code == 0, done.output
-    return json.loads(done.stdout)
-
-
-def test_a_verb_starts_workers_and_says_the_same_with_two_as_with_one(data, folder):
-    one, two = (said("evaluate", folder, data, "--workers", n) for n in (1, 2))
-    assert one == two
-    assert one.keys() == said("evaluate", folder, data).keys()
-
-
-def test_verbs_over_two_workers_say_what_one_says(data, folder, tmp_path, monkeypatch, one, two):
+def test_verbs_over_two_workers_say_what_one_says(data, folder, tmp_path, monkeypatch, said, one, two):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tt, "fleet", lambda _name, *, workers, **_options: {1: one, 2: two}[workers])
     measure = ["measure", folder, data, "--method", "attention"]

@@ -13,7 +13,18 @@ from trimtab.contribution.scores import Contribution, Contributions, Scores
 from trimtab.contribution.shapley import Shapley
 from trimtab.contribution.spans import segment
 from trimtab.contribution.vocabulary import answer_tokens
-from trimtab.engine import Capability, Encoded, Engine, Fleet, ModelOrEngine, Prompt, encode, engine_of, fleet_of
+from trimtab.engine import (
+    Capability,
+    Encoded,
+    Engine,
+    Fleet,
+    ModelOrEngine,
+    Prompt,
+    encode,
+    engine_of,
+    fleet_of,
+    tokens_of,
+)
 from trimtab.engine.local.whitebox import exclusive, open_blocks, opened
 from trimtab.errors import DataError, UsageError
 from trimtab.items import Item, Skipped
@@ -23,8 +34,6 @@ from trimtab.modalities import MODALITIES, Modality, in_order, others
 from trimtab.progress import SILENT, Advance, Progress
 
 ITEMS = "`items` of measure"
-PIECE = 16
-"""Items that a worker of a fleet measures at a time."""
 
 
 @exclusive
@@ -134,15 +143,24 @@ class _Asked:
 
 def _apart(fleet: Fleet, items: list[Item], asked: _Asked, progress: Progress) -> Contributions:
     """Measure items in pieces that do not depend on how many workers there are."""
-    pieces = [items[start : start + PIECE] for start in range(0, len(items), PIECE)]
+    pieces = fleet.cut([_tokens(item) for item in items])
     with progress.task("contribution", len(items)) as advance:
-        found = fleet.map(asked, pieces, lambda piece: advance(len(piece)))
+        found = fleet.map(
+            asked, [items[piece.start : piece.stop] for piece in pieces], lambda piece: advance(len(piece))
+        )
     whole = Contributions()
-    for number, part in enumerate(found):
+    for piece, part in zip(pieces, found, strict=True):
         whole.extend(part)
-        whole.skipped += [Skipped(number * PIECE + row, reason) for row, reason in part.skipped]
+        whole.skipped += [Skipped(piece.start + row, reason) for row, reason in part.skipped]
     say_left_out(whole.skipped, len(items))
     return whole
+
+
+def _tokens(item: Item) -> int:
+    """Return about how many tokens an item's prompt has; what it shows is for a worker to open."""
+    shown = [item.content_of(modality) for modality in item.modalities]
+    texts = [content for content in shown if isinstance(content, str)]
+    return tokens_of([item.question, *item.choices, *texts], len(shown) - len(texts))
 
 
 def ask(

@@ -33,6 +33,7 @@ from trimtab.engine.edits import (
 from trimtab.engine.encoded import Encoded, describe
 from trimtab.engine.fleets.cluster import Cluster
 from trimtab.engine.fleets.engine import Fleet, fleet_of
+from trimtab.engine.fleets.pieces import tokens_of
 from trimtab.engine.fleets.starting import fleet
 from trimtab.engine.fleets.workers import Workers
 from trimtab.engine.local.serving import ModelOrEngine, engine_of, require
@@ -109,4 +110,5 @@ __all__ = [
     "resolve",
     "rows_of",
     "run",
+    "tokens_of",
 ]

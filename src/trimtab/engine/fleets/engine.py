@@ -12,7 +12,7 @@ from trimtab.engine.decoding import Decoding
 from trimtab.engine.encoded import Encoded
 from trimtab.engine.fleets import work
 from trimtab.engine.fleets.joining import joined_answers, joined_readings
-from trimtab.engine.fleets.pieces import pieces_of
+from trimtab.engine.fleets.pieces import neighbours, pieces_of
 from trimtab.engine.fleets.workers import Workers
 from trimtab.engine.prompt import Prompt
 from trimtab.engine.read import Read, Readings
@@ -122,6 +122,17 @@ class Fleet:
             if advance:
                 advance(every[place])
         return [found[place] for place in range(len(every))]
+
+    def cut(self, tokens: Sequence[int]) -> list[range]:
+        """Cut work into pieces of neighbours for ``map``, by the tokens of each; the number of workers does not matter.
+
+        Args:
+            tokens: About how many tokens each has; see ``trimtab.engine.tokens_of``.
+
+        Returns:
+            The places of each piece.
+        """
+        return neighbours(tokens, self.piece_tokens)
 
     def close(self) -> None:
         """End the workers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from trimtab.engine.contrast import Contrast
 from trimtab.engine.encoded import Encoded
@@ -17,6 +17,8 @@ PIXELS = 28 * 28
 """About as many of them are a position of a picture."""
 POSITIONS = (64, 2048)
 """Fewest and most positions that a medium is taken to have."""
+UNOPENED = 576
+"""Positions that a medium is taken to have before it is opened."""
 
 
 def pieces_of(questions: Sequence[Row | Contrast], size: int) -> list[list[int]]:
@@ -52,6 +54,32 @@ def pieces_of(questions: Sequence[Row | Contrast], size: int) -> list[list[int]]
         pieces[-1] += places
         room -= costs[key]
     return [sorted(piece) for piece in pieces]
+
+
+def neighbours(costs: Sequence[int], size: int) -> list[range]:
+    """Cut things of some costs into pieces that keep their order.
+
+    Args:
+        costs: Tokens of each.
+        size: Tokens of a piece, roughly; one that costs more is a piece by itself.
+
+    Returns:
+        The places of each piece.
+    """
+    pieces: list[range] = []
+    room = 0
+    for place, cost in enumerate(costs):
+        if room < cost:
+            pieces.append(range(place, place))
+            room = size
+        pieces[-1] = range(pieces[-1].start, place + 1)
+        room -= cost
+    return pieces
+
+
+def tokens_of(texts: Iterable[str], media: int) -> int:
+    """Return about how many tokens some texts have, and media that nobody has opened."""
+    return sum(map(len, texts)) // CHARACTERS + UNOPENED * media
 
 
 def _looked_at(prompt: Prompt | Encoded) -> tuple[object, int]:
