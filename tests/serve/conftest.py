@@ -8,13 +8,9 @@ from typing import Any
 
 import pytest
 
-os.environ.update(
-    OMP_NUM_THREADS="1",
-    TORCHDYNAMO_DISABLE="1",
-    VLLM_CPU_OMP_THREADS_BIND="nobind",
-    VLLM_ENABLE_V1_MULTIPROCESSING="0",
-    VLLM_NO_USAGE_STATS="1",
-)
+from tests.serve.environment import IN_ONE_PROCESS
+
+os.environ.update(IN_ONE_PROCESS)
 
 from tests.serve.running import Running, started
 from tests.serve.subject import Subject, made

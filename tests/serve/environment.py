@@ -12,6 +12,16 @@ import sysconfig
 from importlib.metadata import version
 from pathlib import Path
 
+IN_ONE_PROCESS = {
+    "OMP_NUM_THREADS": "1",
+    "TORCHDYNAMO_DISABLE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_DISABLE_COMPILE_CACHE": "1",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+"""The environment, set before torch is imported, in which vLLM runs where it is called, and starts soon."""
+
 OPERATORS = '''"""Declares the operators that torchvision asks for, before it is imported."""
 
 import sys

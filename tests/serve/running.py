@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import trimtab as tt
+from tests.serve.environment import IN_ONE_PROCESS
 from tests.serve.subject import artifacts
 from trimtab.circuits import HeadSet
 from trimtab.models import Model
@@ -32,13 +33,15 @@ class Running:
     """A server that runs.
 
     Attributes:
-        model: What it serves, loaded here.
+        name: What it serves.
+        model: The same, loaded here.
         artifacts: What it offers from its start.
         bank: The folder that operators may add from.
         url: Its address.
         process: Its process.
     """
 
+    name: str
     model: Model
     artifacts: Mapping[str, Artifact | HeadSet]
     bank: Path
@@ -63,7 +66,7 @@ class Running:
     def chat(self, xargs: object = None, text: str = "What colour is the apple?", **more: Any) -> tuple[int, Any]:
         """Ask a question in words, greedily."""
         asked = {
-            "model": "pocket-qwen",
+            "model": self.name,
             "messages": [{"role": "user", "content": text}],
             "max_tokens": 8,
             "temperature": 0,
@@ -79,28 +82,30 @@ def _read(told: bytes) -> Any:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[Running]:
-    """Start a server of pocket-qwen with an artifact of each form, and end it."""
-    model = tt.load("pocket-qwen")
+def started(folder: Path, name: str = "pocket-qwen", *, compiled: bool = False) -> Iterator[Running]:
+    """Start a server of a bundled model with an artifact of each form, and end it."""
+    model = tt.load(name)
     own = artifacts(model)
-    for name, artifact in own.items():
-        artifact.save(folder / "own" / name)
+    for label, artifact in own.items():
+        artifact.save(folder / "own" / label)
     (folder / "bank").mkdir()
     own["all"].save(folder / "bank" / "added")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [str(Path(sys.executable).parent / "trimtab"), "serve", "pocket-qwen", "--port", str(port)]
-    command += [word for name in own for word in ("--artifact", str(folder / "own" / name))]
+    command = [str(Path(sys.executable).parent / "trimtab"), "serve", name, "--port", str(port)]
+    command += [word for label in own for word in ("--artifact", str(folder / "own" / label))]
+    command += ["--compiled"] if compiled else []
     command += ["--bank", str(folder / "bank"), "--", "--max-num-batched-tokens", "128", "--block-size", "32"]
     environment = {**os.environ, API_KEY: KEY, OPERATOR_KEY: OPERATORS, "TMPDIR": str(folder)}
-    environment.pop("VLLM_ENABLE_V1_MULTIPROCESSING", None)  # a server has processes of its own
+    for own_process in IN_ONE_PROCESS.keys() - {"OMP_NUM_THREADS"}:  # a server has processes of its own
+        environment.pop(own_process, None)
     with (
         (folder / "log").open("wb") as log,
         # In a session of its own, so that all of its processes can be ended together.
         subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True) as process,
     ):
-        running = Running(model, own, folder / "bank", f"http://127.0.0.1:{port}", process)
+        running = Running(name, model, own, folder / "bank", f"http://127.0.0.1:{port}", process)
         try:
             _wait(running, folder / "log")
             yield running

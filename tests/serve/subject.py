@@ -11,13 +11,13 @@ import torch
 
 import trimtab as tt
 from trimtab.circuits import HeadSet
-from trimtab.engine import Encoded, Predictor, Prompt, inputs
+from trimtab.engine import Edit, Encoded, Predictor, Prompt, Row, generate, inputs
 from trimtab.items import read_items
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model, write_published
 from trimtab.serving import ServedModel
 from trimtab.serving.settings import Settings, process_bank, process_settings
-from trimtab.steering import Artifact
+from trimtab.steering import Artifact, given_vectors
 from trimtab.steering.learned_trim.chooser import LearnedTrimChooser
 
 NEW_TOKENS = 12
@@ -58,6 +58,7 @@ def artifacts(model: Model) -> dict[str, Artifact | HeadSet]:
             "amps", layer=middle, direction=Predictor(*single), positions="generated_only", strength=20.0
         ),
         "learned": made("learned_trim", chooser=learned),
+        "given": given_vectors(model, {1: draw(hidden), middle + 1: draw(hidden)}, "image", strength=2.0),
         "heads": heads(0, strength=4.0, scope="last"),
         "heads-off": heads(1, strength=-1.0, scope="all"),
         "heads-mean": heads(2, strength=-1.0, scope="all", reference="mean", values=means),
@@ -141,6 +142,11 @@ class Subject:
         logprobs = [float(step[0].log_softmax(-1)[t]) for step, t in zip(found.logits, tokens, strict=True)]
         return Answer(tokens, logprobs, None, 0)
 
+    def local_tokens(self, asked: Sequence[tuple[Prompt, Sequence[Edit]]]) -> list[list[int]]:
+        """Answer prompts, each with its edits, by the local engine, and return the tokens before a stop."""
+        found = generate(self.model, [Row(prompt, tuple(edits)) for prompt, edits in asked], max_new_tokens=NEW_TOKENS)
+        return found.tokens
+
 
 def _answer(found: Any) -> Answer:
     one = found.outputs[0]
@@ -151,8 +157,15 @@ def _answer(found: Any) -> Answer:
 
 
 @contextmanager
-def made(name: str, folder: Path, count: int = 40) -> Iterator[Subject]:
-    """Load a model, write artifacts for it, and serve it with them."""
+def made(name: str, folder: Path, count: int = 40, *, compiled: bool = False) -> Iterator[Subject]:
+    """Load a model, write artifacts for it, and serve it with them.
+
+    Args:
+        name: The model.
+        folder: Where to write.
+        count: How many prompts to ask.
+        compiled: Whether vLLM is to compile the model's graph.
+    """
     model = tt.load(name, dtype="float32")
     own = artifacts(model)
     for label, artifact in own.items():
@@ -168,7 +181,7 @@ def made(name: str, folder: Path, count: int = 40) -> Iterator[Subject]:
     llm = LLM(
         model=str(folder / "model"),
         dtype="float32",
-        enforce_eager=os.environ.get("TRIMTAB_TEST_COMPILED") != "1",
+        enforce_eager=not compiled,
         max_model_len=512,
         max_num_seqs=6,
         max_num_batched_tokens=64,

@@ -7,7 +7,7 @@ from tests.serve.subject import Subject
 pytest.importorskip("vllm", reason="vLLM is not installed here; `make test-serve` makes an environment of its own")
 
 NAMES = (None, "all", "from-last", "last", "generated", "network", "network-generated", "learned")
-NAMES += ("heads", "heads-off", "heads-mean")
+NAMES += ("given", "heads", "heads-off", "heads-mean")
 
 
 def test_mixed_requests_answer_as_the_local_engine_does(subject: Subject):

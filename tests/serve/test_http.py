@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import trimtab as tt
-from tests.serve.running import KEY, OPERATORS, Running
+from tests.serve.running import KEY, OPERATORS, PATIENCE, Running
 from trimtab.engine import Read, Row, generate, run
 from trimtab.errors import ServerError, UnsupportedEngineError
 from trimtab.items import read_items
@@ -13,6 +13,7 @@ from trimtab.items.prompts import prompt_for
 from trimtab.serving.client import ServedEngine
 
 pytest.importorskip("vllm", reason="vLLM is not installed here; `make test-serve` makes an environment of its own")
+pytestmark = pytest.mark.timeout(PATIENCE + 300)
 
 ITEMS = list(read_items("pocket-mc2:test"))[:24]
 

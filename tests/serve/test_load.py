@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.serve.running import KEY, Running
+from tests.serve.running import KEY, PATIENCE, Running
 
 pytest.importorskip("vllm", reason="vLLM is not installed here; `make test-serve` makes an environment of its own")
+pytestmark = pytest.mark.timeout(PATIENCE + 300)
 
 CLIENTS, EACH = 32, 8
 TEXTS = [

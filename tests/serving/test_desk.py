@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+import trimtab as tt
+from trimtab.engine import Prompt, encode
 from trimtab.errors import TrimtabError, UsageError
 from trimtab.models import Model
 from trimtab.serving import Bank, ServedModel
 from trimtab.serving.desk import Desk, is_operator
-from trimtab.serving.launching import BUNDLED_OPTIONS, NO_DOMAIN, Launch, plugins, prepare
+from trimtab.serving.launching import BUNDLED_OPTIONS, NO_DOMAIN, Launch, plugins, prepare, template_of
 from trimtab.serving.ledger import Ledger
 from trimtab.serving.settings import VARIABLE, Settings
 from trimtab.steering import Artifact
@@ -116,7 +118,9 @@ def test_receipts_are_kept_by_request_and_the_latest_one_counts():
 
 def launch(tmp_path: Path, **changes: Any) -> Launch:
     settings = Settings(tmp_path / "facts.json")
-    return Launch(**{"model": "m", "name": "m", "settings": settings, "host": "h", "port": 1, "dtype": "d"} | changes)
+    given: dict[str, Any] = {"name": "m", "model": "m", "chat_template": tmp_path / "t", "settings": settings}
+    given |= {"host": "h", "port": 1, "dtype": "d"}
+    return Launch(**given | changes)
 
 
 def test_a_server_is_started_with_what_steering_needs(tmp_path: Path):
@@ -124,6 +128,8 @@ def test_a_server_is_started_with_what_steering_needs(tmp_path: Path):
     assert arguments.index("--no-async-scheduling") > arguments.index("--async-scheduling")
     assert arguments[-2:] == ["--allowed-media-domains", NO_DOMAIN]
     assert "--enforce-eager" in arguments
+    assert "--enforce-eager" not in launch(tmp_path, compiled=True).arguments()
+    assert launch(tmp_path, compiled=True).environment({}).get("TORCHDYNAMO_DISABLE") is None
     assert launch(tmp_path, media_domains=("a", "b")).arguments()[-2:] == ["a", "b"]
     assert set(BUNDLED_OPTIONS) <= set(launch(tmp_path, name="pocket-qwen").arguments())
     given = {"VLLM_USE_V2_MODEL_RUNNER": "1", "VLLM_PLUGINS": "mine", "VLLM_NO_USAGE_STATS": "0"}
@@ -136,8 +142,9 @@ def test_a_server_is_started_with_what_steering_needs(tmp_path: Path):
 
 def test_what_a_server_reads_is_written_and_checked_first(model: Model, tmp_path: Path):
     one = vector(model).save(tmp_path / "a" / "one")
-    folder, settings = prepare(model, [one], tmp_path / "a", tmp_path, "bfloat16")
+    folder, template, settings = prepare(model, [one], tmp_path / "a", tmp_path, "bfloat16")
     assert folder == model.name
+    assert template.read_text() == template_of(model)
     assert [offer.name for offer in settings.open()] == ["one"]
     assert ServedModel.load(settings.facts).precision == "bfloat16"
     twin = vector(model, 2.0).save(tmp_path / "b" / "one")
@@ -145,3 +152,15 @@ def test_what_a_server_reads_is_written_and_checked_first(model: Model, tmp_path
         prepare(model, [one, twin], None, tmp_path, "float32")
     with pytest.raises(UsageError, match="`--bank` of serve"):
         prepare(model, [one], tmp_path / "none", tmp_path, "float32")
+
+
+@pytest.mark.parametrize("name", ["pocket-qwen", "pocket-llava"])
+def test_a_chat_is_written_in_the_tokens_of_the_local_engine(name: str):
+    """vLLM has the tokenizer add none, and LLaVA's own template leaves the first one to it."""
+    model, prompt = tt.load(name), Prompt("What is it?")
+    turns = [{"role": "user", "content": [{"type": "text", "text": prompt.body()[0]}]}]
+    text = model.tokenizer.apply_chat_template(
+        turns, chat_template=template_of(model), add_generation_prompt=True, tokenize=False
+    )
+    written = model.tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert written == encode(model, prompt).ids.tolist()

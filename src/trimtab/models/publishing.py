@@ -60,6 +60,7 @@ def _about(model: Model) -> dict[str, Any]:
         "patch_size": config.vision_config.patch_size,
         "vision_feature_select_strategy": config.vision_feature_select_strategy,
         "num_additional_image_tokens": 1,
+        "image_token": model.tokenizer.convert_ids_to_tokens(config.image_token_index),
     }
 
 

@@ -31,10 +31,9 @@ ENVIRONMENT = {
     "VLLM_DISABLE_COMPILE_CACHE": "1",  # a graph that was compiled without the plug-in does not steer
     "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
 }
-DEFAULTS = {
-    "VLLM_NO_USAGE_STATS": "1",
-    "TORCHDYNAMO_DISABLE": "1",  # without it, vLLM compiles a few small functions at the first request
-}
+DEFAULTS = {"VLLM_NO_USAGE_STATS": "1"}
+NOT_COMPILED = {"TORCHDYNAMO_DISABLE": "1"}
+"""Without it, vLLM compiles a few small functions at the first request even where it is not to compile the model."""
 
 BUNDLED_OPTIONS = ("--kv-cache-memory-bytes", str(256 << 20), "--max-num-seqs", "16")
 """For models this small, vLLM's own would take most of a machine's memory."""
@@ -45,32 +44,38 @@ class Launch:
     """A server to be started.
 
     Attributes:
-        model: What vLLM is to load: a folder or a Hub id.
         name: What requests call the model.
+        model: What vLLM is to load: a folder or a Hub id.
+        chat_template: The file of the template that writes prompts.
         settings: What it offers.
         host: Address to listen at.
         port: Port to listen at.
         dtype: Number type to compute in.
         media_domains: Hosts that pictures may be fetched from.
+        compiled: Whether vLLM is to compile the model's graph.
         options: Further options of vLLM's.
     """
 
-    model: str
     name: str
+    model: str
+    chat_template: Path
     settings: Settings
     host: str
     port: int
     dtype: str
     media_domains: tuple[str, ...] = ()
+    compiled: bool = False
     options: tuple[str, ...] = ()
 
     def arguments(self) -> list[str]:
         """Return the arguments of vLLM's ``serve``; of an option given twice, it takes the last."""
         first = ["--served-model-name", self.name, "--host", self.host, "--port", str(self.port), "--dtype", self.dtype]
+        first += ["--chat-template", str(self.chat_template)]
         small = BUNDLED_OPTIONS if self.name in BUNDLED else ()
         domains = self.media_domains or (NO_DOMAIN,)
-        # One front end, since each has its own list of artifacts; no compiled graphs, in which steering is not tried.
-        held = ["--enforce-eager", "--no-async-scheduling", "--api-server-count", "1", "--enable-prompt-tokens-details"]
+        # One front end, since each has its own list of artifacts.
+        held = ["--no-async-scheduling", "--api-server-count", "1", "--enable-prompt-tokens-details"]
+        held += [] if self.compiled else ["--enforce-eager"]
         return [self.model, *first, *small, *self.options, *held, "--allowed-media-domains", *domains]
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
@@ -79,7 +84,8 @@ class Launch:
         Args:
             given: That of this process.
         """
-        return {**DEFAULTS, **given, **ENVIRONMENT, "VLLM_PLUGINS": plugins(given), **self.settings.environment()}
+        own = DEFAULTS if self.compiled else {**DEFAULTS, **NOT_COMPILED}
+        return {**own, **given, **ENVIRONMENT, "VLLM_PLUGINS": plugins(given), **self.settings.environment()}
 
 
 def vllm_installed() -> bool:
@@ -99,7 +105,7 @@ def plugins(given: Mapping[str, str]) -> str:
 
 def prepare(
     model: Model, artifacts: Sequence[Path], bank: Path | None, files: Path, dtype: str
-) -> tuple[str, Settings]:
+) -> tuple[str, Path, Settings]:
     """Write what the server reads, and check that it can offer what it is to offer.
 
     Args:
@@ -110,7 +116,7 @@ def prepare(
         dtype: Number type that the server is to compute in.
 
     Returns:
-        What vLLM is to load, and what its processes are told.
+        What vLLM is to load, the template that it is to write prompts by, and what its processes are told.
 
     Raises:
         ArtifactError: An artifact is for another model.
@@ -129,6 +135,21 @@ def prepare(
             "`--artifact` of serve must differ in the folder's name or in the target; got two of one name and target; "
             "rename a folder."
         )
-    if model.name in BUNDLED:
-        return str(write_published(model, files / "model")), settings
-    return model.name, settings
+    template = files / "chat_template.jinja"
+    template.write_text(template_of(model), encoding="utf-8")
+    loaded = str(write_published(model, files / "model")) if model.name in BUNDLED else model.name
+    return loaded, template, settings
+
+
+def template_of(model: Model) -> str:
+    """Return a model's chat template, which writes the token that begins a text where the tokenizer would add it.
+
+    For vLLM, a chat's template writes all tokens and the tokenizer adds none. LLaVA's leaves the first one to it.
+    """
+    tokenizer = model.tokenizer
+    turns = [{"role": "user", "content": [{"type": "text", "text": "a"}]}]
+    text = tokenizer.apply_chat_template(turns, chat_template=model.chat_template, tokenize=False)
+    written = tokenizer(text, add_special_tokens=False)["input_ids"]
+    begins = tokenizer.bos_token is not None and tokenizer.bos_token not in text
+    added = begins and tokenizer(text)["input_ids"] == [tokenizer.bos_token_id, *written]
+    return "{{ bos_token }}" + model.chat_template if added else model.chat_template
