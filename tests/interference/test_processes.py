@@ -72,7 +72,7 @@ for name, config in (("whole", how()), ("shared", replace(how(), shard=True))):
     if name == "shared":
         held = [p for p in model.layers[0].parameters() if isinstance(p, DTensor)]
         assert 0 < sum(p.to_local().numel() for p in held) < 0.6 * sum(p.numel() for p in held)
-        refused(model, "again", config, "is spread already")
+        refused(model, "again", config, "was spread by an earlier run")
         model = tiny_model("llava", layers=2)
     places, stop_at = [], 5
     try:
@@ -82,6 +82,9 @@ for name, config in (("whole", how()), ("shared", replace(how(), shard=True))):
     assert stop_at is None, "it was not stopped"
     model = tiny_model("llava", layers=2)
     harden(model, items, home / f"{name}-stopped", config, validation=held_out)
+spread = tiny_model("llava", layers=2)
+spread.lm_head.to("meta")
+refused(spread, "spread", how(), "must be in one piece in each of several processes")
 refused(tiny_model("llava", layers=2), "uneven", replace(how(), batch_size=3), "a multiple of the 2 processes")
 """
 

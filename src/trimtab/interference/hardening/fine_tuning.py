@@ -13,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from trimtab.engine import Capability, admit
 from trimtab.engine.local.whitebox import exclusive, opened
 from trimtab.errors import ArtifactError, UsageError
@@ -123,11 +125,21 @@ def _check(model: Model, config: HardenConfig) -> None:
             f"`batch_size` of HardenConfig must be a multiple of the {processes()} processes that share a step; got "
             f"{config.batch_size}; choose another, or start fewer."
         )
+    if processes() > 1 and _in_parts(model):
+        raise UsageError(
+            f"`model` of harden must be in one piece in each of several processes; {model.name} is spread by its "
+            "`device_map`; load it without, and spread it over the processes with `shard`, or start one process."
+        )
     if config.method == "lora" and config.lora.rank > model.hidden_size:
         raise UsageError(
             f"`rank` of LoraConfig must be at most {model.hidden_size}, the width of {model.name}; got "
             f"{config.lora.rank}."
         )
+
+
+def _in_parts(model: Model) -> bool:
+    devices = {parameter.device for parameter in model.hf.parameters()}
+    return len(devices) > 1 or devices == {torch.device("meta")}
 
 
 def _run(

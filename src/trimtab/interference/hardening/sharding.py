@@ -29,7 +29,7 @@ def share_out(model: Model, config: HardenConfig) -> None:
     A layer is whole only while it computes. All else, such as embeddings and towers, is whole in each process.
 
     Raises:
-        UsageError: There is one process, or the model has been shared out or spread before.
+        UsageError: There is one process, or the model has been shared out before.
     """
     if not config.shard:
         return
@@ -38,10 +38,10 @@ def share_out(model: Model, config: HardenConfig) -> None:
             "`shard` of HardenConfig needs several processes to spread the model over; this is one; start them with "
             "torchrun --nproc-per-node N."
         )
-    if getattr(model.hf, "hf_device_map", None) or any(isinstance(p, DTensor) for p in model.hf.parameters()):
+    if any(isinstance(p, DTensor) for p in model.hf.parameters()):
         raise UsageError(
-            f"`shard` of HardenConfig needs a model in one piece; {model.name} is spread already; load it without "
-            "`device_map`, anew for each run."
+            f"`shard` of HardenConfig needs a model in one piece; {model.name} was spread by an earlier run; load it "
+            "anew."
         )
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
