@@ -33,6 +33,12 @@ def how() -> HardenConfig:
     )
 
 
+WAYS = {
+    "whole": how(),
+    "shared": replace(how(), shard=True),
+    "full": replace(how(), method="full", learning_rate=1e-4),
+}
+
 PROCESS = """
 import json, os, sys
 from dataclasses import replace
@@ -40,7 +46,7 @@ from pathlib import Path
 import torch
 from torch.distributed.tensor import DTensor
 from tests.interference.items import mixed
-from tests.interference.test_processes import how
+from tests.interference.test_processes import WAYS, how
 from trimtab.errors import UsageError
 from trimtab.interference import harden
 from trimtab.interference.hardening.objective import Objective
@@ -65,7 +71,7 @@ def refused(model, out, config, reason):
         raise AssertionError("it was taken")
 
 Objective.forward = told
-for name, config in (("whole", how()), ("shared", replace(how(), shard=True))):
+for name, config in WAYS.items():
     model, places, stop_at = tiny_model("llava", layers=2), [], None
     harden(model, items, home / name, config, validation=held_out)
     (home / f"{name}-places-{rank}.json").write_text(json.dumps(places))
@@ -91,7 +97,7 @@ refused(tiny_model("llava", layers=2), "uneven", replace(how(), batch_size=3), "
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What two processes have made: a run, one that was stopped, and both with the model shared out; and one's run."""
+    """What two processes have made in each way, at once and after a stop; and what one makes."""
     home = tmp_path_factory.mktemp("processes")
     (home / "process.py").write_text(PROCESS)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -105,19 +111,21 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         timeout=280,
     )
     assert done.returncode == 0, done.stderr[-6000:]
-    harden(tiny_model("llava", layers=2), mixed(4), home / "one", how(), validation=mixed(1))
+    for way in ("whole", "full"):
+        harden(tiny_model("llava", layers=2), mixed(4), home / f"{way}-by-one", WAYS[way], validation=mixed(1))
     return home
 
 
 def weights(folder: Path) -> torch.Tensor:
-    found = load_file(folder / "adapter_model.safetensors")
+    (file,) = folder.glob("*.safetensors")
+    found = load_file(file)
     return torch.cat([found[name].flatten() for name in sorted(found)])
 
 
-WAYS = pytest.mark.parametrize("way", ["whole", "shared"])
+each_way = pytest.mark.parametrize("way", list(WAYS))
 
 
-@WAYS
+@each_way
 def test_items_of_a_step_are_those_of_one_process_and_go_whole_to_one_of_two(runs, way):
     places = [json.loads((runs / f"{way}-places-{rank}.json").read_text()) for rank in (0, 1)]
     share = BATCH // 2
@@ -126,18 +134,19 @@ def test_items_of_a_step_are_those_of_one_process_and_go_whole_to_one_of_two(run
         assert sorted(own[0] + own[1]) == list(range(step * BATCH, (step + 1) * BATCH))
 
 
-@WAYS
+@each_way
 def test_two_processes_train_as_one_does(runs, way):
-    one, two = weights(runs / "one"), weights(runs / way)
+    alone = runs / ("full-by-one" if way == "full" else "whole-by-one")
+    one, two = weights(alone), weights(runs / way)
     assert (one - two).norm() < 1e-3 * one.norm()
-    records = [json.loads((runs / name / "harden.json").read_text()) for name in ("one", way)]
+    records = [json.loads((folder / "harden.json").read_text()) for folder in (alone, runs / way)]
     assert [record["processes"] for record in records] == [1, 2]
     assert records[0]["after"] == records[1]["after"]
     losses = [[entry["loss"] for entry in record["log"] if "loss" in entry] for record in records]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
-@WAYS
+@each_way
 def test_a_run_that_was_stopped_ends_with_the_same_weights(runs, way):
     assert torch.equal(weights(runs / way), weights(runs / f"{way}-stopped"))
 
