@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
+from trimtab.report.words import listed
 from trimtab.studies.circuits.summary import modalities_of
 from trimtab.studies.kit.statistics import smallest_shown
 
@@ -38,6 +40,20 @@ def losses(summary: dict[str, Any]) -> list[str]:
         f"{_could_show(row['n'], count)})"
         for row in summary["ability_changes"]
     ]
+
+
+def claims_in_brief(summary: dict[str, Any]) -> str:
+    """Say of how many claims what was found; few items are no finding."""
+    counts = Counter(claim["verdict"] for claim in summary["claims"])
+    said = {"yes": "shown here", "no": "shown not to hold", "unclear": "not shown either way"}
+    parts = [
+        f"{counts[verdict]} {'is' if counts[verdict] == 1 else 'are'} {words}"
+        for verdict, words in said.items()
+        if counts[verdict]
+    ]
+    if counts["too few items"]:
+        parts.append(f"for {counts['too few items']} there are too few items")
+    return f"Of {sum(counts.values())} claims {listed(parts)}."
 
 
 def _could_show(items: int, comparisons: int) -> str:

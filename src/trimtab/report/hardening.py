@@ -6,6 +6,7 @@ from typing import Any
 
 from trimtab.interference import CLEAN
 from trimtab.report.interference import counted_items
+from trimtab.report.tables import points
 
 CUTS = (CLEAN, "worst seen", "mean seen", "worst unseen", "mean unseen")
 
@@ -41,6 +42,56 @@ def _loss(cell: dict[str, Any] | None) -> str:
         return ""
     bounds = "" if cell["loss_low"] is None else f" ({100 * cell['loss_low']:.1f} to {100 * cell['loss_high']:.1f})"
     return f"{100 * cell['loss']:.1f}{bounds}; {100 * cell['chance']:.1f}"
+
+
+def hardening_in_brief(summary: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """Answer for each family: does hardening help, which variant helps most, and at what price.
+
+    What counts is the loss under the worst perturbation that was not trained on. It helps where the interval of the
+    best variant's loss is below that of the model as it was.
+    """
+    found = []
+    for family, cut in loss_columns(summary):
+        rows = {
+            r["variant"]: r
+            for r in summary["accuracy"]
+            if (r["relevant"], r["condition"]) == (family, cut) and r["loss"] is not None
+        }
+        start = rows.pop("vanilla", None)
+        if cut != "worst unseen" or start is None or not rows:
+            continue
+        best = min(rows.values(), key=lambda r: r["loss"])
+        found.append((f"where the {family} is relevant", [_helps(start, best), _variant(best), _work(summary, best)]))
+    return found
+
+
+def _helps(start: dict[str, Any], best: dict[str, Any]) -> str:
+    before, after = start["loss_low"], best["loss_high"]
+    helps = before is not None and after is not None and after < before
+    verdict = "Yes" if helps else f"Not shown on {start['n']} items"
+    return f"{verdict}: the worst unseen perturbation takes {_taken(start)} points without."
+
+
+def _taken(row: dict[str, Any]) -> str:
+    return points(row["loss"]).lstrip("+")
+
+
+def _variant(best: dict[str, Any]) -> str:
+    return f"{best['variant'].replace('_', ' ')}: it takes {_taken(best)} points."
+
+
+def _work(summary: dict[str, Any], best: dict[str, Any]) -> str:
+    """Say the clean answers that a variant loses or gains, and its work beside plain augmentation."""
+    clean = {r["variant"]: r["accuracy"] for r in summary["accuracy"] if _clean_of(r, best)}
+    parts = [f"{points(clean[best['variant']] - clean['vanilla'])} points of clean answers"]
+    work = {c["variant"]: c["forward_equivalents"] for c in summary["cost"]}
+    if {"augmented", best["variant"]} <= work.keys():
+        parts.append(f"{work[best['variant']] / work['augmented']:.1f} times the work of plain augmentation")
+    return f"{'; '.join(parts)}."
+
+
+def _clean_of(row: dict[str, Any], best: dict[str, Any]) -> bool:
+    return (row["relevant"], row["condition"]) == (best["relevant"], CLEAN)
 
 
 def family_items(summary: dict[str, Any], family: str) -> str:

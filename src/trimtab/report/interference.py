@@ -36,13 +36,7 @@ EFFECTS = (
 def interference_verdicts(summary: dict[str, Any]) -> list[str]:
     """Say in a sentence for each family what perturbing the other modality does, by the paired tests."""
     sentences = []
-    for row in summary["worst"]:
-        if row["way"] != "plain" or row["relevant"] == "both":
-            continue
-        table = [
-            r for r in _over_all(summary["effects"]) if all(r[k] == row[k] for k in ("way", "scoring", "relevant"))
-        ]
-        harmed = sorted((r for r in table if r["difference"] and _decided(r) and r["difference"] < 0), key=_difference)
+    for row, table, harmed in _plain_families(summary):
         other = "text" if row["relevant"] == "image" else "evidence"
         other = "picture" if any(r["condition"].endswith("_image") for r in table) else other
         start = f"Where the {row['relevant']} is relevant (by {row['scoring']}, {counted_items(row)})"
@@ -50,13 +44,44 @@ def interference_verdicts(summary: dict[str, Any]) -> list[str]:
             sentences.append(f"{start}, {_not_shown(other, [r for r in table if r['difference'] is not None])}")
             continue
         worst = harmed[0]
+        name = worst["condition"].replace("_", " ")
+        loss, least, most = (
+            points(-worst[key]).lstrip("+") for key in ("difference", "difference_high", "difference_low")
+        )
         sentences.append(
-            f"{start}, {worst['condition']} lowers accuracy by {points(-worst['difference']).lstrip('+')} points "
-            f"(95 % interval {points(-worst['difference_high']).lstrip('+')} to "
-            f"{points(-worst['difference_low']).lstrip('+')}); {len(harmed)} of {len(table) - 1} conditions do harm, "
+            f"{start}, {name} lowers accuracy by {loss} points (95 % interval {least} to {most}); {len(harmed)} of "
+            f"{len(table) - 1} conditions do harm, "
             f"and {percent(row['always'])} % of the items are right under all."
         )
     return sentences
+
+
+def interference_in_brief(summary: dict[str, Any]) -> str:
+    """Say for how many kinds of item harm is shown, and for how many there are too few to tell."""
+    shown, few, families = 0, 0, _plain_families(summary)
+    for _, table, harmed in families:
+        tried = [r for r in table if r["difference"] is not None]
+        most = max(tried, key=lambda r: r["n"], default=None)
+        shown += bool(harmed)
+        few += not harmed and (most is None or smallest_shown(most["n"], len(tried), most["clusters"]) is None)
+    if not families:
+        return "This study has no items to which a modality is irrelevant."
+    said = f"What does not matter is shown to do harm in {shown} of {len(families)} kinds of item"
+    return f"{said}; for {few} there are too few items to tell." if few else f"{said}."
+
+
+def _plain_families(summary: dict[str, Any]) -> list[tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]]:
+    """Return each kind of item asked plainly: its worst case, its conditions, and those shown to do harm."""
+    found = []
+    for row in summary["worst"]:
+        if row["way"] != "plain" or row["relevant"] == "both":
+            continue
+        table = [
+            r for r in _over_all(summary["effects"]) if all(r[k] == row[k] for k in ("way", "scoring", "relevant"))
+        ]
+        harmed = sorted((r for r in table if r["difference"] and _decided(r) and r["difference"] < 0), key=_difference)
+        found.append((row, table, harmed))
+    return found
 
 
 def _not_shown(other: str, tried: list[dict[str, Any]]) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trimtab.errors import RunFolderError
 from trimtab.modalities import PAIR, Modality
 from trimtab.report.style import INK, MODALITY_COLOURS, QUIET, figure_style, task_name
-from trimtab.studies import ALL_TASKS
+from trimtab.studies import ALL_TASKS, share_columns
 from trimtab.studies.kit.run_folder import ITEMS
 
 if TYPE_CHECKING:
@@ -39,6 +39,23 @@ def read_contributions(run: Path) -> Contributions:
             f"`run` must hold the {ITEMS} of a measurement; that of {run} cannot be read ({error}); measure again."
         ) from error
     return Contributions.from_rows(rows.to_dict("records"))  # pyright: ignore[reportArgumentType]
+
+
+def measured_in_brief(rows: list[dict[str, Any]], modalities: tuple[Modality, ...]) -> str:
+    """Say which modality the answers rely on, where the interval of all items' mean tells; few items are no finding."""
+    whole = next((row for row in rows if row["task"] == ALL_TASKS), None)
+    if whole is None or len(modalities) != 2:
+        return ""
+    name = next(column for column in share_columns(modalities))
+    first, second = modalities
+    said = f"On average the {first} has {100 * whole[name]:.0f} % of what {first} and {second} add to the answer"
+    low, high = whole[f"{name}_low"], whole[f"{name}_high"]
+    if low is None:
+        return f"{said}; {whole['n']} items are too few to say how sure that is."
+    said = f"{said} (95 % interval {100 * low:.0f} to {100 * high:.0f}, {whole['n']} items)"
+    if low <= 0.5 <= high:
+        return f"{said}: neither is shown to weigh more."
+    return f"{said}: the {first if low > 0.5 else second} weighs more."
 
 
 def ratio_figure(found: Contributions, modality: Modality = "image") -> Figure:

@@ -23,6 +23,16 @@ def headline(summary: Summary) -> str:
     What is furthest is the highest following rate less collapse, as on validation items. Where a case does not move,
     how large a shift would have been needed is said, so that few items do not read as no effect.
     """
+    moved, cases = _moved_cases(summary)
+    return f"{moved} Furthest on these items: {'; '.join(cases)}." if cases else moved
+
+
+def outcome(summary: Summary) -> str:
+    """Say in one sentence whether the answers can be moved toward the target."""
+    return _moved_cases(summary)[0]
+
+
+def _moved_cases(summary: Summary) -> tuple[str, list[str]]:
     totals = [r for r in summary["rows"] if r["chosen"] and r["task"] == ALL_TASKS and r["protocol"] == SWEPT]
     cases, moved = [], 0
     for model, target in dict.fromkeys((r["model"], r["target"]) for r in totals):
@@ -37,12 +47,9 @@ def headline(summary: Summary) -> str:
             f"({percent(start['following'])} % without; {percent(best['collapse'])} % collapse)"
         )
     if not cases:
-        return "This study compares no method with no steering."
+        return "This study compares no method with no steering.", []
     few = "" if moved == len(cases) else _least_shift(summary, min(r["n"] for r in totals))
-    return (
-        f"Answers move toward the target beyond chance in {moved} of {len(cases)} cases{few}. Furthest on these items: "
-        f"{'; '.join(cases)}."
-    )
+    return f"Answers move toward the target beyond chance in {moved} of {len(cases)} cases{few}.", cases
 
 
 def _least_shift(summary: Summary, items: int) -> str:
@@ -149,12 +156,12 @@ def _broken(controls: list[dict[str, Any]], model: str, target: str) -> list[str
         return ["Without a conflict, no method loses accuracy."]
     return [
         f"Without a conflict, {method_name(worst['method'])} loses most: {points(worst['difference'])[1:]} points of "
-        f"accuracy on {_items_of(worst['kind'])}."
+        f"accuracy on {items_of(worst['kind'])}."
     ]
 
 
-def _items_of(kind: str) -> str:
-    """Say which items a kind of control has."""
+def items_of(kind: str) -> str:
+    """Say which items a kind of control has, in a sentence."""
     if kind == "both":
         return "items that need both"
     alone = kind.removesuffix("_only")

@@ -9,6 +9,7 @@ from trimtab.report.hardening import (
     accuracy_lines,
     cost_lines,
     family_items,
+    hardening_in_brief,
     loss_columns,
     loss_lines,
     preference_columns,
@@ -19,16 +20,22 @@ from trimtab.report.registering import Run, section
 
 TEMPLATE = """\
 {% from "table.html.j2" import table %}
+{% from "brief.html.j2" import brief %}
 <header>
 <h1>Which way of hardening helps?</h1>
 <p class="quiet">{{ summary.model.name }} &middot; {{ summary.plan.data }} &middot; seeds {{ summary.plan.seeds|join(", ") }} &middot;
 trimtab {{ provenance.versions.trimtab }}</p>
 </header>
+{%- if briefs %}
+<section class="verdict">
+{{ brief(["Does it help?", "Which variant?", "At what price?"], briefs) }}
+</section>
+{%- endif %}
 <section>
 <h2>Accuracy of every variant</h2>
 <p>In percent, averaged over seeds, with 95&nbsp;% intervals over items; those about the same
 thing count together. Seen perturbations
-({{ summary.seen|join(", ") }}) were trained on, unseen ones ({{ summary.unseen|join(", ") }}) were not. The worst one is
+({{ summary.seen|join(", ")|replace("_", " ") }}) were trained on, unseen ones ({{ summary.unseen|join(", ")|replace("_", " ") }}) were not. The worst one is
 that which loses most of the clean answers.</p>
 {%- for family, items, lines in accuracy %}
 <h3>relevant: {{ family }} ({{ items }})</h3>
@@ -60,6 +67,7 @@ def ablation(run: Run) -> dict[str, Any]:
     families = dict.fromkeys(r["relevant"] for r in run.summary["accuracy"])
     return {
         "title": f"hardening: {run.summary['model']['name']}",
+        "briefs": hardening_in_brief(run.summary),
         "cuts": CUTS,
         "accuracy": [(f, family_items(run.summary, f), accuracy_lines(run.summary, f)) for f in families],
         "losses": loss_lines(run.summary),

@@ -7,7 +7,7 @@ from typing import Any
 from trimtab.contribution import Contributions
 from trimtab.items import Skipped
 from trimtab.modalities import PAIR, Modality
-from trimtab.report.measured import ratio_figure, read_contributions
+from trimtab.report.measured import measured_in_brief, ratio_figure, read_contributions
 from trimtab.report.registering import Run, section
 from trimtab.report.style import task_name
 from trimtab.report.words import listed
@@ -17,6 +17,13 @@ TEMPLATE = """\
 <h1>How much does the answer depend on {{ asked }}?</h1>
 <p class="quiet">{{ summary.model }} on {{ summary.data }}, method {{ summary.method }}
 {%- if summary.instruction %}, instructed: &ldquo;{{ summary.instruction }}&rdquo;{% endif %}</p>
+{%- if briefs %}
+<section class="verdict">
+{%- for sentence in briefs %}
+<p><strong>{{ sentence }}</strong></p>
+{%- endfor %}
+</section>
+{%- endif %}
 {%- if summary.method == "mcs" %}
 <p>The score says how strongly the first answer token reacts to a little noise in the cached keys and values of each
 modality (AMPS). {% if pair %}The visual ratio is the picture's share of picture and text. {% endif %}It measures sensitivity, <em>not</em> which
@@ -56,7 +63,7 @@ def ratios(run: Run) -> dict[str, Any]:
     """Draw the items' shares and lay out their means, for each set of modalities that items were measured for."""
     summary, found = run.summary, read_contributions(run.path)
     sets = list(dict.fromkeys(c.modalities for c in found))
-    pair = sets == [PAIR]
+    pair, by_sets = sets == [PAIR], by_modalities(summary["ratios"])
     return {
         "title": f"visual ratio of {summary['model']}" if pair else f"contributions in {summary['model']}",
         "pair": pair,
@@ -65,6 +72,7 @@ def ratios(run: Run) -> dict[str, Any]:
             _part(run, Contributions(c for c in found if c.modalities == own), own, alone=len(sets) == 1)
             for own in sets
         ],
+        "briefs": [brief for own in sets if (brief := measured_in_brief(by_sets.get(own, []), own))],
         "synergy": any(c.synergy is not None for c in found),
         "skipped": [Skipped(row, reason) for row, reason in summary["skipped_items"]],
     }

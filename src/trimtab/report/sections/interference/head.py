@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trimtab.report.interference import interference_verdicts
+from trimtab.report.interference import interference_in_brief, interference_verdicts
 from trimtab.report.registering import Run, section
 
 TEMPLATE = """\
@@ -14,6 +14,7 @@ TEMPLATE = """\
 {{ summary["items"].skipped|length }} skipped &middot; seed {{ summary.plan.diagnosis.seed }} &middot; trimtab {{ provenance.versions.trimtab }}</p>
 </header>
 <section class="verdict">
+<p><strong>{{ brief }}</strong></p>
 <ul>
 {%- for sentence in verdicts %}
 <li>{{ sentence }}</li>
@@ -27,4 +28,8 @@ TEMPLATE = """\
 def head(run: Run) -> dict[str, Any]:
     """Say what perturbing does, family by family."""
     title = f"interference: {run.summary['model']['name']}"
-    return {"title": title, "verdicts": interference_verdicts(run.summary)}
+    return {
+        "title": title,
+        "brief": interference_in_brief(run.summary),
+        "verdicts": interference_verdicts(run.summary),
+    }
