@@ -9,7 +9,7 @@ import typer
 
 from trimtab.cli.browsing import open_page
 from trimtab.cli.completing import complete_model
-from trimtab.cli.console import print_json, print_line, remark, warn
+from trimtab.cli.console import print_json, print_line, progress_bars, remark, warn
 from trimtab.cli.early import check_artifacts, check_model, check_out_file, check_package
 from trimtab.cli.inputs import load_model
 from trimtab.cli.loading import Loading, loads
@@ -86,5 +86,6 @@ def _ways(model: Model, folders: list[Path]) -> list[AnyArtifact]:
     if folders:
         return load_artifacts(folders, model)
     few = read_items("pocket-mc2:train")[:FEW] if model.name in CHECKPOINTS else []
-    learned = [MeanDifference(target=target).fit(model, few) for target in PAIR if few]
+    with progress_bars() as bars:
+        learned = [MeanDifference(target=target).fit(model, few, progress=bars) for target in PAIR if few]
     return [*learned, *(kind(target=target).fit(model) for target in PAIR for kind in (Autotrim, Instruction))]
