@@ -41,12 +41,16 @@ WAYS: dict[str, Callable[[Model], list[Row]]] = {
     "one prompt": lambda m: heads(m, prompts()[0], 12),
     "two prompts, unevenly": lambda m: [*heads(m, prompts()[0], 12), *heads(m, prompts()[1], 8)],
     "edges of some heads": lambda m: [
-        Row(prompts()[0], (BlockAttention(("image",), ("last",), (layer,), heads=heads),))
+        Row(prompt, (BlockAttention(("image",), ("last",), (layer,), heads=heads),))
+        for prompt in prompts()[:1]
         for layer in range(4)
         for heads in ((0,), (1, 3), None)
     ],
     "several tokens a row": lambda m: [
-        Row(prompts()[0], (BlockAttention(("context",), ("question", "last"), (layer % 4,)),)) for layer in range(12)
+        Row(prompt, (BlockAttention(("context",), ("question", "last"), (layer,)),))
+        for prompt in prompts()[:1]
+        for layer in (0, 1)
+        for _ in range(8)
     ],
 }
 

@@ -24,6 +24,8 @@ Place = tuple[Group, int]
 
 MOST_PADDING = 1.5
 """Tails are padded together while that makes no more than so many times the positions that they have."""
+WORTH_A_PASS = 1024
+"""Padded positions that are cheaper than one more pass."""
 
 
 def over_batches(
@@ -78,7 +80,9 @@ def _like_rows(model: Model, work: Sequence[Work], groups: Sequence[Group]) -> l
     for group in groups:
         for row in group.rows if group.shared else ():
             tails.setdefault(len(work[row].prompt) - group.shared, []).append((group, row))
-    parts = [[tail] for tail in sorted(tails)] if model.recurrent else _of_like_length(tails)
+    swept = any(w.edits for w in work)  # elsewhere tails are of one kind
+    like = _of_like_length(tails) if swept else [sorted(tails)]
+    parts = [[tail] for tail in sorted(tails)] if model.recurrent else like
     together = [[place for tail in part for place in tails[tail]] for part in parts]
     if len(together) == 1:  # in the groups' order
         together = [[(group, row) for group in groups for row in group.rows if group.shared]]
@@ -93,8 +97,9 @@ def _of_like_length(tails: Mapping[int, Sequence[object]]) -> list[list[int]]:
     """
     lengths = sorted(tails)
     real = sum(length * len(own) for length, own in tails.items())
-    if not lengths or lengths[-1] * sum(map(len, tails.values())) <= MOST_PADDING * real:
-        return [lengths]
+    padded = max(lengths, default=0) * sum(map(len, tails.values()))
+    if padded <= MOST_PADDING * real or padded - real < WORTH_A_PASS:
+        return [lengths] if lengths else []
     parts: list[list[int]] = []
     for length in lengths:
         if parts and length <= MOST_PADDING * parts[-1][0]:

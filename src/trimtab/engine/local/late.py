@@ -66,7 +66,7 @@ def late_tails(model: Model, batch: RowBatch, starts: Sequence[int]) -> Tensor:
             prefix = batch.prefix.rows(at)
             session.advance(tails.index[at], prefix.index)
             with session.attached(), engine_drives(model):
-                cache = cache_of(model, prefix, tails.mask.shape[1])
+                cache = cache_of(model, prefix, [batch.tails[row] for row in rows])
                 with attending(model, cache):
                     states = model.decode(states, mask[at], tails.positions[:, at], cache, first_layer=start)
         hidden[at] = states

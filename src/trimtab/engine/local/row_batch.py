@@ -73,7 +73,7 @@ def forward_tails(model: Model, batch: RowBatch, session: EditSession, keep_cach
     tails = batch.collated or collate(model, batch.tails)
     mask, cache = tails.mask, model.family.cache(model.hf) if keep_cache else None
     if batch.prefix is not None:
-        cache = cache_of(model, batch.prefix, tails.mask.shape[1])
+        cache = cache_of(model, batch.prefix, batch.tails)
         mask = torch.cat([batch.prefix.mask, mask], dim=1)
     session.advance(tails.index, None if batch.prefix is None else batch.prefix.index)
     with engine_drives(model), attending(model, cache):

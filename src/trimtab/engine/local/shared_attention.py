@@ -6,7 +6,7 @@ few positions a row, as in sweeps and while decoding; where rows have many, a co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -17,13 +17,14 @@ from transformers import AttentionInterface, AttentionMaskInterface, DynamicCach
 from transformers.masking_utils import sdpa_mask
 
 from trimtab.engine.local.attention import SHARED
+from trimtab.engine.local.batch import Piece
 from trimtab.engine.local.prefix import Prefix
 from trimtab.engine.local.shared_cache import SharedLayer
 from trimtab.engine.local.switching import decoder_attention
 from trimtab.models import Model
 
 ROWS = 8
-"""Rows a prefix, from which on copies of it cost more than the products do."""
+"""Rows a prefix, from which on copies of it cost more than the products do, about."""
 NUMBERS = 2**26
 """Scores in memory at once."""
 
@@ -61,9 +62,9 @@ class Grid:
 _GRID: ContextVar[Grid] = ContextVar("grid")
 
 
-def cache_of(model: Model, prefix: Prefix, length: int) -> DynamicCache:
-    """Return a cache to continue from, for passes of at most so many positions a row."""
-    worth = _few(model, length) and _many(prefix)
+def cache_of(model: Model, prefix: Prefix, tails: Sequence[Piece]) -> DynamicCache:
+    """Return a cache that rows continue from with their tails."""
+    worth = _few(model, max(tail.end - tail.start for tail in tails)) and _many(prefix, tails)
     plain = model.family.why_not_plain is None and not model.recurrent and not any(model.windows)
     alike = model.mask_rule == "causal" and model.text_config._attn_implementation == "sdpa"
     return prefix.cache(whole=not (worth and plain and alike and len(prefix.held) == model.n_layers))
@@ -74,9 +75,9 @@ def _few(model: Model, length: int) -> bool:
     return length <= max(model.head_dims)
 
 
-def _many(prefix: Prefix) -> bool:
-    """Whether rows are many to a prefix, and about as many to each."""
-    if prefix.owner is None or len(prefix.owner) < ROWS:
+def _many(prefix: Prefix, tails: Sequence[Piece]) -> bool:
+    """Whether rows are many to a prefix, about as many to each, and ask the same, as in sweeps."""
+    if prefix.owner is None or len(tails) < ROWS * len({id(tail.prompt) for tail in tails}):
         return False
     counts = prefix.owner.unique(return_counts=True)[1].tolist()
     return len(prefix.owner) >= ROWS * len(counts) and max(counts) * len(counts) <= 2 * len(prefix.owner)
