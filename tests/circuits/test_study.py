@@ -77,6 +77,9 @@ def run(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_chooses_the_routing_head_and_blocks_following(run, model):
     summary = read_summary(run)
+    assert [set(row) for row in summary["patching"]["pairs"]] == [
+        {"donor", "refused", "pairs", "agreed", "follow_both"}
+    ] * 2
     assert summary["choice"]["heads"] == [list(ROUTING_HEAD)]
     assert summary["choice"]["roles"] == ["router"]
     rates = {(r["condition"], r["measure"]): r["rate"] for r in summary["rates"]}

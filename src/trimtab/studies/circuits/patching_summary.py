@@ -227,7 +227,9 @@ def patching_summary(
     crossed = records(crossovers(table[table["norm"] == "final"]))
     patching = scores_in(done, "patching", "scores-patching")
     direct = scores_in(done, "patching-direct", "patched-directly")
-    donors = {name.removeprefix("patches-"): step.notes for name, step in done.items() if name.startswith("patches-")}
+    donors = {
+        name.removeprefix("patches-"): step.own_notes for name, step in done.items() if name.startswith("patches-")
+    }
     return {
         "pairs": [{"donor": donor, "refused": None, **notes} for donor, notes in donors.items()],
         "curves": patch_curves(rows_of(done, "patches"), seed),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from trimtab.studies.kit.bench import Bench
 from trimtab.studies.kit.choosing import choose_items
 from trimtab.studies.kit.evaluation import evaluate
 from trimtab.studies.kit.records import records
-from trimtab.studies.kit.run_folder import STAMP, StepResult
+from trimtab.studies.kit.run_folder import StepResult
 from trimtab.studies.kit.study import KINDS, Outcome, Results, Step
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class HardeningStudy:
             "unseen": [c for c in self.plan.conditions if c not in seen],
             "accuracy": [row for name, runs in tables.items() for row in accuracy_table(name, runs, seen)],
             "cost": [
-                {"variant": name, **_own(done[f"{label}/cost"].notes), "label": label}
+                {"variant": name, **done[f"{label}/cost"].own_notes, "label": label}
                 for name, found in labels.items()
                 for label in found
             ],
@@ -206,11 +206,6 @@ class HardeningStudy:
         artifacts = [kind(target=target).fit(model, fitting) for target in targets for kind in kinds]
         rates: DataFrame = evaluate(model, own.conflicts("test"), artifacts).rates
         return StepResult(rates.loc[rates.task == "all", :], {})
-
-
-def _own(notes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the notes of a step that are its own."""
-    return {key: value for key, value in notes.items() if key not in (*STAMP, "seconds")}
 
 
 def _cost(config: HardenConfig, record: dict[str, Any]) -> StepResult:

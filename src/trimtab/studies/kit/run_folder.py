@@ -37,6 +37,11 @@ class StepResult(NamedTuple):
     table: DataFrame
     notes: dict[str, Any]
 
+    @property
+    def own_notes(self) -> dict[str, Any]:
+        """The notes of its work, without those that the run folder adds: time, and what it was computed with."""
+        return {name: value for name, value in self.notes.items() if name not in (*STAMP, "seconds")}
+
     @classmethod
     def nothing(cls) -> StepResult:
         """Return what a step found that had nothing to do."""
