@@ -28,7 +28,7 @@ from trimtab.checking import reason_of
 from trimtab.engine.local.whitebox import release
 
 ALL: dict[str, Job] = {**JOBS, "memory": memory, "busy": busy}
-ORDER = ("answers", "contribution", "windows", "heads", "memory", "strengths", "states", "growth", "busy")
+ORDER = ("memory", "heads", "windows", "contribution", "answers", "strengths", "states", "growth", "busy")
 """What is measured of each shape, most important first."""
 
 
@@ -79,7 +79,11 @@ def main(arguments: list[str] | None = None) -> None:
     lines = Lines(options.out, device=card, torch=torch.__version__, transformers=transformers.__version__)
     known = TINY if options.tiny else SHAPES
     chosen = {name: shape for name, shape in known.items() if not options.shape or name in options.shape}
-    sizes = {"tokens": 160, "batch": 2, "new_tokens": 4, "rounds": 2, "loop_rows": 4} if options.tiny else {"side": 336}
+    sizes = (
+        {"tokens": 160, "batch": 2, "new_tokens": 4, "rounds": 2, "loop_rows": 4}
+        if options.tiny
+        else {"side": 336, "loop_rows": 8, "rounds": 2}
+    )
     measure(chosen, lines, device, started + options.deadline, sizes)
     print(f"{lines.path}: {time.perf_counter() - started:.0f} s on {card}")
 

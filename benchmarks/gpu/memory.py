@@ -1,4 +1,4 @@
-"""The peak memory of every job that ``trimtab check`` tries, beside what it expects."""
+"""The peak memory of every job that ``trimtab check`` tries, beside what it expects: on a CPU, that of its tensors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from benchmarks.speed.lines import Aim, Line
 from benchmarks.speed.subject import Subject
+from benchmarks.speed.tensors import TensorPeak
 
 from trimtab.checking import JOBS, Job, Trial, reason_of
 from trimtab.checking.peak import Peak
@@ -29,7 +30,7 @@ def _one(job: Job, trial: Trial) -> Line:
         expected = job.memory(trial)
         model.forget_media()
         release()
-        with Peak(model.device) as peak:
+        with Peak(model.device) if model.device.type == "cuda" else TensorPeak() as peak:
             job.run(trial)
     except Exception as error:  # noqa: BLE001 - one job that fails must not cost the others
         return Line(title, error=reason_of(error))

@@ -42,7 +42,9 @@ def test_what_fails_is_a_line_and_the_rest_goes_on(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(gpu.ALL, "answers", fails)
     gpu.main([*ONE, "--out", str(tmp_path)])
     said = [(line["job"], line["error"]) for line in lines_of(tmp_path)]
-    assert said == [("build", None), ("answers", None), ("answers", "ValueError: no"), *[("fine", None)] * 8]
+    assert said[0] == ("build", None)
+    assert said.count(("fine", None)) == len(gpu.ORDER) - 1
+    assert [one for one in said if one[0] == "answers"] == [("answers", None), ("answers", "ValueError: no")]
 
 
 def test_what_there_is_no_time_for_is_said(tmp_path: Path):

@@ -7,6 +7,7 @@ import torch
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed.lines import Aim, Line, compared
 from benchmarks.speed.page import page, read
+from benchmarks.speed.tensors import TensorPeak
 from benchmarks.speed.timing import Times, in_turns
 
 
@@ -58,3 +59,14 @@ def test_the_page_has_every_job_in_its_order():
     assert (
         found.index("## Answers") < found.index("## Heads") < found.index("| m | states: a / b | 2.00 (1.00 to 3.00) |")
     )
+
+
+def test_tensors_are_counted_while_they_are_there():
+    with TensorPeak() as peak:
+        one = torch.zeros(1000)
+        part = one.view(10, 100)[2]
+        del one
+        more = part + torch.ones(100)
+        del part
+        torch.zeros(500).add_(more.sum())
+    assert peak.bytes == 4 * (1000 + 100 + 100)
