@@ -77,7 +77,7 @@ def test_what_a_server_cannot_do_is_refused_by_name(engine: ServedEngine):
         ({"artifact": "all", "strength": "much"}, "`strength` of vllm_xargs must be a number"),
         ({"artifact": "all", "strength": 1e9}, "`strength` of vllm_xargs must be a number"),
         ({"artifact": "all", "target": "text"}, "`target` of vllm_xargs"),
-        ({"artifact": ["all"]}, "must name an artifact"),
+        ({"artifact": ["all"]}, "must name one artifact"),
         ({"trimtab": "all"}, "no fields but"),
         ({"artifact": {"name": "all"}}, "vllm_xargs"),
         ({"artifact": None}, "vllm_xargs"),

@@ -47,8 +47,8 @@ def test_a_plain_request_asks_for_nothing():
     ("given", "says"),
     [
         ({"artefact": "a"}, "no fields but artifact, strength, target; got 'artefact'"),
-        ({"strength": 1.0}, "must name an artifact"),
-        ({"artifact": ["a"]}, "must name an artifact"),
+        ({"strength": 1.0}, "must name one artifact"),
+        ({"artifact": ["a"]}, "must name one artifact"),
         ({"artifact": "a", "strength": "much"}, "`strength` of vllm_xargs must be a number"),
         ({"artifact": "a", "strength": True}, "`strength` of vllm_xargs must be a number"),
         ({"artifact": "a", "strength": float("nan")}, "`strength` of vllm_xargs must be a number"),

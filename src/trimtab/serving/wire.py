@@ -51,7 +51,7 @@ def read_wanted(given: Mapping[str, object] | None) -> Wanted | None:
     artifact, strength, target = map(fields.get, FIELDS)
     if not isinstance(artifact, str) or not artifact:
         raise UsageError(
-            f"`artifact` of vllm_xargs must name an artifact of the server; got {artifact!r:.100}; GET "
+            f"`artifact` of vllm_xargs must name one artifact of the server; got {artifact!r:.100}; GET "
             "/v1/steering/artifacts lists them."
         )
     if target is not None and not isinstance(target, str):
