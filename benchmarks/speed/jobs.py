@@ -235,10 +235,10 @@ def save_features(model: Model, prompts: Sequence[Prompt]) -> None:
 
 def growth(subject: Subject) -> Iterator[Line]:
     """What twice as many prompts, rows and tokens cost; pictures are remembered."""
-    model, rows = subject.model, head_rows(subject)
+    model, rows, prompts = subject.model, head_rows(subject), subject.prompts
     short = Subject(model, subject.tokens // 2, subject.side)
     pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
-        "prompts": (lambda: run(model, subject.prompts * 2), lambda: run(model, subject.prompts)),
+        "prompts": (lambda: run(model, prompts), lambda: run(model, prompts[: len(prompts) // 2])),
         "rows": (lambda: run(model, rows), lambda: run(model, rows[: len(rows) // 2])),
         "tokens": (lambda: run(model, subject.prompts[:1]), lambda: run(model, short.prompts[:1])),
     }
