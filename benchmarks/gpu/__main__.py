@@ -1,6 +1,6 @@
 """Ratios, memory and tokens per second of 3B and 7B shapes of two families, with random weights, on a GPU.
 
-    python -m benchmarks.gpu --out FOLDER [--deadline SECONDS] [--shape NAME ...] [--tiny]
+    python -m benchmarks.gpu --out FOLDER [--deadline SECONDS] [--shape NAME ...] [--beside TEXT] [--tiny]
 
 Every ratio is a line of ``FOLDER/lines.jsonl``, written the moment it is known. What fails is a line with its error,
 and what there is no time for is left out: each shape has an equal share of the seconds that are left when it begins.
@@ -72,11 +72,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--deadline", type=float, default=150.0, help="seconds, counted from the start")
     parser.add_argument("--shape", action="append", choices=SHAPES)
+    parser.add_argument("--beside", help="what else runs on the machine; the page of performance tells it")
     parser.add_argument("--tiny", action="store_true", help="tiny models on the CPU")
     options = parser.parse_args(arguments)
     device = torch.device("cuda" if torch.cuda.is_available() and not options.tiny else "cpu")
     card = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    lines = Lines(options.out, device=card, torch=torch.__version__, transformers=transformers.__version__)
+    made = {"device": card, "torch": torch.__version__, "transformers": transformers.__version__}
+    lines = Lines(options.out, **made, beside=options.beside)
     known = TINY if options.tiny else SHAPES
     chosen = {name: shape for name, shape in known.items() if not options.shape or name in options.shape}
     sizes = (

@@ -1,10 +1,11 @@
 """The ratios of docs/performance.md: every job beside the plain way and the best peer, in one run.
 
-    python -m benchmarks.speed --out runs/bench [--model NAME ...] [--job NAME ...] [--page FILE] [--tiny]
+    python -m benchmarks.speed --out runs/bench [--model NAME ...] [--job NAME ...] [--page FILE] [--gpu RUN] [--tiny]
 
 The models are the bundled ones, and ``random``, one of about 300 M parameters in Qwen2.5-VL's shape. On a CPU one
 thread computes and processor seconds count, so that other work on the machine does not. Lines are written as they are
-known; ``--page`` writes the page from them at the end. ``--tiny`` asks short prompts, few rows and few rounds.
+known; ``--page`` writes the page from them at the end, with those of a run of ``benchmarks.gpu`` if ``--gpu`` names
+one. ``--tiny`` asks short prompts, few rows and few rounds.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model", action="append", choices=MODELS)
     parser.add_argument("--job", action="append", choices=ALL)
     parser.add_argument("--page", type=Path, help="the page to write")
+    parser.add_argument("--gpu", type=Path, help="folder of a run of benchmarks.gpu, whose lines the page has too")
     parser.add_argument("--tiny", action="store_true", help="to try it: short prompts, few rows and rounds")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -93,7 +95,8 @@ def main(arguments: list[str] | None = None) -> None:
     lines = Lines(options.out, device=device, torch=torch.__version__, transformers=transformers.__version__)
     measure(options.model or list(MODELS), options.job or list(ALL), lines, TINY if options.tiny else {})
     if options.page:
-        options.page.write_text(page(read(lines.path), "python -m benchmarks.speed --out runs/bench"))
+        gpu = read(options.gpu / "lines.jsonl") if options.gpu else []
+        options.page.write_text(page(read(lines.path), "python -m benchmarks.speed --out runs/bench", gpu))
 
 
 if __name__ == "__main__":

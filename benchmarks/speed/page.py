@@ -37,8 +37,14 @@ def read(path: Path) -> list[Held]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def page(lines: Sequence[Held], command: str) -> str:
-    """Return the page."""
+def page(lines: Sequence[Held], command: str, gpu: Sequence[Held] = ()) -> str:
+    """Return the page.
+
+    Args:
+        lines: What was measured.
+        command: What measured it.
+        gpu: Lines of ``benchmarks.gpu``, if there are any.
+    """
     first = lines[0]
     met, missed = (sum(line["met"] is is_met for line in lines) for is_met in (True, False))
     parts = [
@@ -54,7 +60,23 @@ def page(lines: Sequence[Held], command: str) -> str:
         own = [line for line in lines if line["job"].split(":")[0] == job]
         if own:
             parts += [f"## {job.capitalize()}\n", f"{what}\n", *_table(own), ""]
-    return "\n".join(parts)
+    return "\n".join([*parts, *_on_a_gpu(gpu)])
+
+
+def _on_a_gpu(lines: Sequence[Held]) -> list[str]:
+    """Return the section of ratios measured on a GPU; nothing if there are no lines."""
+    known = [line for line in lines if line["ratio"] is not None]
+    if not known:
+        return []
+    first = known[0]
+    beside = f" Beside it ran {first['beside']}." if first.get("beside") else ""
+    about = (
+        "`python -m benchmarks.gpu --out runs/gpu` asks the same of models in released shapes with random weights in "
+        f"bfloat16, with a prompt of some 500 to 600 tokens: here on one {first['device']}, with torch "
+        f"{first['torch']}.{beside} What there was no time for is left out."
+    )
+    named = [{**line, "job": f"{line['job']}: {line['job']}"} for line in known]
+    return ["## On a GPU\n", f"{about}\n", *_table(named), ""]
 
 
 def _table(lines: Iterable[Held]) -> list[str]:

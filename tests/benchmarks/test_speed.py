@@ -61,6 +61,30 @@ def test_the_page_has_every_job_in_its_order():
     )
 
 
+def test_ratios_of_a_gpu_have_a_section_that_says_what_ran_beside():
+    said = {"device": "G", "torch": "1", "transformers": "2", "model": "m", "error": None, "met": True, "bound": None}
+    own = {
+        **said,
+        "over": "a",
+        "under": "b",
+        "ratio": 2.0,
+        "low": 1.0,
+        "high": 3.0,
+        "aim": {"least": 1.0, "most": None},
+    }
+    none = {**own, "ratio": None, "error": "left out"}
+    found = page(
+        [{**own, "job": "heads"}],
+        "command",
+        [{**own, "job": "windows", "beside": "a training"}, none | {"job": "heads"}],
+    )
+    section = found[found.index("## On a GPU") :]
+    assert "here on one G, with torch 1. Beside it ran a training." in section
+    assert "| m | windows: a / b | 2.00 (1.00 to 3.00) |" in section
+    assert "left out |" not in section
+    assert "## On a GPU" not in page([{**own, "job": "heads"}], "command")
+
+
 def test_tensors_are_counted_while_they_are_there():
     with TensorPeak() as peak:
         one = torch.zeros(1000)
