@@ -47,7 +47,7 @@ def test_a_sweep_that_begins_late(model: Model, calls):
     prompt = encode(model, Prompt("What is it?", (), "a dog sleeps on the sofa"))
     heads = [Row(prompt, (ScaleHeads(layer, (0,), ("last",)),)) for layer in range(model.n_layers)]
     cost = run(model, heads).cost
-    assert cost.passes == len(calls) > 3
+    assert cost.passes == len(calls) >= 3  # rows that begin at near layers begin together
 
 
 def test_contrasts(model: Model, calls):

@@ -61,7 +61,7 @@ def test_an_ablation_tests_every_variant_and_goes_on_where_it_was(tmp_path, monk
     assert work["all, 2 steps-0"] > work["all-0"] > work["augmented-0"] > 0
     assert {r["method"] for r in summary["preference"]} == {"none", "instruction", "mean"}
     page = write_report(out).read_text(encoding="utf-8")
-    for said in ("vanilla, ignore", "all, 2 steps", "misleading_text", "noise_image", "image: worst seen"):
+    for said in ("vanilla, ignore", "all, 2 steps", "misleading text", "noise image", "image: worst seen"):
         assert said in page, said
     before = (out / "summary.json").read_bytes()
     monkeypatch.setattr("trimtab.studies.interference.hardening.diagnose", None)
