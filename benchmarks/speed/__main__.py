@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
     measure(options.model or list(MODELS), options.job or list(ALL), lines, TINY if options.tiny else {})
     if options.page:
         gpu = read(options.gpu / "lines.jsonl") if options.gpu else []
-        options.page.write_text(page(read(lines.path), "python -m benchmarks.speed --out runs/bench", gpu))
+        options.page.write_text(page(read(lines.path), "python -m benchmarks.speed --out runs/bench", gpu, MODELS))
 
 
 if __name__ == "__main__":

@@ -37,13 +37,14 @@ def read(path: Path) -> list[Held]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def page(lines: Sequence[Held], command: str, gpu: Sequence[Held] = ()) -> str:
+def page(lines: Sequence[Held], command: str, gpu: Sequence[Held] = (), models: Sequence[str] = ()) -> str:
     """Return the page.
 
     Args:
         lines: What was measured.
         command: What measured it.
         gpu: Lines of ``benchmarks.gpu``, if there are any.
+        models: All that were to be measured.
     """
     first = lines[0]
     met, missed = (sum(line["met"] is is_met for line in lines) for is_met in (True, False))
@@ -60,7 +61,19 @@ def page(lines: Sequence[Held], command: str, gpu: Sequence[Held] = ()) -> str:
         own = [line for line in lines if line["job"].split(":")[0] == job]
         if own:
             parts += [f"## {job.capitalize()}\n", f"{what}\n", *_table(own), ""]
-    return "\n".join([*parts, *_on_a_gpu(gpu)])
+    return "\n".join([*parts, *_not_measured(lines, models), *_on_a_gpu(gpu)])
+
+
+def _not_measured(lines: Sequence[Held], models: Sequence[str]) -> list[str]:
+    """Say what a run that was stopped has not measured."""
+    done = {(line["model"], line["job"].split(":")[0]) for line in lines}
+    missing = {model: [job for job in JOBS if (model, job) not in done] for model in models}
+    said = [
+        f"{model}: {'everything' if len(jobs) == len(JOBS) else ', '.join(jobs)}"
+        for model, jobs in missing.items()
+        if jobs
+    ]
+    return [f"Not measured in this run: {'; '.join(said)}.\n"] if said else []
 
 
 def _on_a_gpu(lines: Sequence[Held]) -> list[str]:

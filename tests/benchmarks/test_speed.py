@@ -61,6 +61,14 @@ def test_the_page_has_every_job_in_its_order():
     )
 
 
+def test_the_page_says_what_a_stopped_run_has_not_measured():
+    said = {"device": "CPU", "torch": "1", "transformers": "2", "model": "m", "error": "no", "met": None, "ratio": None}
+    said |= {"over": "", "under": ""}
+    jobs = ("answers", "methods: mean", "contribution", "windows", "heads", "strengths", "states", "growth")
+    found = page([{**said, "job": job} for job in jobs], "command", models=("m", "n"))
+    assert "Not measured in this run: m: memory; n: everything." in found
+
+
 def test_ratios_of_a_gpu_have_a_section_that_says_what_ran_beside():
     said = {"device": "G", "torch": "1", "transformers": "2", "model": "m", "error": None, "met": True, "bound": None}
     own = {
