@@ -86,7 +86,8 @@ def _on_a_gpu(lines: Sequence[Held]) -> list[str]:
     about = (
         "`python -m benchmarks.gpu --out runs/gpu` asks the same of models in released shapes with random weights in "
         f"bfloat16, with a prompt of some 500 to 600 tokens: here on one {first['device']}, with torch "
-        f"{first['torch']}.{beside} What there was no time for is left out."
+        f"{first['torch']}.{beside} What there was no time for is left out. "
+        "`python -m benchmarks.speed` takes its lines into this page by `--gpu runs/gpu`."
     )
     named = [{**line, "job": f"{line['job']}: {line['job']}"} for line in known]
     return ["## On a GPU\n", f"{about}\n", *_table(named), ""]
