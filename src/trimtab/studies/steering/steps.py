@@ -81,11 +81,8 @@ class ModelSteps:
             if other is None:
                 yield self._step(name, partial(self.fit, method, target), (admission,), "fit and tune", 1, rows)
             else:
-                needs, run = (
-                    (admission, self.path(_fit_name(other, target))),
-                    partial(self.fit_as, method, other, target),
-                )
-                yield self._step(name, run, needs, "fit", 1, rows)
+                needs = (admission, self.path(_fit_name(other, target)))
+                yield self._step(name, partial(self.fit_as, method, other, target), needs, "fit", 1, rows)
         for place in range(1, self.seeds):
             for method, target, name in self.fits(place):
                 needs = (admission, self.path(_fit_name(method, target)))
