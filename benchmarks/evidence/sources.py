@@ -29,11 +29,11 @@ FILES = {
 
 SET_ASIDE = {
     ("smol-steering", "autotrim"): (
-        "its recipe gave it the strengths of added vectors, where its steps are shares of the way to the target's own "
-        "answer; smol-autotrim has it at its own"
+        "its recipe, put right since, gave it the strengths of added vectors, where its steps are shares of the way to "
+        "the target's own answer; smol-autotrim has it at its own"
     ),
 }
-"""Methods of a study whose rows are read by nobody, because its recipe was wrong about them, and why."""
+"""Methods of a study whose rows are read by nobody, because its recipe was wrong about them when it ran, and why."""
 
 
 @dataclass(frozen=True)

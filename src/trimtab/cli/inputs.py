@@ -43,7 +43,7 @@ def load_engine(name: str, loading: Loading, over: Cluster | None = None) -> Mod
 
 
 def load_model(name: str, loading: Loading) -> Model:
-    """Load a model, and say so: a large one takes a while.
+    """Load a model, and say so: a large one takes a while. Says as well if this processor is slow in its type.
 
     Args:
         name: Bundled name, folder or Hub id.
@@ -54,9 +54,13 @@ def load_model(name: str, loading: Loading) -> Model:
         UnsupportedModelError: It is of an unknown family, or failed its self-check.
     """
     import trimtab
+    from trimtab.models.emulation import emulated
 
     with loading_shown(name):
-        return trimtab.load(name, **loading)
+        model = trimtab.load(name, **loading)
+    if slow := emulated(model.dtype, model.device):
+        remark(slow)
+    return model
 
 
 def load_items(

@@ -25,6 +25,7 @@ from trimtab.models.checkpoint import (
     untied,
 )
 from trimtab.models.decoding_settings import overridden, read_generation_config
+from trimtab.models.emulation import emulated
 from trimtab.models.family import Family
 from trimtab.models.hugging_face import Configuration, FastTokenizer, HuggingFaceModel
 from trimtab.models.model import Model
@@ -200,7 +201,8 @@ def from_parts(
     model = Model(own, words, given, template, family, name)
     if check:
         check_parts(model)
-    model.report = replace(_report(model), notes=notes)
+    slow = emulated(model.dtype, model.device)
+    model.report = replace(_report(model), notes=notes if slow is None else (*notes, slow))
     family.guard(own)
     if check:
         self_check(model)
