@@ -1,5 +1,7 @@
 """Methods of the field that decode beside another reading of the model: IKOD and iTaD."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from tests.steering.items import held_out_items
 from trimtab.contribution import attention_to
 from trimtab.divergences import js
 from trimtab.engine import Contrast, MergeKeys, Prompt, Row, SkipLayers, encode, run
+from trimtab.engine.local.whitebox import attention
 from trimtab.errors import UnsupportedMethodError
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
@@ -32,36 +35,32 @@ def test_ikod_adds_the_merged_answer(model: Model, target: str):
     assert all(isinstance(ask, Row) for ask in artifact.asks(model, [bare], 2.0))
 
 
-def test_attention_to_a_modality_is_that_of_the_models_own_attention(model: Model):
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "qwen3_5", "paligemma", "gemma3", "gemma4"])
+def test_attention_to_a_modality_is_that_of_the_models_own_attention(family: str):
+    model = tiny_model(family)
     found = attention_to(model, prompts(), "image")
     kept: list[torch.Tensor] = []
-    handles = [
+    for module in model.attentions.values():
         module.register_forward_hook(lambda _m, _args, output: kept.append(output[1][0, :, -1]))
-        for module in model.attentions.values()
-    ]
-    model.hf.set_attn_implementation("eager")
-    try:
-        for prompt, own in zip(prompts(), found, strict=True):
-            kept.clear()
+    for prompt, own in zip(prompts(), found, strict=True):
+        kept.clear()
+        with attention(model, "eager"):
             run(model, [prompt], reuse=False)
-            image = encode(model, prompt).spans["image"]
-            assert own.shape == (model.n_layers, model.n_heads, len(image))
-            assert torch.allclose(own, torch.stack(kept)[..., image], atol=1e-5)
-    finally:
-        model.hf.set_attn_implementation("sdpa")
-        for handle in handles:
-            handle.remove()
+        image = encode(model, prompt).spans["image"]
+        assert own.shape == (model.n_layers, model.n_heads, len(image))
+        assert torch.allclose(own[list(model.attends)], torch.stack(kept)[..., image], atol=1e-5)
+        assert own[[not attends for attends in model.attends]].isnan().all()
     assert attention_to(model, [], "image") == []
 
 
 def test_itad_exits_where_the_picture_is_looked_at_least_alike():
-    attention = torch.rand(5, 3, 7, generator=torch.Generator().manual_seed(0))
-    looks = attention.amax(1).double().log_softmax(-1)
+    seen = torch.rand(5, 3, 7, generator=torch.Generator().manual_seed(0))
+    looks = seen.amax(1).double().log_softmax(-1)
     apart = [float(js(looks[layer], looks[4])) for layer in (1, 3)]
     chooser = EarlyExitChooser("image", [1, 3], 4, 0.1)
-    assert chooser.exit(attention) == (1, 3)[apart.index(max(apart))]
-    attention[3] = attention[4]
-    assert chooser.exit(attention) == 1
+    assert chooser.exit(seen) == (1, 3)[apart.index(max(apart))]
+    seen[3] = seen[4]
+    assert chooser.exit(seen) == 1
 
 
 def test_itad_takes_the_early_answer_away(model: Model):
@@ -71,6 +70,15 @@ def test_itad_takes_the_early_answer_away(model: Model):
     plain, exited = (run(model, [Row(p, edits) for p in prompts()]).logits.log_softmax(-1) for edits in ((), (early,)))
     assert all(isinstance(ask, Contrast) for ask in asks)
     assert torch.allclose(first_scores(model, asks), (plain - exited).log_softmax(-1), atol=1e-4)
+
+
+def test_itad_is_refused_where_a_candidate_has_no_attention():
+    model = tiny_model("qwen3_5", layers=8)
+    artifact = ITaD().fit(model, ())
+    assert artifact.asks(model, prompts(), 1.0)  # its candidate attends
+    idle = replace(artifact, chooser=EarlyExitChooser("image", [0, 1], 7, 0.1))
+    with pytest.raises(UnsupportedMethodError, match="must attend in each layer .* carries a state instead in layer 0"):
+        idle.asks(model, prompts(), 1.0)
 
 
 def test_itads_candidates_are_the_papers_share_of_the_depth():

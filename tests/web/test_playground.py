@@ -1,5 +1,6 @@
 """The playground's work on a tiny model: the page itself is tested in a browser by ``make test-web``."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -69,6 +70,22 @@ def test_inside_says_what_cut_links_and_silent_heads_do(play):
     assert [0 < sum(layer) < 1 for layer in masses] == [True, True]
     with pytest.raises(UsageError, match="got one alone"):
         play.look_inside(picture(), "What?", "")
+
+
+@pytest.mark.parametrize("family", ["qwen3_5", "paligemma", "gemma4"])
+def test_inside_of_families_whose_layers_or_tokens_attend_otherwise(family):
+    """Layers that carry a state, tokens of a prompt that all see each other, heads of several widths."""
+    model = tiny_model(family)
+    play = Playground(model, [], 4)
+    assert set(play.ask(picture(), *ASKED).shares) == {"image", "text"}
+    found = play.look_inside(picture(), *ASKED)
+    attending = [layer for layer, attends in enumerate(model.attends) if attends]
+    masses = list(zip(*found.attention.values(), strict=True))
+    assert [layer for layer, own in enumerate(masses) if math.isfinite(sum(own))] == attending
+    assert all(0 < sum(masses[layer]) < 1 for layer in attending)
+    assert {head.layer for head in found.heads} <= set(attending)
+    assert found.carried == model.n_layers - len(attending)
+    assert ("carry a state" in drawing.inside(found)) == (found.carried > 0)
 
 
 def test_words_of_visitors_and_models_are_no_markup(play):

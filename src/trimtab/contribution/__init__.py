@@ -2,9 +2,10 @@
 
 from trimtab.contribution.ablation import Ablation
 from trimtab.contribution.agreeing import Agreement, agreement
-from trimtab.contribution.attention_mass import AttentionMass, attention_to
+from trimtab.contribution.attention_mass import AttentionMass
 from trimtab.contribution.balance import Balance, find_balance
 from trimtab.contribution.gradient_times_input import GradientTimesInput
+from trimtab.contribution.looks import attention_to
 from trimtab.contribution.measuring import measure, measure_prompts
 from trimtab.contribution.method import Method
 from trimtab.contribution.methods import METHODS

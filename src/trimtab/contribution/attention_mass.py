@@ -7,18 +7,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from trimtab.contribution.batch import Continued, QueryBatch, query_batch
 from trimtab.contribution.method import Case, in_batches
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.shared_prefix import SharedPrefix
 from trimtab.contribution.spans import TextSpan
-from trimtab.engine import Capability, ModelOrEngine, Prompt, encode
+from trimtab.engine import Capability, ModelOrEngine
 from trimtab.engine.local.whitebox import opened
 from trimtab.fields import check_fields
-from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.progress import Advance
 
@@ -60,38 +57,6 @@ class AttentionMass:
             for m in modalities
         ]
         return [Scores.of(dict(zip(modalities, own, strict=True))) for own in torch.stack(masses, dim=1).tolist()]
-
-
-def attention_to(
-    model: ModelOrEngine, prompts: Sequence[Prompt], modality: Modality
-) -> list[Float[Tensor, "layers heads tokens"]]:
-    """Return the attention of each prompt's last token to a modality's tokens, ``(layers, heads, tokens)``; CPU.
-
-    Args:
-        model: The model.
-        prompts: Prompts that have the modality; of the text, a context.
-        modality: The modality.
-
-    Raises:
-        UnsupportedMethodError: The model's layers do not all attend to the longest prompt.
-        UnsupportedEngineError: The engine holds no keys and values in hand.
-    """
-    opened_model = opened(model, Capability.CACHE, owner="attention_to")
-    cases = [Case(None, prompt, encode(model, prompt), (modality,)) for prompt in prompts]
-    if not cases:
-        return []
-    opened_model.require("contribution", sees=max(len(case.encoded) for case in cases))
-
-    @torch.no_grad()
-    def of_batch(chosen: Sequence[Case]) -> list[Tensor]:
-        batch, prefix = _answered(opened_model, chosen, "context")
-        slots = batch.slots[modality]
-        # (items, kv_heads, 1, group, entries): the query heads of a key head stand together, in the model's order
-        whole = torch.stack([t.attention[:, :, 0, :, slots].flatten(1, 2).cpu() for t in prefix.traces], dim=1)
-        held = (batch.tokens[:, slots] >= 0).cpu()
-        return [own[..., here] for own, here in zip(whole, held, strict=True)]
-
-    return in_batches(opened_model, cases, of_batch, None)
 
 
 def _answered(model: Model, cases: Sequence[Case], text: TextSpan) -> tuple[QueryBatch, SharedPrefix]:

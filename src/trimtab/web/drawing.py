@@ -79,10 +79,16 @@ def _links(found: Inside) -> str:
     return (
         _title("Attention between parts")
         + "<p>If no layer let one part read another: what would it answer, and how likely would the first piece "
-        "of the plain answer still be?</p>"
+        f"of the plain answer still be?{_carried(found)}</p>"
         "<table><thead><tr><th>without</th><th>answer</th><th>probability</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>"
     )
+
+
+def _carried(found: Inside) -> str:
+    if not found.carried:
+        return ""
+    return f" {found.carried} layers carry a state instead of attending: through them parts still reach each other."
 
 
 def _heads(found: Inside) -> str:
@@ -103,6 +109,7 @@ def _attention(found: Inside) -> str:
     rows = "".join(
         f"<tr><th>layer {layer}</th><td class=bar>{_bar(dict(zip(found.attention, own, strict=True)))}</td></tr>"
         for layer, own in enumerate(zip(*found.attention.values(), strict=True))
+        if all(map(math.isfinite, own))
     )
     return (
         _title("Where the last token of the prompt looks")

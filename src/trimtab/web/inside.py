@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,8 +63,9 @@ class Inside:
 
     Attributes:
         probability: Of the answer's first token.
-        attention: By modality, the last prompt token's attention to it in each layer, the mean over heads.
-        links: The links between parts.
+        attention: By modality, the last prompt token's attention to it in each layer, the mean over heads; nan in a
+            layer that carries a state instead of attending.
+        links: The links between parts, cut in every layer that attends.
         heads: The heads whose absence changes the probability most, the largest change first.
     """
 
@@ -71,6 +73,11 @@ class Inside:
     attention: dict[Modality, tuple[float, ...]]
     links: tuple[Link, ...]
     heads: tuple[Head, ...]
+
+    @property
+    def carried(self) -> int:
+        """How many layers carry a state instead of attending; through these, parts still reach each other."""
+        return sum(math.isnan(share) for share in self.attention["image"])
 
 
 def look_inside(model: ModelOrEngine, prompt: Prompt, max_new_tokens: int) -> Inside:
@@ -82,16 +89,15 @@ def look_inside(model: ModelOrEngine, prompt: Prompt, max_new_tokens: int) -> In
         max_new_tokens: Longest answer in tokens.
 
     Raises:
-        UnsupportedMethodError: Not all layers attend.
-        UnsupportedEngineError: The engine holds no keys and values in hand.
+        UnsupportedEngineError: The engine has its model elsewhere.
     """
     masses: dict[Modality, Tensor] = {
         m: attention_to(model, [prompt], m)[0].sum(-1) for m in PAIR
     }  # each (layers, heads)
-    layers = range(model.n_layers)
-    links = [BlockAttention(source, target, tuple(layers)) for source, target in LINKS.values()]
+    attending = [layer for layer, heads in enumerate(masses["image"]) if heads.isfinite().all()]
+    links = [BlockAttention(source, target, tuple(attending)) for source, target in LINKS.values()]
     cut = [Row(prompt, (link,)) for link in links]
-    places = [(layer, head) for layer in layers for head in range(masses["image"].shape[1])]
+    places = [(layer, head) for layer in attending for head in range(masses["image"].shape[1])]
     silenced = [Row(prompt, (ScaleHeads(layer, (head,), at=("last",)),)) for layer, head in places]
     plain, without = _first_token(model, [Row(prompt), *cut, *silenced])
     told = generate(model, cut, max_new_tokens=max_new_tokens, keep_broken=True).texts

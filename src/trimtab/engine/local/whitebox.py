@@ -16,6 +16,7 @@ from trimtab.engine.local.passes import Passes, counted
 from trimtab.engine.local.place import Place, TokenSets
 from trimtab.engine.local.prefix import Prefix, prefill
 from trimtab.engine.local.row_batch import RowBatch, forward_tails
+from trimtab.engine.local.scores import score_changes
 from trimtab.engine.local.serving import opened
 from trimtab.engine.local.session import batch_size_of, engine_drives, open_blocks
 from trimtab.engine.local.switching import attention, decoder_attention
@@ -49,5 +50,6 @@ __all__ = [
     "release",
     "require_finite",
     "rows_within",
+    "score_changes",
     "too_large",
 ]

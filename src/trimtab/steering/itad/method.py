@@ -54,6 +54,11 @@ class EarlyExitChooser(Chooser):
         found: list[Ask] = [Row(prompt) for prompt in prompts]
         places = [k for k, prompt in enumerate(prompts) if has_evidence(prompt, self.target)]
         attention = attention_to(model, [prompts[k] for k in places], self.target)
+        if attention and (idle := [k for k in (*self.layers, self.last) if attention[0][k].isnan().any()]):
+            raise UnsupportedMethodError(
+                f"`model` of ITaD must attend in each layer it may exit from; {model.name} carries a state instead in "
+                f"layer {idle[0]}; leave ITaD out for this model."
+            )
         for k, own in zip(places, attention, strict=True):
             skipped = tuple(range(self.exit(own) + 1, self.last + 1))
             early = Row(prompts[k], (SkipLayers(skipped, ("last", "generated")),))
