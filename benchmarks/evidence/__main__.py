@@ -5,6 +5,9 @@
 A RUN is the folder of a finished run of any kind, or a JSON file of a benchmark, such as
 ``docs/contribution_held_out.json``. Figures go into ``images/evidence`` beside the page, the numbers
 into a JSON file of its name. Claims are data, in ``benchmarks/evidence/claims``.
+
+That JSON file can be a RUN too, ``docs/evidence.json``: what it says of runs that are not named is kept, and so are the
+paper's tables and figures. Verdicts that are kept are those of the rules by which they were written.
 """
 
 from __future__ import annotations
@@ -12,15 +15,17 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.evidence.claims.every import GROUPS
+from benchmarks.evidence.data import PAGE, Kept, as_data, kept
 from benchmarks.evidence.drawing import intervals, paper_figures
-from benchmarks.evidence.page import as_data, slug, write
-from benchmarks.evidence.row import Answer
-from benchmarks.evidence.sources import read
-from benchmarks.evidence.tables import paper_tables
+from benchmarks.evidence.page import slug, write
+from benchmarks.evidence.row import Answer, Case, Row
+from benchmarks.evidence.sources import Evidence, read
+from benchmarks.evidence.tables import Shaped, paper_tables
 from benchmarks.pages import page_command
 from PIL import Image
 
@@ -46,8 +51,11 @@ def write_page(runs: Sequence[Path], out: Path) -> Path:
     Raises:
         UsageError: Something among the runs is neither.
     """
-    evidence = read(runs)
-    groups = [(group, [Answer(row, row.cases(evidence)) for row in group.rows]) for group in GROUPS]
+    earlier = [path for path in runs if path.name == PAGE]
+    evidence = read([path for path in runs if path.name != PAGE])
+    old = kept(earlier[0], [source.name for source in evidence.sources]) if earlier else None
+    groups = [(group, [Answer(row, _cases(row, evidence, old)) for row in group.rows]) for group in GROUPS]
+    everything = evidence if old is None else replace(evidence, sources=old.sources + evidence.sources)
     drawn: dict[str, str] = {}
     home = out.parent / IMAGES
     for group, answers in groups:
@@ -55,13 +63,23 @@ def write_page(runs: Sequence[Path], out: Path) -> Path:
             figure, name = intervals(answer), slug(group, answer)
             if figure is not None:
                 drawn[name] = _saved(figure, home, name)
+    tables, figures = _of_paper(evidence, home) if old is None else (old.tables, old.figures)
+    command = f"python -m benchmarks.evidence {' '.join(map(str, runs))} --out {out}"
+    page = write(groups, tables, figures, everything, drawn=drawn, folder=IMAGES, command=command)
+    write_whole(out.with_suffix(".json"), json.dumps(as_data(groups, tables, figures, everything), indent=1) + "\n")
+    return write_whole(out, page)
+
+
+def _cases(row: Row, evidence: Evidence, old: Kept | None) -> list[Case]:
+    return (old.cases.get(row.claim, []) if old is not None else []) + row.cases(evidence)
+
+
+def _of_paper(evidence: Evidence, home: Path) -> tuple[list[Shaped], list[tuple[str, str]]]:
+    """Lay out the paper's tables and draw its figures; of these, return names and captions."""
     figures = list(paper_figures(evidence))
     for one in figures:
         _saved(one.figure, home, one.name)
-    command = f"python -m benchmarks.evidence {' '.join(map(str, runs))} --out {out}"
-    page = write(groups, paper_tables(evidence), figures, evidence, drawn=drawn, folder=IMAGES, command=command)
-    write_whole(out.with_suffix(".json"), json.dumps(as_data(groups), indent=1) + "\n")
-    return write_whole(out, page)
+    return paper_tables(evidence), [(one.name, one.caption) for one in figures]
 
 
 def _saved(figure: Figure, home: Path, name: str) -> str:

@@ -1,12 +1,11 @@
-"""The page as Markdown, and its numbers as plain data."""
+"""The page as Markdown."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.evidence.drawing import Drawn
 from benchmarks.evidence.row import Answer, Case, Group
 from benchmarks.evidence.sources import Evidence
 from benchmarks.evidence.tables import Shaped
@@ -25,14 +24,15 @@ for all that was compared, and must agree; an interval without one is that of it
 **not shown**, which is no evidence of absence: see what *could be shown*, the smallest difference that a comparison of
 so many items shows with a probability of 80 %, or half the interval where nothing is paired. Over several cases, a
 claim holds if each of them does; one that shows the contrary is enough for *does not hold*. Differences of shares are
-in percentage points. What no run here measured is **not measured**, with the command that would.
+in percentage points. What no run here measured is **not measured**, with the command that would. All items are those
+of the bundled benchmarks; MC²'s own pictures, and other benchmarks, were not measured.
 """
 
 
 def write(
     groups: Sequence[tuple[Group, Sequence[Answer]]],
     tables: Sequence[Shaped],
-    figures: Sequence[Drawn],
+    figures: Sequence[tuple[str, str]],
     evidence: Evidence,
     *,
     drawn: dict[str, str],
@@ -44,7 +44,7 @@ def write(
     Args:
         groups: All rows with their cases.
         tables: The paper's tables.
-        figures: The paper's figures; their files lie in ``folder``.
+        figures: Names and captions of the paper's figures; their files lie in ``folder``.
         evidence: All sources.
         drawn: Files of the rows' figures, by the name of the row.
         folder: Where figures are, as the page sees it.
@@ -60,7 +60,7 @@ def write(
     parts.append("## AMPS's tables\n")
     parts += [f"### {t.title}\n\n{t.about}\n\n{table(t.columns, t.rows)}" for t in tables] or ["Not measured.\n"]
     parts.append("## AMPS's figures\n")
-    parts += [f"![{f.caption}]({folder}/{f.name}.png)\n\n{f.caption}\n" for f in figures] or ["Not measured.\n"]
+    parts += [f"![{told}]({folder}/{name}.png)\n\n{told}\n" for name, told in figures] or ["Not measured.\n"]
     parts.append(_sources(evidence))
     return "\n".join(parts)
 
@@ -140,32 +140,3 @@ def _sources(evidence: Evidence) -> str:
 
 def _items(provenance: dict[str, Any]) -> str:
     return ", ".join(f"{part['items']} {name}" for name, part in provenance.get("data", {}).items())
-
-
-def as_data(groups: Iterable[tuple[Group, Sequence[Answer]]]) -> list[dict[str, Any]]:
-    """Return all rows as plain data."""
-    return [
-        {
-            "name": slug(group, answer),
-            "group": group.title,
-            "claim": answer.row.claim,
-            "origin": answer.row.origin,
-            "measured": answer.row.measured,
-            "threshold": answer.row.threshold,
-            "unit": answer.row.unit,
-            "verdict": answer.verdict,
-            "command": answer.row.command,
-            "cases": [
-                {
-                    "run": case.source.name,
-                    "model": case.model,
-                    "condition": case.condition,
-                    "verdict": case.verdict,
-                    **({"said": case.said, "n": case.n} if case.number is None else case.number._asdict()),
-                }
-                for case in answer.cases
-            ],
-        }
-        for group, answers in groups
-        for answer in answers
-    ]

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -192,13 +193,30 @@ def test_hardening_is_compared_on_the_same_items(tmp_path):
 
 
 def test_claims_about_circuits_are_answered_by_their_own_rules():
-    source = Source("circuits", Path("run"), {"name": "m", "model": {"layers": 2}}, "")
+    following = {
+        "condition": "intact",
+        "measure": "following",
+        "rate": 0.8,
+        "rate_low": 0.7,
+        "rate_high": 0.9,
+        "items": 90,
+    }
+    found = {
+        "name": "m",
+        "model": {"layers": 2},
+        "rates": [following],
+        "baseline": [{"target": t} for t in ("image", "text")],
+    }
+    source = Source("circuits", Path("run"), found, "")
     rules: list[circuits.Claim] = [circuits.Claim("c", "yes", "the evidence", "the rule", 12, 20)]
     rules += [rules[0]._replace(verdict=word) for word in ("no", "unclear", "too few items")]
     for rule, expected in zip(rules, circuits.WORDS.values(), strict=True):
         [case] = circuits.claim(lambda _, rule=rule: rule)(Evidence((source,)))
         assert (case.model, case.verdict, case.said, case.n) == ("m", expected, "the evidence", 12)
         assert case.power == "needs at least 20 items"
+    deaf = replace(source, found={**found, "rates": [{**following, "rate": 0.5, "rate_low": 0.4, "rate_high": 0.6}]})
+    [case] = circuits.claim(lambda _: rules[1])(Evidence((deaf,)))  # it does not heed the instruction
+    assert (case.verdict, case.said) == ("not shown", "the premise is not shown; the evidence")
 
 
 def test_an_interval_follows_from_an_effect_size():
@@ -229,7 +247,7 @@ def test_the_page_has_every_row_its_figures_and_what_is_missing(study, tmp_path)
     files = [REPOSITORY / "docs" / name for name in FILES]
     (tmp_path / "unfinished").mkdir()
     write_page([study.path, *files, tmp_path / "unfinished"], out)
-    text, rows = out.read_text(), json.loads(out.with_suffix(".json").read_text())
+    text, rows = out.read_text(), json.loads(out.with_suffix(".json").read_text())["rows"]
     assert len(rows) == sum(len(group.rows) for group in GROUPS)
     for row in rows:
         assert text.count(f"### {row['claim']}\n") >= 1
@@ -243,6 +261,39 @@ def test_the_page_has_every_row_its_figures_and_what_is_missing(study, tmp_path)
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text)
     assert {f"{IMAGES}/figure-{k}-pocket-qwen.png" for k in (1, 4, 5, 6)} <= set(pictures)
     assert all((out.parent / picture).is_file() for picture in pictures)
+
+
+def test_what_is_not_read_again_is_kept(study, tmp_path):
+    files = [REPOSITORY / "docs" / name for name in FILES]
+    first = write_page([study.path, *files], tmp_path / "first" / "evidence.md")
+    data = first.with_suffix(".json")
+    again = write_page([files[0], data], tmp_path / "second" / "evidence.md")
+    found, before = json.loads(again.with_suffix(".json").read_text()), json.loads(data.read_text())
+    assert {run["name"] for run in found["runs"]} == {run["name"] for run in before["runs"]}
+    assert (found["tables"], found["figures"]) == (before["tables"], before["figures"])
+    assert len(before["figures"]) >= 4
+    for old, new in zip(before["rows"], found["rows"], strict=True):
+        assert sorted(map(json.dumps, old.pop("cases"))) == sorted(map(json.dumps, new.pop("cases")))
+        assert old == new
+    whole = write_page([data], tmp_path / "third" / "evidence.md")
+    lines = [page.read_text().splitlines() for page in (first, whole)]
+    assert [pair for pair in zip(*lines, strict=True) if pair[0] != pair[1]] == [
+        (lines[0][4], lines[1][4])
+    ]  # the command
+
+
+def test_what_is_no_page_cannot_be_kept(tmp_path):
+    wrong = tmp_path / "evidence.json"
+    wrong.write_text("[]")
+    with pytest.raises(UsageError, match="must be the data of an earlier page"):
+        write_page([wrong], tmp_path / "evidence.md")
+
+
+def test_a_run_of_changed_code_does_not_name_its_code(study):
+    made = {"data": {"test": {"items": 1, "fingerprint": "f"}}, "versions": {"torch": "2"}}
+    for commit, expected in (("1234", "holds"), ("1234+", "does not hold"), (None, "does not hold")):
+        [case] = making.documented(Evidence((replace(study, provenance={**made, "commit": commit}),)))
+        assert case.verdict == expected
 
 
 def test_a_method_that_a_recipe_was_wrong_about_is_set_aside_and_the_page_says_so(study, tmp_path, monkeypatch):
@@ -295,9 +346,11 @@ def test_claims_about_patching_are_judged_by_their_intervals():
     assert (case.condition, case.verdict) == ("told image", "holds")
     flips = {"heads": "promoting", "n": 40, "flips": 0.3, "flips_low": 0.2, "flips_high": 0.4, "random": 0.05}
     shown, unclear = patching.silenced("promoting")(
-        patched(ablation=[{**flips, "target": "text", "p": 0.04}, {**flips, "target": "image", "p": 0.3}])
+        patched(ablation=[{**flips, "target": "text", "p": 0.02}, {**flips, "target": "image", "p": 0.3}])
     )
     assert (shown.verdict, unclear.verdict) == ("holds", "not shown")
+    assert shown.number is not None
+    assert shown.number.p == 0.04  # of two
 
 
 def test_a_run_of_a_recipe_is_made_by_its_command():

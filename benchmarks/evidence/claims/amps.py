@@ -129,7 +129,7 @@ AMPS = Group(
             "",
         ),
         Row(
-            "A steered answer costs no more than a plain one.",
+            "An answer under AMPS, once fitted, computes no more positions than a plain one.",
             "Section 4",
             "token positions over those of a plain answer, counted; at most 1.05",
             costs("amps", 1.05),

@@ -9,6 +9,7 @@ from benchmarks.evidence.measures.steering import (
     ONLINE,
     SMOL_STEERING,
     STEERING,
+    among,
     on_controls,
     over,
     reliability,
@@ -18,6 +19,12 @@ from benchmarks.evidence.row import Group, Row
 
 PRESENT = ("irrelevant_text", "agreeing_text", "irrelevant_image", "both")
 ALONE = ("image_only", "text_only")
+EARLY = {
+    "pocket-qwen": ("l2s_layer_2", "l2s_layer_4"),
+    "pocket-llava": ("l2s_layer_2", "l2s_layer_4"),
+    "smol-llava": ("l2s_layer_5", "l2s_layer_10"),
+}
+"""L2S at layers in the first third of a model's depth; its own is at half."""
 RIGHT = "difference of right answers from no steering, on the same items"
 
 AUDIT = Group(
@@ -87,10 +94,10 @@ AUDIT = Group(
             STEERING,
         ),
         Row(
-            "Early layers steer further than the layer that is chosen among early, middle and late ones.",
+            "Early layers steer further than half the depth.",
             "4. early and late layers in every grid",
-            FOLLOWING,
-            over(*((f"l2s_layer_{layer}", "l2s") for layer in (2, 4, 8, 10)), names=True),
+            FOLLOWING + "; layers in the first third",
+            among(EARLY, *((f"l2s_layer_{layer}", "l2s") for layer in (2, 4, 5, 10))),
             ABLATIONS,
         ),
         Row(

@@ -17,8 +17,8 @@ from trimtab.studies.circuits.head_claims import abilities_kept, repair, sparse_
 INSTRUCTION_ANCHOR = Group(
     "instruction-anchor",
     "Instruction Anchor",
-    "Instruction Anchor, arXiv 2602.03677. Verdicts are those of `trimtab circuits`; "
-    "[circuits.md](circuits.md) has their rules.",
+    "Instruction Anchor, arXiv 2602.03677. Verdicts are those of `trimtab circuits`, whose rules are "
+    "in [circuits.md](circuits.md); of a model that is not shown to heed the instruction nothing else is judged.",
     (
         Row(
             "The model heeds the instruction, so that the other claims can be asked.",

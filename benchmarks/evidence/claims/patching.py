@@ -39,7 +39,7 @@ PATCHING = Group(
         Row(
             "Silencing the heads that promote an answer flips more answers than silencing random heads.",
             "2606.28273",
-            "difference of flipped answers of test items; p against 20 random sets of as many heads",
+            "difference of flipped answers of test items; p against 20 random sets of heads, corrected for all cases",
             silenced("promoting"),
             CIRCUITS,
         ),

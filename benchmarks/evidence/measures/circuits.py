@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.evidence.row import Case, Cases
-from benchmarks.evidence.sources import Evidence
+from benchmarks.evidence.sources import Evidence, Source
 from benchmarks.evidence.verdicts import Number, Verdict, verdict
 
 from trimtab.report.power import curve_power
@@ -28,6 +28,8 @@ WORDS: dict[str, Verdict] = {
 def claim(answer: Callable[[dict[str, Any]], Claim], curve: str = "") -> Cases:
     """Put one of the paper's claims to every study, by the rule that the study itself uses.
 
+    Of a model that is not shown to heed the instruction nothing is judged: there is no following to explain.
+
     Args:
         answer: The rule.
         curve: The table of curves that it reads, if it reads one, so as to say how wide their bands are.
@@ -36,13 +38,14 @@ def claim(answer: Callable[[dict[str, Any]], Claim], curve: str = "") -> Cases:
     def cases(evidence: Evidence) -> list[Case]:
         found = []
         for source in evidence.of(KIND):
-            own = answer(source.found)
+            own, heeds = answer(source.found), _heeds(source)
             power = f"needs at least {own.needed} items"
             if curve:
                 power += f". {curve_power(source.found[curve], ['effect' if curve == 'flow' else 'margin'], 'nats')}"
-            found.append(
-                Case(source, source.models[0], "", WORDS[own.verdict], said=own.evidence, n=own.items, power=power)
-            )
+            said, shown = own.evidence, WORDS[own.verdict]
+            if heeds.verdict != "holds":
+                said, shown = f"the premise is not shown; {said}", "not shown"
+            found.append(Case(source, source.models[0], "", shown, said=said, n=own.items, power=power))
         return found
 
     return cases
@@ -50,13 +53,13 @@ def claim(answer: Callable[[dict[str, Any]], Claim], curve: str = "") -> Cases:
 
 def heeds_instructions(evidence: Evidence) -> list[Case]:
     """Ask whether the model follows more often than one without any instruction information could."""
-    found = []
-    for source in evidence.of(KIND):
-        row = next(r for r in source.found["rates"] if (r["condition"], r["measure"]) == ("intact", "following"))
-        number = Number(row["rate"], row["rate_low"], row["rate_high"], row["items"], _half(row, "rate"))
-        chance = chance_of(modalities_of(source.found))
-        found.append(Case(source, source.models[0], "", verdict(number, chance), number))
-    return found
+    return [_heeds(source) for source in evidence.of(KIND)]
+
+
+def _heeds(source: Source) -> Case:
+    row = next(r for r in source.found["rates"] if (r["condition"], r["measure"]) == ("intact", "following"))
+    number = Number(row["rate"], row["rate_low"], row["rate_high"], row["items"], _half(row, "rate"))
+    return Case(source, source.models[0], "", verdict(number, chance_of(modalities_of(source.found))), number)
 
 
 def _half(row: dict[str, Any], name: str) -> float:

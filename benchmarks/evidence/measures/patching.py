@@ -9,7 +9,7 @@ from benchmarks.evidence.row import Case, Cases
 from benchmarks.evidence.sources import Evidence, Source
 from benchmarks.evidence.verdicts import Number, Verdict, verdict
 
-from trimtab.studies.kit.statistics import wilson
+from trimtab.studies.kit.statistics import holm, wilson
 
 HALF = 0.5
 DEPTHS = (0.5, 0.75, 0.9)
@@ -57,15 +57,15 @@ def foretells_side(predictor: str) -> Cases:
 
 
 def silenced(heads: str) -> Cases:
-    """Ask whether silencing the heads of a side flips more followed answers than random heads do."""
+    """Ask whether silencing the heads of a side flips more followed answers than random heads do, over all cases."""
 
     def cases(evidence: Evidence) -> list[Case]:
+        asked = [(source, row) for source, row in _rows(evidence, "ablation") if row["heads"] == heads]
         found = []
-        for source, row in _rows(evidence, "ablation"):
-            if row["heads"] == heads:
-                ends = (row[name] - row["random"] for name in ("flips", "flips_low", "flips_high"))
-                number = Number(*ends, n=row["n"], p=row["p"])
-                found.append(Case(source, source.models[0], f"told {row['target']}", verdict(number), number))
+        for (source, row), p in zip(asked, holm([row["p"] for _, row in asked]), strict=True):
+            ends = (row[name] - row["random"] for name in ("flips", "flips_low", "flips_high"))
+            number = Number(*ends, n=row["n"], p=p)
+            found.append(Case(source, source.models[0], f"told {row['target']}", verdict(number), number))
         return found
 
     return cases

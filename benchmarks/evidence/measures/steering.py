@@ -53,6 +53,21 @@ def over(*pairs: tuple[str, str], margin: float | None = None, near: float | Non
     return cases
 
 
+def among(own: Mapping[str, Sequence[str]], *pairs: tuple[str, str]) -> Cases:
+    """Ask as ``over`` does, of each model only about methods of its own.
+
+    Args:
+        own: The first methods of the pairs that are asked of a model, by its name.
+        pairs: Methods, each with what it is compared with.
+    """
+
+    def cases(evidence: Evidence) -> list[Case]:
+        asked = ((pair, case) for pair in pairs for case in over(pair, names=True)(evidence))
+        return [case for pair, case in asked if pair[0] in own.get(case.model, ())]
+
+    return cases
+
+
 def at_equal_strength(*pairs: tuple[str, str]) -> Cases:
     """Ask whether one scaling follows the target more often than another at the same strength and layer."""
 
