@@ -181,8 +181,8 @@ def _foretells(name: str, rows: list[dict[str, Any]]) -> str:
     end = "" if any(_one_direction(rows, measure) for measure in measures) else " No measure has one direction for all."
     few = " One kind of flip tells nothing of a direction for all." if kinds == 1 else ""
     return (
-        f"- **{name}: flips.** Kinds of flips whose interval lies above chance (items with more of the measure flip) "
-        f"and below (items with less flip): {'; '.join(told)}.{end}{few}"
+        f"- **{name}: flips.** Kinds of flips whose interval, not corrected for their number, lies above chance (items "
+        f"with more of the measure flip) and below (items with less flip): {'; '.join(told)}.{end}{few}"
     )
 
 
@@ -199,8 +199,9 @@ def _helps(name: str, rows: list[dict[str, Any]]) -> str:
     above = [f"{row['method']} to the {row['target']}" for row in others if row["interval"][0] > 0]
     below = [f"{row['method']} to the {row['target']}" for row in others if row["interval"][1] < 0]
     return (
-        f"- **{name}: AMPS.** Better than L2S at equal strength: {'; '.join(above) or 'none'}. Worse: "
-        f"{'; '.join(below) or 'none'}. For the others no difference is shown."
+        f"- **{name}: AMPS.** Better than L2S at equal strength, each by its own interval, not corrected for their "
+        f"number: {'; '.join(above) or 'none'}. Worse: {'; '.join(below) or 'none'}. For the others no difference is "
+        "shown."
     )
 
 
