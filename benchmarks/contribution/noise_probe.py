@@ -13,13 +13,13 @@ from trimtab import Item, Model
 from trimtab.contribution import MCS, Contributions
 from trimtab.contribution.batch import Continued, QueryBatch, query_batch
 from trimtab.contribution.divergence import divergence
-from trimtab.contribution.gradients import attention_gradients, squared_norms
+from trimtab.contribution.gradients import differentiate, squared_norms
 from trimtab.contribution.measuring import ask
 from trimtab.contribution.method import Case
 from trimtab.contribution.noise import NoisePool
 from trimtab.contribution.ranks import auroc, spearman
 from trimtab.contribution.sampled import SMALLEST_DIVERGENCE, chosen_entries, noise_sizes
-from trimtab.contribution.shared_prefix import Noise, SharedPrefix
+from trimtab.contribution.shared_prefix import Noise, SharedPrefix, Trace
 from trimtab.modalities import PAIR, Modality
 
 ITEMS_AT_ONCE = 16
@@ -45,6 +45,12 @@ class HeldAttention(SharedPrefix):
             before, after = (own[place].logsumexp(-1, keepdim=True) for own in (clean, scores))
             shift[place] = before - after
         return scores + shift
+
+    def of_queries(self, layer: int, trace: Trace, gradient: Tensor) -> Tensor:
+        """Return the gradient of a layer's queries, that of the shift among it."""
+        with torch.enable_grad():
+            queries = trace.queries.detach().requires_grad_()
+            return torch.autograd.grad(self.prefix_scores(layer, queries), queries, gradient)[0]
 
 
 def under_noise(model: Model, items: Sequence[Item], config: MCS, kind: type[SharedPrefix] = SharedPrefix) -> Told:
@@ -85,15 +91,11 @@ def _probe(model: Model, cases: Sequence[Case], config: MCS, kind: type[SharedPr
     prefix = kind(batch.keys, batch.values, batch.allowed, tuple(noise.values()))
     with torch.enable_grad():
         logits = _answers(model, prefix, batch, 1 + len(PAIR) * config.draws)
-        loss = divergence("kl", logits[:, :1].detach().expand_as(logits), logits)
-        gradients = attention_gradients(loss[:, 1:].sum(), prefix.traces)
+        loss = divergence("kl", logits[:, :1].detach(), logits)
+        differentiate(prefix, loss[:, 1:])
     found, chosen, loss = {}, chosen_entries(batch, config), loss.detach()
     for m, own in noise.items():
-        squares = sum(
-            (squared_norms(trace, part, own.rows, own.slots) * chosen[k]).sum(-1)
-            for k, (trace, part) in enumerate(zip(prefix.traces, gradients, strict=True))
-        )
-        assert isinstance(squares, Tensor)
+        squares = (squared_norms(prefix.traces, own.rows, own.slots) * chosen[:, None, None]).sum((0, -1))
         looked = torch.stack([trace.attention[..., own.slots].sum(-1).mean((1, 3)) for trace in prefix.traces]).mean(0)
         found |= {
             f"kl/{m}": loss[:, own.rows].mean(1),

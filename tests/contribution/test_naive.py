@@ -61,6 +61,7 @@ def test_a_batch_equals_one_item_alone_and_small_chunks(model: Model, monkeypatc
     alone = [measure(model, [item], method=config)[0] for item in items]
     monkeypatch.setattr(mcs, "items_that_fit", lambda *_: 3)
     monkeypatch.setattr("trimtab.contribution.noise.rows_within", lambda *_: 2)
+    monkeypatch.setattr("trimtab.contribution.noise._LAST", {})
     in_chunks = measure(model, items, method=config)
     for a, b, c in zip(together, alone, in_chunks, strict=True):
         assert (b.image, b.text) == pytest.approx((a.image, a.text), rel=1e-4)

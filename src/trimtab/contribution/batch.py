@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import accumulate, pairwise
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional
 from transformers.cache_utils import DynamicLayer
 
 from trimtab.contribution.spans import TextSpan, segment
@@ -120,10 +122,15 @@ def query_batch(model: Model, asked: Sequence[Continued], text: TextSpan, modali
     for row, a in enumerate(asked):
         ids[row, len(queries.index[0]) - a.steps :] = a.prompt.ids[a.length - 1 :]
 
+    @cache
+    def places_in(heads: int, length: int, device: torch.device) -> Tensor:
+        first = torch.arange(len(places) * heads, device=device).view(len(places), heads, 1) * length
+        return first + places.to(device)[:, None]
+
     def laid_out(entries: Tensor | None) -> Tensor:
         assert entries is not None
-        at = places.to(entries.device)[:, None, :, None].expand(-1, entries.shape[1], -1, entries.shape[3])
-        return entries.gather(2, at).to(dtype)
+        at = places_in(entries.shape[1], entries.shape[2], entries.device)
+        return functional.embedding(at, entries.flatten(0, 2)).to(dtype)  # which copies whole entries
 
     return QueryBatch(
         tuple(laid_out(layer.keys) for layer in held),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from jaxtyping import Float
 from torch import Tensor
 
-from trimtab import divergences
 from trimtab.divergences import js, kl, mean_under
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def divergence(
-    kind: Divergence, clean: Float[Tensor, "*rows vocabulary"], noisy: Float[Tensor, "*rows vocabulary"]
+    kind: Divergence, clean: Float[Tensor, "*#rows vocabulary"], noisy: Float[Tensor, "*rows vocabulary"]
 ) -> Float[Tensor, "*rows"]:
     """Compare next-token distributions x (clean) and z (noisy).
 
@@ -26,8 +25,8 @@ def divergence(
     Args:
         kind: See ``MCS``. ``"ce"`` is Algorithm 1 line 7 of AMPS (arXiv 2602.12533) and the released
             code of functional entropy regularisation (arXiv 2010.10802).
-        clean: Logits of x, ``(..., vocabulary)``.
-        noisy: Logits of z, the same shape.
+        clean: Logits of x, ``(..., vocabulary)``; rows that have them in common are given once, as an axis of 1.
+        noisy: Logits of z.
 
     Returns:
         The divergence of each row, in nats; a probability for ``"probability"``.
@@ -36,13 +35,9 @@ def divergence(
     return _KINDS[kind](log_x, log_z)
 
 
-def entropy(logits: Float[Tensor, "*rows vocabulary"]) -> Float[Tensor, "*rows"]:
-    """Return the entropy of next-token distributions, in nats."""
-    return divergences.entropy(logits.double().log_softmax(-1))
-
-
 def _probability(log_x: Tensor, log_z: Tensor) -> Tensor:
-    return log_z.gather(-1, log_x.argmax(-1, keepdim=True))[..., 0].exp()
+    likeliest = log_x.argmax(-1, keepdim=True).expand(*log_z.shape[:-1], 1)
+    return log_z.gather(-1, likeliest)[..., 0].exp()
 
 
 _KINDS: dict[Divergence, Callable[[Tensor, Tensor], Tensor]] = {

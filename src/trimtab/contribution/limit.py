@@ -17,10 +17,10 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from trimtab.contribution.batch import QueryBatch
-from trimtab.contribution.divergence import entropy
-from trimtab.contribution.gradients import LayerGradients, attention_gradients, gram
+from trimtab.contribution.gradients import differentiate, gram
 from trimtab.contribution.sampled import SMALLEST_DIVERGENCE, gradient_weights, noise_sizes, seen_slots, summed_over
 from trimtab.contribution.shared_prefix import SharedPrefix, Trace
+from trimtab.divergences import entropy
 from trimtab.modalities import Modality
 from trimtab.models import Model
 
@@ -41,22 +41,17 @@ class TokenGradients:
     Attributes:
         log_p: The log probabilities, ``(items, steps, tokens)``, float64.
         entropy: Of the whole answer, ``(items, steps)``.
-        layers: What each layer's attention did, and its gradients, with a row for each step and token.
+        traces: What each layer's attention did, and its gradients, with a row for each step and token.
     """
 
     log_p: Float64[Tensor, "items steps tokens"]
     entropy: Float64[Tensor, "items steps"]
-    layers: list[tuple[Trace, LayerGradients]]
+    traces: list[Trace]
 
-    def gram(self, step: int, slots: slice) -> Float64[Tensor, "items layers tokens tokens 2"]:
-        """Return the gradients' inner products over the entries in some slots.
-
-        Returns:
-            By layer, for keys and values, ``(items, layers, tokens, tokens, 2)``.
-        """
+    def gram(self, step: int, slots: slice) -> Float64[Tensor, "layers items tokens tokens 2"]:
+        """Return the gradients' inner products over the entries in some slots, for keys and values."""
         tokens = self.log_p.shape[2]
-        rows = slice(step * tokens, (step + 1) * tokens)
-        return torch.stack([gram(t, g, rows, slots).to(self.log_p.device) for t, g in self.layers], dim=1)
+        return gram(self.traces, slice(step * tokens, (step + 1) * tokens), slots).to(self.log_p.device)
 
 
 def limit_scores(model: Model, batch: QueryBatch, config: MCS) -> Float64[Tensor, "items modalities 1 sigmas steps"]:
@@ -66,11 +61,13 @@ def limit_scores(model: Model, batch: QueryBatch, config: MCS) -> Float64[Tensor
         ``(items, modalities, 1, sigmas, steps)``, in the order of the batch's slots.
     """
     gradients = token_gradients(model, batch, config.top_tokens)
-    found = []
-    for modality in batch.slots:
-        steps = [_step_score(gradients, batch, modality, step, config) for step in range(batch.index.shape[1])]
-        found.append(torch.stack(steps, dim=-1) / summed_over(batch, modality, config)[:, None])
-    return torch.stack(found, dim=1)[:, :, None]
+    steps = range(batch.index.shape[1])
+    forms = [[_forms(gradients, batch, modality, step, config) for step in steps] for modality in batch.slots]
+    # (items, modalities, sigmas, steps, tokens, tokens): all of them are one eigenvalue problem
+    m, n = (torch.stack([torch.stack([own[k] for own in row], 2) for row in forms], 1) for k in (0, 1))
+    scores = _score(config.divergence, m, n, gradients.entropy[:, None, None])
+    counts = torch.stack([summed_over(batch, modality, config) for modality in batch.slots], dim=1)
+    return (scores / counts[:, :, None])[:, :, None]
 
 
 def token_gradients(model: Model, batch: QueryBatch, tokens: int) -> TokenGradients:
@@ -81,25 +78,33 @@ def token_gradients(model: Model, batch: QueryBatch, tokens: int) -> TokenGradie
     prefix = SharedPrefix(batch.keys, batch.values, allowed)
     with torch.enable_grad():
         asked = batch.ids[:, step], batch.embeds[:, step], batch.positions[:, :, step]
-        logits = prefix.answer(model, *asked).unflatten(1, (steps, tokens))
-        likeliest = logits[:, :, 0].detach().topk(tokens).indices
-        log_p = logits.double().log_softmax(-1).gather(3, likeliest[..., None])[..., 0]
-        gradients = attention_gradients(log_p.sum(), prefix.traces)
-    layers = list(zip(prefix.traces, gradients, strict=True))
-    return TokenGradients(log_p.detach(), entropy(logits[:, :, 0].detach()), layers)
+        logits = prefix.answer(model, *asked)
+    by_step = logits.detach().unflatten(1, (steps, tokens))[:, :, 0].double().log_softmax(-1)
+    log_p, likeliest = by_step.topk(tokens)
+    # The gradient of log p of a token by the logits is 1 there, less the probabilities.
+    by_token = -by_step.exp()[:, :, None].repeat(1, 1, tokens, 1)
+    by_token.scatter_add_(3, likeliest[..., None], torch.ones_like(log_p)[..., None])
+    differentiate(prefix, logits, by_token.flatten(1, 2).to(logits))
+    return TokenGradients(log_p, entropy(by_step), prefix.traces)
 
 
-def _step_score(gradients: TokenGradients, batch: QueryBatch, modality: Modality, step: int, config: MCS) -> Tensor:
-    """Return the score of one modality at one step, ``(items, sigmas)``."""
+def _forms(
+    gradients: TokenGradients, batch: QueryBatch, modality: Modality, step: int, config: MCS
+) -> tuple[Tensor, Tensor]:
+    """Return what the squared gradients and the divergence are of one modality at one step.
+
+    Returns:
+        Two quadratic forms of the noise, between rows of tokens, ``(items, sigmas, tokens + 1, tokens + 1)``.
+    """
     sizes = noise_sizes(batch, modality, config)
     weights = gradient_weights(batch, sizes, config).double()
     noisy = gradients.gram(step, batch.slots[modality])
     seen = seen_slots(batch, modality, config)
     counted = noisy if seen == batch.slots[modality] else gradients.gram(step, seen)
     rows = _with_rest(gradients.log_p[:, step].exp())[:, None]
-    m = rows @ torch.einsum("inld,ilkqd->inkq", weights, counted) @ rows.mT
-    n = rows @ torch.einsum("inld,ilkqd->inkq", sizes.double().square(), noisy) @ rows.mT
-    return _score(config.divergence, m, n, gradients.entropy[:, step, None])
+    m = rows @ torch.einsum("inld,likqd->inkq", weights, counted) @ rows.mT
+    n = rows @ torch.einsum("inld,likqd->inkq", sizes.double().square(), noisy) @ rows.mT
+    return m, n
 
 
 def expected_ratio(m: Float64[Tensor, "*rows k k"], n: Float64[Tensor, "*rows k k"]) -> Float64[Tensor, "*rows"]:

@@ -12,7 +12,7 @@ from trimtab.contribution.batch import Continued, QueryBatch, query_batch
 from trimtab.contribution.embeddings import embedding_scores
 from trimtab.contribution.limit import limit_scores
 from trimtab.contribution.method import Case
-from trimtab.contribution.noise import NoisePool
+from trimtab.contribution.noise import NoisePool, noise_pool
 from trimtab.contribution.sampled import sampled_scores
 from trimtab.contribution.scores import Scores
 from trimtab.contribution.spans import segment
@@ -76,18 +76,33 @@ def step_scores(
     """
     for layer in config.layers or ():
         check_layer(model, layer, "MCS")
-    order = sorted(range(len(asked)), key=lambda i: -len(asked[i].prompt))
-    longest = len(asked[order[0]].prompt)
+    longest = max(len(a.prompt) for a in asked)
     model.require("contribution", sees=longest if config.queried else 0)
+    if config.estimator == "limit":
+        return _in_batches(model, cases, asked, config, None, advance)
     segments = _longest_segments(cases, asked, config)
-    pool = NoisePool(model, config, segments, draws_that_fit(model, config, longest, len(segments)))
+    most = draws_that_fit(model, config, longest, len(segments))
+    with noise_pool(model, config, segments, most) as pool:
+        return _in_batches(model, cases, asked, config, pool, advance)
+
+
+def _in_batches(
+    model: Model,
+    cases: Sequence[Case],
+    asked: Sequence[Continued],
+    config: MCS,
+    pool: NoisePool | None,
+    advance: Advance | None,
+) -> list[Tensor]:
+    order = sorted(range(len(asked)), key=lambda i: -len(asked[i].prompt))
     found: dict[int, Tensor] = {}
 
     def measure(start: int, end: int) -> list[Tensor]:
         chosen = order[start:end]
         return _score_batch(model, [cases[i] for i in chosen], [asked[i] for i in chosen], config, pool)
 
-    size = items_that_fit(model, config, longest, pool.draws_at_once, len(segments))
+    draws, longest = 1 if pool is None else pool.draws_at_once, len(asked[order[0]].prompt)
+    size = items_that_fit(model, config, longest, draws, len(cases[0].modalities))
     for start, end, values in halving(
         model, size, len(order), measure, lambda place: describe(asked[order[place]].prompt)
     ):
@@ -160,13 +175,13 @@ def _score_batch(
     cases: Sequence[Case],
     asked: Sequence[Continued],
     config: MCS,
-    pool: NoisePool,
+    pool: NoisePool | None,
 ) -> list[Tensor]:
-    """Score the cases of a batch; ``(modalities, draws, sigmas, steps)`` each."""
-    if config.site == "embeddings":
+    """Score the cases of a batch, under noise if there is any; ``(modalities, draws, sigmas, steps)`` each."""
+    if pool is not None and config.site == "embeddings":
         return embedding_scores(model, cases, asked, config, pool)
     batch = query_batch(model, asked, config.text, cases[0].modalities)
-    if config.estimator == "limit":
+    if pool is None:
         values = limit_scores(model, batch, config)
     else:
         values = torch.cat([sampled_scores(model, cases, batch, config, noise) for noise in pool.chunks()], dim=2)

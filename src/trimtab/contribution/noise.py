@@ -6,7 +6,10 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -20,6 +23,11 @@ if TYPE_CHECKING:
 
 BLOCK = 64
 """Tokens whose numbers are drawn together."""
+
+ROOM = 128
+"""Tokens by which pools grow, so that items of like length find theirs remembered."""
+REMEMBERED = 2**28
+"""Bytes of noise that are remembered between measurements at most."""
 
 Key = Sequence[int | float | str]
 Draws = Mapping[Modality, Tensor]
@@ -41,14 +49,20 @@ def standard_normal(
     Returns:
         ``(*sites, tokens, width)``, float32.
     """
-    blocks = [_block((*sites, BLOCK, width), (*key, number), device) for number in range(-(-tokens // BLOCK))]
-    return torch.cat(blocks, dim=-2)[..., :tokens, :] if blocks else torch.empty(*sites, 0, width, device=device)
+    found = torch.empty(*sites, tokens, width, device=device)
+    draw_into(found, key)
+    return found
 
 
-def _block(shape: tuple[int, ...], key: Key, device: torch.device | str) -> Tensor:
-    digest = hashlib.sha256(json.dumps(list(key)).encode()).digest()
-    generator = torch.Generator(device).manual_seed(int.from_bytes(digest[:7], "big"))
-    return torch.randn(shape, generator=generator, device=device)
+def draw_into(found: Tensor, key: Key) -> None:
+    """Draw numbers as ``standard_normal`` does, into a tensor ``(*sites, tokens, width)``."""
+    *sites, tokens, width = found.shape
+    block = found.new_empty(*sites, BLOCK, width)  # small, and used again and again: fresh memory costs as much
+    for number, start in enumerate(range(0, tokens, BLOCK)):
+        digest = hashlib.sha256(json.dumps([*key, number]).encode()).digest()
+        generator = torch.Generator(found.device).manual_seed(int.from_bytes(digest[:7], "big"))
+        block.normal_(generator=generator)
+        found[..., start : start + BLOCK, :] = block[..., : tokens - start, :]
 
 
 class NoisePool:
@@ -57,46 +71,93 @@ class NoisePool:
     They are kept if memory allows, and else drawn again, a few at a time, for each batch of items.
 
     Attributes:
+        longest: Tokens of each modality that have noise.
         draws_at_once: How many draws are in memory together.
     """
 
     def __init__(self, model: Model, config: MCS, longest: Mapping[Modality, int], most_draws: int) -> None:
-        self._model, self._config, self._longest = model, config, longest
-        if config.site == "embeddings":
-            self._sites, self._width = (), model.hidden_size
-        else:
-            self._sites = (model.n_layers, 2, model.text_config.num_key_value_heads)
-            self._width = model.head_dim
-        draw_bytes = 4 * sum(longest.values()) * self._width * math.prod(self._sites)
-        # The pool may take a quarter of what batches may plan for; stacking the draws takes as much again.
-        self.draws_at_once = min(config.draws, most_draws, rows_within(model, 8 * draw_bytes))
+        """Draw nothing yet.
+
+        Args:
+            model: The model.
+            config: Says of the noise where it goes, how often it is drawn, and its seed.
+            longest: Tokens of each modality.
+            most_draws: How many draws may be in memory together.
+        """
+        self.longest, self._noise = longest, Drawn.of(model, config)
+        # The pool may take a quarter of what batches may plan for.
+        fit = rows_within(model, 4 * self._noise.bytes_of(longest))
+        self.draws_at_once = min(config.draws, most_draws, fit)
         self._kept: Draws | None = None
 
     def chunks(self) -> Iterator[Draws]:
         """Yield all draws, as many at a time as fit."""
-        if self.draws_at_once == self._config.draws:
+        draws = self._noise.draws
+        if self.draws_at_once == draws:
             if self._kept is None:
-                self._kept = self._draw(0, self._config.draws)
+                self._kept = self._noise.draw(self.longest, 0, draws)
             yield self._kept
             return
-        for start in range(0, self._config.draws, self.draws_at_once):
-            yield self._draw(start, min(start + self.draws_at_once, self._config.draws))
+        for start in range(0, draws, self.draws_at_once):
+            yield self._noise.draw(self.longest, start, min(start + self.draws_at_once, draws))
 
-    def _draw(self, start: int, end: int) -> Draws:
-        device = self._model.device
-        return {
-            modality: torch.stack(
-                [
-                    standard_normal(
-                        self._longest[modality],
-                        self._width,
-                        (self._config.seed, modality, draw),
-                        self._sites,
-                        device,
-                    )
-                    for draw in range(start, end)
-                ],
-                dim=2 if self._sites else 0,
-            )
-            for modality in self._longest
-        }
+    @property
+    def worth_remembering(self) -> bool:
+        """Whether all draws are kept, and small."""
+        return self.draws_at_once * self._noise.bytes_of(self.longest) <= REMEMBERED and self._kept is not None
+
+    def serves(self, model: Model, config: MCS, longest: Mapping[Modality, int], most_draws: int) -> bool:
+        """Whether the pool is what a new one would be: what came before it then does not show in the last bits."""
+        asked = Drawn.of(model, config), list(longest.items())
+        return (self._noise, list(self.longest.items())) == asked and self.draws_at_once <= most_draws
+
+
+_LAST: WeakKeyDictionary[Model, NoisePool] = WeakKeyDictionary()
+
+
+@contextmanager
+def noise_pool(model: Model, config: MCS, longest: Mapping[Modality, int], most_draws: int) -> Iterator[NoisePool]:
+    """Have a pool inside the block: the last one of the model if it has what is asked for, or else a new one.
+
+    Small ones are remembered for the next measurement: on a CPU, drawing takes as long as half a pass over a prompt.
+    """
+    pool, longest = _LAST.pop(model, None), {m: -(-tokens // ROOM) * ROOM for m, tokens in longest.items()}
+    if pool is None or not pool.serves(model, config, longest, most_draws):
+        pool = NoisePool(model, config, longest, most_draws)
+    yield pool
+    if pool.worth_remembering:
+        _LAST[model] = pool
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What draws are, but for how many tokens they have."""
+
+    seed: int
+    draws: int
+    sites: tuple[int, ...]
+    width: int
+    device: torch.device
+
+    @classmethod
+    def of(cls, model: Model, config: MCS) -> Drawn:
+        """Say it of a configuration's noise."""
+        if config.site == "embeddings":
+            return cls(config.seed, config.draws, (), model.hidden_size, model.device)
+        sites = (model.n_layers, 2, model.text_config.num_key_value_heads)
+        return cls(config.seed, config.draws, sites, model.head_dim, model.device)
+
+    def bytes_of(self, longest: Mapping[Modality, int]) -> int:
+        """Return how many bytes a draw takes."""
+        return 4 * sum(longest.values()) * self.width * math.prod(self.sites)
+
+    def draw(self, longest: Mapping[Modality, int], start: int, end: int) -> Draws:
+        """Draw the draws from one to another."""
+        axis, found = (2 if self.sites else 0), {}
+        for modality, tokens in longest.items():
+            shape = [*self.sites, tokens, self.width]
+            shape.insert(axis, end - start)
+            found[modality] = torch.empty(shape, device=self.device)
+            for draw in range(start, end):
+                draw_into(found[modality].select(axis, draw - start), (self.seed, modality, draw))
+        return found

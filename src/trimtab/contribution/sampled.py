@@ -12,7 +12,7 @@ from torch import Tensor
 
 from trimtab.contribution.batch import QueryBatch
 from trimtab.contribution.divergence import divergence
-from trimtab.contribution.gradients import LayerGradients, attention_gradients, squared_norms
+from trimtab.contribution.gradients import differentiate, squared_norms
 from trimtab.contribution.method import Case
 from trimtab.contribution.noise import Draws
 from trimtab.contribution.shared_prefix import Noise, SharedPrefix, Trace
@@ -55,11 +55,10 @@ def sampled_scores(
         logits = prefix.answer(model, batch.ids[:, step], batch.embeds[:, step], batch.positions[:, :, step])
         logits = restrict(logits, model, cases, config)
         noisy = logits[:, steps:].unflatten(1, (len(batch.slots), *shape))
-        clean = logits[:, None, None, None, :steps].detach().expand_as(noisy)
+        clean = logits[:, None, None, None, :steps].detach()
         loss = divergence(config.divergence, clean, noisy)
-        gradients = attention_gradients(loss.sum(), prefix.traces)
-    layers = list(zip(prefix.traces, gradients, strict=True))
-    norms = [_norms(layers, batch, m, noise[m], config).unflatten(1, shape) for m in batch.slots]
+        differentiate(prefix, loss)
+    norms = [_norms(prefix.traces, batch, m, noise[m], config) for m in batch.slots]
     return torch.stack(norms, dim=1) / loss.detach().clamp_min(SMALLEST_DIVERGENCE)
 
 
@@ -75,21 +74,14 @@ def _noise(batch: QueryBatch, config: MCS, draws: Draws, shape: tuple[int, int, 
 
 
 def _norms(
-    layers: Sequence[tuple[Trace, LayerGradients]],
-    batch: QueryBatch,
-    modality: Modality,
-    noise: Noise,
-    config: MCS,
-) -> Tensor:
-    """Sum the squared gradients that count, with their weights, ``(items, rows of the block)``."""
-    weights = gradient_weights(batch, noise.sizes, config)
-    steps, sigmas = batch.index.shape[1], len(config.sigmas)
-    total = torch.zeros((), dtype=torch.float64, device=batch.index.device)
-    for number, (trace, gradients) in enumerate(layers):
-        squares = squared_norms(trace, gradients, noise.rows, seen_slots(batch, modality, config))
-        by_sigma = squares.unflatten(1, (-1, sigmas, steps)) * weights[:, None, :, None, number].to(squares)
-        total = total + by_sigma.sum(-1).to(total)
-    return (total / summed_over(batch, modality, config)[:, None, None]).flatten(1)
+    traces: Sequence[Trace], batch: QueryBatch, modality: Modality, noise: Noise, config: MCS
+) -> Float64[Tensor, "items draws sigmas steps"]:
+    """Sum the squared gradients that count, with their weights, ``(items, draws, sigmas, steps)``."""
+    weights = gradient_weights(batch, noise.sizes, config).permute(2, 0, 1, 3)[:, :, None, :, None]
+    squares = squared_norms(traces, noise.rows, seen_slots(batch, modality, config))
+    by_sigma = squares.unflatten(2, (-1, len(config.sigmas), batch.index.shape[1]))
+    total = (by_sigma * weights.to(squares)).sum((0, -1), dtype=torch.float64).to(batch.index.device)
+    return total / summed_over(batch, modality, config)[:, None, None]
 
 
 def chosen_entries(batch: QueryBatch, config: MCS) -> Float[Tensor, "layers 2"]:
@@ -110,12 +102,13 @@ def noise_sizes(batch: QueryBatch, modality: Modality, config: MCS) -> Float[Ten
 
 def entry_scales(batch: QueryBatch, modality: Modality, config: MCS) -> Float[Tensor, "items layers 2"]:
     """Return what a sigma is a share of, ``(items, layers, 2)``: the entries' standard deviation, or 1."""
+    device, slots = batch.index.device, batch.slots[modality]
     if config.scale == "absolute":
-        return torch.ones(len(batch.index), len(batch.keys), 2, device=batch.index.device)
-    exists = (batch.tokens[:, batch.slots[modality]] >= 0)[:, None, None, :, None]
+        return torch.ones(len(batch.index), len(batch.keys), 2, device=device)
+    exists = batch.tokens[:, slots] >= 0
 
     def own(layers: tuple[Tensor, ...]) -> Tensor:
-        return torch.stack([entries[:, :, batch.slots[modality]].to(exists.device) for entries in layers], dim=1)
+        return torch.stack([entries[:, :, slots].to(device) for entries in layers], dim=1)
 
     return torch.stack([_deviation(own(layers), exists) for layers in (batch.keys, batch.values)], dim=-1)
 
@@ -151,10 +144,14 @@ def _deviation(entries: Tensor, exists: Tensor) -> Tensor:
     """Return the standard deviation of the entries that exist, ``(items, layers)``.
 
     Args:
-        entries: ``(items, layers, kv_heads, slots, head_dim)``.
-        exists: Broadcasts to them.
+        entries: ``(items, layers, kv_heads, slots, head_dim)``; changed in place.
+        exists: Which slots hold some, ``(items, slots)``.
     """
-    over, (heads, width) = (2, 3, 4), (entries.shape[2], entries.shape[4])
-    count = (exists.sum(over) * heads * width).clamp_min(1)
-    mean = (entries * exists).sum(over, keepdim=True) / count[..., None, None, None]
-    return (((entries - mean).square() * exists).sum(over) / count).sqrt()
+    over, numbers = (2, 3, 4), entries.shape[2] * entries.shape[4]
+    count = (exists.sum(1) * numbers).clamp_min(1)[:, None]
+    empty = ~exists[:, None, None, :, None]
+    padded = bool(empty.any())
+    entries = entries.masked_fill_(empty, 0) if padded else entries
+    entries -= (entries.sum(over) / count)[..., None, None, None]
+    entries = entries.masked_fill_(empty, 0) if padded else entries
+    return torch.linalg.vector_norm(entries, dim=over) / count.sqrt()

@@ -5,7 +5,8 @@ item and the noise once for all items, since attention is linear in either: a no
 ``q.(k + s e) = q.k + s q.e``, and a noisy output ``sum_j a_j (v_j + s e_j)``. Nor is the gradient of a cache entry
 ever formed. A key's is ``sum_h d_hj q_h`` and a value's ``sum_h a_hj g_h``, summed over the query heads h that read
 the entry (``a`` attention, ``d`` gradient of its scores, ``g`` of the heads' outputs), so their squares come from
-small Gram matrices of the heads.
+small Gram matrices of the heads. Both ``d`` and ``g`` pass by when a layer is differentiated, by formulas of our own:
+of many small operations, autograd's would cost more than what they compute.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -25,6 +27,10 @@ from trimtab.errors import UnsupportedMethodError
 from trimtab.models import Model
 
 IMPLEMENTATION = "trimtab_shared_prefix"
+
+
+KEYS, VALUES = 0, 1
+"""Their places where numbers are given for both."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,22 +51,54 @@ class Noise:
     normals: Float[Tensor, "layers 2 draws kv_heads slots head_dim"]
     sizes: Float[Tensor, "items sigmas layers 2"]
 
+    def add(self, found: Tensor, given: Tensor, layer: int, kind: int, *, to_width: bool) -> None:
+        """Multiply rows with the noise on a layer's keys or values, and add the product to what was found without.
 
-@dataclass(frozen=True, eq=False)
+        Args:
+            found: ``(items, kv_heads, rows, group, head_dim)`` where ``to_width``, else with the slots at the end;
+                changed in place.
+            given: The other of the two.
+            layer: Which layer.
+            kind: ``KEYS`` or ``VALUES``.
+            to_width: Whether slots are summed over.
+        """
+        normals = self.normals[layer, kind].to(given)
+        sizes = self.sizes[:, :, layer, kind].to(given)[:, :, None, None]
+        own, to = self._by_draw(given, slots=to_width), self._by_draw(found, slots=not to_width)
+        if to_width:
+            to += sizes * self._product(own, normals)
+        else:
+            to += self._product(sizes * own, normals.mT)
+
+    def _by_draw(self, rows: Tensor, *, slots: bool) -> Tensor:
+        """Return a view of the block's rows, ``(draws, kv_heads, items, sigmas, steps * group, n)``."""
+        block = rows[:, :, self.rows, :, self.slots] if slots else rows[:, :, self.rows]
+        draws, sigmas = self.normals.shape[2], self.sizes.shape[1]
+        return block.view(*block.shape[:2], draws, sigmas, -1, block.shape[-1]).permute(2, 1, 0, 3, 4, 5)
+
+    @staticmethod
+    def _product(rows: Tensor, normals: Tensor) -> Tensor:
+        product = torch.matmul(rows.flatten(2, 4), normals)
+        return product.view(*rows.shape[:5], normals.shape[-1])
+
+
+@dataclass(eq=False)
 class Trace:
     """What one layer's attention did, ``(items, kv_heads, rows, group, ...)``: the query heads grouped by key head.
 
     Attributes:
-        queries: Queries times the attention's scaling, detached, ``(..., head_dim)``.
-        scores: Of the prefix and, last, of the query's own token, ``(..., slots + 1)``.
-        attention: Their softmax, detached.
+        queries: Queries times the attention's scaling, ``(..., head_dim)``.
+        attention: To the prefix and, last, to the query's own token, ``(..., slots + 1)``.
         outputs: ``(..., head_dim)``.
+        of_scores: Gradients of the prefix's scores, ``(..., slots)``; None before there are any.
+        of_outputs: Gradients of the outputs, ``(..., head_dim)``; None before there are any.
     """
 
     queries: Float[Tensor, "items kv_heads rows group head_dim"]
-    scores: Float[Tensor, "items kv_heads rows group entries"]
     attention: Float[Tensor, "items kv_heads rows group entries"]
     outputs: Float[Tensor, "items kv_heads rows group head_dim"]
+    of_scores: Float[Tensor, "items kv_heads rows group slots"] | None = None
+    of_outputs: Float[Tensor, "items kv_heads rows group head_dim"] | None = None
 
 
 @dataclass(eq=False)
@@ -73,6 +111,8 @@ class SharedPrefix:
         allowed: True where a row may look, ``(items, rows or 1, slots)``.
         noise: Noise on segments.
         traces: What the layers did in the last pass, first to last.
+        anchor: What the answer can be differentiated by, so that every layer is: the first layer's queries depend on
+            nothing else.
     """
 
     keys: tuple[Float[Tensor, "items kv_heads slots head_dim"], ...]
@@ -80,6 +120,10 @@ class SharedPrefix:
     allowed: Bool[Tensor, "items _ slots"]
     noise: tuple[Noise, ...] = ()
     traces: list[Trace] = field(default_factory=list)
+    anchor: Float[Tensor, ""] = field(default_factory=lambda: torch.zeros((), requires_grad=True))
+
+    def __post_init__(self) -> None:
+        self._blocked = not self.allowed.all()
 
     def answer(
         self,
@@ -112,77 +156,107 @@ class SharedPrefix:
     def attend(
         self,
         layer: int,
-        query: Float[Tensor, "queries heads 1 head_dim"],
-        key: Float[Tensor, "queries kv_heads 1 head_dim"],
-        value: Float[Tensor, "queries kv_heads 1 head_dim"],
-        scaling: float,
-    ) -> Float[Tensor, "queries 1 heads head_dim"]:
+        queries: Float[Tensor, "items kv_heads rows group head_dim"],
+        own_key: Float[Tensor, "items kv_heads rows 1 head_dim"],
+        own_value: Float[Tensor, "items kv_heads rows 1 head_dim"],
+    ) -> Trace:
         """Attend with one query token a row; see the module.
 
         Args:
             layer: Which layer.
-            query: ``(items * rows, heads, 1, head_dim)``.
-            key: The query tokens' own, ``(items * rows, kv_heads, 1, head_dim)``.
-            value: The same shape.
-            scaling: What scores are multiplied with.
-
-        Returns:
-            Heads' outputs, ``(items * rows, 1, heads, head_dim)``.
+            queries: Queries times the attention's scaling.
+            own_key: The query tokens' own.
+            own_value: The same shape.
         """
-        keys, values = self.keys[layer], self.values[layer]
-        items, heads, slots, width = keys.shape
-        group = query.shape[1] // heads
-        queries = scaling * query[:, :, 0].to(keys.dtype).view(items, -1, heads, group, width).transpose(1, 2)
-        own_key, own_value = (
-            own[:, :, 0].to(keys.dtype).view(items, -1, heads, 1, width).transpose(1, 2) for own in (key, value)
-        )
-
         own_scores = (queries * own_key).sum(-1, keepdim=True)
-        scores = torch.cat([self.prefix_scores(layer, queries), own_scores], dim=-1)
-        if torch.is_grad_enabled() and not scores.requires_grad:  # the first layer's queries depend on no entry
-            scores.requires_grad_()
-
-        attention = scores.softmax(-1)
-        outputs = torch.matmul(attention[..., :slots].flatten(2, 3), values).view(queries.shape)
-        outputs = outputs + attention[..., slots:] * own_value
+        attention = torch.cat([self.prefix_scores(layer, queries), own_scores], dim=-1).softmax(-1)
+        outputs = _joined(attention[..., :-1], self.values[layer]) + attention[..., -1:] * own_value
         for noise in self.noise:
-            weights = attention[:, :, noise.rows, :, noise.slots]
-            outputs[:, :, noise.rows] += _with_noise(noise, layer, weights, values=True)
-        self.traces.append(Trace(queries.detach(), scores, attention.detach(), outputs))
-        return outputs.transpose(1, 2).reshape(len(query), 1, -1, width).to(query.dtype)
+            noise.add(outputs, attention, layer, VALUES, to_width=True)
+        return Trace(queries, attention, outputs)
 
     def prefix_scores(
         self, layer: int, queries: Float[Tensor, "items kv_heads rows group head_dim"]
     ) -> Float[Tensor, "items kv_heads rows group slots"]:
         """Return the scores of a layer's prefix with the noise in force, minus infinity where a row may not look."""
-        keys = self.keys[layer]
-        scores = torch.matmul(queries.flatten(2, 3), keys.mT).view(*queries.shape[:4], keys.shape[2])
+        scores = _joined(queries, self.keys[layer].mT)
         for noise in self.noise:
-            scores[:, :, noise.rows, :, noise.slots] += _with_noise(noise, layer, queries[:, :, noise.rows])
-        blocked = ~self.allowed.to(scores.device)[:, None, :, None]
-        return scores.masked_fill(blocked, -torch.inf)
+            noise.add(scores, queries, layer, KEYS, to_width=False)
+        if not self._blocked:
+            return scores
+        return scores.masked_fill(~self.allowed.to(scores.device)[:, None, :, None], -torch.inf)
+
+    def of_queries(
+        self, layer: int, trace: Trace, gradient: Float[Tensor, "items kv_heads rows group slots"]
+    ) -> Float[Tensor, "items kv_heads rows group head_dim"]:
+        """Return the gradient of a layer's queries, from that of its prefix's scores."""
+        found = _joined(gradient, self.keys[layer])
+        for noise in self.noise:
+            noise.add(found, gradient, layer, KEYS, to_width=True)
+        return found
+
+    def of_attention(
+        self, layer: int, gradient: Float[Tensor, "items kv_heads rows group head_dim"]
+    ) -> Float[Tensor, "items kv_heads rows group slots"]:
+        """Return the gradient of a layer's attention to its prefix, from that of its outputs."""
+        found = _joined(gradient, self.values[layer].mT)
+        for noise in self.noise:
+            noise.add(found, gradient, layer, VALUES, to_width=False)
+        return found
 
 
-def _with_noise(noise: Noise, layer: int, rows: Tensor, values: bool = False) -> Tensor:
-    """Multiply a block's queries with the noise on keys, or its attention with that on values.
+def _joined(rows: Tensor, entries: Tensor) -> Tensor:
+    """Multiply ``(items, kv_heads, rows, group, n)`` with each item's ``(items, kv_heads, n, m)``."""
+    return torch.matmul(rows.flatten(2, 3), entries).view(*rows.shape[:4], entries.shape[3])
 
-    Args:
-        noise: The noise.
-        layer: Which layer.
-        rows: ``(items, kv_heads, block, group, head_dim)``, or with ``slots`` at the end for values.
-        values: Whether the noise is that on values.
 
-    Returns:
-        ``(items, kv_heads, block, group, slots)``, or with ``head_dim`` at the end for values.
-    """
-    normals = noise.normals[layer, int(values)].to(rows)
-    sizes = noise.sizes[:, :, layer, int(values)].to(rows)
-    items, heads, block, group, _ = rows.shape
-    draws, sigmas = len(normals), sizes.shape[1]
-    by_draw = rows.reshape(items, heads, draws, -1, rows.shape[-1]).permute(2, 1, 0, 3, 4)
-    product = torch.matmul(by_draw.flatten(2, 3), normals if values else normals.mT)
-    product = product.view(draws, heads, items, sigmas, -1, product.shape[-1]) * sizes[:, :, None, None]
-    return product.permute(2, 1, 0, 3, 4, 5).reshape(items, heads, block, group, -1)
+class _Attend(torch.autograd.Function):
+    """A layer's attention over the shared prefix in force, and its gradient."""
+
+    @staticmethod
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, _anchor: Tensor, layer: int, scaling: float
+    ) -> Tensor:
+        """Attend; see ``_attention``."""
+        prefix = _CURRENT.get()
+        items, heads, _, width = prefix.keys[layer].shape
+
+        def by_item(own: Tensor) -> Tensor:
+            """Return ``(items, kv_heads, rows, query heads of a key head, head_dim)``, in the precision of keys."""
+            grouped = own.to(prefix.keys[layer].dtype).reshape(items, -1, heads, own.shape[1] // heads, width)
+            return grouped.transpose(1, 2).contiguous()
+
+        own_key, own_value = by_item(key), by_item(value)
+        trace = prefix.attend(layer, scaling * by_item(query), own_key, own_value)
+        prefix.traces.append(trace)
+        ctx.known = prefix, layer, scaling, trace, own_key, own_value, query.dtype
+        return _by_row(trace.outputs, query.dtype)
+
+    @staticmethod
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, gradient: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        """Differentiate the softmax of scores, whose derivative is ``a (d - sum a d)``, and the sums beside it."""
+        prefix, layer, scaling, trace, own_key, own_value, dtype = ctx.known
+        items, heads, rows, group, width = trace.outputs.shape
+        of_outputs = gradient.to(own_key.dtype).reshape(items, rows, heads, group, width).transpose(1, 2).contiguous()
+        mean = (of_outputs * trace.outputs).sum(-1, keepdim=True)
+        to_prefix, to_own = trace.attention[..., :-1], trace.attention[..., -1:]
+        of_scores = to_prefix * (prefix.of_attention(layer, of_outputs) - mean)
+        trace.of_scores, trace.of_outputs = of_scores, of_outputs
+        if not ctx.needs_input_grad[0]:
+            return (None,) * 6
+        of_own = to_own * ((of_outputs * own_value).sum(-1, keepdim=True) - mean)
+        of_query = scaling * (prefix.of_queries(layer, trace, of_scores) + of_own * own_key)
+        of_key = (of_own * trace.queries).sum(3, keepdim=True)
+        of_value = (to_own * of_outputs).sum(3, keepdim=True)
+        return *(_by_row(own, dtype).transpose(1, 2) for own in (of_query, of_key, of_value)), None, None, None
+
+
+def _by_row(grouped: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return ``(items, kv_heads, rows, group, head_dim)`` as ``(items * rows, 1, heads, head_dim)``."""
+    items, heads, rows, group, width = grouped.shape
+    return grouped.transpose(1, 2).reshape(items * rows, 1, heads * group, width).to(dtype)
 
 
 _CURRENT: ContextVar[SharedPrefix] = ContextVar("shared_prefix")
@@ -210,7 +284,7 @@ def _attention(
             f"`contribution` must be measured where attention is a softmax of scaled products; layer {layer} of a "
             f"{type(module).__name__} has {further[0]} beside; use another method."
         )
-    return _CURRENT.get().attend(layer, query, key, value, scaling), None
+    return cast(Tensor, _Attend.apply(query, key, value, _CURRENT.get().anchor, layer, scaling)), None
 
 
 AttentionInterface.register(IMPLEMENTATION, _attention)

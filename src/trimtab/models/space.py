@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import psutil
 import torch
-from torch import nn
 
 from trimtab.errors import NotEnoughMemoryError
 
@@ -68,9 +67,13 @@ def release() -> None:
         torch.mps.empty_cache()
 
 
-def devices_of(module: nn.Module) -> list[torch.device]:
-    """Return the devices that hold a module's weights, those that compute if it is spread; the CPU without weights."""
-    found = {p.device for p in module.parameters() if p.device.type != "meta"} or {torch.device("cpu")}
+def devices_of(model: Model) -> list[torch.device]:
+    """Return the devices that compute a model, if it is spread over several; the CPU if it has no weights.
+
+    A layer is on one device, and asking all of its weights would take as long as a small model's pass.
+    """
+    weights = (next(part.parameters(), None) for part in (model.embedding, *model.layers))
+    found = {own.device for own in weights if own is not None and own.device.type != "meta"} or {torch.device("cpu")}
     return sorted({d for d in found if d.type != "cpu"} or found, key=str)
 
 
@@ -106,7 +109,7 @@ def too_large(model: Model, what: str, error: BaseException) -> NotEnoughMemoryE
         return error
     places = ", ".join(
         f"{free_bytes(device) / 1e9:.1f} of {total_bytes(device) / 1e9:.1f} GB free on {device}"
-        for device in devices_of(model.hf)
+        for device in devices_of(model)
     )
     weights = sum(p.numel() * p.element_size() for p in model.hf.parameters()) / 1e9
     narrower = "" if torch.finfo(model.dtype).bits <= 16 else "dtype='bfloat16', "

@@ -75,7 +75,7 @@ def rows_within(model: Model, row_bytes: float, reserved: float = 0) -> int:
         row_bytes: Bytes of a row.
         reserved: Bytes that are needed however many rows there are.
     """
-    devices = devices_of(model.hf)
+    devices = devices_of(model)
     free = len(devices) * min(free_bytes(device) for device in devices)
     return max(1, int((FREE_SHARE * free - reserved) / row_bytes))
 
