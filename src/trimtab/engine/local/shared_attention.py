@@ -120,7 +120,7 @@ def _attend(
         attention_mask = attention_mask.expand(len(query), 1, -1, -1)
     prefixes, rows, places = (own.to(query.device) for own in (grid.prefixes, grid.rows, grid.places))
     step = max(1, NUMBERS // (len(rows) * heads * length * entries))
-    keys, values = ((own if len(prefixes) == len(own) else own[prefixes]).float() for own in layer.prefixes)
+    keys, values = (own if len(prefixes) == len(own) else own[prefixes] for own in layer.precise())
     parts = [
         _products(
             query[at], key[at], value[at], keys, values, None if attention_mask is None else attention_mask[at], scaling

@@ -59,6 +59,7 @@ class SharedLayer(DynamicLayer):
         """
         super().__init__()
         self.prefixes, self.rows, self.whole = (keys, values), rows, whole
+        self._precise: tuple[Tensor, Tensor] | None = None
         self.lazy_initialization(keys, values)
         self.keys, self.values = keys.new_empty(0), values.new_empty(0)
 
@@ -72,6 +73,13 @@ class SharedLayer(DynamicLayer):
             return self.keys, self.values
         keys, values = self.prefixes
         return self._whole(keys, self.keys), self._whole(values, self.values)
+
+    def precise(self) -> tuple[Tensor, Tensor]:
+        """Return the prefixes' keys and values in float32: converted once, since every step attends to all of them."""
+        if self._precise is None:
+            keys, values = self.prefixes
+            self._precise = keys.float(), values.float()
+        return self._precise
 
     def _whole(self, prefix: Tensor, own: Tensor) -> Tensor:
         one = len(prefix) == 1

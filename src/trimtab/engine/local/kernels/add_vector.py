@@ -51,10 +51,10 @@ class VectorKernel(Kernel[AnyVectorEdit]):
         """Return the states with the rows' vectors added where the edits say."""
         index = place.index[self.rows]
         touched = (index >= 0) & (index >= self.first[:, None]) & (index < self.end[:, None])
-        own = states[self.rows]
         if self.predictor is not None:
-            self._predict(own, place.is_last_prompt[self.rows])
-        if not touched.any():
+            self._predict(states[self.rows], place.is_last_prompt[self.rows])
+        columns = touched.any(0).nonzero().flatten().tolist()
+        if not columns:
             return states
         if self.vectors is None:
             raise UsageError(
@@ -62,10 +62,14 @@ class VectorKernel(Kernel[AnyVectorEdit]):
                 "ones; the last token has not come yet; leave out prefill_chunk_size, or add the vector at "
                 "'from_last_prompt'."
             )
-        change = (self.strengths[:, None] * self.vectors)[:, None] * (touched * self.gates(own))[..., None]
+        inside = slice(columns[0], columns[-1] + 1)  # of a long prompt, mostly the last position
+        own, at = states[self.rows, inside], touched[:, inside]
+        change = (self.strengths[:, None] * self.vectors)[:, None] * (at * self.gates(own))[..., None]
         states = states.clone()
-        states[self.rows] = own + change.to(states.dtype)
-        self.record(touched, place, relative_size(change, own))
+        states[self.rows, inside] = own + change.to(states.dtype)
+        sizes = torch.zeros_like(touched, dtype=torch.float32)
+        sizes[:, inside] = relative_size(change, own)
+        self.record(touched, place, sizes)
         return states
 
     def gates(self, states: Tensor) -> Tensor:
