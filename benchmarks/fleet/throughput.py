@@ -1,13 +1,14 @@
-"""How much faster workers are than one: the same rows and items, in turns, on a fleet of one and on one of several.
+"""How much faster workers are than one: the same items, in turns, on a fleet of one and on one of several.
 
-    python -m benchmarks.fleet.throughput [--model pocket-qwen] [--data pocket-mc2:test] [--items 200] [--workers 2]
-                                          [--rounds 5] [--device-map auto] [--out fleet.json]
+    python -m benchmarks.fleet.throughput [--model pocket-qwen] [--data pocket-mc2:test] [--items 48] [--workers 2]
+                                          [--rounds 3] [--device-map auto] [--out fleet.json]
 
-Needs Ray (``pip install 'trimtab[ray]'``). Both fleets hold their models from the start; while one works, the other
-waits. A round asks for an answer to each item and for each item's contributions, of one fleet and then of the other,
-and its ratio is the time of the one worker over the time of the several: 2 is the most that two can reach. Each job is
-done once before it is timed. That both find the same is checked each round. The machine should be idle otherwise. On a
-single GPU, which both fleets share: ``--gpus-per-worker 0.33``.
+Needs Ray (``pip install 'trimtab[ray]'``, or the environment of ``make test-fleet``, ``.venv-fleet``), and some minutes
+on an idle machine. Both fleets hold their models from the start; while one works, the other waits. A round is
+``evaluate`` (an answer to each item, without steering and under an instruction) or ``measure`` (each item's
+contributions) on one fleet and then on the other, and its ratio is the time of the one worker over the time of the
+several: 2 is the most that two can reach. Each job is done once on a few items before it is timed. That both find the
+same is checked each round. On a single GPU, which both fleets share: ``--gpus-per-worker 0.33``.
 """
 
 from __future__ import annotations
@@ -25,49 +26,58 @@ from typing import Any
 import torch
 
 import trimtab as tt
-from trimtab.engine import Fleet, Row, generate
+from trimtab.engine import Fleet
 from trimtab.engine.fleets.cluster import the_ray
 from trimtab.items import Item
-from trimtab.items.prompts import prompt_for
 from trimtab.studies import choose_items
 
-Job = Callable[[Fleet], object]
-"""Work of a fleet, and what it finds."""
+Job = Callable[[Fleet, Sequence[Item]], object]
+"""Work of a fleet on items, and what it finds."""
+
+WARM = 8
+"""Items that each job is done on before it is timed."""
 
 
-def jobs(items: Sequence[Item]) -> dict[str, Job]:
-    """Return what is timed: rows, which are cut by their tokens, and items, which are measured where the model is."""
-    rows = [Row(prompt_for(item)) for item in items]
-    return {
-        "answers": lambda fleet: generate(fleet, rows, max_new_tokens=8).tokens,
-        "contribution": lambda fleet: tt.measure(fleet, items).rows(),
-    }
+def evaluated(fleet: Fleet, items: Sequence[Item]) -> object:
+    """Answer and judge: rows, which are cut by their tokens."""
+    artifacts = [method.fit(fleet) for method in (tt.NoSteering(target="image"), tt.Instruction(target="image"))]
+    return tt.evaluate(fleet, items, artifacts, max_new_tokens=8).answers.to_dict("records")
 
 
-def timed(job: Job, fleet: Fleet) -> tuple[float, object]:
+def measured(fleet: Fleet, items: Sequence[Item]) -> object:
+    """Measure contributions: items, which are measured where the model is."""
+    return tt.measure(fleet, items).rows()
+
+
+JOBS: dict[str, Job] = {"evaluate": evaluated, "measure": measured}
+
+
+def timed(job: Job, fleet: Fleet, items: Sequence[Item]) -> tuple[float, object]:
     """Return the seconds that a job takes, and what it finds."""
     started = time.perf_counter()
-    found = job(fleet)
+    found = job(fleet, items)
     return time.perf_counter() - started, found
 
 
-def compared(job: Job, one: Fleet, several: Fleet, rounds: int) -> dict[str, Any]:
-    """Do a job in turns, and return seconds and ratios of each round.
+def compared(name: str, fleets: dict[str, Fleet], items: Sequence[Item], rounds: int) -> dict[str, Any]:
+    """Do a job in turns, print each round, and return seconds and ratios of all.
 
     Raises:
         AssertionError: The fleets find different things.
     """
-    seconds: dict[str, list[float]] = {"one": [], "several": []}
-    for fleet in (one, several):
-        job(fleet)
+    job = JOBS[name]
+    seconds: dict[str, list[float]] = {own: [] for own in fleets}
+    for fleet in fleets.values():
+        job(fleet, items[:WARM])
     for number in range(rounds):
         found = []
-        turns = [("one", one), ("several", several)]
-        for name, fleet in turns if number % 2 == 0 else reversed(turns):  # neither is always first
-            taken, result = timed(job, fleet)
-            seconds[name].append(taken)
+        for own in list(fleets)[:: -1 if number % 2 else 1]:  # neither is always first
+            taken, result = timed(job, fleets[own], items)
+            seconds[own].append(taken)
             found.append(result)
         assert found[0] == found[1], "one worker and several must find the same"
+        times = ", ".join(f"{own} {taken[-1]:.1f} s" for own, taken in seconds.items())
+        print(f"{name}, round {number + 1} of {rounds}: {times}", flush=True)
     ratios = [a / b for a, b in zip(seconds["one"], seconds["several"], strict=True)]
     return {"ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios), "seconds": seconds}
 
@@ -77,10 +87,10 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="pocket-qwen")
     parser.add_argument("--data", default="pocket-mc2:test")
-    parser.add_argument("--items", type=int, default=200)
+    parser.add_argument("--items", type=int, default=48)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--piece-tokens", type=int, default=4096)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--piece-tokens", type=int, default=1024)
     parser.add_argument("--gpus-per-worker", type=float, default=1.0 if torch.cuda.is_available() else 0.0)
     parser.add_argument("--device-map")
     parser.add_argument("--out", type=Path, default=Path("fleet.json"))
@@ -101,7 +111,9 @@ def main() -> None:
         tt.fleet(chosen.model, workers=1, **common) as one,
         tt.fleet(chosen.model, workers=chosen.workers, **common) as several,
     ):
-        found = {name: compared(job, one, several, chosen.rounds) for name, job in jobs(items).items()}
+        fleets = {"one": one, "several": several}
+        print(f"{len(items)} items; one worker and {chosen.workers} hold {chosen.model}", flush=True)
+        found = {name: compared(name, fleets, items, chosen.rounds) for name in JOBS}
         device = one.device
     for name, own in found.items():
         print(
