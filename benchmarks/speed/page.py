@@ -18,7 +18,8 @@ JOBS = {
     "model in one batch, *hook* the shortest hook that adds the vector.",
     "methods": "The same prompts answered under every fitted method that adds vectors, beside no steering.",
     "contribution": "The Modality Contribution Score of one prompt. *prefill* is one pass over it; *naive* takes each "
-    "of 24 perturbations with a prefill of its own.",
+    "of 24 perturbations with a prefill of its own. Small noise is remembered from call to call, as pictures are; the "
+    "naive way draws its own.",
     "windows": "Attention cut in a window of three layers around every layer, for four edges. *loop* is a whole pass "
     "for each row, with the same edits.",
     "heads": "Every head of every layer silenced at the last token.",
@@ -28,6 +29,9 @@ JOBS = {
     "stops at the layer that is read.",
     "growth": "What twice as much costs.",
     "memory": "What `trimtab check` expects of each job, over the peak that was measured.",
+    "profile": "Where the time of some jobs goes, in passes over one prompt: *exact* and *sampled* contribution of "
+    "one, *states* of three prompts an item and *answers* for all four items. *beside them* is what no part does: "
+    "Python, planning, tokens, pixels and small tensors.",
 }
 """What each job is, in the order of the page."""
 
@@ -61,7 +65,25 @@ def page(lines: Sequence[Held], command: str, gpu: Sequence[Held] = (), models: 
         own = [line for line in lines if line["job"].split(":")[0] == job]
         if own:
             parts += [f"## {job.capitalize()}\n", f"{what}\n", *_table(own), ""]
-    return "\n".join([*parts, *_not_measured(lines, models), *_on_a_gpu(gpu)])
+    return "\n".join([*parts, *_out_of_reach(lines), *_not_measured(lines, models), *_on_a_gpu(gpu)])
+
+
+def _out_of_reach(lines: Sequence[Held]) -> list[str]:
+    """Say which aims no way could reach, by their bounds."""
+    found = []
+    for line in lines:
+        wanted, bound = Aim(**line["aim"]), line["bound"]
+        if line["met"] is False and bound is not None and not wanted.met(bound):
+            name = f"{line['job']}: {line['over']} / {line['under']}"
+            found.append(f"- {line['model']}, {name}: the bound is {bound:.2f}, the aim {aim(wanted)}.")
+    if not found:
+        return []
+    return [
+        "## What misses its aim, and why\n",
+        "By these bounds the aim is out of reach here, however fast the rest:\n",
+        *found,
+        "",
+    ]
 
 
 def _not_measured(lines: Sequence[Held], models: Sequence[str]) -> list[str]:

@@ -50,17 +50,19 @@ class Times:
         return {name: statistics.median(own) for name, own in self.seconds.items()}
 
 
+def now(device: torch.device) -> float:
+    """Return seconds: the processor's on a CPU, the clock's on a GPU once all that was asked of it is done."""
+    if device.type != "cuda":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
 def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Return the seconds some work took: the processor's on a CPU, the clock's on a GPU until all of it is done."""
-    clock = time.process_time
-    if device.type == "cuda":
-        clock = time.perf_counter
-        torch.cuda.synchronize(device)
-    started = clock()
+    """Return the seconds some work took; see ``now``."""
+    started = now(device)
     work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return clock() - started
+    return now(device) - started
 
 
 def in_turns(ways: Ways, device: torch.device, rounds: int, shares: Mapping[str, float] | None = None) -> Times:
