@@ -1,0 +1,151 @@
+"""What a server costs: the plug-in over vLLM without it, and steered over plain requests, side by side.
+
+    .venv-serve/bin/python -m benchmarks.serve [--model pocket-qwen] [--rounds 5] [--compiled] [--page docs/serving.md]
+
+It fits a mean vector and an L2S network, takes a few heads to double, and starts two servers with the same options:
+one by `trimtab serve`, and vLLM's own without the plug-in. They take turns, so that one alone is busy. Each round asks
+every server in every way, by 1, 8 and 32 clients that each wait for an answer before they ask again; the order turns
+from round to round, and one round before all warms the servers up. Answers are streams of as many tokens, and no prompt
+finds anything of itself in the cache. Ratios are those of one round; the table has their median, the least and the
+largest. ``--page`` writes the table between the two marks of that page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from benchmarks.serve.clients import Asked, Load, load
+from benchmarks.serve.page import write
+from benchmarks.serve.servers import Servers, started
+
+import trimtab as tt
+from trimtab.items.prompts import prompt_for
+from trimtab.models import Model
+from trimtab.serving.client.messages import messages_of
+
+TRAIN_ITEMS = 64
+CLIENTS = {1: 12, 8: 48, 32: 96}
+"""How many clients there are, and how many prompts they ask together."""
+TOKENS = 16
+
+
+def main() -> None:
+    """Ask, print a line for each way, and write what was found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="pocket-qwen")
+    parser.add_argument("--data", default="pocket-mc2")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--compiled", action="store_true", help="have vLLM compile the model")
+    parser.add_argument("--out", type=Path, default=Path("runs/serve/costs.json"))
+    parser.add_argument("--page", type=Path, help="page to write the table into")
+    given = parser.parse_args()
+
+    model = tt.load(given.model)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        artifacts = fitted(model, given.data, Path(folder))
+        servers = stack.enter_context(started(model, artifacts, Path(folder), given.compiled))
+        prompts = [prompt_for(item) for item in list(tt.read_items(f"{given.data}:test"))[: max(CLIENTS.values())]]
+        messages = [messages_of(prompt, given.model) for prompt in prompts]
+        began = time.perf_counter()
+        cells = measured(servers, given.model, messages, given.rounds)
+    told: dict[str, Any] = {
+        "model": given.model,
+        "compiled": given.compiled,
+        "rounds": given.rounds,
+        "tokens": TOKENS,
+        "prompts": {str(clients): count for clients, count in CLIENTS.items()},
+        "seconds": time.perf_counter() - began,
+        "processors": os.cpu_count(),
+        "machine": platform.machine(),
+        "cells": summary(cells),
+    }
+    for cell in told["cells"]:
+        print(
+            f"{cell['clients']:3} clients, {cell['way']:8} {cell['answers_per_second']:7.2f} answers/s, first token "
+            f"after {cell['first_token_seconds']:.3f} s; over {cell['over']}: {cell['rate']} and {cell['first']}"
+        )
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    if given.page is not None:
+        write(given.page, told)
+
+
+def fitted(model: Model, data: str, folder: Path) -> list[Path]:
+    """Fit an artifact of each form, and save each in a folder of its own."""
+    items = list(tt.read_items(f"{data}:train"))[:TRAIN_ITEMS]
+    heads = [(layer, 0) for layer in range(model.n_layers)]
+    own = {
+        "mean": tt.MeanDifference(target="image").fit(model, items),
+        "l2s": tt.L2S(target="image").fit(model, items),
+        "heads": tt.HeadSet.of(model, "image", heads, scope="last", instruction=None),
+    }
+    return [artifact.save(folder / label) for label, artifact in own.items()]
+
+
+WAYS: dict[str, Sequence[Any]] = {
+    "bare": (None,),
+    "plain": (None,),
+    "mean": ("mean",),
+    "l2s": ("l2s",),
+    "heads": ("heads",),
+    "several": (["mean", "l2s", "heads"],),
+    "mixed": (None, "mean", "l2s", "heads", ["mean", "heads"]),
+}
+"""What artifacts requests name, in turn; ``bare`` is the server without the plug-in."""
+
+
+def measured(servers: Servers, name: str, messages: Sequence[Any], rounds: int) -> dict[tuple[int, str], list[Load]]:
+    """Ask everything in every round."""
+    cells: dict[tuple[int, str], list[Load]] = {(clients, way): [] for clients in CLIENTS for way in WAYS}
+    ways = list(WAYS)
+    for number in range(rounds + 1):
+        turn = number % len(ways)
+        for clients, count in CLIENTS.items():
+            for way in ways[turn:] + ways[:turn]:
+                asked = [
+                    Asked(name, content, WAYS[way][place % len(WAYS[way])], TOKENS, f"{number} {clients} {way}")
+                    for place, content in enumerate(messages[:count])
+                ]
+                found = load(servers.bare if way == "bare" else servers.steering, asked, clients)
+                if number:
+                    cells[clients, way].append(found)
+    return cells
+
+
+def summary(cells: Mapping[tuple[int, str], Sequence[Load]]) -> list[dict[str, Any]]:
+    """Return what each cell took, and its ratios to the cell that it is held against, round by round."""
+    found = []
+    for (clients, way), loads in cells.items():
+        over = "bare" if way in ("bare", "plain") else "plain"
+        base = cells[clients, over]
+        found.append(
+            {
+                "clients": clients,
+                "way": way,
+                "over": over,
+                "answers_per_second": statistics.median(own.rate for own in loads),
+                "first_token_seconds": statistics.median(own.first_token for own in loads),
+                "rate": _ratios([own.rate / other.rate for own, other in zip(loads, base, strict=True)]),
+                "first": _ratios([own.first_token / other.first_token for own, other in zip(loads, base, strict=True)]),
+            }
+        )
+    return found
+
+
+def _ratios(found: Sequence[float]) -> list[float]:
+    """Return the median, the least and the largest."""
+    return [round(value, 3) for value in (statistics.median(found), min(found), max(found))]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The table of a page, from what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.pages import table
+
+BEGIN, END = "<!-- costs begin -->", "<!-- costs end -->"
+NAMES = {
+    "plain": "plain, plug-in over none",
+    "mean": "mean vector over plain",
+    "l2s": "L2S over plain",
+    "heads": "head set over plain",
+    "several": "all three at once over plain",
+    "mixed": "mixed over plain",
+}
+"""What ratios are called."""
+AIMS = {"plain": 0.98}
+STEERED_AIM = 0.95
+
+
+def write(page: Path, told: Mapping[str, Any]) -> None:
+    """Write the table between the marks of a page."""
+    text = page.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n{section(told)}{END}{after}", encoding="utf-8")
+
+
+def section(told: Mapping[str, Any]) -> str:
+    """Return what the page says of a run."""
+    cells = {(cell["clients"], cell["way"]): cell for cell in told["cells"]}
+    clients = sorted({own for own, _way in cells})
+    ratios = [(way, cells[own, way]["rate"]) for way in NAMES for own in clients]
+    met = sum(rate[0] >= AIMS.get(way, STEERED_AIM) for way, rate in ratios)
+    how = "compiled" if told["compiled"] else "not compiled"
+    said = (
+        f"{told['model']}, {how}, {told['processors']} processors ({told['machine']}), {told['rounds']} rounds, "
+        f"{told['tokens']} tokens an answer. Answers a second, the median ratio and in brackets the least and the "
+        f"largest of the rounds; then seconds to the first token, the same. At least {AIMS['plain']} is aimed at for "
+        f"the plug-in and {STEERED_AIM} for steering: {met} of {len(ratios)} ratios reach it.\n\n"
+    )
+    columns = ["", *(f"{own} client{'s' * (own > 1)}" for own in clients)]
+    columns += [f"first token, {own}" for own in clients]
+    bare = ["without the plug-in"]
+    bare += [f"{cells[own, 'bare']['answers_per_second']:.1f}/s" for own in clients]
+    bare += [f"{cells[own, 'bare']['first_token_seconds']:.2f} s" for own in clients]
+    rows = [bare]
+    for way, name in NAMES.items():
+        own = [_ratio(cells[count, way][kind]) for kind in ("rate", "first") for count in clients]
+        rows.append([name, *own])
+    return said + table(columns, rows)
+
+
+def _ratio(found: Sequence[float]) -> str:
+    return "{:.2f} ({:.2f} to {:.2f})".format(*found)
