@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,18 @@ import torch
 
 import trimtab as tt
 from trimtab.circuits import HeadSet
-from trimtab.engine import Edit, Encoded, Predictor, Prompt, Row, generate, inputs
+from trimtab.engine import (
+    Edit,
+    Encoded,
+    Predictor,
+    Prompt,
+    ReplaceHeads,
+    Row,
+    ScaleHeads,
+    encode,
+    generate,
+    inputs,
+)
 from trimtab.items import read_items
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model, write_published
@@ -45,7 +56,7 @@ def artifacts(model: Model) -> dict[str, Artifact | HeadSet]:
         return HeadSet.of(model, "image", own, instruction=None, **parts)
 
     middle = layers // 2
-    means = draw(1, len(range(2, layers, 2)), model.head_dims[0])
+    means = draw(2, len(range(2, layers, 2)), model.head_dims[0])
     single = [part[0] for part in network(1, 0.5)]
     learned = LearnedTrimChooser(tuple(range(layers)), "from_last_prompt", *network(layers, 0.1))
     return {
@@ -61,8 +72,23 @@ def artifacts(model: Model) -> dict[str, Artifact | HeadSet]:
         "given": given_vectors(model, {1: draw(hidden), middle + 1: draw(hidden)}, "image", strength=2.0),
         "heads": heads(0, strength=4.0, scope="last"),
         "heads-off": heads(1, strength=-1.0, scope="all"),
-        "heads-mean": heads(2, strength=-1.0, scope="all", reference="mean", values=means),
+        "heads-mean": heads(2, strength=-1.0, scope="all", reference="mean", values=means[:1]),
+        "worded": heads(0, strength=4.0),
+        "worded-mean": heads(2, strength=-1.0, reference="mean", values=means),
     }
+
+
+Name = str | tuple[str, ...] | None
+"""An artifact's name, several, or none."""
+TOGETHER = (
+    ("all", "from-last"),
+    ("network", "network-generated"),
+    ("network-generated", "all", "network"),
+    ("learned", "given", "last", "heads"),
+    ("heads-off", "heads", "generated"),
+    ("heads-mean", "worded-mean", "worded"),
+)
+"""Artifacts that act together, several at one layer, and where the order tells."""
 
 
 @dataclass
@@ -129,18 +155,44 @@ class Subject:
         shown = {"multi_modal_data": {"image": list(prompt.images)}} if len(prompt.images) else {}
         return {"prompt": text, **shown}
 
-    def local(self, prompt: Prompt | Encoded, name: str | None, strength: float | None = None) -> Answer:
+    def asked(self, prompt: Prompt | Encoded, name: Name, strengths: float | Sequence[float] | None = None) -> Any:
+        """Return the ``vllm_xargs`` of a prompt."""
+        if name is None:
+            return None
+        told: dict[str, Any] = {"artifact": name if isinstance(name, str) else list(name)}
+        if strengths is not None:
+            told["strength"] = strengths
+        if isinstance(prompt, Prompt) and "worded" in str(name):
+            body, ranges = prompt.body()
+            told["question"] = body[slice(*ranges["question"])]
+        return told
+
+    def edits(self, name: Name, strengths: Sequence[float | None] = ()) -> tuple[Edit, ...]:
+        """Return the edits of artifacts, one after the other."""
+        names = () if name is None else (name,) if isinstance(name, str) else name
+        own = zip(names, strengths or [None] * len(names), strict=True)
+        return tuple(edit for one, strength in own for edit in self.artifacts[one].edits(strength))
+
+    def local(self, prompt: Prompt | Encoded, name: Name, strength: float | None = None) -> Answer:
         """Answer a prompt by Hugging Face's own ``generate``, steered by trimtab."""
-        artifact = None if name is None else self.artifacts[name]
         given: Any = inputs(self.model, prompt)
         hf: Any = self.model.hf
-        with tt.applied(self.model, () if artifact is None else artifact.edits(strength)):
+        edits = [self._indexed(edit, prompt) for edit in self.edits(name, () if strength is None else (strength,))]
+        with tt.applied(self.model, edits):
             found = hf.generate(
                 **given, max_new_tokens=NEW_TOKENS, do_sample=False, return_dict_in_generate=True, output_logits=True
             )
         tokens = found.sequences[0, given["input_ids"].shape[1] :].tolist()
         logprobs = [float(step[0].log_softmax(-1)[t]) for step, t in zip(found.logits, tokens, strict=True)]
         return Answer(tokens, logprobs, None, 0)
+
+    def _indexed(self, edit: Edit, prompt: Prompt | Encoded) -> Edit:
+        """Return an edit of the question's tokens at their indices, since the model's own call is told no words."""
+        if not isinstance(edit, (ScaleHeads, ReplaceHeads)) or "question" not in edit.at:
+            return edit
+        assert isinstance(prompt, Prompt)
+        rest = tuple(place for place in edit.at if place not in ("question", "instruction"))
+        return replace(edit, at=(*encode(self.model, prompt).span("question").tolist(), *rest))
 
     def local_tokens(self, asked: Sequence[tuple[Prompt, Sequence[Edit]]]) -> list[list[int]]:
         """Answer prompts, each with its edits, by the local engine, and return the tokens before a stop."""

@@ -5,13 +5,17 @@ from typing import Any
 
 import pytest
 
-from tests.serve.subject import Answer, Subject
+from tests.serve.subject import Answer, Name, Subject
 from trimtab.engine import Encoded, Prompt, encode
+from trimtab.serving.settings import process_bank
 
-pytest.importorskip("vllm", reason="vLLM is not installed here; `make test-serve` makes an environment of its own")
+vllm = pytest.importorskip(
+    "vllm", reason="vLLM is not installed here; `make test-serve` makes an environment of its own"
+)
 
 BLOCK = 32
 STEERED = ("all", "from-last", "last", "generated", "network", "network-generated", "learned", "heads", "heads-off")
+STEERED += (("all", "from-last"), ("network-generated", "network"))
 WORDS = ("The apple is red.", "The sky is blue.", "One dog sits by the door.", "A cat is on the mat.")
 
 
@@ -55,12 +59,37 @@ def test_plain_prompts_share_what_they_have_in_common(subject: Subject):
 
 
 @pytest.mark.parametrize("name", STEERED)
-def test_steered_and_plain_in_either_order(subject: Subject, name: str):
+def test_steered_and_plain_in_either_order(subject: Subject, name: Name):
     for first, prompt in enumerate((written(subject), written(subject, "Look."))):
         steered, plain = subject.local(prompt, name), subject.local(prompt, None)
         order = [(name, steered), (None, plain), (name, steered)]
         for label, wanted in order[first:]:
-            same(one(subject, prompt, None if label is None else {"artifact": label}), wanted)
+            same(one(subject, prompt, subject.asked(prompt, label)), wanted)
+
+
+def test_a_list_is_told_apart_from_its_parts_and_from_another_order(subject: Subject):
+    """``network`` predicts from what ``all``, at the same layer, has or has not changed yet."""
+    prompt, both = written(subject), ("all", "network")
+    lists = [both, "all", both[::-1], "network", both, None, both[::-1]]
+    answers = {name: subject.local(prompt, name) for name in lists}
+    assert len({tuple(answer.logprobs) for answer in answers.values()}) == len(answers)
+    for name in lists:
+        same(one(subject, prompt, subject.asked(prompt, name)), answers[name])
+
+
+def test_a_list_shares_what_its_parts_have_in_common(subject: Subject):
+    prompt = written(subject)
+    full = len(prompt) // BLOCK * BLOCK
+    assert one(subject, prompt, {"artifact": "all"}).cached == 0
+    assert one(subject, prompt, {"artifact": ["from-last", "all"]}).cached == full
+    assert one(subject, prompt, {"artifact": ["all", "from-last"], "strength": [0.25, 1.0]}).cached == 0
+    assert one(subject, prompt, {"artifact": ["from-last", "last"]}).cached == 0
+
+
+def test_heads_at_the_question(subject: Subject):
+    for prompt in [prompt for prompt in subject.prompts if len(prompt.images)][:2]:
+        for name in ("worded", None, "worded", ("worded-mean", "worded"), "worded-mean", None):
+            same(one(subject, prompt, subject.asked(prompt, name)), subject.local(prompt, name))
 
 
 def test_only_clean_blocks_are_shared(subject: Subject):
@@ -105,3 +134,19 @@ def test_another_content_under_the_same_name(subject: Subject):
         found = one(subject, prompt, asked)
         same(found, subject.local(prompt, name))
         same(one(subject, prompt, asked), subject.local(prompt, name))
+
+
+def test_a_request_that_fails_in_the_middle_of_its_prompt_ends(subject: Subject):
+    """The worker has let an artifact go that the front end still offers; the step computes half of the prompt."""
+    artifact = subject.artifacts["all"].with_strength(0.125)
+    folder = artifact.save(subject.folder / "gone")
+    offer = process_bank().read("gone", folder)
+    process_bank().put(offer)
+    prompt = written(subject)
+    assert len(prompt) > 64
+    given = vllm.SamplingParams(temperature=0, max_tokens=4, extra_args={"artifact": "gone"})
+    (found,) = subject.llm.generate([subject.request(prompt)], given, use_tqdm=False)
+    process_bank().remove("gone")
+    assert found.outputs[0].finish_reason == "error"
+    assert "was removed before the request began" in found.kv_transfer_params["trimtab"]["error"]
+    same(one(subject, prompt, {"artifact": "all", "strength": 0.125}), subject.local(prompt, "all", 0.125))

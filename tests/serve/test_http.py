@@ -6,6 +6,7 @@ import pytest
 
 import trimtab as tt
 from tests.serve.running import KEY, OPERATORS, PATIENCE, Running
+from tests.serve.subject import TOGETHER
 from trimtab.engine import Read, Row, generate, run
 from trimtab.errors import ServerError, UnsupportedEngineError
 from trimtab.items import read_items
@@ -25,7 +26,9 @@ def engine(server: Running) -> ServedEngine:
 
 def rows(server: Running) -> list[Row]:
     """Each artifact and none, over prompts with pictures."""
-    ways = [(), *(artifact.edits() for artifact in server.artifacts.values())]
+    own = server.artifacts
+    ways = [(), *(artifact.edits() for artifact in own.values())]
+    ways += [tuple(edit for name in names for edit in own[name].edits()) for names in TOGETHER]
     prompts = [prompt_for(item) for item in ITEMS]
     return [Row(prompt, ways[k % len(ways)]) for k, prompt in enumerate(prompts * 2)]
 
@@ -73,11 +76,19 @@ def test_what_a_server_cannot_do_is_refused_by_name(engine: ServedEngine):
     ("xargs", "says"),
     [
         ({"artifact": "none"}, "`artifact` must be one that the server offers"),
-        ({"artefact": "all"}, "no fields but artifact, strength, target"),
+        ({"artefact": "all"}, "no fields but artifact, strength, target, question"),
         ({"artifact": "all", "strength": "much"}, "`strength` of vllm_xargs must be a number"),
         ({"artifact": "all", "strength": 1e9}, "`strength` of vllm_xargs must be a number"),
         ({"artifact": "all", "target": "text"}, "`target` of vllm_xargs"),
-        ({"artifact": ["all"]}, "must name one artifact"),
+        ({"artifact": []}, "must name an artifact of the server, or be a list of up to 4 names"),
+        ({"artifact": ["all", "last", "generated", "given", "network"]}, "be a list of up to 4 names"),
+        ({"artifact": ["all", 3]}, "be a list of up to 4 names"),
+        ({"artifact": ["all", "none"]}, "`artifact` must be one that the server offers"),
+        ({"artifact": ["all", "all"]}, "must name each artifact once"),
+        ({"artifact": ["all", "last"], "strength": [1]}, "`strength` of vllm_xargs must be one value, or a list"),
+        ({"artifact": ["all", "last"], "strength": [1, "much"]}, "`strength` of vllm_xargs must be a number"),
+        ({"artifact": "worded"}, "`question` of vllm_xargs must come with artifact 'worded'"),
+        ({"artifact": "worded", "question": "What colour is the pear?"}, "must hold texts that stand once"),
         ({"trimtab": "all"}, "no fields but"),
         ({"artifact": {"name": "all"}}, "vllm_xargs"),
         ({"artifact": None}, "vllm_xargs"),
@@ -99,16 +110,17 @@ def test_a_steered_request_cannot_ask_for_beams(server: Running):
 
 def test_the_strongest_steering_is_answered(server: Running):
     for name in server.artifacts:
-        code, told = server.chat({"artifact": name, "strength": 10000})
-        assert code == (400 if name == "heads-mean" else 200), told  # a mean is put in place or not
+        code, told = server.chat({"artifact": name, "strength": 10000, "question": "What colour"})
+        assert code == (400 if name.endswith("-mean") else 200), told  # a mean is put in place or not
     assert server.chat()[1]["kv_transfer_params"] is None
 
 
 def test_receipts_come_with_replies_and_for_streams_by_a_route(server: Running):
     _, told = server.chat({"artifact": "from-last", "strength": 0.5})
     receipt = told["kv_transfer_params"]["trimtab"]
-    assert (receipt["artifact"], receipt["target"], receipt["strength"]) == ("from-last", "image", 0.5)
-    (edit,) = receipt["edits"]
+    (part,) = receipt["artifacts"]
+    assert (part["artifact"], part["target"], part["strength"]) == ("from-last", "image", 0.5)
+    (edit,) = part["edits"]
     assert (edit["layer"], edit["prompt_positions"]) == (11, 1)
     assert edit["generated_positions"] == told["usage"]["completion_tokens"] - 1
     assert edit["relative_change"] > 0
@@ -120,6 +132,17 @@ def test_receipts_come_with_replies_and_for_streams_by_a_route(server: Running):
     code, told = server.call("/v1/steering/receipts/chatcmpl-mine")
     assert (code, told["receipts"]) == (200, [receipt])
     assert server.call("/v1/steering/receipts/none")[0] == 404
+
+
+def test_an_answer_that_a_text_stops_has_its_receipt(server: Running):
+    asked = {"artifact": "from-last", "strength": 0.25}
+    _, told = server.chat(asked, max_tokens=24, ignore_eos=True)
+    text, whole = told["choices"][0]["message"]["content"], told["kv_transfer_params"]["trimtab"]
+    _, told = server.chat(asked, max_tokens=24, ignore_eos=True, stop=[text[len(text) // 2 :][:4]])
+    assert told["choices"][0]["finish_reason"] == "stop"
+    (mine,), (full,) = told["kv_transfer_params"]["trimtab"]["artifacts"], whole["artifacts"]
+    assert 0 < mine["edits"][0]["generated_positions"] < full["edits"][0]["generated_positions"]
+    assert mine["edits"][0]["generated_positions"] == told["usage"]["completion_tokens"] - 1
 
 
 def test_steered_answers_are_counted_by_artifact(server: Running):
@@ -163,7 +186,9 @@ def test_another_content_of_the_same_name_is_used_from_then_on(server: Running):
 
     def answer(name: str) -> Any:
         _, told = server.chat({"artifact": name}, text, logprobs=True)
-        return told["choices"][0]["logprobs"]["content"], told["kv_transfer_params"]["trimtab"]["digest"]
+        return told["choices"][0]["logprobs"]["content"], told["kv_transfer_params"]["trimtab"]["artifacts"][0][
+            "digest"
+        ]
 
     digests = set()
     for source in ("all", "from-last", "all"):

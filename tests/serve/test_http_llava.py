@@ -7,6 +7,7 @@ import pytest
 
 import trimtab as tt
 from tests.serve.running import KEY, PATIENCE, Running, started
+from tests.serve.subject import TOGETHER
 from trimtab.engine import Row, generate
 from trimtab.items import read_items
 from trimtab.items.prompts import prompt_for
@@ -23,7 +24,9 @@ def llava(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def test_answers_are_those_of_the_local_engine(llava: Running):
     """Each artifact and none, over prompts with pictures, many at once."""
-    ways = [(), *(artifact.edits() for artifact in llava.artifacts.values())]
+    own = llava.artifacts
+    ways = [(), *(artifact.edits() for artifact in own.values())]
+    ways += [tuple(edit for name in names for edit in own[name].edits()) for names in TOGETHER]
     prompts = [prompt_for(item) for item in list(read_items("pocket-mc2:test"))[:24]]
     rows = [Row(prompt, ways[k % len(ways)]) for k, prompt in enumerate(prompts * 2)]
     mine, theirs = (generate(model, rows, max_new_tokens=12) for model in (tt.connect(llava.url, key=KEY), llava.model))

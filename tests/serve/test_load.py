@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.serve.running import KEY, PATIENCE, Running
+from tests.serve.subject import TOGETHER
 
 pytest.importorskip("vllm", reason="vLLM is not installed here; `make test-serve` makes an environment of its own")
 pytestmark = pytest.mark.timeout(PATIENCE + 300)
@@ -42,15 +43,17 @@ def hang_up(server: Running, name: str) -> None:
 
 def answer(server: Running, place: int) -> tuple[Any, ...]:
     """Return what is answered to one of the mixed requests; it depends on its place alone."""
-    names = (None, *server.artifacts)
+    names = (None, *server.artifacts, list(TOGETHER[2]))
     name, text = names[place % len(names)], TEXTS[place % len(TEXTS)]
-    code, told = server.chat(None if name is None else {"artifact": name}, text, return_token_ids=True)
+    asked = None if name is None else {"artifact": name, "question": text[text.index("What") :]}
+    code, told = server.chat(asked, text, return_token_ids=True)
     receipt = told["kv_transfer_params"]
-    return code, told["choices"][0]["token_ids"], None if receipt is None else receipt["trimtab"]["artifact"]
+    steered = None if receipt is None else [part["artifact"] for part in receipt["trimtab"]["artifacts"]]
+    return code, told["choices"][0]["token_ids"], steered
 
 
 def test_thirty_two_clients_get_what_each_would_get_alone(server: Running):
-    kinds = len(server.artifacts) + 1
+    kinds = len(server.artifacts) + 2
     alone = {place: answer(server, place) for place in range(kinds * len(TEXTS))}
 
     def client(number: int) -> list[str]:

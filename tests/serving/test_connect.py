@@ -55,9 +55,10 @@ class Server:
             return {"tokens": self.model.tokenizer(asked["prompt"], add_special_tokens=False)["input_ids"]}
         if self.refuse is not None:
             raise self.refuse
-        steering = steering_of(resolved(self.bank, asked.get("vllm_xargs")))
-        edits = () if steering is None else self._edits(steering)
-        row = Row(self.prompts[repr(asked["messages"])], edits)
+        prompt = self.prompts[repr(asked["messages"])]
+        steering = steering_of(resolved(self.bank, asked.get("vllm_xargs"), lambda words: self._find(prompt, words)))
+        edits = () if steering is None else sum((self._edits(part) for part in steering["parts"]), ())
+        row = Row(prompt, edits)
         found = generate(self.model, row, max_new_tokens=asked["max_tokens"])
         tokens = found.tokens[0] + ([min(self.model.stop_tokens)] if found.finished[0] else [])
         choice: dict[str, Any] = {
@@ -70,13 +71,19 @@ class Server:
             told = [{"token": f"token_id:{token}", "logprob": value} for token, value in top.items()]
             choice["logprobs"] = {"content": [{"top_logprobs": told[::-1]}]}
         length = len(encode(self.model, row.prompt)) if isinstance(row.prompt, Prompt) else 0
-        receipt = None if steering is None else {"trimtab": {"edits": found.receipt.table()}}
+        receipt = None if steering is None else {"trimtab": {"artifacts": [{"edits": found.receipt.table()}]}}
         usage = {"prompt_tokens": length, "prompt_tokens_details": {"cached_tokens": 1}}
         return {"choices": [choice], "usage": usage, "kv_transfer_params": receipt}
 
-    def _edits(self, steering: Mapping[str, Any]) -> Any:
-        (offer,) = [one for one in self.bank if one.digest == steering["digest"]]
-        return offer.edits(steering["strength"])
+    def _edits(self, part: Mapping[str, Any]) -> Any:
+        (offer,) = [one for one in self.bank if one.digest == part["digest"]]
+        return offer.edits(part["strength"])
+
+    def _find(self, prompt: Prompt, words: str) -> tuple[int, int]:
+        body, ranges = prompt.body()
+        (name,) = [name for name in ranges if body[slice(*ranges[name])] == words]
+        span = encode(self.model, prompt).span(name)
+        return int(span[0]), int(span[-1]) + 1
 
 
 PROMPTS = [prompt_for(item) for item in make_items("test", 4)]
@@ -93,6 +100,7 @@ def artifacts(model: Model) -> dict[str, Artifact | HeadSet]:
         "vector": made("mean", layer=1, direction=torch.randn(hidden), strength=3.0),
         "network": made("l2s", layer=0, direction=network),
         "heads": HeadSet.of(model, "image", [(0, 0), (1, 1)], strength=3.0, scope="last"),
+        "worded": HeadSet.of(model, "text", [(1, 0)], strength=2.0),
         "mean": HeadSet.of(
             model,
             "text",
@@ -134,9 +142,12 @@ def test_it_keeps_the_contract_and_tells_what_it_can_do(engine: ServedEngine, mo
 
 
 def test_answers_are_those_of_the_model(engine: ServedEngine, model: Model, tmp_path: Path):
-    loaded = [tt.load_artifact(tmp_path / name, engine) for name in ("vector", "network", "heads", "mean")]
-    assert [isinstance(one, HeadSet) for one in loaded] == [False, False, True, True]
-    rows = [Row(prompt, edits) for prompt in PROMPTS for edits in ((), *(one.edits() for one in loaded))]  # type: ignore
+    loaded: Any = [
+        tt.load_artifact(tmp_path / name, engine) for name in ("vector", "network", "heads", "mean", "worded")
+    ]
+    assert [isinstance(one, HeadSet) for one in loaded] == [False, False, True, True, True]
+    ways = [(), *(one.edits() for one in loaded), loaded[0].edits(2.0) + loaded[2].edits() + loaded[1].edits()]
+    rows = [Row(prompt, edits) for prompt in PROMPTS for edits in ways]
     mine, theirs = generate(engine, rows, max_new_tokens=6), generate(model, rows, max_new_tokens=6)
     assert (mine.texts, mine.tokens, mine.finished) == (theirs.texts, theirs.tokens, theirs.finished)
     keys = ("edit", "layer", "rows", "prompt_positions", "generated_positions")
@@ -157,6 +168,12 @@ def test_a_strength_is_found_from_the_edits(engine: ServedEngine, server: Server
     mean: Any = tt.load_artifact(tmp_path / "mean", engine)
     generate(engine, Row(PROMPTS[0], mean.edits()), max_new_tokens=2)
     assert server.asked[-1]["vllm_xargs"] == {"artifact": "mean", "target": "text", "strength": -1.0}
+    generate(engine, Row(PROMPTS[0], (*mean.edits(), *artifact.edits(2.0))), max_new_tokens=2)
+    assert server.asked[-1]["vllm_xargs"] == {
+        "artifact": ["mean", "vector"],
+        "target": ["text", "image"],
+        "strength": [-1.0, 2.0],
+    }
     generate(engine, PROMPTS[0], max_new_tokens=2)
     assert "vllm_xargs" not in server.asked[-1]
 
@@ -187,7 +204,9 @@ def test_what_it_cannot_do_is_refused_by_name_before_anything_is_asked(engine: S
         with pytest.raises(UnsupportedEngineError, match=capability):
             run(engine, PROMPTS[0], read)
     other = AddVector(1, torch.ones(engine.hidden_size))
-    with pytest.raises(UnsupportedEngineError, match=r"the server of .* offers \(heads, mean, network, vector\)"):
+    with pytest.raises(
+        UnsupportedEngineError, match=r"the server of .* offers \(heads, mean, network, vector, worded\)"
+    ):
         generate(engine, Row(PROMPTS[0], (other,)))
     with pytest.raises(UnsupportedEngineError, match="an encoded one"):
         generate(engine, Row(encode(server.model, PROMPTS[0])))

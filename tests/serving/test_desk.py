@@ -102,16 +102,16 @@ def test_the_operators_key_is_a_bearer_token():
 
 def test_receipts_are_kept_by_request_and_the_latest_one_counts():
     ledger = Ledger(kept=3)
-    ledger.note("a", 0, {"artifact": "x", "target": "image", "n": 1})
-    ledger.note("a", 0, {"artifact": "x", "target": "image", "n": 2})
-    ledger.note("b-1", 0, {"artifact": "x", "target": "image", "n": 4, "error": "why"})
-    ledger.note("b-0", 0, {"artifact": "y", "target": "text", "n": 3})
+    ledger.note("a", 0, {"artifacts": [{"artifact": "x", "target": "image"}], "n": 1})
+    ledger.note("a", 0, {"artifacts": [{"artifact": "x", "target": "image"}], "n": 2})
+    ledger.note("b-1", 0, {"artifacts": [{"artifact": "x", "target": "image"}], "n": 4, "error": "why"})
+    ledger.note("b-0", 0, {"artifacts": [{"artifact": "y", "target": "text"}], "n": 3})
     assert [receipt["n"] for receipt in ledger.receipts("a")] == [2]
     assert [receipt["n"] for receipt in ledger.receipts("b")] == [3, 4]
     assert ledger.error("b") == "why"
     assert ledger.steered == {("x", "image"): 2, ("y", "text"): 1}
     assert +ledger.failed == {("x", "image"): 1}
-    ledger.note("c", 0, {"artifact": "x", "target": "image"})
+    ledger.note("c", 0, {"artifacts": [{"artifact": "x", "target": "image"}]})
     assert ledger.receipts("a") == []
     assert ledger.error("c") is None
 

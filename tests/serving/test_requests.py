@@ -1,18 +1,22 @@
 """What a request may ask, and what is made of it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from trimtab.circuits import HeadSet
-from trimtab.engine import Predictor
+from trimtab.engine import Predictor, Prompt, encode
 from trimtab.errors import ArtifactError, TrimtabError, UnsupportedMethodError, UsageError
 from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.serving import Bank, ServedModel, Wanted, read_wanted
-from trimtab.serving.requests import KEY, cache_key, resolved, steering_of
+from trimtab.serving.phases import LAST, Span
+from trimtab.serving.requests import KEY, Find, cache_key, resolved, steering_of
 from trimtab.serving.settings import Settings
+from trimtab.serving.words import finder
 from trimtab.steering import Artifact
 
 
@@ -37,18 +41,29 @@ def bank(model: Model, facts: ServedModel, tmp_path: Path) -> Bank:
 
 
 def test_a_plain_request_asks_for_nothing():
-    assert read_wanted(None) is None
-    assert read_wanted({}) is None
-    assert read_wanted({"kv_transfer_params": {}}) is None
-    assert read_wanted({"artifact": "a", "strength": 2, "target": "image"}) == Wanted("a", 2.0, "image")
+    assert read_wanted(None) == read_wanted({}) == read_wanted({"kv_transfer_params": {}}) == ()
+    assert read_wanted({"artifact": "a", "strength": 2, "target": "image"}) == (Wanted("a", 2.0, "image"),)
+
+
+def test_a_request_names_several_artifacts_in_their_order():
+    assert read_wanted({"artifact": ["a", "b"]}) == (Wanted("a"), Wanted("b"))
+    both = {"artifact": ["a", "b"], "strength": [2, -1], "target": "text"}
+    assert read_wanted(both) == (Wanted("a", 2.0, "text"), Wanted("b", -1.0, "text"))
+    assert read_wanted({"artifact": ["a", "b"], "strength": 3}) == (Wanted("a", 3.0), Wanted("b", 3.0))
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"artefact": "a"}, "no fields but artifact, strength, target; got 'artefact'"),
-        ({"strength": 1.0}, "must name one artifact"),
-        ({"artifact": ["a"]}, "must name one artifact"),
+        ({"artefact": "a"}, "no fields but artifact, strength, target, question; got 'artefact'"),
+        ({"strength": 1.0}, "must name an artifact of the server, or be a list of up to 4"),
+        ({"artifact": []}, "must name an artifact of the server"),
+        ({"artifact": ["a", ""]}, "must name an artifact of the server"),
+        ({"artifact": ["a", 3]}, "must name an artifact of the server"),
+        ({"artifact": list("abcde")}, "must name an artifact of the server"),
+        ({"artifact": ["a", "b"], "strength": [1.0]}, r"`strength` of vllm_xargs must be one value, or a list .*\(2\)"),
+        ({"artifact": "a", "target": ["image", "text"]}, "`target` of vllm_xargs must be one value, or a list"),
+        ({"artifact": ["a", "b"], "strength": [1.0, "much"]}, "`strength` of vllm_xargs must be a number"),
         ({"artifact": "a", "strength": "much"}, "`strength` of vllm_xargs must be a number"),
         ({"artifact": "a", "strength": True}, "`strength` of vllm_xargs must be a number"),
         ({"artifact": "a", "strength": float("nan")}, "`strength` of vllm_xargs must be a number"),
@@ -75,25 +90,57 @@ def test_the_target_tells_artifacts_of_one_name_apart(bank: Bank):
         bank.find(Wanted("both", target="text"))
 
 
+def nowhere(words: str) -> Span:
+    raise AssertionError(f"{words!r} was looked for")
+
+
+def steered(bank: Bank, given: dict[str, object], find: Find = nowhere) -> dict[str, Any]:
+    """How a request is to be steered."""
+    found = steering_of(resolved(bank, given, find))
+    assert found is not None
+    return found
+
+
 def test_a_request_travels_with_the_digest_of_what_it_asked_for(bank: Bank):
-    extra = resolved(bank, {"artifact": "both", "target": "text"})
-    steering = steering_of(extra)
-    assert steering is not None
-    assert steering["strength"] == 2.0
-    assert steering["digest"] == bank.find(Wanted("both", target="text")).digest
-    assert resolved(bank, {"artifact": "one", "strength": 0}) is None
+    (part,) = steered(bank, {"artifact": "both", "target": "text"})["parts"]
+    assert part["strength"] == 2.0
+    assert part["digest"] == bank.find(Wanted("both", target="text")).digest
+    assert resolved(bank, {"artifact": "one", "strength": 0}, nowhere) is None
     assert steering_of({"kv_transfer_params": {}}) is None
 
 
+def test_several_artifacts_travel_in_their_order(bank: Bank):
+    asked: dict[str, object] = {"artifact": ["one", "both", "both"], "target": ["image", "text", "image"]}
+    found = steered(bank, asked | {"strength": [1, 2, 0]})["parts"]
+    assert [(part["artifact"], part["target"], part["strength"]) for part in found] == [
+        ("one", "image", 1.0),
+        ("both", "text", 2.0),
+    ]
+    with pytest.raises(UsageError, match="must name each artifact once; got 'one' twice"):
+        resolved(bank, {"artifact": ["one", "one"]}, nowhere)
+    with pytest.raises(UsageError, match=r"offers \(both, one\); got 'two'"):
+        resolved(bank, {"artifact": ["one", "two"]}, nowhere)
+
+
 def test_only_blocks_from_the_first_steered_token_on_are_cached_apart(bank: Bank):
-    late = steering_of(resolved(bank, {"artifact": "both", "target": "text"}))
-    early = steering_of(resolved(bank, {"artifact": "one"}))
-    assert late is not None
-    assert early is not None
+    late, early = steered(bank, {"artifact": "both", "target": "text"}), steered(bank, {"artifact": "one"})
+    digests = [one["parts"][0]["digest"] for one in (late, early)]
     assert cache_key(late, 40, 32) is None
     assert cache_key(late, 40, 39) is None
-    assert cache_key(late, 40, 40) == (KEY, late["digest"], 2.0, 39)
-    assert cache_key(early, 40, 16) == (KEY, early["digest"], 1.0, 0)
+    assert cache_key(late, 40, 40) == (KEY, (digests[0], 2.0, 39))
+    assert cache_key(early, 40, 16) == (KEY, (digests[1], 1.0, 0))
+
+
+def test_a_block_is_known_by_all_artifacts_that_have_begun_and_by_their_order(bank: Bank):
+    asked: dict[str, object] = {"artifact": ["both", "one"], "target": ["text", "image"]}
+    one = steered(bank, asked)
+    other = steered(bank, {name: values[::-1] for name, values in asked.items()})  # type: ignore[index]
+    early = steered(bank, {"artifact": "one"})
+    assert cache_key(one, 40, 32) == cache_key(other, 40, 32) == cache_key(early, 40, 32)
+    found = cache_key(one, 40, 48), cache_key(other, 40, 48)
+    assert found[0] is not None
+    assert found[1] == (found[0][0], *found[0][:0:-1])
+    assert found[0] != found[1]
 
 
 def test_a_server_refuses_what_it_cannot_do_in_one_pass(model: Model, facts: ServedModel, tmp_path: Path):
@@ -107,9 +154,6 @@ def test_a_server_refuses_what_it_cannot_do_in_one_pass(model: Model, facts: Ser
     for name, artifact in refused.items():
         with pytest.raises(UnsupportedMethodError, match="in the one pass"):
             Bank(facts).read(name, artifact.save(tmp_path / name))
-    worded = HeadSet.of(model, "image", [(0, 0)])
-    with pytest.raises(UnsupportedMethodError, match="at the tokens of the question.*the scope 'last' or 'all'"):
-        Bank(facts).read("worded", worded.save(tmp_path / "worded"))
     with pytest.raises(UsageError, match="rename its folder"):
         Bank(facts).read("../up", tmp_path)
 
@@ -121,12 +165,62 @@ def test_head_sets_are_offered_with_the_instruction_that_they_follow(model: Mode
     bank.put(bank.read("mean", mean.save(tmp_path / "mean")))
     (told,) = bank.about()
     assert (told["method"], told["instruction"], told["layers"]) == ("heads", mean.instruction, [0])
-    steering = steering_of(resolved(bank, {"artifact": "mean"}))
-    assert steering is not None
-    assert (steering["begins"], steering["strength"]) == ("from_last_prompt", -1.0)
-    assert resolved(bank, {"artifact": "mean", "strength": 0}) is None
+    (part,) = steered(bank, {"artifact": "mean"})["parts"]
+    assert (part["begins"], part["strength"]) == (LAST, -1.0)
+    assert resolved(bank, {"artifact": "mean", "strength": 0}, nowhere) is None
     with pytest.raises(UsageError, match="must be -1 or 0; got 0.5"):
-        resolved(bank, {"artifact": "mean", "strength": 0.5})
+        resolved(bank, {"artifact": "mean", "strength": 0.5}, nowhere)
+
+
+def test_a_head_set_that_acts_at_the_question_must_be_told_it(model: Model, facts: ServedModel, tmp_path: Path):
+    bank = Bank(facts)
+    bank.put(bank.read("worded", HeadSet.of(model, "image", [(0, 0)]).save(tmp_path / "worded")))
+    assert bank.about()[0]["asks_for_question"]
+    places = {"Look.": (3, 5), "Who?": (9, 12)}
+    with pytest.raises(UsageError, match="`question` of vllm_xargs must come with artifact 'worded'"):
+        resolved(bank, {"artifact": "worded"}, places.__getitem__)
+    for wrong in (3, ["Who?", ""], [None]):
+        with pytest.raises(UsageError, match="`question` of vllm_xargs must be a text"):
+            resolved(bank, {"artifact": "worded", "question": wrong}, places.__getitem__)
+    found = steered(bank, {"artifact": "worded", "question": ["Look.", "Who?"]}, places.__getitem__)
+    assert found["named"] == [(3, 5), (9, 12)]
+    assert cache_key(found, 20, 3) is None
+    assert cache_key(found, 20, 4) == (KEY, (found["parts"][0]["digest"], 1.0, 3, 3, 5, 9, 12))
+    other = steered(bank, {"artifact": "worded", "question": "Look."}, places.__getitem__)
+    assert cache_key(other, 20, 4) != cache_key(found, 20, 4)
+
+
+def test_the_questions_tokens_are_those_of_the_engine_here(model: Model):
+    prompt = Prompt(
+        "What colour is it?",
+        [Image.new("RGB", (40, 40), "red")],
+        context="It's blue.\n Blue, I say.",
+        instruction="Look.",
+    )
+    body, ranges = prompt.body()
+    encoded = encode(model, prompt)
+    content = [{"type": "image"}, {"type": "text", "text": body}]
+    text = model.tokenizer.apply_chat_template(
+        [{"role": "user", "content": content}],
+        chat_template=model.chat_template,
+        add_generation_prompt=True,
+        tokenize=False,
+    )
+    ids, shown = encoded.ids.tolist(), encoded.span("image").tolist()
+    find = finder(model.tokenizer, text, ids, [(shown[0], shown[-1] + 1)])
+    for name in ("instruction", "question"):
+        first, end = find(body[slice(*ranges[name])])
+        assert list(range(first, end)) == encoded.span(name).tolist()
+    for words, count in (("Blue", 1), ("blue", 1), ("l", 5), ("green", 0)):
+        if count == 1:
+            assert find(words)[0] < find(words)[1]
+        else:
+            with pytest.raises(UsageError, match="must hold texts that stand once"):
+                find(words)
+    with pytest.raises(UsageError, match="whose text is written as its tokens are"):
+        finder(model.tokenizer, text, [*ids, ids[-1]], [(shown[0], shown[-1] + 1)])("Look.")
+    with pytest.raises(UsageError, match="stand once"):
+        finder(model.tokenizer, None, ids, [])("Look.")
 
 
 def test_an_artifact_of_another_model_is_refused(model: Model, facts: ServedModel, tmp_path: Path):

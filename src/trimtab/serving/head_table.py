@@ -8,11 +8,11 @@ from torch import Tensor
 
 from trimtab.engine import ReplaceHeads, ScaleHeads
 from trimtab.serving.places import ServedEdit
-from trimtab.serving.table import Places, Room, Table
+from trimtab.serving.table import Places, Room, Table, Terms
 
 
 class HeadTable(Table):
-    """The heads of a layer: in a row that is edited, head h puts out ``factors[slot, h] * own + values[slot, h]``.
+    """The heads of a layer, one after the other in a row: head h puts out ``factors[slot, h] * own + values[slot, h]``.
 
     Attributes:
         factors: The factor of each slot's heads, ``(slots, heads, 1)``.
@@ -32,27 +32,23 @@ class HeadTable(Table):
         self.factors = torch.ones(room.slots, heads[0], 1, device=device)
         self.values = torch.zeros(room.slots, *heads, device=device)
 
-    def changed(self, outputs: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
-        """Return what the heads of each row put out, one after the other in ``width``."""
-        slots = self.places.slots[: len(outputs)]
-        own = outputs.unflatten(-1, self.values.shape[1:])
-        edited = own * self.factors[slots].to(own.dtype) + self.values[slots].to(own.dtype)
-        found = torch.where(self.strengths[: len(outputs)] != 0, edited.flatten(1), outputs)
-        self._measure(found - outputs, outputs)
-        return found
+    def terms(self, slots: Tensor, amounts: Float[Tensor, "rows 1"], like: Tensor) -> Terms:
+        """Return the factors of rows' heads, each over its width, and what they put out beside that."""
+        edited = (amounts != 0)[..., None]
+        scale = torch.where(edited, self.factors[slots], 1.0).expand(-1, -1, self.values.shape[-1])
+        shift = torch.where(edited, self.values[slots], 0.0)
+        return scale.flatten(1).to(like.dtype), shift.flatten(1).to(like.dtype)
 
-    def admit(self, slot: int, edit: ServedEdit) -> None:
+    def predict(self, output: Tensor, beside: Tensor | None) -> None:
+        """Predict nothing: what is done to heads is known before any step."""
+
+    def write(self, slot: int, edit: ServedEdit) -> float:
         """Put an edit's factors and values into a slot."""
         assert isinstance(edit, (ScaleHeads, ReplaceHeads))
-        self.factors[slot], self.values[slot] = 1.0, 0.0
-        heads = list(edit.heads)
-        if isinstance(edit, ScaleHeads):
-            self.factors[slot, heads] = edit.factor
-            return
-        self.factors[slot, heads] = 0.0
-        if edit.values is not None:
-            self.values[slot, heads] = edit.values.to(self.values)
-
-    def plan(self, slot: int, rows: slice, edit: ServedEdit, *, last: bool) -> None:
-        """Write which rows a step edits."""
-        self.strengths[rows] = 1.0
+        heads, factors, values = list(edit.heads), self.factors[slot], self.values[slot]
+        factors.fill_(1.0)
+        values.zero_()
+        factors[heads] = edit.factor if isinstance(edit, ScaleHeads) else 0.0
+        if isinstance(edit, ReplaceHeads) and edit.values is not None:
+            values[heads] = edit.values.to(values)
+        return 1.0

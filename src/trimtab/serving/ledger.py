@@ -34,10 +34,11 @@ class Ledger:
             choice: Which of its answers, counted from 0.
             receipt: What was done so far.
         """
-        key, kind = (request, choice), (str(receipt.get("artifact", "")), str(receipt.get("target", "")))
-        before = self._found.get(key)
-        self.steered[kind] += before is None
-        self.failed[kind] += "error" in receipt and "error" not in (before or {})
+        key, before = (request, choice), self._found.get((request, choice))
+        for part in receipt["artifacts"]:
+            kind = part["artifact"], part["target"]
+            self.steered[kind] += before is None
+            self.failed[kind] += "error" in receipt and "error" not in (before or {})
         self._found[key] = receipt
         if len(self._found) > self._kept:
             self._found.popitem(last=False)

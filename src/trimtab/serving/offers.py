@@ -7,14 +7,12 @@ from functools import cached_property
 from typing import Any
 
 from trimtab.circuits import HeadSet
-from trimtab.engine import AddVector, Edit, Positions, Predictor
+from trimtab.engine import AddVector, Edit, Predictor
 from trimtab.errors import UnsupportedMethodError
-from trimtab.serving.places import ServedEdit, amount_of, is_served, place_of, rule_of, site_of
+from trimtab.serving.phases import NAMED, phases_of
+from trimtab.serving.places import ServedEdit, amount_of, is_served, place_of
 from trimtab.steering import Artifact
 from trimtab.steering.chooser import FixedChooser
-
-ORDER: tuple[Positions, ...] = ("all", "last_prompt", "from_last_prompt", "generated_only")
-"""Rules of positions, those that begin earliest first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +47,10 @@ class Offer:
         """The layers it acts at."""
         return tuple(edit.layer for edit in self.unit)
 
-    @property
-    def begins(self) -> Positions:
-        """The rule of positions that begins earliest among its edits."""
-        own = {rule_of(edit) for edit in self.unit}
-        return next(rule for rule in ORDER if rule in own)
+    @cached_property
+    def begins(self) -> int:
+        """The phase of the first tokens that it edits."""
+        return min(min(phases_of(edit) or ()) for edit in self.unit)
 
     def about(self) -> dict[str, Any]:
         """Return what a list of artifacts tells of it."""
@@ -64,6 +61,7 @@ class Offer:
             "strength": self.artifact.strength,
             "layers": list(self.layers),
             "instruction": self.artifact.instruction,
+            "asks_for_question": self.begins == NAMED,
             "digest": self.digest,
             "edits": self._told,
         }
@@ -91,9 +89,8 @@ def check_offered(artifact: Artifact | HeadSet) -> None:
     edits = artifact.edits(unit_of(artifact))
     if not edits:
         raise _refused(artifact, "edits nothing; leave `vllm_xargs` out for the unsteered model")
-    sites = {site_of(_checked(artifact, edit)) for edit in edits}
-    if len(sites) < len(edits):
-        raise _refused(artifact, "edits one layer twice; use it locally")
+    for edit in edits:
+        _check_edit(artifact, edit)
 
 
 def _check_method(artifact: Artifact) -> None:
@@ -106,22 +103,17 @@ def _check_method(artifact: Artifact) -> None:
         raise _refused(artifact, "runs the model before it steers; use it locally, or fit 'amps', 'l2s' or 'mean'")
 
 
-def _checked(artifact: Artifact | HeadSet, edit: Edit) -> ServedEdit:
+def _check_edit(artifact: Artifact | HeadSet, edit: Edit) -> None:
     if not is_served(edit):
         raise _refused(artifact, f"makes edits of the kind {type(edit).__name__}; use it locally")
-    if rule_of(edit) is None:
-        raise _refused(
-            artifact,
-            "edits heads at the tokens of the question, which a server does not tell from the prompt's other ones; "
-            "give it the scope 'last' or 'all'",
-        )
+    if phases_of(edit) is None:
+        raise _refused(artifact, f"makes {edit.name}, at places that a server does not know; use it locally")
     if isinstance(edit, AddVector) and isinstance(edit.direction, Predictor) and edit.positions == "all":
         raise _refused(
             artifact,
             "adds a vector that the last prompt token predicts to tokens before it, which a server may have computed "
             "already; fit it with positions='from_last_prompt'",
         )
-    return edit
 
 
 def _refused(artifact: Artifact | HeadSet, reason: str) -> UnsupportedMethodError:

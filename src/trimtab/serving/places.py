@@ -8,18 +8,10 @@ from typing import Any, TypeGuard
 
 from torch import Tensor
 
-from trimtab.engine import AddVector, Edit, Positions, Predictor, ReplaceHeads, ScaleHeads
+from trimtab.engine import AddVector, Edit, Predictor, ReplaceHeads, ScaleHeads
 
 ServedEdit = AddVector | ScaleHeads | ReplaceHeads
 """What a server can do to a single request in its one pass."""
-
-RULES: dict[frozenset[str | int], Positions] = {
-    frozenset({"all"}): "all",
-    frozenset({"last", "generated"}): "from_last_prompt",
-    frozenset({"last"}): "last_prompt",
-    frozenset({"generated"}): "generated_only",
-}
-"""Places whose tokens are known by their number alone."""
 
 
 def is_served(edit: Edit) -> TypeGuard[ServedEdit]:
@@ -32,9 +24,9 @@ def site_of(edit: ServedEdit) -> tuple[str, int]:
     return edit.site, edit.layer
 
 
-def rule_of(edit: ServedEdit) -> Positions | None:
-    """Return the rule of positions that an edit keeps to; None where its tokens are known by their words."""
-    return edit.positions if isinstance(edit, AddVector) else RULES.get(frozenset(edit.at))
+def rule_of(edit: ServedEdit) -> str:
+    """Return the rule of positions that an edit keeps to."""
+    return edit.positions if isinstance(edit, AddVector) else "+".join(map(str, edit.at))
 
 
 def amount_of(edit: ServedEdit) -> float:

@@ -156,7 +156,7 @@ class ServedEngine:
         own = [row for row in as_questions(rows) if isinstance(row, Row)]  # contrasts need LOGITS
         steered = any(row.edits for row in own)
         offered = Offered(self._transport.get("/v1/steering/artifacts")["artifacts"] if steered else [], self.name)
-        return own, [offered.asked(row.edits) for row in own]
+        return own, [offered.asked(row) for row in own]
 
     def _replies(
         self,

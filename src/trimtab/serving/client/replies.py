@@ -49,7 +49,7 @@ def _account(found: Answers | Readings, reply: Reply) -> None:
     found.cost.tokens += length - cached
     found.cost.naive_tokens += length
     receipt = (reply.get("kv_transfer_params") or {}).get("trimtab")
-    for edit in receipt["edits"] if receipt else ():
+    for edit in [edit for part in receipt["artifacts"] for edit in part["edits"]] if receipt else ():
         entry = found.receipt.entry(edit["edit"], edit["layer"])
         entry.rows += edit["rows"]
         entry.prompt_positions += edit["prompt_positions"]

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any
 
 from vllm.entrypoints.generate.base.serving import GenerateBaseServing
@@ -18,9 +20,10 @@ from vllm.v1.engine.output_processor import OutputProcessor
 from trimtab.errors import TrimtabError
 from trimtab.serving.ledger import Ledger
 from trimtab.serving.plugin.wrapping import wrap
-from trimtab.serving.requests import KEY, resolved
+from trimtab.serving.requests import KEY, Find, resolved
 from trimtab.serving.settings import process_bank
 from trimtab.serving.wire import read_wanted
+from trimtab.serving.words import finder
 
 LEDGER = Ledger()
 """The receipts of this process's answers."""
@@ -44,12 +47,29 @@ def _process_inputs(
     if not isinstance(params, SamplingParams):
         raise VLLMValidationError("`vllm_xargs` must come with a request to generate text; leave it out.")
     try:
-        extra = resolved(process_bank(), given)
+        extra = resolved(process_bank(), given, _finder(self, prompt))
     except TrimtabError as error:
         raise VLLMValidationError(str(error)) from error
     own = params.clone()  # the caller may use its own again
     own.extra_args = extra
     return original(self, request_id, prompt, own, *others, **named)
+
+
+def _finder(processor: Any, prompt: Any) -> Find:
+    """Return what finds words in a prompt that vLLM has written as tokens."""
+    told = prompt if isinstance(prompt, Mapping) else {}
+    media = [
+        (place.offset, place.offset + place.length)
+        for places in told.get("mm_placeholders", {}).values()
+        for place in places
+    ]
+    return finder(_own(processor.tokenizer), told.get("prompt"), told.get("prompt_token_ids", ()), media)
+
+
+@lru_cache(maxsize=1)
+def _own(tokenizer: Any) -> Any:
+    """Return a copy of a tokenizer, since vLLM uses its own in other threads."""
+    return deepcopy(tokenizer)
 
 
 def _beams(original: Callable[..., Any], self: Any, *others: Any, **named: Any) -> Any:
@@ -58,7 +78,7 @@ def _beams(original: Callable[..., Any], self: Any, *others: Any, **named: Any) 
         wanted = read_wanted(self.vllm_xargs)
     except TrimtabError as error:
         raise VLLMValidationError(str(error)) from error
-    if wanted is not None and wanted.strength != 0:
+    if any(one.strength != 0 for one in wanted):
         raise VLLMValidationError(
             "`use_beam_search` must be false in a steered request, since beams cannot be steered; leave it out."
         )

@@ -5,21 +5,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from vllm.logger import init_logger
 from vllm.v1.core import block_pool, kv_cache_utils
 from vllm.v1.core.sched.scheduler import Scheduler
-from vllm.v1.engine import FinishReason
+from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, FinishReason
 from vllm.v1.request import RequestStatus
 
 from trimtab.serving.plugin.wrapping import wrap
+from trimtab.serving.receipts import Card, Told, receipt
 from trimtab.serving.requests import KEY, cache_key, steering_of
 
 logger = init_logger(__name__)
 RECEIPTS = "trimtab_receipts"
-"""Attribute of a step's output that carries receipts from the worker."""
+"""Attribute of a step's output that carries what the worker tells of its steered requests."""
 _HASHED = "generate_block_hash_extra_keys"
 
 
@@ -41,26 +42,50 @@ def install() -> None:
 
 def _update_from_output(original: Callable[..., Any], self: Any, scheduled: Any, step: Any) -> Any:
     outputs = original(self, scheduled, step)
-    receipts: dict[str, dict[str, Any]] = getattr(step, RECEIPTS, {})
-    if not receipts:
+    told: dict[str, Told] = getattr(step, RECEIPTS, {})
+    if not told:
         return outputs
+    cards: dict[str, Card] = vars(self).setdefault("trimtab_cards", {})
+    cards.update({name: card for name, (_counts, card) in told.items() if card is not None})
+    failed = {name for name in told if "error" in cards.get(name, ())}
+    _end(self, outputs, failed)
     for of_client in outputs.values():
         for output in of_client.outputs:
-            receipt = receipts.get(output.request_id)
-            if receipt is None:
-                continue
-            output.kv_transfer_params = (output.kv_transfer_params or {}) | {KEY: receipt}
-            if "error" in receipt:
-                logger.error("trimtab: request %s is not answered: %s", output.request_id, receipt["error"])
-                output.finish_reason = FinishReason.ERROR
-    for name, receipt in receipts.items():
-        if "error" in receipt and name in self.requests:
-            _end(self, name)
+            name = output.request_id
+            if name in told and name in cards and (name in failed or _tells(self, output)):
+                _tell(output, receipt(cards[name], told[name][0]))
+    for name in cards.keys() - self.requests.keys():
+        del cards[name]
     return outputs
 
 
-def _end(scheduler: Any, name: str) -> None:
-    """End a request that was not steered as it asked, and forget its keys and values, which say that it was."""
-    blocks = {block for group in scheduler.kv_cache_manager.get_block_ids(name) for block in group}
-    scheduler.kv_cache_manager.evict_blocks(blocks)
-    scheduler.finish_requests(name, RequestStatus.FINISHED_ERROR)
+def _tells(scheduler: Any, output: Any) -> bool:
+    """Say whether an output carries its receipt: the first one, the last one, and each that may be the last."""
+    if output.prefill_stats is not None or output.finish_reason is not None:
+        return True
+    request = scheduler.requests.get(output.request_id)
+    return request is not None and request.sampling_params is not None and bool(request.sampling_params.stop)
+
+
+def _tell(output: Any, receipt: dict[str, Any]) -> None:
+    output.kv_transfer_params = (output.kv_transfer_params or {}) | {KEY: receipt}
+    if "error" in receipt:
+        logger.error("trimtab: request %s is not answered: %s", output.request_id, receipt["error"])
+        output.finish_reason = FinishReason.ERROR
+
+
+def _end(scheduler: Any, outputs: dict[int, EngineCoreOutputs], failed: Iterable[str]) -> None:
+    """End requests that were not steered as they asked, and forget their keys and values, which say that they were.
+
+    One that fails in the middle of its prompt has no output in this step; without one, its client would wait forever.
+    """
+    for name in failed:
+        request = scheduler.requests.get(name)
+        if request is None:
+            continue
+        of_client = outputs.setdefault(request.client_index, EngineCoreOutputs())
+        if all(output.request_id != name for output in of_client.outputs):
+            of_client.outputs.append(EngineCoreOutput(name, [], finish_reason=FinishReason.ERROR))
+        blocks = {block for group in scheduler.kv_cache_manager.get_block_ids(name) for block in group}
+        scheduler.kv_cache_manager.evict_blocks(blocks)
+        scheduler.finish_requests(name, RequestStatus.FINISHED_ERROR)

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from vllm.logger import init_logger
 from vllm.v1.outputs import ModelRunnerOutput
 from vllm.v1.worker.gpu_model_runner import GPUModelRunner
@@ -20,19 +22,21 @@ from trimtab.engine import AddVector, Predictor
 from trimtab.errors import ArtifactError, TrimtabError, UnsupportedMethodError, UnsupportedModelError
 from trimtab.serving.bank import Bank
 from trimtab.serving.facts import ServedModel
-from trimtab.serving.head_table import HeadTable
 from trimtab.serving.offers import Offer
 from trimtab.serving.places import site_of
 from trimtab.serving.plugin.scheduler import RECEIPTS
 from trimtab.serving.plugin.wrapping import wrap
 from trimtab.serving.requests import steering_of
-from trimtab.serving.rows import chunks_of
+from trimtab.serving.rows import Chunk
 from trimtab.serving.settings import Settings, process_settings
-from trimtab.serving.steerer import HEADS, Order, Steerer
-from trimtab.serving.table import Room
-from trimtab.serving.vector_table import VectorTable
+from trimtab.serving.steered import Order, Part
+from trimtab.serving.steerer import HEADS, LayerSite, Steerer
+from trimtab.serving.table import Room, Table
+from trimtab.serving.wire import MOST
 
 logger = init_logger(__name__)
+Change = Callable[..., Tensor]
+"""Changes what a site hands on; told, too, what the model will add to that later."""
 LAYER = re.compile(r"(?:^|\.)language_model\.model\.layers\.(\d+)$|^model\.layers\.(\d+)$")
 """Where vLLM's models have their decoder blocks."""
 
@@ -53,13 +57,13 @@ class Steering:
         self.offers: dict[str, Offer] = {}
         self._leaving: set[str] = set()
         known = [offer for name, folder in settings.known() if (offer := self._read(name, folder, name in now))]
-        sites = {site_of(edit) for offer in known for edit in offer.unit}
-        _check_workers(runner, sites)
-        self.steerer = Steerer(sites, model, _room(runner, known), runner.device)
+        depths, compiled = _depths(known), not runner.model_config.enforce_eager
+        _check_workers(runner, depths)
+        self.steerer = Steerer(depths, model, _room(runner, known), runner.device, compiled=compiled)
         for offer in known:
             if offer.name in now:
                 self.add(offer)
-        self._hook(runner, compiled=not runner.model_config.enforce_eager)
+        self._hook(runner, compiled)
 
     def _read(self, name: str, folder: Path, wanted: bool) -> Offer | None:
         """Read an artifact; one that is merely in the bank's folder may be one that cannot be offered."""
@@ -103,17 +107,16 @@ class Steering:
 
     def begin(self, runner: Any) -> None:
         """Plan a step: whose rows it holds, and how they are steered."""
-        batch = runner.input_batch
+        batch, plain = runner.input_batch, self.steerer.plain
         self.steerer.forget(runner.requests)
         if self._leaving:
             self._sweep()
-        count = batch.num_reqs
-        steps = chunks_of(
-            batch.req_ids[:count],
-            runner.query_start_loc.np[: count + 1],
-            batch.num_computed_tokens_cpu[:count],
-            batch.num_prompt_tokens[:count],
-        )
+        starts, computed, lengths = runner.query_start_loc.np, batch.num_computed_tokens_cpu, batch.num_prompt_tokens
+        steps = [
+            Chunk(name, int(starts[k]), int(starts[k + 1]), int(computed[k]), int(lengths[k]))
+            for k, name in enumerate(batch.req_ids)
+            if name not in plain
+        ]
         self.steerer.begin(steps, lambda name: self._order(runner.requests[name].sampling_params))
 
     def give_up(self, runner: Any, reason: str) -> None:
@@ -125,14 +128,18 @@ class Steering:
                 self.steerer.refuse(name, reason)
 
     def _order(self, params: Any) -> Order | None:
-        about = None if params is None else steering_of(params.extra_args)
-        if about is None:
+        steering = None if params is None else steering_of(params.extra_args)
+        if steering is None:
             return None
-        offer = self.offers.get(about["digest"])
-        told = {key: about[key] for key in ("artifact", "target", "strength", "digest")}
-        if offer is None:
-            return Order(told, error=f"artifact {about['artifact']!r} was removed before the request began")
-        return Order(told, offer.edits(about["strength"]))
+        parts = []
+        for own in steering["parts"]:
+            about = {key: own[key] for key in ("artifact", "target", "strength", "digest")}
+            offer = self.offers.get(own["digest"])
+            if offer is None:
+                error = f"artifact {own['artifact']!r} was removed before the request began"
+                return Order((*parts, Part(about)), error=error)
+            parts.append(Part(about, offer.edits(own["strength"])))
+        return Order(tuple(parts), steering["named"])
 
     def _hook(self, runner: Any, compiled: bool) -> None:
         """Put a hook behind each layer that can be steered, before the model is compiled."""
@@ -148,29 +155,35 @@ class Steering:
                 f"{type(runner.model).__name__} has no layer {missing[0]} there; serve one of family llava or "
                 "qwen2_5_vl."
             )
-        for (_kind, layer), table in self.steerer.tables.items():
-            if isinstance(table, HeadTable):
-                change = self._change(partial(_heads, table), compiled)
-                blocks[layer].self_attn.o_proj.register_forward_pre_hook(change)
-            elif isinstance(table, VectorTable):
-                change = self._change(partial(_states, table), compiled)
-                blocks[layer].register_forward_hook(lambda _block, _inputs, output, change=change: change(output))
+        for (kind, layer), tables in self.steerer.tables.items():
+            change = self._change(tables, compiled)
+            if kind == HEADS:
+                blocks[layer].self_attn.o_proj.register_forward_pre_hook(partial(_heads, change))
+            else:
+                blocks[layer].register_forward_hook(partial(_states, change))
 
-    def _change(self, change: Callable[..., Any], compiled: bool) -> Callable[..., Any]:
-        """Return a change as it is, for a compiled graph; or else one that is made only where it is needed."""
+    def _change(self, tables: Sequence[Table], compiled: bool) -> Change:
+        """Return what changes a site's output: all its tables, for a compiled graph, or else those that are needed."""
         steerer = self.steerer
 
-        def when_needed(*given: Any) -> Any:
+        def always(output: Tensor, beside: Tensor | None = None) -> Tensor:
+            for table in tables:
+                output = table.changed(output, beside)
+            return output
+
+        def when_needed(output: Tensor, beside: Tensor | None = None) -> Tensor:
             if steerer.idle:
-                return None
+                return output
             try:
-                return change(*given)
+                for table in tables:
+                    if table.users:
+                        output = table.changed(output, beside)
             except Exception as error:  # a request may fail, the server may not
                 logger.exception("trimtab: a step was not steered")
                 steerer.fail(f"steering failed ({type(error).__name__})")
-                return None
+            return output
 
-        return change if compiled else when_needed
+        return always if compiled else when_needed
 
 
 def install() -> None:
@@ -256,7 +269,14 @@ def _room(runner: Any, known: list[Offer]) -> Room:
     return Room(runner.max_num_tokens, 2 * runner.max_num_reqs + 1, 2 * networks, 2 * units)
 
 
-def _check_workers(runner: Any, sites: set[tuple[str, int]]) -> None:
+def _depths(known: list[Offer]) -> dict[LayerSite, int]:
+    """Return how many edits one request may make at each site: those of the artifacts that make most there."""
+    counts = [Counter(map(site_of, offer.unit)) for offer in known]
+    sites = {site for count in counts for site in count}
+    return {site: sum(sorted((count[site] for count in counts), reverse=True)[:MOST]) for site in sites}
+
+
+def _check_workers(runner: Any, sites: Iterable[LayerSite]) -> None:
     """Refuse to edit heads where they are shared out among several workers."""
     count = runner.parallel_config.tensor_parallel_size
     if count > 1 and any(kind == HEADS for kind, _layer in sites):
@@ -266,14 +286,14 @@ def _check_workers(runner: Any, sites: set[tuple[str, int]]) -> None:
         )
 
 
-def _heads(table: HeadTable, _module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+def _heads(change: Change, _module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return what goes into a layer's output projection with the change made."""
-    return table.changed(inputs[0]), *inputs[1:]
+    return change(inputs[0]), *inputs[1:]
 
 
-def _states(table: VectorTable, output: Any) -> Any:
+def _states(change: Change, _block: Any, _inputs: tuple[Any, ...], output: Any) -> Any:
     """Return a block's output with the change made; vLLM's blocks hand on what is still to be added beside it."""
     if isinstance(output, torch.Tensor):
-        return output + table.change(output)
+        return change(output)
     hidden, residual = output
-    return hidden + table.change(hidden + residual), residual
+    return change(hidden, residual), residual
