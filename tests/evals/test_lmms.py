@@ -3,6 +3,7 @@
 # pyright: reportMissingImports=false
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from tests.evals.conftest import NEW_TOKENS, STRENGTH, Pocket
 from trimtab.errors import UsageError
 from trimtab.integrations.evals.lmms import TASKS, conflict, irrelevant
 from trimtab.integrations.evals.lmms.model import Trimtab
+from trimtab.integrations.evals.lmms.processes import FILLING, for_own_share, placed
 from trimtab.integrations.evals.parts import PARTS, parts_of
 from trimtab.integrations.evals.steered import Steered
 from trimtab.interference import DiagnosisConfig
@@ -184,6 +186,51 @@ def test_the_greedy_reply_is_the_likeliest_and_its_loss_is_the_mean_of_its_token
     assert not is_not
     assert 0 < greedy < loss
     assert right > 0
+
+
+def test_two_processes_answer_what_one_does_and_count_each_edit_once(
+    pocket: Pocket, said: dict[str, Results], program: Callable[..., Any], tmp_path: Path
+):
+    """An odd number of questions, so that one of the shares is filled up."""
+    arguments = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "lmms_eval"]
+    arguments += ["--model", "trimtab", "--limit", "5"]
+    arguments += ["--model_args", f"pretrained=pocket-qwen,artifact={pocket.folder},strength={STRENGTH}"]
+    arguments += ["--tasks", "trimtab_conflict_open,trimtab_conflict_paired", "--include_path", str(TASKS)]
+    arguments += ["--batch_size", "auto", "--output_path", str(tmp_path), "--log_samples"]
+    run = program("python", *arguments, TRIMTAB_ITEMS=str(pocket.file), ACCELERATE_USE_CPU="true")
+    assert run.returncode == 0, run.stdout + run.stderr
+    for task in ("trimtab_conflict_open", "trimtab_conflict_paired"):
+        (file,) = tmp_path.rglob(f"*_samples_{task}.jsonl")
+        found = [json.loads(line) for line in file.read_text().splitlines()]
+        alone = said["steered"]["samples"][task][:5]
+        assert {one["doc_id"]: one["filtered_resps"] for one in found} == {
+            one["doc_id"]: one["filtered_resps"] for one in alone
+        }
+    receipts = re.findall(r"process (\d) of 2: pocket-qwen under mean .*?: (\d+) rows", run.stdout + run.stderr)
+    assert {which for which, _ in receipts} == {"1", "2"}
+    assert sum(int(rows) for _, rows in receipts) == 2 * 5
+
+
+def test_each_process_has_its_gpu(monkeypatch: pytest.MonkeyPatch):
+    options = {"pretrained": "pocket-qwen"}
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert placed(options) == options
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert placed(options) == {**options, "device": "cuda:1"}
+    assert placed({**options, "device": "cpu"}) == {**options, "device": "cpu"}
+    with pytest.raises(UsageError, match="`device_map` of model_args must be left out where 2 processes share"):
+        placed({**options, "device_map": "auto"})
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert placed(options) == options
+
+
+def test_requests_that_only_fill_a_share_are_not_asked():
+    asked: list[str] = []
+    fill = SimpleNamespace(text="b", metadata={FILLING: True})
+    requests = [SimpleNamespace(text="a", metadata={}), fill, SimpleNamespace(text="c")]
+    replies = for_own_share(requests, lambda own: [asked.append(one.text) or one.text.upper() for one in own], "")
+    assert (asked, replies) == (["a", "c"], ["A", "", "C"])
 
 
 def test_items_that_suit_no_task_are_refused_in_a_sentence(pocket: Pocket, monkeypatch: pytest.MonkeyPatch):

@@ -77,6 +77,7 @@ def test_the_sdist_can_be_built_and_tested_from(built):
     assert path.stat().st_size < LIMIT
 
 
+@pytest.mark.timeout(900)  # it starts the program many times
 def test_what_the_start_page_does_works_elsewhere(trimtab):
     assert trimtab("--version").strip() == VERSION
     assert "pocket-qwen" in trimtab("models", "list")

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from trimtab.engine import Prompt, Receipt
 from trimtab.errors import UsageError
+from trimtab.integrations.evals.lmms.processes import for_own_share, placed
 from trimtab.integrations.evals.lmms.visuals import media_of
 from trimtab.integrations.evals.parts import PARTS, prompt_of
 from trimtab.integrations.evals.settings import KNOWN, Settings, settings_of
@@ -42,7 +43,7 @@ class Trimtab(lmms):
             TrimtabError: What is given does not fit; see ``load_steered``.
         """
         super().__init__()
-        self.steered = load_steered(options, "model_args", _batch_size(batch_size))
+        self.steered = load_steered(placed(options), "model_args", _batch_size(batch_size))
         self._unknown: set[str] = set()
         logger.info(f"trimtab: {self.steered.name}")
 
@@ -58,10 +59,13 @@ class Trimtab(lmms):
             text, given, visuals, doc_id, task, split = request.args
             return self._prompt(text, visuals, doc_id, task, split), self._settings(given)
 
-        return self._replies(requests, ask)
+        return for_own_share(requests, lambda own: self._replies(own, ask), "")
 
     def generate_until_multi_round(self, requests: Sequence[Instance]) -> list[list[str]]:
         """Generate replies round by round; after each, the task says what comes next, or that it has all it needs."""
+        return for_own_share(requests, self._rounds, [""])
+
+    def _rounds(self, requests: Sequence[Instance]) -> list[list[str]]:
         going = [_Rounds(one) for one in requests]
         every, number = list(going), 0
         while going:
@@ -81,6 +85,9 @@ class Trimtab(lmms):
         The loss is the mean negative log-probability of a token, as lmms-eval's own models return it: its
         ``multiple_choice`` takes the lowest.
         """
+        return for_own_share(requests, self._likelihoods, (0.0, False))
+
+    def _likelihoods(self, requests: Sequence[Instance]) -> list[tuple[float, bool]]:
         found: list[tuple[float, bool]] = []
         receipt = Receipt()
         with self._bar(len(requests)) as bar:
@@ -132,7 +139,8 @@ class Trimtab(lmms):
         return settings_of(given, "generation_kwargs")
 
     def _say(self, receipt: Receipt) -> None:
-        logger.info(f"trimtab: {self.steered.name}: {receipt}")
+        which = f"process {self.rank + 1} of {self.world_size}: " if self.world_size > 1 else ""
+        logger.info(f"trimtab: {which}{self.steered.name}: {receipt}")
 
     def _bar(self, total: int) -> tqdm:
         return tqdm(total=total, disable=self.rank != 0, desc="trimtab")
