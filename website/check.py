@@ -1,4 +1,4 @@
-"""Checks the built site: every public name has an entry, and no page asks another machine for anything.
+"""Checks the built site: each public name has an entry, classes and functions an example; no page asks another machine.
 
 ``python website/check.py site``
 """
@@ -10,6 +10,7 @@ import sys
 import zlib
 from pathlib import Path
 
+from examples import without_example
 from hooks import code, members, public_modules
 
 LOADED = re.compile(
@@ -45,6 +46,7 @@ def main() -> int:
     """Check the site whose folder is the first argument; say what is wrong."""
     site = Path(sys.argv[1])
     wrong = [f"no entry in the reference: {name}" for name in missing(site)]
+    wrong += [f"no example in the reference: {name}" for name in without_example(code())]
     wrong += [f"asks another machine: {one}" for one in fetched(site)]
     sys.stdout.write("".join(f"{line}\n" for line in wrong))
     sys.stdout.write(f"{len(entries(site))} entries, {len(wrong)} faults\n")

@@ -6,6 +6,7 @@ The package is read, never imported, so the site is built without torch.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,6 +153,7 @@ def unplaced(nav: object) -> list[str]:
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Fill in the parts of the navigation that are made from the code."""
+    sys.path.insert(0, str(ROOT / "website"))  # for examples.py, which mkdocstrings opens by its path
     made = pages(code())
     for part in config.nav or []:
         for heading, own in made.items():

@@ -31,7 +31,13 @@ class Dataclass(Protocol):
 
 
 class Rule(Protocol):
-    """What a value must keep to beside its type, declared with the field: ``draws: Annotated[int, AtLeast(1)] = 2``."""
+    """What a value must keep to beside its type, declared with the field.
+
+    Examples:
+        ```python
+        draws: Annotated[int, AtLeast(1)] = 2
+        ```
+    """
 
     @property
     def words(self) -> str:

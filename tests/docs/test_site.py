@@ -43,3 +43,13 @@ def test_every_public_name_is_said_what_it_is():
             if callable(one) and getattr(one, "__module__", "").startswith("trimtab") and not one.__doc__:
                 silent.append(f"{module.name}.{name}")
     assert silent == []
+
+
+def test_every_public_name_of_the_package_is_used_somewhere(monkeypatch):
+    """The reference shows where; ``make docs`` holds the names of all its packages to it."""
+    monkeypatch.syspath_prepend(ROOT / "website")
+    usage = importlib.import_module("usage")
+    found = {name: usage.use_of("trimtab", name) for name in trimtab.__all__ if name != "__version__"}
+    assert [name for name, use in found.items() if use is None] == []
+    assert all(use.code in (ROOT / use.path).read_text() for use in found.values() if use.path.startswith("docs/"))
+    assert usage.use_of("trimtab.engine", "nothing") is None

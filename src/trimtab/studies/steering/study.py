@@ -31,7 +31,13 @@ INSIDE = frozenset({Capability.CACHE, Capability.GRADIENTS, Capability.WEIGHTS})
 @KINDS.register
 @dataclass(eq=False)
 class SteeringStudy:
-    """For each model: measure contributions, fit every method for every target, evaluate on test items and controls."""
+    """For each model: measure contributions, fit every method for every target, evaluate on test items and controls.
+
+    Examples:
+        ```python
+        run_study(read_plan("recipes/steering.yaml"), "runs/steering")  # the kind is the recipe's, or steering
+        ```
+    """
 
     kind: ClassVar[str] = "steering"
     schema_version: ClassVar[int] = SCHEMA_VERSION

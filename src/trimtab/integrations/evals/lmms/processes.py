@@ -1,4 +1,4 @@
-"""Several processes that share a task's questions: each has the whole model, on a GPU of its own, and answers its share.
+"""Several processes that share a task's questions, each with the whole model, on a GPU of its own.
 
 lmms-eval hands out the shares and gathers what comes back.
 """
@@ -29,8 +29,8 @@ def placed(options: Mapping[str, Any]) -> dict[str, Any]:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count > 1 and options.get("device_map"):
         raise UsageError(
-            f"`device_map` of model_args must be left out where {count} processes share the questions, since each holds "
-            f"the whole model; got {options['device_map']!r}; start one process to spread one model."
+            f"`device_map` of model_args must be left out where {count} processes share the questions, since each "
+            f"holds the whole model; got {options['device_map']!r}; start one process to spread one model."
         )
     if count == 1 or options.get("device") or not torch.cuda.is_available():
         return dict(options)
