@@ -23,7 +23,7 @@ from benchmarks.gpu.memory import memory
 from benchmarks.speed.jobs import JOBS, Job
 from benchmarks.speed.lines import Aim, Line, Lines, compared
 from benchmarks.speed.page import page, read
-from benchmarks.speed.profile import profile
+from benchmarks.speed.parts import profile
 from benchmarks.speed.subject import Subject
 from benchmarks.speed.timing import in_turns
 from benchmarks.steering.overhead import fitted
