@@ -64,7 +64,8 @@ def _example(module: griffe.Module, name: str) -> str:
             if name in stated:
                 return METHOD.format(verb=verb.format(name=stated[name]))
     use = use_of(module.path, name)
-    if use is None:
+    inside = use is not None and use.path.startswith("src/")
+    if use is None or (inside and module[name].is_attribute):  # how the source uses a constant tells a reader nothing
         return ""
     told = f"As in `{use.path}`:\n\n```python\n{use.code}\n```"
     return "\nExamples:\n" + textwrap.indent(told, "    ") + "\n"
