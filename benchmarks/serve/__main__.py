@@ -1,6 +1,6 @@
 """What a server costs: the plug-in over vLLM without it, and steered over plain requests, side by side.
 
-    .venv-serve/bin/python -m benchmarks.serve [--model pocket-qwen] [--rounds 5] [--compiled] [--page docs/serving.md]
+    .venv-serve/bin/python -m benchmarks.serve [--rounds 5] [--prompts 80] [--compiled] [--page docs/serving.md]
 
 It fits a mean vector and an L2S network, takes a few heads to double, and starts two servers with the same options:
 one by `trimtab serve`, and vLLM's own without the plug-in. They take turns, so that one alone is busy. Each round asks
@@ -34,8 +34,8 @@ from trimtab.models import Model
 from trimtab.serving.client.messages import messages_of
 
 TRAIN_ITEMS = 64
-CLIENTS = {1: 12, 8: 48, 32: 96}
-"""How many clients there are, and how many prompts they ask together."""
+CLIENTS = {1: 0.1, 8: 0.5, 32: 1.0}
+"""How many clients there are, and which share of the prompts they ask together."""
 TOKENS = 16
 
 
@@ -44,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="pocket-qwen")
     parser.add_argument("--data", default="pocket-mc2")
+    parser.add_argument("--prompts", type=int, default=80)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--compiled", action="store_true", help="have vLLM compile the model")
     parser.add_argument("--out", type=Path, default=Path("runs/serve/costs.json"))
@@ -54,7 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         artifacts = fitted(model, given.data, Path(folder))
         servers = stack.enter_context(started(model, artifacts, Path(folder), given.compiled))
-        prompts = [prompt_for(item) for item in list(tt.read_items(f"{given.data}:test"))[: max(CLIENTS.values())]]
+        prompts = [prompt_for(item) for item in list(tt.read_items(f"{given.data}:test"))[: given.prompts]]
         messages = [messages_of(prompt, given.model) for prompt in prompts]
         began = time.perf_counter()
         cells = measured(servers, given.model, messages, given.rounds)
@@ -63,7 +64,7 @@ def main() -> None:
         "compiled": given.compiled,
         "rounds": given.rounds,
         "tokens": TOKENS,
-        "prompts": {str(clients): count for clients, count in CLIENTS.items()},
+        "prompts": given.prompts,
         "seconds": time.perf_counter() - began,
         "processors": os.cpu_count(),
         "machine": platform.machine(),
@@ -110,7 +111,8 @@ def measured(servers: Servers, name: str, messages: Sequence[Any], rounds: int) 
     ways = list(WAYS)
     for number in range(rounds + 1):
         turn = number % len(ways)
-        for clients, count in CLIENTS.items():
+        for clients, share in CLIENTS.items():
+            count = max(1, round(share * len(messages)))
             for way in ways[turn:] + ways[:turn]:
                 asked = [
                     Asked(name, content, WAYS[way][place % len(WAYS[way])], TOKENS, f"{number} {clients} {way}")
