@@ -1,27 +1,24 @@
-"""What `trimtab check` expects a job to take, over what it takes: settings that were fitted to, and others.
+"""What `trimtab check` expects a job to take, over what it takes, at the widths of released models.
 
-    python benchmarks/checkpoints/estimates.py [--setting NAME ...] [--job NAME ...]
+    python -m benchmarks.checkpoints.estimates [--setting NAME ...] [--job NAME ...]
 
 Writes folders as released ones are, in the widths and numbers of layers named below, and does every job of a check once
-on one prompt, on the CPU. Before each job, memory that earlier ones left behind is given back to the system, so that
-the job's own peak is seen.
+on one prompt, on the CPU. The peak is that of its tensors, counted byte by byte.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
-import gc
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from width7 import made_up
+from benchmarks.checkpoints.width7 import made_up
+from benchmarks.speed.tensors import TensorPeak
 
 import trimtab as tt
 from trimtab.checking import JOBS, Trial
-from trimtab.checking.peak import Peak
 from trimtab.checking.prompts import prompt_sizes
 from trimtab.testing import realistic_checkpoint
 
@@ -36,14 +33,13 @@ class Setting(NamedTuple):
 
 
 SETTINGS = {
-    "fitted-qwen": Setting("qwen2.5-vl-7b", {"layers": 2}, 980, 1),
-    "fitted-llava": Setting("llava-1.5-7b", {"layers": 2}, 336, 1),
-    "held-out-qwen": Setting("qwen2.5-vl-3b", {"layers": 4}, 560, 4),
-    "held-out-llava": Setting(
+    "qwen-7b": Setting("qwen2.5-vl-7b", {"layers": 2}, 980, 1),
+    "llava-7b": Setting("llava-1.5-7b", {"layers": 2}, 336, 1),
+    "qwen-3b": Setting("qwen2.5-vl-3b", {"layers": 4}, 560, 4),
+    "llava-narrow": Setting(
         "llava-1.5-7b", {"layers": 4, "hidden": 2048, "intermediate": 5504, "heads": 16, "kv_heads": 16}, 336, 40
     ),
 }
-"""The numbers of copies in ``study/checking/memory.py`` were matched with the first two."""
 
 
 def main() -> None:
@@ -70,21 +66,12 @@ def measure(name: str, setting: Setting, folder: Path, jobs: list[str] | None) -
             continue
         expected = job.memory(trial)
         model.forget_media()
-        give_back()
-        with Peak(model.device) as peak:
+        with TensorPeak() as peak:
             job.run(trial)
         print(
             f"{job.name:16} {expected / 1e6:7,.0f} MB / {peak.bytes / 1e6:7,.0f} MB = {expected / peak.bytes:.1f}",
             flush=True,
         )
-
-
-def give_back() -> None:
-    """Return freed memory to the system, where the C library can."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 if __name__ == "__main__":

@@ -146,20 +146,6 @@ def test_what_cannot_fit_is_not_tried(tiny):
     assert "1000000.0 GB" in str(found.reason)
 
 
-def test_heads_of_deeper_models_are_expected_to_take_no_more_a_row():
-    """Rows of a sweep share their prefix; each has keys and values of its own in the layer at work alone."""
-    shallow, deep = (_sweep_bytes(layers) for layers in (2, 8))
-    one_prompt = deep["states"] - shallow["states"]
-    assert one_prompt > 0
-    assert deep["head sweep"] - shallow["head sweep"] == pytest.approx(one_prompt)
-
-
-def _sweep_bytes(layers: int) -> dict[str, float]:
-    model = tiny_model("llava", layers=layers)
-    trial = Trial(model, prompt_sizes(model, [conflict(0, words=80)]))
-    return {job.name: job.memory(trial) for job in JOBS}
-
-
 def test_the_peak_is_what_a_block_takes():
     with Peak(torch.device("cpu")) as peak:
         block = torch.ones(30_000_000)

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
 
-from trimtab.checking import memory
+from trimtab.checking import asked, memory
 from trimtab.checking.trial import Done, Trial
-from trimtab.circuits import build_cases, every_head, head_scores
-from trimtab.circuits.readouts import Variant, intact, read_out
-from trimtab.circuits.task import Case, answered
+from trimtab.circuits import every_head, head_scores
+from trimtab.circuits.readouts import read_out
+from trimtab.circuits.task import answered
 from trimtab.contribution import measure
-from trimtab.engine import AddVector, Edit, Row, ScaleHeads, generate
-from trimtab.errors import UsageError
-from trimtab.interference import Donors, HardenConfig, diagnose, harden, perturb, with_relevant
-from trimtab.interference.hardening import usual
+from trimtab.engine import AddVector, Row, generate
+from trimtab.interference import Donors, HardenConfig, diagnose, harden
 from trimtab.items.prompts import prompt_for
 from trimtab.steering import default_layer
 from trimtab.steering.states import collect_states
@@ -28,8 +24,6 @@ from trimtab.studies.circuits import CircuitsPlan
 
 ANSWERS_OF_AN_ITEM = 3
 """`evaluate` with one artifact asks each item plainly, under the instruction, and steered."""
-NEIGHBOURS = 8
-"""Items given beside the one that is tried, to borrow pictures and texts from, or where its answers do not fit."""
 
 
 @dataclass(frozen=True)
@@ -78,28 +72,16 @@ def _generate(trial: Trial) -> Done:
     return Done()
 
 
-def _case(trial: Trial) -> Case:
-    """Return the case of the item tried, or of one beside it if its answers begin alike."""
-    for item in trial.items[: NEIGHBOURS - 1]:
-        with suppress(UsageError):
-            return build_cases(trial.model, [item])[0]
-    return build_cases(trial.model, trial.items[NEIGHBOURS - 1 : NEIGHBOURS] or trial.items[:1])[0]
-
-
 def _sweep(trial: Trial) -> Done:
     """Silence each head of the middle layer in turn."""
-    layer = default_layer(trial.model)
-
-    def silenced(head: int, _case: Case) -> tuple[Edit, ...]:
-        return (ScaleHeads(layer, (head,), ("last",), 0.0),)
-
-    variants: list[Variant] = [intact, *(partial(silenced, head) for head in range(trial.model.n_heads))]
-    read_out(trial.model, [_case(trial)], variants)
-    return Done(units=len(variants))
+    case = asked.case_of(trial)
+    rows = asked.silenced(trial, case)
+    read_out(trial.model, [case], [lambda _case, row=row: row.edits for row in rows])
+    return Done(units=len(rows))
 
 
 def _gradients(trial: Trial) -> Done:
-    head_scores(trial.model, [_case(trial)], "gradient")
+    head_scores(trial.model, [asked.case_of(trial)], "gradient")
     return Done()
 
 
@@ -113,23 +95,15 @@ def _heads_of_study(trial: Trial) -> int:
 
 
 def _interference(trial: Trial) -> Done:
-    items = with_relevant(trial.items[:NEIGHBOURS], trial.item.modalities[0])
+    items = asked.neighbours(trial)
     diagnose(trial.model, items[:1], donors=Donors(items))
     return Done()
 
 
 def _harden(trial: Trial) -> Done:
     """Take one step on one item, under the default views that fit the items."""
-    items = with_relevant(trial.items[:NEIGHBOURS], trial.item.modalities[0])
-    donors = Donors(items)
-    fitting = [
-        name
-        for name in usual(trial.model.modalities)
-        if any(perturb(item, [name], donors) is not None for item in items)
-    ]
-    config = HardenConfig(steps=1, batch_size=1, perturbations=tuple(fitting))
     with tempfile.TemporaryDirectory(prefix="trimtab-check-") as folder:
-        found = harden(trial.model, items, Path(folder) / "out", config)
+        found = harden(trial.model, asked.neighbours(trial), Path(folder) / "out", asked.hardening(trial))
     return Done(seconds=found.record["per_step"]["seconds"])
 
 
@@ -140,14 +114,14 @@ def _items_of_hardening(_trial: Trial) -> int:
 
 JOBS: tuple[Job, ...] = (
     Job("contribution", "measure", "item", _measure, _every_item, memory.of_measure),
-    Job("states", "fit", "item", _fit, _every_item, memory.of_prompts, conflict=True),
+    Job("states", "fit", "item", _fit, _every_item, memory.of_states, conflict=True),
     Job(
         "steered answers",
         "evaluate",
         "answer",
         _generate,
         lambda trial: ANSWERS_OF_AN_ITEM * trial.sizes.items,
-        memory.of_prompts,
+        memory.of_answer,
         conflict=True,
     ),
     Job("head sweep", "circuits", "row", _sweep, _heads_of_study, memory.of_sweep, conflict=True),

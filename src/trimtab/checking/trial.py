@@ -100,10 +100,11 @@ def try_job(job: Job, trial: Trial) -> JobCheck:
     """Do a job once, on the item with the longest prompt."""
     if job.conflict and trial.item.relevant is not None:
         return _not(job, "left out", "for conflict items only, and these have a single right answer")
-    expected, free = int(job.memory(trial)), free_bytes(trial.model.device)
-    if expected > free:
-        return _not(job, "fails", _too_large(trial, expected, free), expected)
+    expected = None
     try:
+        expected, free = int(job.memory(trial)), free_bytes(trial.model.device)
+        if expected > free:
+            return _not(job, "fails", _too_large(trial, expected, free), expected)
         seconds, peak = _timed(trial, job.run)
     except Exception as error:  # whatever a user's model or data makes of it, a check says so and goes on
         return _not(job, "fails", reason_of(error), expected)

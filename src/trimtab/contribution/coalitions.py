@@ -45,7 +45,7 @@ class Coalitions:
 
 def first_logits(model: ModelOrEngine, cases: Sequence[Case], sets: Coalitions) -> list[Tensor]:
     """Return next-token logits of each case under every coalition, ``(coalitions, vocabulary)`` each."""
-    return [torch.stack(own) for own in _logits(model, [_prompts(model, case, sets) for case in cases], Read())]
+    return [torch.stack(own) for own in _logits(model, [prompts_shown(model, case, sets) for case in cases], Read())]
 
 
 def answer_log_p(
@@ -67,13 +67,13 @@ def answer_log_p(
     found: list[Tensor] = []
     for start in range(0, len(cases), size):
         part = list(zip(cases[start : start + size], answers[start : start + size], strict=True))
-        asked = [[_answered(prompt, answer) for prompt in _prompts(model, case, sets)] for case, answer in part]
+        asked = [[_answered(prompt, answer) for prompt in prompts_shown(model, case, sets)] for case, answer in part]
         for (_, answer), own in zip(part, _logits(model, asked, CHOOSING), strict=True):
             found.append(torch.stack([_log_p(logits, answer) for logits in own]))
     return found
 
 
-def _prompts(model: ModelOrEngine, case: Case, sets: Coalitions) -> list[Encoded]:
+def prompts_shown(model: ModelOrEngine, case: Case, sets: Coalitions) -> list[Encoded]:
     """Return a case's prompt for every coalition.
 
     Prompts share what comes before and at their evidence if all of it is equal. Here contexts differ behind equal

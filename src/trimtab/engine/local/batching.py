@@ -51,13 +51,11 @@ def over_batches(
     Yields:
         Each batch and what ``compute`` made of it.
     """
-    groups = plan([w.prompt for w in work], [_limit(w, read) for w in work], equal_lengths=model.recurrent)
-    groups.sort(key=lambda g: (g.shared, len(work[g.rows[0]].prompt)))
     size = batch_size or Session.of(model).batch_size or rows_that_fit(model, work)
     tries = Passes()
     deepest = read.deepest(model) if read is not None and not read.logits else None
     prefixes = SharedPrefixes(model, [w.prompt for w in work], deepest)
-    for part in _like_rows(model, work, groups):
+    for part in parts_of(model, work, read):
 
         def one(start: int, end: int, part: list[Place] = part) -> tuple[RowBatch, T]:
             try:
@@ -73,8 +71,14 @@ def over_batches(
             yield done
 
 
+def parts_of(model: Model, work: Sequence[Work], read: Read | None) -> list[list[Place]]:
+    """Part rows into those that a batch may hold together, each with its group; see ``over_batches``."""
+    groups = plan([w.prompt for w in work], [_limit(w, read) for w in work], equal_lengths=model.recurrent)
+    groups.sort(key=lambda g: (g.shared, len(work[g.rows[0]].prompt)))
+    return _like_rows(model, work, groups)
+
+
 def _like_rows(model: Model, work: Sequence[Work], groups: Sequence[Group]) -> list[list[Place]]:
-    """Part rows into those that a batch may hold together, each with its group."""
     alone = [(group, row) for group in groups for row in group.rows if not group.shared]
     tails: dict[int, list[Place]] = {}
     for group in groups:

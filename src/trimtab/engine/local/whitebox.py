@@ -10,6 +10,7 @@ from trimtab.engine.local.batch import Batch, Piece, collate
 from trimtab.engine.local.batching import over_batches
 from trimtab.engine.local.exclusive import exclusive
 from trimtab.engine.local.finite import require_finite
+from trimtab.engine.local.foreseen import Foreseen, foreseen
 from trimtab.engine.local.hooks import EditSession
 from trimtab.engine.local.memory import first_guess, halving, out_of_memory, release, rows_within, too_large
 from trimtab.engine.local.passes import Passes, counted
@@ -25,6 +26,7 @@ from trimtab.engine.local.work import prepare
 __all__ = [
     "Batch",
     "EditSession",
+    "Foreseen",
     "Passes",
     "Piece",
     "Place",
@@ -39,6 +41,7 @@ __all__ = [
     "engine_drives",
     "exclusive",
     "first_guess",
+    "foreseen",
     "forward_tails",
     "halving",
     "open_blocks",

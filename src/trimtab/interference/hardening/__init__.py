@@ -13,6 +13,7 @@ from trimtab.interference.hardening.config import (
 from trimtab.interference.hardening.cost import StepCost
 from trimtab.interference.hardening.fine_tuning import Hardened, check_harden_folder, harden
 from trimtab.interference.hardening.processes import leads
+from trimtab.interference.hardening.schedule import Schedule
 
 __all__ = [
     "PAPER",
@@ -22,6 +23,7 @@ __all__ = [
     "HardenConfig",
     "Hardened",
     "LoraConfig",
+    "Schedule",
     "StepCost",
     "check_harden_folder",
     "harden",
