@@ -7,7 +7,6 @@ its feed-forward network; where gradients are taken, when the backward pass begi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from trimtab.engine.local.whitebox import Foreseen
 from trimtab.models import ENCODED_AT_ONCE, Model
@@ -30,6 +29,8 @@ class Footprint:
         cache: Width of keys and values together.
         turns: Width of what turns positions: a cosine and a sine for each number of a head.
         vocabulary: Tokens that are known.
+        normed: Width of all that a layer normalises.
+        tables: Masks over all tokens that every pass has, because some layers see by other rules than the causal one.
     """
 
     item: int
@@ -40,6 +41,8 @@ class Footprint:
     cache: int
     turns: int
     vocabulary: int
+    normed: int
+    tables: int
 
     @classmethod
     def of(cls, model: Model) -> Footprint:
@@ -53,6 +56,8 @@ class Footprint:
             2 * max(model.key_widths),
             2 * max(model.head_dims),
             model.text_config.vocab_size,
+            _normed(model),
+            len(set(model.windows)) if any(model.windows) or model.mask_rule != "causal" else 0,
         )
 
     def kept(self, tokens: int, layers: int | None = None) -> float:
@@ -69,7 +74,7 @@ class Footprint:
             copied: Whether each row gets a copy of these.
             masked: Whether a mask says what is seen, because rows are padded; it always does behind earlier tokens.
         """
-        masked = masked or (earlier > 0 and length > 1)
+        masked = masked or (earlier > 0 and length > 1) or self.tables > 0
         tokens, keys, states = rows * length, rows * (earlier + length), 3 * self.hidden + self.turns
         turning = tokens * (states + self.heads + self.cache + max(3 * self.heads, self.heads + 3 * self.cache // 2))
         feeding = tokens * (states + self.hidden + 3 * self.inner)
@@ -78,7 +83,7 @@ class Footprint:
             attending += keys * self.cache
         if masked:
             attending += length * keys + self._repeated(keys)
-        return self.item * max(turning, feeding, attending) + masked * length * keys
+        return self.item * max(turning, feeding, attending) + masked * max(self.tables, 1) * length * keys
 
     def _repeated(self, keys: int) -> int:
         """Keys and values of several heads, repeated for each; behind a mask alone."""
@@ -102,7 +107,8 @@ class Footprint:
 
     def graph(self, tokens: int) -> float:
         """What a backward pass keeps of tokens in all layers, and computes in the last one; norms are in float32."""
-        layer = self.item * (3 * self.inner + 2 * self.heads + self.cache) + 2 * FLOAT32 * self.hidden
+        layer = self.item * (3 * self.inner + 2 * self.heads) + FLOAT32 * self.normed
+        layer += self.item * (max(self.cache, self._repeated(1)) + tokens if self.tables else self.cache)
         return tokens * (self.layers * layer + self.item * (2 * self.inner + 2 * self.hidden))
 
     def adapted(self, rows: int, length: int, rank: int) -> float:
@@ -116,7 +122,7 @@ class Footprint:
         tokens = rows * length
         numbers = 4 * self.inner + 2 * self.heads + max(self.cache, self._repeated(1)) + 2 * self.hidden
         entering = 0 if self.item == FLOAT32 else self.item * (5 * self.hidden + self.heads + self.inner)
-        layer = tokens * (self.item * numbers + 2 * FLOAT32 * self.hidden + ADAPTED * FLOAT32 * rank + entering)
+        layer = tokens * (self.item * numbers + FLOAT32 * self.normed + ADAPTED * FLOAT32 * rank + entering)
         layer += self.item * tokens * length  # the mask, in the form that attention takes
         return self.layers * (layer + self._adapters(rank)) + self.item * tokens * 2 * self.inner
 
@@ -126,19 +132,14 @@ class Footprint:
         return FLOAT32 * rank * (attention + 3 * (self.hidden + self.inner))
 
 
-def of_media(model: Model, positions: int) -> float:
-    """Bytes of pictures of so many positions in the vision tower, which takes some at once."""
-    vision: Any = getattr(getattr(model.hf, "config", None), "vision_config", None)
-    if not positions or vision is None:
-        return 0.0
-    merged, item = getattr(vision, "spatial_merge_size", 1) ** 2, model.dtype.itemsize
-    hidden, inner = vision.hidden_size, getattr(vision, "intermediate_size", 4 * vision.hidden_size)
-    block = item * max(10 * hidden, 4 * hidden + 3 * inner)
-    pixels = 3 * vision.patch_size**2 * getattr(vision, "temporal_patch_size", 1)
-    if item < FLOAT32 and merged > 1:  # such towers turn positions in float32
-        block = max(block, item * 5 * hidden + FLOAT32 * 6 * hidden)
-    given = FLOAT32 * pixels + (item * pixels if item < FLOAT32 else 0)
-    return positions * merged * (block + given)
+def _normed(model: Model) -> int:
+    """Return the width of what a layer's norms take of a token, those of heads included."""
+    width = 0
+    for name, module in model.layers[model.n_layers - 1].named_modules():
+        if "norm" in type(module).__name__.lower():
+            of_heads = {"q_norm": model.n_heads * max(model.head_dims), "k_norm": max(model.key_widths)}
+            width += of_heads.get(name.rpartition(".")[2], model.hidden_size)
+    return width
 
 
 def encoded_at_once(of_each: list[int]) -> int:

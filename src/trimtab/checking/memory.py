@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from trimtab.checking import asked
-from trimtab.checking.footprint import Footprint, encoded_at_once, of_media
+from trimtab.checking.footprint import Footprint, encoded_at_once
 from trimtab.engine import MAX_NEW_TOKENS, Encoded, Prompt, Read, Row
 from trimtab.engine.local.whitebox import foreseen
+from trimtab.models import tower_bytes
 from trimtab.steering import default_layer
 
 if TYPE_CHECKING:
@@ -21,8 +22,7 @@ def of_prompts(
     """Bytes of rows that are run together, and of their pictures in the vision tower."""
     sizes = Footprint.of(trial.model)
     return max(
-        max(sizes.batch(batch, new_tokens), of_media(trial.model, encoded_at_once(list(batch.media))))
-        for batch in foreseen(trial.model, rows, read)
+        max(sizes.batch(batch, new_tokens), _towers(trial, batch.media)) for batch in foreseen(trial.model, rows, read)
     )
 
 
@@ -68,4 +68,9 @@ def of_hardening(trial: Trial) -> float:
 
 def _pictures(trial: Trial, prompts: list[Encoded]) -> float:
     media = {medium.key: medium.n_tokens for prompt in prompts for medium in prompt.media}
-    return of_media(trial.model, encoded_at_once(list(media.values())))
+    return _towers(trial, media.values())
+
+
+def _towers(trial: Trial, positions: Iterable[int]) -> float:
+    """Bytes of pictures of so many positions each, of which the tower takes some at once."""
+    return tower_bytes(trial.model.hf, trial.model.dtype, encoded_at_once(list(positions)))

@@ -17,6 +17,7 @@ from trimtab.models.self_checks import self_check
 from trimtab.models.showing import ENCODED_AT_ONCE
 from trimtab.models.source import find
 from trimtab.models.space import devices_of, free_bytes, out_of_memory, release, too_large
+from trimtab.models.towers import tower_bytes
 from trimtab.models.wrapping import wrap
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "save_processors",
     "self_check",
     "too_large",
+    "tower_bytes",
     "weighted_patches",
     "wrap",
     "write_published",

@@ -17,7 +17,8 @@ from trimtab.modalities import Modality
 from trimtab.models.family_media import MediaInput
 from trimtab.models.patches import Counterfactual, patch_weights, weighted_patches
 from trimtab.models.remembered import MediaTensors, Remembered, embeddings_most, pixels_most, small_tensors
-from trimtab.models.space import out_of_memory, release, too_large
+from trimtab.models.space import free_bytes, out_of_memory, release, too_large
+from trimtab.models.towers import tower_bytes
 
 if TYPE_CHECKING:
     from trimtab.models.model import Model
@@ -147,8 +148,7 @@ class ShownMedia:
                 if not out_of_memory(error):
                     raise
                 if len(together) == 1 and not self.bytes:
-                    what = f"a {medium_kind(together[0].kind).noun} of {together[0].n_tokens:,} positions"
-                    raise too_large(self._model, what, error) from error
+                    raise too_large(self._model, self._said(together[0]), error) from error
             if encoded is None:  # beyond the handler, where the error no longer holds on to the tensors it saw
                 parts = self._fewer_at_once(together) + parts
                 continue
@@ -157,8 +157,19 @@ class ShownMedia:
                 self._embeddings.put(m.key, embedding)
         return [found[m.key] for m in media]
 
+    def _said(self, medium: MediaInput) -> str:
+        noun, needed = medium_kind(medium.kind).noun, self._needed([medium]) / 1e9
+        return f"a {noun} of {medium.n_tokens:,} positions, which needs some {needed:.1f} GB in the tower,"
+
+    def _needed(self, media: Sequence[MediaInput]) -> float:
+        """Return about how many bytes the tower takes for media."""
+        return tower_bytes(self._model.hf, self._model.dtype, sum(m.n_tokens for m in media))
+
     def _encode(self, media: list[MediaInput]) -> list[Tensor]:
         model = self._model
+        # A GPU says that memory ran out; of a host, the system would end the process.
+        if model.device.type == "cpu" and self._needed(media) > free_bytes(model.device):
+            raise MemoryError(f"{self._needed(media):.0f} bytes")
         with torch.no_grad(), weighted_patches(model.family, model.hf, media):
             return model.family.embed_media(model.hf, media)
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor
+from transformers.masking_utils import eager_mask
 
 from trimtab.engine.local.place import Place
 from trimtab.errors import UsageError
@@ -17,6 +22,30 @@ SHARED = "trimtab_shared"
 
 SCORES = "trimtab_scores"
 """Name under which transformers knows the engine's own attention, in force while scores are edited; as ``eager``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Masks:
+    """A mask over queries and keys of which only the part of some queries is ever made.
+
+    Attributes:
+        queries: How many queries there are.
+        offset: Place of the first of them.
+        given: What else transformers makes the mask of.
+    """
+
+    queries: int
+    offset: Any
+    given: Mapping[str, Any]
+
+    def of(self, queries: slice) -> Tensor:
+        """Return what is added to the scores of some queries, ``(rows, 1, queries, keys)``."""
+        return eager_mask(q_length=queries.stop - queries.start, q_offset=self.offset + queries.start, **self.given)
+
+    @property
+    def whole(self) -> Tensor:
+        """The mask of all queries."""
+        return self.of(slice(0, self.queries))
 
 
 def seen_keys(mask: Tensor | None, place: Place) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from trimtab.engine.edits import Edit
 from trimtab.engine.encoded import describe
 from trimtab.engine.local.batch import Piece
 from trimtab.engine.local.memory import first_guess, halving
@@ -118,9 +119,17 @@ def rows_that_fit(model: Model, work: Sequence[Work]) -> int:
     return first_guess(
         model,
         max(len(w.prompt) for w in work),
-        scores=any(edit.site in ("scores", "attention") for w in work for edit in w.edits),
+        scores=any(edit.site == "scores" for w in work for edit in w.edits),
+        masks=max((_masked(model, edit) for w in work for edit in w.edits), default=0),
         picture=max((m.n_tokens for w in work for m in w.prompt.media), default=0),
     )
+
+
+def _masked(model: Model, edit: Edit) -> int:
+    """Return for how many heads an edit has a mask of its own."""
+    if edit.site != "attention":
+        return 0
+    return 1 if getattr(edit, "heads", None) is None else model.n_heads
 
 
 def passes_in_batch(

@@ -82,14 +82,22 @@ class EditSession:
                 kernel.narrow(kept)
 
     def edit(
-        self, site: LayerSite, states: Tensor, *, mask: Tensor | None = None, entered: Tensor | None = None
+        self,
+        site: LayerSite,
+        states: Tensor,
+        *,
+        mask: Tensor | None = None,
+        entered: Tensor | None = None,
+        queries: slice | None = None,
     ) -> Tensor:
-        """Return what a site hands on, with the rows' edits made; see ``Place`` of what else a site has."""
+        """Return what a site hands on, with the rows' edits made; see ``Editing``."""
         place = self.place
         if mask is not None or entered is not None:
             place = replace(place, mask=mask, entered=entered)
+        if queries is not None:
+            place = place.of(queries)
         for kernel in self._kernels.get(site, ()):
-            kernel.entry.passes += 1
+            kernel.entry.passes += queries is None or queries.start == 0
             states = kernel.apply(states, place)
         return states
 

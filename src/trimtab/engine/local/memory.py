@@ -8,8 +8,18 @@ from typing import TypeVar
 
 import torch
 
+from trimtab.engine.local.scores import NUMBERS
 from trimtab.engine.local.session import Session
-from trimtab.models import ENCODED_AT_ONCE, Model, devices_of, free_bytes, out_of_memory, release, too_large
+from trimtab.models import (
+    ENCODED_AT_ONCE,
+    Model,
+    devices_of,
+    free_bytes,
+    out_of_memory,
+    release,
+    too_large,
+    tower_bytes,
+)
 
 __all__ = ["FREE_SHARE", "MOST_ROWS", "first_guess", "halving", "out_of_memory", "release", "rows_within", "too_large"]
 
@@ -27,7 +37,7 @@ TABLES = 3
 T = TypeVar("T")
 
 
-def first_guess(model: Model, length: int, *, scores: bool = False, picture: int = 0) -> int:
+def first_guess(model: Model, length: int, *, scores: bool = False, masks: int = 0, picture: int = 0) -> int:
     """Guess how many rows of ``length`` tokens fit.
 
     Counts each row's keys and values, or the states that layers carry, one layer's copy of the prefix it shares, a few
@@ -37,16 +47,23 @@ def first_guess(model: Model, length: int, *, scores: bool = False, picture: int
     Args:
         model: The model.
         length: Tokens of a row.
-        scores: Whether a layer's attention is computed as a whole table, as for edits of it.
+        scores: Whether a layer's attention is computed as tables, as for edits of it; ``NUMBERS`` of ``scores`` bounds
+            them.
+        masks: Heads for which a row has a mask over all of its tokens, as where attention is blocked.
         picture: Positions of the largest picture.
     """
     item, config = torch.finfo(model.dtype).bits // 8, model.text_config
     states = 2 * (sum(model.key_widths) + 2 * max(model.key_widths))
     states += 12 * model.hidden_size + 3 * config.intermediate_size
     row = item * length * states + 8 * config.vocab_size + _state_bytes(model)
-    if scores or config._attn_implementation == "eager":
-        row += TABLES * 4 * model.n_heads * length**2
-    rows = rows_within(model, row, _tower_bytes(model, picture) if picture else 0)
+    row += masks * (2 + item) * length**2
+    table = TABLES * 4 * model.n_heads * length**2
+    tower = tower_bytes(model.hf, model.dtype, max(picture, ENCODED_AT_ONCE)) if picture else 0
+    if config._attn_implementation == "eager":
+        row += table
+    rows = rows_within(model, row, tower)
+    if scores:  # whole tables of few rows take less than the part that is made of those of many
+        rows = max(rows_within(model, row + table, tower), rows_within(model, row, tower + TABLES * 4 * NUMBERS))
     return min(rows, MOST_ROWS.get(model.device.type, 64))
 
 
@@ -55,14 +72,6 @@ def _state_bytes(model: Model) -> int:
     config, layers = model.text_config, model.n_layers - sum(model.attends)
     heads, width = getattr(config, "linear_num_value_heads", 0), getattr(config, "linear_value_head_dim", 0)
     return 4 * (layers + 1) * heads * width * getattr(config, "linear_key_head_dim", 0)
-
-
-def _tower_bytes(model: Model, picture: int) -> float:
-    """Return about what the vision tower takes while it encodes pictures."""
-    vision = getattr(getattr(model.hf, "config", None), "vision_config", None)
-    patches = max(picture, ENCODED_AT_ONCE) * getattr(vision, "spatial_merge_size", 1) ** 2
-    width = 12 * getattr(vision, "hidden_size", 0) + 3 * getattr(vision, "intermediate_size", 0)
-    return torch.finfo(model.dtype).bits // 8 * patches * width
 
 
 def rows_within(model: Model, row_bytes: float, reserved: float = 0) -> int:

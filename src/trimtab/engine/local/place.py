@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -30,6 +30,11 @@ class Place:
     fresh: Tensor | None = None
     mask: Tensor | None = None
     entered: Tensor | None = None
+
+    def of(self, queries: slice) -> Place:
+        """Return the place of some of the positions; what they can attend to stays the same tensor."""
+        fresh = None if self.fresh is None else self.fresh[:, queries]
+        return replace(self, index=self.index[:, queries], fresh=fresh)
 
     @property
     def is_last_prompt(self) -> Tensor:

@@ -1,22 +1,32 @@
-"""An attention that shows its scores before the softmax, so that they can be changed."""
+"""An attention that shows its scores before the softmax, so that they can be changed: some queries at a time.
+
+A table of all queries by all keys grows with the square of the prompt. Here neither scores nor masks are ever there for
+more queries than ``NUMBERS`` allows, as in the attention that is in force elsewhere.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.masking_utils import eager_mask
 
-from trimtab.engine.local.attention import SCORES
+from trimtab.engine.local.attention import SCORES, Masks
 from trimtab.engine.local.switching import decoder_attention
 from trimtab.models import Model
 
 CHANGE = "_trimtab_change_scores"
 """Attribute of an attention module whose scores are changed in the forward pass under way."""
+NUMBERS = 2**24
+"""Scores in memory at once, in every head of all rows together; those of one query at the least."""
+
+Change = Callable[[int, Tensor, Tensor | None, slice], Tensor | None]
+"""From a layer, the scores of some queries, the mask that is added to them, and which queries they are of, to other
+scores; None leaves them as they are."""
 
 
 def attend(
@@ -24,36 +34,58 @@ def attend(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,
+    attention_mask: Tensor | Masks | None,
     scaling: float,
     dropout: float = 0.0,
     softcap: float | None = None,
     **_: object,
-) -> tuple[Tensor, Tensor]:
-    """Attend as transformers' ``eager`` does, and let a change that is in force see the scores first."""
+) -> tuple[Tensor, Tensor | None]:
+    """Attend as transformers' ``eager`` does, and let a change that is in force see the scores first.
+
+    Weights are returned where all queries attend at once.
+    """
     groups = query.shape[1] // key.shape[1]
     key, value = (states.repeat_interleave(groups, dim=1) for states in (key, value))
-    scores = query @ key.transpose(2, 3) * scaling
-    scores = scores if softcap is None else softcap * torch.tanh(scores / softcap)
-    change: Callable[[Tensor, Tensor | None], Tensor | None] | None = getattr(module, CHANGE, None)
-    edited = None if change is None else change(scores, attention_mask)
+    length = query.shape[2]
+    some = max(1, NUMBERS // (query.shape[0] * query.shape[1] * key.shape[2]))
+    outputs, weights = [], None
+    for start in range(0, length, some):
+        queries = slice(start, min(start + some, length))
+        scores = query[:, :, queries] @ key.transpose(2, 3) * scaling
+        scores = scores if softcap is None else softcap * torch.tanh(scores / softcap)
+        weights = _weights(module, scores, mask_of(attention_mask, queries), queries).to(query.dtype)
+        weights = nn.functional.dropout(weights, p=dropout, training=module.training)
+        outputs.append((weights @ value).transpose(1, 2))
+    return torch.cat(outputs, dim=1), weights if some >= length else None
+
+
+def _weights(module: nn.Module, scores: Tensor, mask: Tensor | None, queries: slice) -> Tensor:
+    """Return what some queries' scores, changed, come to, in float32."""
+    change: Callable[[Tensor, Tensor | None, slice], Tensor | None] | None = getattr(module, CHANGE, None)
+    edited = None if change is None else change(scores, mask, queries)
     scores = scores if edited is None else edited
-    if attention_mask is not None:
-        scores = scores + attention_mask
-    weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
-    weights = nn.functional.dropout(weights, p=dropout, training=module.training)
-    return (weights @ value).transpose(1, 2).contiguous(), weights
+    return (scores if mask is None else scores + mask).softmax(-1, dtype=torch.float32)
+
+
+def mask_of(mask: Tensor | Masks | None, queries: slice) -> Tensor | None:
+    """Return the mask of some queries."""
+    if mask is None or isinstance(mask, Masks):
+        return None if mask is None else mask.of(queries)
+    return mask[:, :, queries]
+
+
+def _masks(q_length: int, q_offset: Any = 0, **given: Any) -> Masks:
+    """Stand for a mask, of which some queries' part is made when they attend."""
+    return Masks(q_length, q_offset, given)
 
 
 AttentionInterface.register(SCORES, attend)
-AttentionMaskInterface.register(SCORES, eager_mask)
+AttentionMaskInterface.register(SCORES, _masks)
 
 
 @contextmanager
-def score_changes(
-    model: Model, layer: int, change: Callable[[int, Tensor, Tensor | None], Tensor | None]
-) -> Iterator[None]:
-    """Pass a layer's scores through ``change(layer, scores, mask)`` inside the block; None leaves them as they are.
+def score_changes(model: Model, layer: int, change: Change) -> Iterator[None]:
+    """Pass a layer's scores through a change inside the block.
 
     The decoder, and it alone, attends by ``attend`` there.
     """

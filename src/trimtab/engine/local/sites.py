@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from trimtab.engine.edits import Site
-from trimtab.engine.local.attention import seen_keys, with_mask
+from trimtab.engine.local.attention import Masks, seen_keys, with_mask
 from trimtab.engine.local.place import Place
 from trimtab.engine.local.scores import score_changes
 from trimtab.models import Model
@@ -24,9 +24,18 @@ class Editing(Protocol):
     place: Place
 
     def edit(
-        self, site: LayerSite, states: Tensor, *, mask: Tensor | None = None, entered: Tensor | None = None
+        self,
+        site: LayerSite,
+        states: Tensor,
+        *,
+        mask: Tensor | None = None,
+        entered: Tensor | None = None,
+        queries: slice | None = None,
     ) -> Tensor:
-        """Return what a site hands on, with the rows' edits made; see ``Place`` of what else a site has."""
+        """Return what a site hands on, with the rows' edits made; see ``Place`` of what else a site has.
+
+        ``queries`` are the positions it is handed on for; None for all.
+        """
         ...
 
 
@@ -42,9 +51,9 @@ def _layer(model: Model, layer: int, now: Now) -> AbstractContextManager[None]:
 def _scores(model: Model, layer: int, now: Now) -> AbstractContextManager[None]:
     """Edit a layer's attention scores before the softmax."""
 
-    def change(layer: int, scores: Tensor, mask: Tensor | None) -> Tensor | None:
+    def change(layer: int, scores: Tensor, mask: Tensor | None, queries: slice) -> Tensor | None:
         editing = now()
-        return None if editing is None else editing.edit(("scores", layer), scores, mask=mask)
+        return None if editing is None else editing.edit(("scores", layer), scores, mask=mask, queries=queries)
 
     return score_changes(model, layer, change)
 
@@ -78,6 +87,7 @@ def _attention(model: Model, layer: int, now: Now) -> AbstractContextManager[Non
         if editing is None:
             return None
         own = kwargs.get("attention_mask")
+        own = own.whole if isinstance(own, Masks) else own
         seen = seen_keys(own, editing.place)
         edited = editing.edit(("attention", layer), seen)
         if edited is seen:

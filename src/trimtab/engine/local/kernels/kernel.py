@@ -50,7 +50,8 @@ class Kernel(ABC, Generic[AnyEdit]):
         """
         self.rows = torch.tensor(rows, device=prompts[0].ids.device)
         self.entry = entry
-        self._measured = False
+        # The keys of the pass that was measured, one tensor in all of it: scores are edited some queries at a time.
+        self._measured: Tensor | None = None
         entry.rows += len(rows)
 
     @classmethod
@@ -90,8 +91,8 @@ class Kernel(ABC, Generic[AnyEdit]):
         ).tolist()  # asking a GPU twice takes twice as long
         self.entry.generated_positions += of_answer
         self.entry.prompt_positions += every - of_answer
-        if not self._measured:  # decoding need not repeat it
-            self._measured = True
+        if self._measured is None or self._measured is place.keys:  # decoding need not repeat it
+            self._measured = place.keys
             sizes = sizes[touched]
             if sizes.isinf().any():
                 raise NotFiniteError(
