@@ -34,6 +34,8 @@ from trimtab.modalities import MODALITIES, Modality, in_order, others
 from trimtab.progress import SILENT, Advance, Progress
 
 ITEMS = "`items` of measure"
+HELD = 128
+"""Items whose prompts, pictures among them, are held together."""
 
 
 @exclusive
@@ -108,10 +110,20 @@ def measure(
         raise UsageError("`items` of measure must hold at least one item; got none.")
     if (fleet := fleet_of(model)) is not None:
         return _apart(fleet, every, _Asked(method, instruction, modalities), progress)
-    cases, skipped = ask(model, every, method, instruction, modalities)
+    asked, measured = _Asked(method, instruction, modalities), Contributions()
     with progress.task("contribution", len(every)) as advance:
-        advance(len(skipped))
-        found = _scores(model, cases, method, advance)
+        for start in range(0, len(every), HELD):
+            part = _measured(model, every[start : start + HELD], asked, advance)
+            measured.extend(part)
+            measured.skipped += [Skipped(start + row, reason) for row, reason in part.skipped]
+    return measured
+
+
+def _measured(model: ModelOrEngine, items: list[Item], asked: _Asked, advance: Advance) -> Contributions:
+    """Measure items whose prompts are held together."""
+    cases, skipped = ask(model, items, asked.method, asked.instruction, asked.modalities)
+    advance(len(skipped))
+    found = _scores(model, cases, asked.method, advance)
     measured = Contributions((), skipped)
     for case, scores in zip(cases, found, strict=True):
         item = case.item
@@ -119,7 +131,7 @@ def measure(
         if all(map(math.isfinite, scores.values.values())):
             measured.append(Contribution(item.id, item.task, *scores))
         else:
-            place = next(k for k, given in enumerate(every, start=1) if given is item)
+            place = next(k for k, given in enumerate(items, start=1) if given is item)
             measured.skipped.append(
                 Skipped(place, f"item {item.id}: its scores are not finite in {engine_of(model).precision}.")
             )
