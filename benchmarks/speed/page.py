@@ -28,7 +28,8 @@ JOBS = {
     "code does: a whole pass for each prompt, of which the states of all layers at the last tokens are saved; *loop* "
     "stops at the layer that is read.",
     "growth": "What twice as much costs.",
-    "memory": "What `trimtab check` expects of each job, over the peak that was measured.",
+    "memory": "What `trimtab check` expects of each job, by arithmetic, over the peak of the job's tensors: on a CPU "
+    "counted byte by byte, on a GPU as the allocator says.",
     "profile": "Where the time of some jobs goes, in passes over one prompt: *exact* and *sampled* contribution of "
     "one, *states* of three prompts an item and *answers* for all four items. *beside them* is what no part does: "
     "Python, planning, tokens, pixels and small tensors.",
