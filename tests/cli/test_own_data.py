@@ -75,9 +75,26 @@ def test_a_verb_goes_on_without_the_bad_rows(own, invoke, tmp_path):
     result = invoke("measure", "tiny", own, "--method", "attention", "--json")
     assert result.exit_code == 0, result.output
     assert len(json.loads(result.stdout)["items"]) == 12
-    assert "Skipped 3 items" in result.stderr
+    assert "3 of 16 rows skipped" in result.stderr
     assert "Skipped 1 item of" in result.stderr
     own.write_text(bad)
     result = invoke("measure", "tiny", own, "--method", "attention")
     assert result.exit_code == 2
     assert "must hold an item that can be measured" in result.output
+
+
+def test_check_and_show_list_a_missing_picture_and_go_on(own, invoke):
+    rows = [json.loads(line) for line in own.read_text().splitlines()[:12]]
+    rows[3]["image"] = "gone.png"
+    agreeing = [row | {"id": f"same{n}", "answer_text": row["answer_image"]} for n, row in enumerate(rows[4:10])]
+    own.write_text("\n".join(map(json.dumps, [*rows, *agreeing])))
+    checked = invoke("data", "check", own, "--json")
+    assert checked.exit_code == 1
+    found = {one["what"]: one for one in json.loads(checked.stdout)["findings"]}
+    assert found["rows whose picture, sound or clip is missing"]["count"] == 1
+    assert found["rows whose picture and text agree"]["wrong"] is False
+    assert "1 kind of fault." in invoke("data", "check", own).stdout
+    shown = invoke("data", "show", own).stdout
+    assert all(f"item same{n}: " in shown for n in range(6))
+    assert "gone.png is missing" in shown
+    assert invoke("data", "check", own, "--skip-missing").exit_code == 0

@@ -137,7 +137,7 @@ def test_skipped_rows_are_counted(invoke, data):
     data.write_text(data.read_text() + '{"id": "broken"}\n')
     result = invoke("data", "show", data, "--json")
     assert len(answer(result)["skipped"]) == 1
-    assert "Skipped 1 item of" in result.stderr
+    assert "1 of 7 rows skipped" in result.stderr
 
 
 @pytest.fixture

@@ -221,3 +221,46 @@ def test_vqas_files_are_read_together(jpeg, tmp_path):
     (tmp_path / "v2_mscoco_val2014_annotations.json").unlink()
     with pytest.raises(DataError, match="annotations must lie beside it as v2_mscoco_val2014_annotations.json"):
         read_items(source)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"context": "misleading.txet"}, "'misleading' has text, style; got 'misleading.txet'; did you mean 'text'?"),
+        ({"context": "question.text"}, "'question' has nothing inside; got 'question.text'"),
+        ({"answer_text": None}, "`columns` of {path} must have answer_text"),
+        ({"question": None, "context": None}, "`columns` of {path} must have question and context"),
+    ],
+)
+def test_a_way_that_leads_nowhere_is_told_as_the_mapping_has_it(change, said, jpeg, tmp_path):
+    pq.write_table(pa.Table.from_pylist(rows(jpeg)), tmp_path / "d.parquet")
+    columns = {name: way for name, way in (COLUMNS | change).items() if way is not None}
+    path = mapping(tmp_path, "d.parquet", columns)
+    with pytest.raises(UsageError) as caught:
+        read_items(path)
+    assert said.format(path=path) in str(caught.value)
+
+
+def test_a_value_that_some_rows_lack_is_no_misspelling(tmp_path):
+    held = [
+        {"q": "What?", "c": "It is a dog.", "a": {"image": "cat"}, "b": "dog"},
+        {"q": "What?", "c": "It is a dog.", "a": {"image": "cat", "more": ["puss"]}, "b": "dog"},
+        {"q": "What?", "c": "It is a dog.", "a": None, "b": "dog"},
+    ]
+    (tmp_path / "d.jsonl").write_text("\n".join(map(json.dumps, held)))
+    columns = {
+        "question": "q",
+        "context": "c",
+        "answer_image": "a.image",
+        "aliases_image": "a.more",
+        "answer_text": "b",
+    }
+    items = read_items(mapping(tmp_path, "d.jsonl", columns))
+    assert [item.aliases_image for item in items] == [(), ("puss",)]
+    assert "columns have other names" not in items.skipped[0].reason
+
+
+def test_a_misspelt_file_is_told_what_lies_beside_it(tmp_path):
+    (tmp_path / "eval_set_v2.jsonl").write_text("{}")
+    with pytest.raises(UsageError, match=r"did you mean '.*eval_set_v2\.jsonl'\?"):
+        read_items(mapping(tmp_path, "eval_set.jsonl"))

@@ -135,7 +135,7 @@ def test_a_line_without_end_is_skipped(tmp_path, row, monkeypatch):
 
 
 def test_nothing_usable_is_an_error_with_the_first_reasons(write_rows, row):
-    with pytest.raises(DataError, match=r"no usable row among 2 \(row 1: field 'task'"):
+    with pytest.raises(DataError, match=r"no usable row among 2 \(row 1: item u1: field 'task'"):
         read_items(write_rows(row | {"task": 1}, row | {"task": 2}))
 
 

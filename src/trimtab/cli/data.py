@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trimtab.cli.console import print_json, print_line, print_table, progress_bars
+from trimtab.cli.console import print_json, print_line, print_table, progress_bars, remark
 from trimtab.cli.early import check_out_file
 from trimtab.cli.inputs import load_items
 from trimtab.cli.options import DataSource, Images, Json, Seed, SkipMissing, Split
@@ -53,7 +53,9 @@ def show_data(
     json: Json = False,
 ) -> None:
     """Count the items of each task, list skipped rows with reasons, and show one item of each task."""
-    items = load_items(data, split=split, images=images, skip_missing=skip_missing)
+    from trimtab.items.item import MediumMissing
+
+    items = load_items(data, split=split, images=images, skip_missing=True)  # they are listed
     tasks = Counter(item.task for item in items)
     examples = {task: next(item for item in items if item.task == task) for task in sorted(tasks)}
     if json:
@@ -74,8 +76,10 @@ def show_data(
         [[t, i.question, *map(i.answer_of, shown), str(tasks[t])] for t, i in examples.items()],
         left=2 + len(shown),
     )
-    for skipped in items.skipped[:5]:
+    for skipped in items.skipped:
         print_line(f"row {skipped.row}: {skipped.reason}")
+    if not skip_missing and any(isinstance(one, MediumMissing) for one in items.skipped):
+        remark("Other verbs stop where a picture, sound or clip is missing; --skip-missing leaves its row out.")
     if split is None:
         named = ", ".join(f"{count} {name}" for name, count in _splits(items).items())
         print_line(f"Splits: {named or 'none named'}")
@@ -97,19 +101,18 @@ def check_data(
     """Open every picture, sound and clip, try every answer, and say what is wrong before hours are spent."""
     from trimtab.items import inspect_items
 
-    items = load_items(data, split=split, images=images, skip_missing=skip_missing)
+    items = load_items(data, split=split, images=images, skip_missing=True)  # they are a finding among others
     with progress_bars() as bars:
-        found = inspect_items(items, bars)
+        found = inspect_items(items, bars, skip_missing=skip_missing)
     wrong = sum(one.wrong for one in found)
+    verdict = "nothing is wrong" if not wrong else "1 kind of fault" if wrong == 1 else f"{wrong} kinds of fault"
     if json:
         print_json({"items": len(items), "sound": not wrong, "findings": [asdict(one) for one in found]})
     else:
         rows = [["mend" if one.wrong else "note", str(one.count), one.what, one.example] for one in found]
         if rows:
             print_table(f"{data}: {len(items)} items", ["", "how many", "what", "the first"], rows, left=4)
-        print_line(
-            f"{len(items)} items, {wrong} kinds of fault." if wrong else f"{len(items)} items, nothing is wrong."
-        )
+        print_line(f"{len(items)} items, {verdict}.")
     if wrong:
         raise typer.Exit(1)
 

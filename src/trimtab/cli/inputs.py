@@ -72,7 +72,7 @@ def load_items(
     limit: int | None = None,
     seed: int = 0,
 ) -> Items:
-    """Read items, take a balanced part of them if asked to, and say how many were left out.
+    """Read items, and take a balanced part of them if asked to.
 
     Raises:
         UsageError: The source is of no known kind.
@@ -85,7 +85,6 @@ def load_items(
     if images is not None and not images.is_dir():
         raise UsageError(f"`--images` must be an existing folder; got '{images}'; check the path.")
     items = trimtab.read_items(source, split, images, skip_missing=skip_missing)
-    say_skipped(len(items.skipped), source)
     return items if limit is None else choose_items(items, limit, seed)
 
 

@@ -15,7 +15,7 @@ from trimtab.cli.inputs import instruction_text, load_engine, read_options, say_
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import DataSource, InstructionText, Json, MethodOptions, ModelName, Seed
 from trimtab.cli.reading import Reading, reads
-from trimtab.cli.running import reads_aloud, run_plan, tell
+from trimtab.cli.running import run_plan, tell
 from trimtab.cli.shown import print_measurement
 from trimtab.cli.workers import Over, works
 from trimtab.errors import UsageError
@@ -124,7 +124,7 @@ def _loaded(plan: MeasurementPlan, over: Cluster | None = None) -> tuple[Model |
             f"{plan.model}; give the name or the folder of the model."
         )
     check_model(plan.model, plan.load)
-    items = reads_aloud(plan)(plan.data)
+    items = plan.reader()(plan.data)
     if plan.limit is not None:
         items = choose_items(items, plan.limit, plan.seed)
     return load_engine(plan.model, plan.load, over), items

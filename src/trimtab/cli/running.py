@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from trimtab.cli.console import in_words, print_json, print_line, print_table, progress_bars
 from trimtab.cli.early import check_model
-from trimtab.cli.inputs import load_model, say_skipped
+from trimtab.cli.inputs import load_model
 from trimtab.cli.loading import Loading
 from trimtab.cli.shown import print_summary
 from trimtab.errors import UsageError
 
 if TYPE_CHECKING:
     from trimtab.engine import Cluster
-    from trimtab.items import Items
     from trimtab.models import Model
     from trimtab.studies.kit.study import StudyPlan
 
@@ -55,7 +53,7 @@ def run_plan(plan: StudyPlan, out: Path, over: Cluster | None = None) -> Finishe
         check_model(name, plan.load)
     with progress_bars() as bars:
         if over is None:
-            run_study(study, out, load=loads_aloud, read=reads_aloud(plan), progress=bars)
+            run_study(study, out, load=loads_aloud, read=plan.reader(), progress=bars)
         else:
             spread_study(plan, out, over, progress=bars)
         page = write_report(out) if has_report(study.kind) else None
@@ -69,7 +67,7 @@ def tell_cost(plan: StudyPlan, out: Path, json: bool) -> None:
     for name in study_of(plan).models():
         check_model(name, plan.load)
     with progress_bars() as bars:
-        found = forecast(plan, out, load=loads_aloud, read=reads_aloud(plan), progress=bars)
+        found = forecast(plan, out, load=loads_aloud, read=plan.reader(), progress=bars)
     known = [one.seconds for one in found if one.seconds is not None]
     if json:
         parts = [{**one._asdict(), "rows": one.rows and one.rows._asdict()} for one in found]
@@ -97,18 +95,6 @@ def tell_cost(plan: StudyPlan, out: Path, json: bool) -> None:
 def loads_aloud(name: str, **loading: object) -> Model:
     """Load a model, and say so."""
     return load_model(name, loading)
-
-
-def reads_aloud(plan: StudyPlan) -> Callable[[str], Items]:
-    """Return what reads a plan's items and says how many were left out."""
-    read = plan.reader()
-
-    def read_and_say(source: str) -> Items:
-        items = read(source)
-        say_skipped(len(items.skipped), source)
-        return items
-
-    return read_and_say
 
 
 def tell(found: Finished, json: bool) -> None:

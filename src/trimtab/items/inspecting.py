@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from trimtab.errors import TrimtabError
 from trimtab.items.answers import judge
-from trimtab.items.item import Item, Items
+from trimtab.items.item import Agreeing, Item, Items, MediumMissing, Skipped
 from trimtab.modalities import SHOWN
 from trimtab.progress import SILENT, Progress
 
@@ -32,22 +32,25 @@ class Finding:
     wrong: bool = True
 
 
-def inspect_items(items: Items, progress: Progress = SILENT) -> list[Finding]:
+def inspect_items(items: Items, progress: Progress = SILENT, *, skip_missing: bool = False) -> list[Finding]:
     """Look at items and at everything that they show; each medium is opened once.
 
     Args:
         items: The items, as ``read_items`` gives them.
         progress: Told of items whose media were opened.
+        skip_missing: Whether rows whose medium is missing are left out on purpose, so that this is no fault.
 
     Returns:
         What was found, what must be mended first; nothing if all is well.
     """
     found = [
-        _counted("rows that were skipped", [f"row {one.row}: {one.reason}" for one in items.skipped]),
+        _counted("rows that were skipped", _rows(items, Skipped)),
+        _counted("rows whose picture, sound or clip is missing", _rows(items, MediumMissing), wrong=not skip_missing),
         _counted("items whose medium cannot be opened", _unopened(items, progress)),
         _of_items("items with an answer by what they do not show", items, _unseen),
         _of_items("items whose own answer is not taken for what it is", items, _misjudged),
         _counted("pictures, sounds or clips in several splits", _shared(items)),
+        _counted("rows whose picture and text agree", _rows(items, Agreeing), wrong=False),
         _counted(f"tasks of fewer than {FEW} items", _few(items), wrong=False),
         _counted("items that name no split", [one.id for one in items if one.split is None], wrong=False),
     ]
@@ -56,6 +59,10 @@ def inspect_items(items: Items, progress: Progress = SILENT) -> list[Finding]:
 
 def _counted(what: str, examples: Sequence[str], *, wrong: bool = True) -> Finding:
     return Finding(what, len(examples), examples[0] if examples else "", wrong)
+
+
+def _rows(items: Items, kind: type[Skipped]) -> list[str]:
+    return [f"row {one.row}: {one.reason}" for one in items.skipped if type(one) is kind]
 
 
 def _of_items(what: str, items: Sequence[Item], fault: Callable[[Item], str | None]) -> Finding:

@@ -185,6 +185,14 @@ class Skipped(NamedTuple):
     reason: str
 
 
+class MediumMissing(Skipped):
+    """A row whose picture, sound or clip is not where the row says."""
+
+
+class Agreeing(Skipped):
+    """A row whose answers are the same: sound, but no conflict."""
+
+
 class Items(list[Item]):
     """A list of items that remembers the rows left out on the way."""
 

@@ -195,8 +195,7 @@ class MediaUnlocated(MediaSource):
 
     def _missing(self) -> MissingImageError:
         return MissingImageError(
-            f"images of read_items must be a folder before image {self.name} can be opened; "
-            "it was None: pass images=COCO_FOLDER."
+            f"images must be a folder before image {self.name} can be opened; it was None: pass images=COCO_FOLDER."
         )
 
 

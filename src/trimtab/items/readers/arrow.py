@@ -87,7 +87,7 @@ def arrow_table(path: Path) -> pa.Table:
         except pa.ArrowInvalid:
             return pa.ipc.open_file(mapped).read_all()
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"source {path} of read_items must be an Arrow file; it cannot be read ({error}).") from error
+        raise DataError(f"source {path} must be an Arrow file; it cannot be read ({error}).") from error
 
 
 def arrow_rows(source: Path, wanted: Collection[str], media: Mapping[str, Modality]) -> Iterator[Row[dict[str, Any]]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Generic, NamedTuple, TextIO, TypeVar
+from typing import Any, Generic, NamedTuple, TextIO, TypeVar
 
 from trimtab.errors import DataError, MissingImageError, UsageError
-from trimtab.items.item import Item, Items, Skipped
+from trimtab.items.item import Agreeing, Item, Items, MediumMissing, Skipped
+from trimtab.items.readers.rows import SameAnswers
 from trimtab.items.sources import MediaFile
 from trimtab.modalities import Modality
 
@@ -18,11 +20,22 @@ Content = TypeVar("Content")
 
 _SHOWN = 5
 _MISSING = " missing; "  # as a reason about fields says it
+_OTHER_NAMES = " Where columns have other names, a mapping says which: docs/data.md."
+MAPPINGS = (".yaml", ".yml")
+"""Endings of files that map columns."""
 _log = logging.getLogger(__name__)
 
 
 class MediumNotFound(Exception):
     """Internal: a row is fine, but what it shows is not there; says which file was looked for."""
+
+
+class RowFault(Exception):
+    """Internal: what is wrong with a row that has an id of its own."""
+
+    def __init__(self, item: object, fault: Exception) -> None:
+        super().__init__(f"item {item!s:.60}: {fault}")
+        self.fault = fault
 
 
 class Row(NamedTuple, Generic[Content]):
@@ -41,8 +54,7 @@ def collect_items(
         MissingImageError: Some images are not there and ``skip_missing`` is false, or none is there.
         DataError: There is no row, or no usable one.
     """
-    items = Items()
-    missing: list[Skipped] = []
+    items, faults = Items(), _Faults()
     row_of_id: dict[str, int] = {}
     total = 0
     for row in rows:
@@ -52,17 +64,51 @@ def collect_items(
                 raise row.content
             item = parse(row.number, row.content)
             _check_unique(item, row, row_of_id)
-        except (DataError, UsageError) as error:  # of the reader, or of the item, which knows rules of its own
-            items.skipped.append(Skipped(row.number, printable(str(error))))
-        except MediumNotFound as error:
-            missing.append(Skipped(row.number, printable(f"{error} is missing.")))
+        except (RowFault, DataError, UsageError, MediumNotFound) as error:  # an Item knows rules of its own
+            faults.add(row.number, error)
         else:
             items.append(item)
-    if missing and (not skip_missing or not items):
+    missing, total_faults = faults.missing, len(faults.skipped)
+    if missing and (not skip_missing if items else 2 * len(missing) >= total_faults):
         raise _missing_images(missing, total, source)
-    items.skipped = sorted([*items.skipped, *missing])
-    _report(items, total, source)
+    items.skipped = sorted(faults.skipped)
+    if not items:
+        raise _nothing(faults, total, source)
+    if items.skipped:
+        _say_skipped(source, total, len(items.skipped), _row(items.skipped[0]))
     return items
+
+
+class _Faults:
+    """Rows that cannot be used, and in how many different ways."""
+
+    def __init__(self) -> None:
+        self.skipped: list[Skipped] = []
+        self.ways: set[str] = set()
+
+    def add(self, number: int, error: Exception) -> None:
+        """Record a row by what its parsing raised."""
+        fault = error.fault if isinstance(error, RowFault) else error
+        said = f"{error} is missing." if isinstance(fault, MediumNotFound) else str(error)
+        kind = {MediumNotFound: MediumMissing, SameAnswers: Agreeing}.get(type(fault), Skipped)
+        self.skipped.append(kind(number, printable(said)))
+        self.ways.add(printable(str(fault)))
+
+    @property
+    def missing(self) -> list[Skipped]:
+        """Those whose medium is missing."""
+        return [one for one in self.skipped if isinstance(one, MediumMissing)]
+
+
+@contextmanager
+def named(row: Mapping[str, Any]) -> Iterator[None]:
+    """Tell what is wrong with a row by the row's own id, if it has one."""
+    try:
+        yield
+    except (DataError, UsageError, MediumNotFound) as error:
+        if isinstance(row.get("id"), str | int):
+            raise RowFault(row["id"], error) from error
+        raise
 
 
 def file_in(folder: Path, name: str, kind: Modality) -> MediaFile:
@@ -117,23 +163,33 @@ def _check_unique(item: Item, row: Row, row_of_id: dict[str, int]) -> None:
         raise DataError(f"id '{item.id}' must be unique; row {first} has it too.")
 
 
+def _row(one: Skipped) -> str:
+    return f"row {one.row}: {one.reason.rstrip('.')}"
+
+
+def _rows(skipped: list[Skipped]) -> str:
+    more = len(skipped) - _SHOWN
+    return "; ".join(map(_row, skipped[:_SHOWN])) + (f"; and {more} more" if more > 0 else "")
+
+
 def _missing_images(missing: list[Skipped], total: int, source: Path) -> MissingImageError:
-    shown = "; ".join(f"row {row}: {reason.rstrip('.')}" for row, reason in missing[:_SHOWN])
     return MissingImageError(
-        f"images of read_items must hold the files that rows of {source} name; {len(missing)} of {total} rows "
-        f"lack one ({shown}{'; ...' if len(missing) > _SHOWN else ''}); "
-        "correct images= (--images), or leave these rows out with skip_missing=True (--skip-missing)."
+        f"images must hold the files that rows of {source} name; {len(missing)} of {total} rows lack one "
+        f"({_rows(missing)}); correct the folder (--images, or images=), or leave these rows out (--skip-missing, or "
+        "skip_missing=True)."
     )
 
 
-def _report(items: Items, total: int, source: Path) -> None:
-    shown = "; ".join(f"row {row}: {reason}" for row, reason in items.skipped[:_SHOWN])
+def _nothing(faults: _Faults, total: int, source: Path) -> DataError:
     if not total:
-        raise DataError(f"source {source} of read_items must hold at least one row; it is empty.")
-    if not items:
-        same = len({reason for _, reason in items.skipped}) == 1
-        why = f"of each: {items.skipped[0].reason}" if same and total > 1 else shown
-        hint = " Where columns have other names, a mapping says which: docs/data.md." if _MISSING in shown else ""
-        raise DataError(f"source {source} of read_items has no usable row among {total} ({why}){hint}")
-    if items.skipped:
-        _log.warning("%s: %d of %d rows skipped (%s)", source, len(items.skipped), total, shown)
+        return DataError(f"source {source} must hold at least one row; it is empty.")
+    why = f"of each: {faults.ways.pop()}" if len(faults.ways) == 1 and total > 1 else f"{_rows(faults.skipped)}."
+    hint = "" if source.suffix in MAPPINGS or _MISSING not in why else _OTHER_NAMES
+    return DataError(f"source {source} has no usable row among {total} ({why}){hint}")
+
+
+@cache
+def _say_skipped(source: Path, total: int, count: int, first: str) -> None:
+    """Say that rows were skipped, once: a verb that takes two splits of a file reads it twice."""
+    more = f"; and {count - 1} more; `trimtab data show` lists all" if count > 1 else ""
+    _log.warning("%s: %d of %d rows skipped (%s%s).", source, count, total, first, more)

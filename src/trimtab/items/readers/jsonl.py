@@ -8,7 +8,7 @@ from typing import TextIO
 
 from trimtab.errors import DataError
 from trimtab.items.item import Item, Items
-from trimtab.items.readers.collect import Row, collect_items, file_in, open_text
+from trimtab.items.readers.collect import Row, collect_items, file_in, named, open_text
 from trimtab.items.readers.json_text import as_object, parse_json
 from trimtab.items.readers.rows import item_from_row, path_field
 from trimtab.items.sources import MediaSource
@@ -27,11 +27,12 @@ def read_jsonl(source: Path, images: Path, *, skip_missing: bool) -> Items:
         except DataError as error:
             raise DataError(f"the line is not valid JSON ({error}).") from error
         content = as_object(content, "the line")
-        media: dict[Modality, MediaSource] = {}
-        for kind in SHOWN:
-            if content.get(place_of(kind)) is not None:
-                media[kind] = file_in(images, path_field(content, place_of(kind)), kind)
-        return item_from_row(content, media)
+        with named(content):
+            media: dict[Modality, MediaSource] = {}
+            for kind in SHOWN:
+                if content.get(place_of(kind)) is not None:
+                    media[kind] = file_in(images, path_field(content, place_of(kind)), kind)
+            return item_from_row(content, media)
 
     with open_text(source) as file:
         return collect_items(json_lines(file), parse, source, skip_missing=skip_missing)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from trimtab.errors import DataError, UsageError
 from trimtab.items.item import Item, Items
 from trimtab.items.readers.arrow import arrow_files, arrow_rows, is_datasets_folder
-from trimtab.items.readers.collect import Row, collect_items, open_text
+from trimtab.items.readers.collect import Row, collect_items, named, open_text
 from trimtab.items.readers.json_text import as_object, parse_json
 from trimtab.items.readers.jsonl import json_lines
 from trimtab.items.readers.mapping import ColumnMapping, read_mapping
@@ -18,6 +18,7 @@ from trimtab.items.readers.media import media_of
 from trimtab.items.readers.parquet import parquet_rows
 from trimtab.items.readers.rows import KNOWN, item_from_row
 from trimtab.modalities import SHOWN, Modality, place_of
+from trimtab.nearest import did_you_mean_path
 
 PEEKED = 50
 """Rows of a file of JSON that say which columns it has."""
@@ -49,7 +50,8 @@ def read_mapped(path: Path, images: Path | None, *, skip_missing: bool) -> Items
                 yield Row(row.number, error)
 
     def parse(number: int, content: dict[str, Any]) -> Item:
-        return item_from_row(content, media_of(content, folder, f"in row {number} of {mapping.file}"))
+        with named(content):
+            return item_from_row(content, media_of(content, folder, f"in row {number} of {mapping.file}"))
 
     return collect_items(expanded(), parse, path, skip_missing=skip_missing)
 
@@ -59,8 +61,9 @@ def read_arrow(source: Path, images: Path, *, skip_missing: bool) -> Items:
 
     def parse(number: int, content: tuple[dict[str, Any], str | None]) -> Item:
         row, split = content
-        named = row if split is None else {"split": split, **row}
-        return item_from_row(named, media_of(named, images, f"in row {number} of {source}"))
+        whole = row if split is None else {"split": split, **row}
+        with named(whole):
+            return item_from_row(whole, media_of(whole, images, f"in row {number} of {source}"))
 
     kinds: dict[str, Modality] = {}
     for kind in SHOWN:
@@ -88,7 +91,7 @@ def _checked(mapping: ColumnMapping, rows: Numbered) -> Numbered:
     first = list(islice(rows, PEEKED))
     sound = [row.content[0] for row in first if not isinstance(row.content, DataError)]
     if sound:
-        mapping.check_columns(dict.fromkeys(chain.from_iterable(sound)))
+        mapping.check_columns(sound)
     yield from first
     yield from rows
 
@@ -107,7 +110,8 @@ def _files(mapping: ColumnMapping) -> list[tuple[Path, str | None]]:
     if not found or any(one.suffix.lower() not in TABLES for one in found):
         raise UsageError(
             f"`file` of {mapping.path} must be a file or a pattern of files ({', '.join(TABLES)}) or a folder that "
-            f"datasets saved, from {home}; got {mapping.file!r}, {len(found)} files; correct the path."
+            f"datasets saved, from {home}; got {mapping.file!r}, {len(found)} files"
+            + did_you_mean_path(whole, lambda one: one.suffix.lower() in TABLES, "correct the path")
         )
     return [(one, None) for one in found]
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from trimtab.errors import DataError, UsageError
-from trimtab.items.readers.rows import KNOWN
-from trimtab.modalities import SHOWN, Modality, place_of
+from trimtab.items.evidence import COLUMNS
+from trimtab.items.readers.rows import KNOWN, PAIR_TEXTS
+from trimtab.modalities import PAIR, SHOWN, Modality, place_of
 from trimtab.nearest import did_you_mean
 from trimtab.plain_yaml import read_yaml
 
@@ -52,13 +54,13 @@ class ColumnMapping:
                 found[self.columns[place_of(kind)]] = kind
         return found
 
-    def check_columns(self, names: Iterable[str]) -> None:
-        """Refuse a way that begins in no column.
+    def check_columns(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse a way that leads nowhere in any of some rows, and a mapping without a field that all rows must have.
 
         Raises:
-            UsageError: With the columns that there are.
+            UsageError: With the columns, or the names inside a column, that there are.
         """
-        there = list(names)
+        there = list(dict.fromkeys(chain.from_iterable(rows)))
         ways = {f"columns.{name}": way for name, way in self.columns.items()} | (
             {"turns": self.turns} if self.turns else {}
         )
@@ -68,6 +70,23 @@ class ColumnMapping:
                     f"`{what}` of {self.path} must be a column of {self.file} ({', '.join(map(str, there)):.500}); got "
                     f"{way!r}" + did_you_mean(way, map(str, there), "name one of them")
                 )
+            if way not in there:
+                self._check_way(what, way, [row.get(way.split(".")[0]) for row in rows])
+        _check_complete(self)
+
+    def _check_way(self, what: str, way: str, values: list[Any]) -> None:
+        """Refuse a way whose next step none of the values has."""
+        for step in range(1, len(steps := way.split("."))):
+            values = [one for one in values if one is not None]
+            inside = list(dict.fromkeys(chain.from_iterable(one for one in values if isinstance(one, Mapping))))
+            if values and steps[step] not in inside and not any(isinstance(one, list) for one in values):
+                has = f"has {', '.join(map(str, inside)):.500}" if inside else "has nothing inside"
+                raise UsageError(
+                    f"`{what}` of {self.path} must lead to a value in {self.file}, where "
+                    f"{'.'.join(steps[:step])!r} {has}; got {way!r}"
+                    + did_you_mean(steps[step], map(str, inside), "correct it")
+                )
+            values = [found for one in values for found in _step(one, steps[step])]
 
     def rows_of(self, number: int, row: Mapping[str, Any], split: str | None) -> Iterator[dict[str, Any]]:
         """Yield the rows of items that a row of the table becomes: one, or one for each turn.
@@ -106,7 +125,7 @@ def read_mapping(path: Path) -> ColumnMapping:
     try:
         held = read_yaml(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
-        raise UsageError(f"source of read_items must be a mapping in YAML; {path} cannot be read ({error}).") from error
+        raise UsageError(f"source must be a mapping in YAML; {path} cannot be read ({error}).") from error
     if not isinstance(held, dict):
         raise UsageError(f"{path} must be a mapping with {', '.join(KEYS)}; got {held!r:.60}.")
     for key in held:
@@ -124,6 +143,19 @@ def read_mapping(path: Path) -> ColumnMapping:
     if twice := columns.keys() & fixed.keys():
         raise UsageError(f"`columns` and `fixed` of {path} must not both have {min(twice)!r}; leave one out.")
     return ColumnMapping(path, file, images, columns, fixed, turns)
+
+
+def _check_complete(mapping: ColumnMapping) -> None:
+    """Refuse a mapping without a field that each of its rows must have; what is relevant may differ from row to row."""
+    given = {*mapping.columns, *mapping.fixed, *(["context"] if mapping.turns else [])}
+    spoken_of = {COLUMNS[name].modality for name in given & COLUMNS.keys()}
+    conflict = "relevant" not in given and spoken_of <= set(PAIR)
+    lacking = [name for name in ("question", *(PAIR_TEXTS if conflict else ())) if name not in given]
+    if lacking:
+        raise UsageError(
+            f"`columns` of {mapping.path} must have {' and '.join(lacking)}; got {', '.join(mapping.columns) or 'none'}"
+            "; add what the column is called, or a value for all rows to `fixed`."
+        )
 
 
 def _fields(path: Path, key: str, held: object) -> dict[str, Any]:
@@ -155,6 +187,11 @@ def _inside(value: Any, way: list[str]) -> Any:
     if isinstance(value, list):
         return _inside(value[int(step)], rest) if step.isdigit() and int(step) < len(value) else None
     return _inside(value.get(step), rest) if isinstance(value, Mapping) else None
+
+
+def _step(value: Any, step: str) -> list[Any]:
+    """Return what a step leads to from a value; from a list with ``*``, each of its values."""
+    return value if isinstance(value, list) and step == "*" else [_inside(value, [step])]
 
 
 def _as_text(value: Any) -> Any:

@@ -55,7 +55,7 @@ def read_mc2(source: Path, content: object, images: Path | None, *, skip_missing
 def _rows(source: Path, content: object) -> Iterator[Row[object]]:
     if not isinstance(content, list):
         raise DataError(
-            f"source {source} of read_items must hold a JSON list, as MC²'s file does; it holds "
+            f"source {source} must hold a JSON list, as MC²'s file does; it holds "
             f"{content!r:.40}; save data of your own as .jsonl."
         )
     return (Row(number, record) for number, record in enumerate(content, start=1))

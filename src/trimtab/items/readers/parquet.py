@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trimtab.errors import DataError
 from trimtab.items.item import Item, Items
-from trimtab.items.readers.collect import Row, collect_items
+from trimtab.items.readers.collect import Row, collect_items, named
 from trimtab.items.readers.media import media_of
 from trimtab.items.readers.rows import KNOWN, item_from_row
 
@@ -28,7 +28,8 @@ def read_parquet(source: Path, images: Path, *, skip_missing: bool) -> Items:
     """Items of a Parquet file; see ``read_items``."""
 
     def parse(number: int, content: dict[str, Any]) -> Item:
-        return item_from_row(content, media_of(content, images, f"in row {number} of {source}"))
+        with named(content):
+            return item_from_row(content, media_of(content, images, f"in row {number} of {source}"))
 
     return collect_items(parquet_rows(source, KNOWN), parse, source, skip_missing=skip_missing)
 
@@ -44,9 +45,7 @@ def parquet_rows(source: Path, wanted: Collection[str]) -> Iterator[Row[dict[str
     try:
         file = pq.ParquetFile(source)
     except Exception as error:  # whatever the decoder makes of a damaged file
-        raise DataError(
-            f"source {source} of read_items must be a Parquet file; it cannot be read ({error})."
-        ) from error
+        raise DataError(f"source {source} must be a Parquet file; it cannot be read ({error}).") from error
     with file:
         columns = known_columns(file.schema_arrow.names, wanted, source)
         number = 0
@@ -65,7 +64,7 @@ def known_columns(names: Sequence[str], wanted: Collection[str], source: Path) -
     known = [name for name in names if name in wanted]
     twice = next((name for name in known if known.count(name) > 1), None)
     if twice is not None:
-        raise DataError(f"source {source} of read_items must have each column once; it has '{twice}' twice.")
+        raise DataError(f"source {source} must have each column once; it has '{twice}' twice.")
     return known
 
 

@@ -27,7 +27,7 @@ def read_pocket(source: str, split: str | None) -> Items:
         asked = f"'{source}'" if split is None else f"'{source}' with split='{split}'"
         choices = ", ".join(f"'{name}:{each}'" for each in POCKET_SPLITS)
         meant = did_you_mean(wanted, POCKET_SPLITS, "choose one split")
-        raise UsageError(f"source of read_items must be one of {choices}; it is {asked}{meant}")
+        raise UsageError(f"source must be one of {choices}; it is {asked}{meant}")
     from trimtab import pocket
 
     return Items(item_from_pocket(r) for kind in POCKET_SOURCES[name] for r in pocket.items(wanted, kind=kind))

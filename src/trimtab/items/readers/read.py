@@ -10,7 +10,7 @@ from typing import Any
 from trimtab.errors import DataError, UsageError
 from trimtab.items.item import Items
 from trimtab.items.readers.arrow import is_datasets_folder
-from trimtab.items.readers.collect import open_text
+from trimtab.items.readers.collect import MAPPINGS, open_text
 from trimtab.items.readers.json_text import parse_json
 from trimtab.items.readers.jsonl import read_jsonl
 from trimtab.items.readers.mapped import read_arrow, read_mapped
@@ -23,7 +23,7 @@ from trimtab.nearest import did_you_mean, did_you_mean_path
 
 _log = logging.getLogger(__name__)
 
-FORMATS = (".jsonl", ".parquet", ".arrow", ".json", ".yaml", ".yml")
+FORMATS = (".jsonl", ".parquet", ".arrow", ".json", *MAPPINGS)
 
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 """Shares of the splits of a file that names none."""
@@ -94,16 +94,16 @@ def _read_file(path: Path, images: Path | None, *, skip_missing: bool) -> Items:
         return read_arrow(path, path if images is None else images, skip_missing=skip_missing)
     if kind not in FORMATS:
         raise UsageError(
-            "source of read_items must be 'pocket-mc2:SPLIT', a .jsonl, .parquet, .arrow or .json file, a folder that "
+            "source must be 'pocket-mc2:SPLIT', a .jsonl, .parquet, .arrow or .json file, a folder that "
             f"datasets saved, or a mapping of columns (.yaml); it is '{path}'"
             + did_you_mean(path, POCKET_SOURCES, "convert it to one of these")
         )
     if not path.is_file():
         raise DataError(
-            f"source of read_items must be an existing file; '{path}' is none"
+            f"source must be an existing file; '{path}' is none"
             + did_you_mean_path(path, lambda one: one.suffix.lower() in FORMATS, "check the path")
         )
-    if kind in (".yaml", ".yml"):
+    if kind in MAPPINGS:
         return read_mapped(path, images, skip_missing=skip_missing)
     if kind == ".json":
         content = _json(path)
@@ -122,7 +122,7 @@ def _json(path: Path) -> Any:
         return parse_json(text)
     except DataError as error:
         raise DataError(
-            f"source {path} of read_items must be valid JSON; it is not ({error}); "
+            f"source {path} must be valid JSON; it is not ({error}); "
             "save one item a line as .jsonl if it is data of your own."
         ) from error
 
@@ -130,7 +130,7 @@ def _json(path: Path) -> Any:
 def _folder(images: str | Path) -> Path:
     folder = Path(images)
     if not folder.is_dir():
-        raise UsageError(f"images of read_items must be an existing folder, not '{folder}'; check the path.")
+        raise UsageError(f"images must be an existing folder, not '{folder}'; check the path.")
     return folder
 
 
@@ -139,5 +139,5 @@ def _only(items: Items, split: str, source: Path) -> Items:
     if not kept:
         splits = sorted({item.split for item in items if item.split is not None})
         has = f"has {', '.join(splits)}" if splits else "names none, so only train, validation and test can be made"
-        raise UsageError(f"split of read_items must occur in {source}; it is '{split}'; the file {has}.")
+        raise UsageError(f"split must occur in {source}; it is '{split}'; the file {has}.")
     return kept

@@ -16,7 +16,8 @@ from trimtab.items.words import normalise
 from trimtab.modalities import MODALITIES, PAIR, Modality, in_order, place_of
 
 _OWN = ("id", "task", "question")
-_PAIR_TEXTS = ("context", "answer_image", "answer_text")
+PAIR_TEXTS = ("context", "answer_image", "answer_text")
+"""What a conflict of image and text must have beside its own fields."""
 _OPTIONAL = ("split", "choices", "tags", "relevant", "answer", "closed")
 KNOWN = (*_OWN, *_OPTIONAL, *COLUMNS)
 """Every field that a row may have."""
@@ -25,6 +26,10 @@ _SLIP_SIMILARITY = 0.8
 _ADDRESS = re.compile(r"(https?|ftp|s3|gs|file)://|data:\S*,", re.IGNORECASE)
 LONGEST_TEXT = 1_000_000
 """Characters of a field: more than any model has positions for, and enough to hold a tokenizer up for minutes."""
+
+
+class SameAnswers(DataError):
+    """Internal: the row is sound, but picture and text agree."""
 
 
 def item_from_row(row: Mapping[str, Any], media: Mapping[Modality, MediaSource]) -> Item:
@@ -43,7 +48,7 @@ def item_from_row(row: Mapping[str, Any], media: Mapping[Modality, MediaSource])
         _fill_answers(present, relevant)
     pair_alone = set(spoken_of) <= set(PAIR)
     optional = [name for name, column in COLUMNS.items() if column.modality in (*PAIR, *spoken_of)]
-    required = (*_OWN, *_PAIR_TEXTS) if pair_alone else _OWN
+    required = (*_OWN, *PAIR_TEXTS) if pair_alone else _OWN
     check_fields(present, {name: (name,) for name in required}, (*_OPTIONAL, *optional))
     present["id"] = _id(present["id"])
     needed = relevant or (PAIR if pair_alone else ())
@@ -141,12 +146,12 @@ def _id(value: object) -> str:
 
 
 def check_conflict(answer_image: str, answer_text: str) -> None:
-    """Raises DataError if the two answers of an item are the same, or one has no word to look for."""
+    """Raises SameAnswers if the two answers of an item are the same, DataError if one has no word to look for."""
     for name, answer in (("answer_image", answer_image), ("answer_text", answer_text)):
         if not normalise(answer):
             raise DataError(f"field '{name}' must contain a word; it is {answer!r}.")
     if normalise(answer_image) == normalise(answer_text):
-        raise DataError(
+        raise SameAnswers(
             f"answer_image and answer_text must differ; both are {answer_image!r}, so nothing is in conflict."
         )
 

@@ -61,4 +61,5 @@ def _lines(provenance: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _skipped(split: dict[str, Any]) -> str:
-    return f" ({split['skipped']} skipped)" if "skipped" in split else ""
+    skipped = split.get("skipped", 0)
+    return f" ({skipped} {'row' if skipped == 1 else 'rows'} of its file skipped)" if skipped else ""
