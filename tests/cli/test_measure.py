@@ -143,8 +143,8 @@ def test_items_that_show_different_modalities_are_averaged_apart(invoke, mixed: 
 
 
 def test_where_no_item_has_a_share_that_is_said(invoke, data, monkeypatch):
-    def unreached(*_args, **_kwargs):
-        return Contributions([Contribution("0", "color", *Scores.of({"image": 0.0, "text": 0.0}))])
+    def unreached(_model, items, **_kwargs):
+        return Contributions([Contribution(items[0].id, "color", *Scores.of({"image": 0.0, "text": 0.0}))])
 
     monkeypatch.setattr("trimtab.contribution.measure", unreached)
     shown = invoke("measure", "tiny", data)
@@ -173,3 +173,21 @@ def test_what_is_said_of_image_and_text(invoke, data):
     shown = invoke("measure", "tiny", data, "--limit", 2, "--method", "mcs")
     said = " ".join(shown.stdout.split())
     assert "The ratio says how sensitive the answer is to image and text. On the pocket models this hardly" in said
+
+
+def test_the_answers_stand_beside_the_shares_and_those_of_neither_side_are_counted(invoke, data, tmp_path: Path):
+    ask = ("measure", "tiny", data)
+    at_once = answer(invoke(*ask, "--json"))
+    assert all({"prediction", "label"} <= row.keys() for row in at_once["items"])
+    assert sum(at_once["answers"].values()) == 6
+    other = at_once["answers"].get("other", 0)
+    said = f"{other} of 6 answers are none of the answers that the modalities support"
+    assert said in " ".join(invoke(*ask).stdout.split())
+    assert answer(invoke(*ask, "--out", "run", "--json"))["summary"]["answers"] == at_once["answers"]
+    rows = read_parquet(tmp_path / "run" / "items.parquet")
+    assert rows["label"].value_counts().to_dict() == at_once["answers"]
+    assert said in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_so_few_items_have_no_interval(invoke, data):
+    assert "too few items" in invoke("measure", "tiny", data, "--limit", 2).stdout

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trimtab.cli.console import print_json, print_line, print_table, progress_bars
+from trimtab.cli.console import print_json, print_line, print_table, progress_bars, remark
 from trimtab.cli.early import check_artifacts, check_engine, check_out_file
-from trimtab.cli.inputs import load_or_connect, say_skipped
+from trimtab.cli.inputs import limited, load_or_connect, say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import DataSource, Json, MaxNewTokens, ModelOrServer, Seed
 from trimtab.cli.reading import Reading, reads
 from trimtab.cli.workers import Over, works
+from trimtab.fields import shown
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from trimtab.engine import ModelOrEngine
     from trimtab.items import Item
     from trimtab.studies import Evaluation
@@ -57,7 +60,6 @@ def evaluate(
     """Evaluate artifacts on conflict items and compare them with the unsteered model and with an instruction."""
     from trimtab.fields import check_value
     from trimtab.items import valid_answers
-    from trimtab.studies import choose_items
     from trimtab.studies import evaluate as evaluate_methods
     from trimtab.studies.kit.length import answer_length
     from trimtab.studies.kit.protocols import PROTOCOLS
@@ -69,7 +71,7 @@ def evaluate(
     check_artifacts(artifact or [])
     check_engine(model, loading, over)
     every = replace(reading, limit=None).items(data, seed)
-    items = every if reading.limit is None else choose_items(every, reading.limit, seed)
+    items = limited(every, reading.limit, seed)
     loaded = load_or_connect(model, loading, over)
     methods = with_baselines(loaded, items, artifact or [], label or [])
     with progress_bars() as bars:
@@ -99,9 +101,19 @@ def _tell(found: Evaluation, model: str, out: Path | None, json: bool) -> None:
         print_json({"model": model, "skipped": len(found.skipped), "rates": rates, "receipt": found.receipt.table()})
         return
     _print(rates)
+    if common := commonest(found.answers):
+        print_line(f"Most common answers that follow neither: {common}.")
     print_line(f"Receipt: {found.receipt}")
     if out is not None:
         print_line(f"Answers: {out}")
+    else:
+        remark("--out answers.parquet keeps every answer.")
+
+
+def commonest(answers: DataFrame, most: int = 3) -> str:
+    """Name the most common answers of a table that are labelled ``other``, each with how often it was given."""
+    counts = answers.loc[answers["label"] == "other", "prediction"].value_counts()
+    return ", ".join(f"{shown(answer)} ({count})" for answer, count in counts.head(most).items())
 
 
 def with_baselines(
@@ -132,7 +144,7 @@ def _print(rates: list[dict[str, Any]]) -> None:
     totals = [r for r in rates if r["task"] == ALL_TASKS]
     print_table(
         f"{totals[0]['model']}: share of {totals[0]['n']} items, in percent",
-        ["target", "method", "strength", "following (95 %)", "others", "other", "collapse"],
+        ["target", "method", "strength", "following (95 %)", "other side", "neither", "collapse"],
         [
             [
                 r["target"],

@@ -80,12 +80,22 @@ def load_items(
         MissingImageError: Images are missing.
     """
     import trimtab
-    from trimtab.studies import choose_items
 
     if images is not None and not images.is_dir():
         raise UsageError(f"`--images` must be an existing folder; got '{images}'; check the path.")
     items = trimtab.read_items(source, split, images, skip_missing=skip_missing)
-    return items if limit is None else choose_items(items, limit, seed)
+    return limited(items, limit, seed)
+
+
+def limited(items: Items, limit: int | None, seed: int) -> Items:
+    """Take a balanced part of items if asked to, and say that its totals are not those of all."""
+    from trimtab.studies import choose_items
+
+    if limit is None or limit >= len(items):
+        return items
+    if len({item.task for item in items}) > 1:
+        remark(f"{limit} of {len(items)} items, as many of each task as possible: totals weigh tasks alike.")
+    return choose_items(items, limit, seed)
 
 
 def read_options(given: Sequence[str]) -> dict[str, Any]:

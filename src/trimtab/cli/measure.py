@@ -11,7 +11,7 @@ import typer
 
 from trimtab.cli.console import print_json, print_line, print_table, progress_bars
 from trimtab.cli.early import check_model, check_out_file, is_server
-from trimtab.cli.inputs import instruction_text, load_engine, read_options, say_skipped
+from trimtab.cli.inputs import instruction_text, limited, load_engine, read_options, say_skipped
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import DataSource, InstructionText, Json, MethodOptions, ModelName, Seed
 from trimtab.cli.reading import Reading, reads
@@ -116,8 +116,6 @@ def chosen_method(name: str, paper: bool, options: Sequence[str], seed: int) -> 
 
 def _loaded(plan: MeasurementPlan, over: Cluster | None = None) -> tuple[Model | Fleet, Items]:
     """Read the items and load the model, what is cheap to refuse first."""
-    from trimtab.studies import choose_items
-
     if is_server(plan.model):
         raise UsageError(
             f"`MODEL` of measure must be loaded here, since contributions need what a server does not show; got "
@@ -125,30 +123,32 @@ def _loaded(plan: MeasurementPlan, over: Cluster | None = None) -> tuple[Model |
         )
     check_model(plan.model, plan.load)
     items = plan.reader()(plan.data)
-    if plan.limit is not None:
-        items = choose_items(items, plan.limit, plan.seed)
-    return load_engine(plan.model, plan.load, over), items
+    return load_engine(plan.model, plan.load, over), limited(items, plan.limit, plan.seed)
 
 
 def _at_once(plan: MeasurementPlan, out: Path | None, json: bool, over: Cluster | None) -> None:
     """Measure without a run folder; print, and write rows if they are wanted."""
     from trimtab.contribution import measure
     from trimtab.files import write_whole
-    from trimtab.studies import contribution_rates
+    from trimtab.items import valid_answers
+    from trimtab.studies import contribution_rates, records
+    from trimtab.studies.measurement import answer_counts, with_answers
 
     model, items = _loaded(plan, over)
     with progress_bars() as bars:
         found = measure(model, items, instruction=plan.instruction, method=plan.how, progress=bars)
+        table = with_answers(found.table(), model, items, plan.instruction, valid_answers(items), bars)
     say_skipped(len(found.skipped), plan.data)
     if not found:
         raise UsageError(f"`DATA` of measure must hold an item that can be measured; {found.skipped[0].reason}")
     if out is not None:
-        write_whole(out, lambda part: found.table().to_parquet(part, index=False))
+        write_whole(out, lambda part: table.to_parquet(part, index=False))
     settings = {"model": model.name, "data": plan.data, "method": plan.method, "options": plan.resolved()["options"]}
     summary = {**settings, "instruction": plan.instruction, "skipped": len(found.skipped)}
-    summary["ratios"] = contribution_rates(found.rows(), plan.seed)
+    rows = records(table)
+    summary |= {"ratios": contribution_rates(rows, plan.seed), "answers": answer_counts(rows)}
     if json:
-        print_json({**summary, "items": found.rows()})
+        print_json({**summary, "items": rows})
         return
     print_measurement(summary)
     if out is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from trimtab.cli.console import in_words, print_json, print_line, print_table, progress_bars
+from trimtab.cli.console import in_words, print_json, print_line, print_table, progress_bars, remark
 from trimtab.cli.early import check_model
 from trimtab.cli.inputs import load_model
 from trimtab.cli.loading import Loading
@@ -30,11 +30,12 @@ def loaded_as(plan: Plan, loading: Loading) -> Plan:
 
 
 class Finished(NamedTuple):
-    """A finished study: its folder, its summary, and its page, if its kind has one."""
+    """A finished study: its folder, its summary, its page, if its kind has one, and where its items are from."""
 
     run: Path
     summary: dict[str, Any]
     page: Path | None
+    data: str
 
 
 def run_plan(plan: StudyPlan, out: Path, over: Cluster | None = None) -> Finished:
@@ -57,7 +58,7 @@ def run_plan(plan: StudyPlan, out: Path, over: Cluster | None = None) -> Finishe
         else:
             spread_study(plan, out, over, progress=bars)
         page = write_report(out) if has_report(study.kind) else None
-    return Finished(out, read_summary(out), page)
+    return Finished(out, read_summary(out), page, plan.data)
 
 
 def tell_cost(plan: StudyPlan, out: Path, json: bool) -> None:
@@ -107,6 +108,14 @@ def tell(found: Finished, json: bool) -> None:
     print_summary(found.summary)
     if found.page is not None:
         print_line(f"Report: {found.page}")
+        remark(f"Single answers: trimtab view {found.run}{_own_data(found.data)}")
+
+
+def _own_data(data: str) -> str:
+    """Return the option that shows ``view`` the items of a run, where they are not bundled."""
+    from trimtab.items.readers.pocket import POCKET_SOURCES
+
+    return "" if data.split(":")[0] in POCKET_SOURCES else f" --data {data}"
 
 
 def check_images(images: Path | None) -> str:

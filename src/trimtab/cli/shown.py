@@ -23,7 +23,7 @@ def print_steering(summary: dict[str, Any]) -> None:
     from trimtab.report.methods import main_pair, method_name
 
     for table in following_tables(summary):
-        rows: list[list[str]] = []
+        rows: list[list[str]] = [[" items", *map(str, table.counts), str(table.items), ""]]
         for line in table.lines:
             if line.first:
                 rows += [[], [line.model]]
@@ -32,7 +32,7 @@ def print_steering(summary: dict[str, Any]) -> None:
         print_table(
             f"Following the {table.target} ({table.protocol} protocol), in percent of {table.items} test items",
             ["", *(task[:TASK_LETTERS] for task in table.tasks), "total (95 %)", "coll."],
-            rows[1:],
+            rows,
             gap=1,
         )
     pair = main_pair(summary)
@@ -91,6 +91,7 @@ SYNERGY = (
 
 def print_measurement(summary: dict[str, Any]) -> None:
     """Print the mean ratios by task, for each set of modalities that items were measured for."""
+    from trimtab.report.measured import neither_line
     from trimtab.report.words import listed
     from trimtab.studies import by_modalities, share_columns
 
@@ -101,6 +102,8 @@ def print_measurement(summary: dict[str, Any]) -> None:
             _print_share(summary, name, rows, among)
     if not sets:
         print_line("No modality reaches the answer of any item, so there is no share to show.")
+    if said := neither_line(summary["answers"]):
+        print_line(said)
     if any("synergy" in row for row in summary["ratios"]):
         print_line(SYNERGY)
     if summary["method"] == "mcs" and sets:
@@ -115,12 +118,12 @@ def print_measurement(summary: dict[str, Any]) -> None:
 
 def _print_share(summary: dict[str, Any], name: str, rows: list[dict[str, Any]], among: str) -> None:
     """Print the means of one share by task."""
+    from trimtab.report.measured import mean_interval
+
     what = "Visual ratio" if name == "ratio" else f"Share of the {name.removeprefix('share_')}"
     of = "the image's share of both contributions" if name == "ratio" else "of all contributions"
     columns = ["task", "items", "ratio" if name == "ratio" else "share", "95 % interval"]
-    lines = [
-        [r["task"], str(r["n"]), f"{r[name]:.3f}", f"{r[f'{name}_low']:.3f} to {r[f'{name}_high']:.3f}"] for r in rows
-    ]
+    lines = [[r["task"], str(r["n"]), f"{r[name]:.3f}", mean_interval(r, name)] for r in rows]
     if "synergy" in rows[0]:
         columns.append("synergy")
         lines = [[*line, f"{r['synergy']:+.3f}"] for line, r in zip(lines, rows, strict=True)]

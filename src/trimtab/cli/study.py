@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 @loads
 def study(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file; recipes/ has some to copy.")],
-    out: Annotated[Path | None, typer.Option(help="Run folder; runs/NAME, or with --fast runs/NAME-fast, if left out.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; runs/NAME, or with --fast runs/NAME-fast, if left out.")
+    ] = None,
     show_steps: Annotated[
         bool,
         typer.Option("--list", help="Run nothing; list the steps by wave, what each one needs, and which are done."),

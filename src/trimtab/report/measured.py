@@ -41,6 +41,27 @@ def read_contributions(run: Path) -> Contributions:
     return Contributions.from_rows(rows.to_dict("records"))  # pyright: ignore[reportArgumentType]
 
 
+FEWEST = 5
+"""Items below which no interval is shown: a bootstrap of so few answers reads as surer than anything is."""
+
+
+def mean_interval(row: dict[str, Any], name: str) -> str:
+    """Write the 95 % interval of a mean of ``contribution_rates``; too few items have none."""
+    if row["n"] < FEWEST:
+        return "too few items"
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return "none" if low is None else f"{low:.3f} to {high:.3f}"
+
+
+def neither_line(counts: dict[str, int]) -> str:
+    """Say how many answers to conflict items are none of the modalities', whose shares then are of wrong answers."""
+    if not (total := sum(counts.values())):
+        return ""
+    neither = counts.get("other", 0)
+    said = f"{neither} of {total} answers are none of the answers that the modalities support"
+    return f"{said}; shares of these say little. `trimtab view` shows single answers." if neither else f"{said}."
+
+
 def measured_in_brief(rows: list[dict[str, Any]], modalities: tuple[Modality, ...]) -> str:
     """Say which modality the answers rely on, where the interval of all items' mean tells; few items are no finding."""
     whole = next((row for row in rows if row["task"] == ALL_TASKS), None)
@@ -50,7 +71,7 @@ def measured_in_brief(rows: list[dict[str, Any]], modalities: tuple[Modality, ..
     first, second = modalities
     said = f"On average the {first} has {100 * whole[name]:.0f} % of what {first} and {second} add to the answer"
     low, high = whole[f"{name}_low"], whole[f"{name}_high"]
-    if low is None:
+    if low is None or whole["n"] < FEWEST:
         return f"{said}; {whole['n']} items are too few to say how sure that is."
     said = f"{said} (95 % interval {100 * low:.0f} to {100 * high:.0f}, {whole['n']} items)"
     if low <= 0.5 <= high:

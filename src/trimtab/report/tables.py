@@ -36,13 +36,19 @@ class Line(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Following rates for one target, in the shape of AMPS's Table 2."""
+    """Following rates for one target, in the shape of AMPS's Table 2; ``counts`` are the items of each task."""
 
     target: str
     protocol: str
     tasks: list[str]
+    counts: list[int]
     lines: list[Line]
     items: int
+
+    @property
+    def headings(self) -> list[tuple[str, int]]:
+        """Each task with how many items it has."""
+        return list(zip(self.tasks, self.counts, strict=True))
 
 
 def following_tables(summary: Summary) -> list[Table]:
@@ -69,8 +75,9 @@ def _table(summary: Summary, rows: list[dict[str, Any]]) -> Table:
             spread = next((r for r in seeds if (r["model"], r["method"]) == (model, method)), None)
             place = {"first": method == methods[0], "size": len(methods)}
             lines.append(_line(model, method, by_task, best, swept, spread, **place))
+    counts = [max(r["n"] for r in rows if r["task"] == task) for task in tasks]
     items = max(r["n"] for r in rows)
-    return Table(rows[0]["target"], rows[0]["protocol"], [task_name(t) for t in tasks], lines, items)
+    return Table(rows[0]["target"], rows[0]["protocol"], [task_name(t) for t in tasks], counts, lines, items)
 
 
 def _best(rates: Iterable[float]) -> float | None:

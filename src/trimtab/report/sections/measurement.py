@@ -7,7 +7,7 @@ from typing import Any
 from trimtab.contribution import Contributions
 from trimtab.items import Skipped
 from trimtab.modalities import PAIR, Modality
-from trimtab.report.measured import measured_in_brief, ratio_figure, read_contributions
+from trimtab.report.measured import mean_interval, measured_in_brief, neither_line, ratio_figure, read_contributions
 from trimtab.report.registering import Run, section
 from trimtab.report.style import task_name
 from trimtab.report.words import listed
@@ -47,10 +47,13 @@ below 0 each alone is enough, about 0 one of them decides.</p>
 {%- for row in part.rows %}
 <tr><td class="left">{{ row.task }}</td><td>{{ row.n }}</td>
 {%- for name in part.columns %}<td>{{ "%.3f"|format(row[name]) }}</td>
-<td>{% if row[name ~ "_low"] is none %}none{% else %}{{ "%.3f"|format(row[name ~ "_low"]) }} to {{ "%.3f"|format(row[name ~ "_high"]) }}{% endif %}</td>{% endfor %}</tr>
+<td>{{ interval(row, name) }}</td>{% endfor %}</tr>
 {%- endfor %}
 </table>
 {%- endfor %}
+{%- if neither %}
+<p>{{ neither }}</p>
+{%- endif %}
 {%- if skipped %}
 <p>{{ skipped|length }} items could not be measured. The first: {{ skipped[0].reason }}.</p>
 {%- endif %}
@@ -67,6 +70,8 @@ def ratios(run: Run) -> dict[str, Any]:
     return {
         "title": f"visual ratio of {summary['model']}" if pair else f"contributions in {summary['model']}",
         "pair": pair,
+        "interval": mean_interval,
+        "neither": neither_line(summary.get("answers", {})),
         "asked": "the image" if pair else "each modality",
         "parts": [
             _part(run, Contributions(c for c in found if c.modalities == own), own, alone=len(sets) == 1)

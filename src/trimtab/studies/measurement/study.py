@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from trimtab.contribution import Shapley, measure
 from trimtab.errors import UsageError
-from trimtab.items import Item
+from trimtab.items import Item, valid_answers
 from trimtab.progress import Advance, Within
 from trimtab.studies.kit.bench import Bench
 from trimtab.studies.kit.chunks import chunks_of
@@ -18,6 +18,7 @@ from trimtab.studies.kit.one_model import OneModelStudy
 from trimtab.studies.kit.records import records
 from trimtab.studies.kit.run_folder import ITEMS, StepResult, joined
 from trimtab.studies.kit.study import KINDS, Outcome, Results, Rows, Step
+from trimtab.studies.measurement.answers import answer_counts, with_answers
 from trimtab.studies.measurement.plan import MeasurementPlan
 
 
@@ -69,6 +70,7 @@ class MeasurementStudy(OneModelStudy[MeasurementPlan]):
             "skipped": len(skipped),
             "skipped_items": skipped,
             "ratios": contribution_rates(records(rows), self.plan.seed),
+            "answers": answer_counts(records(rows)),
         }
         return Outcome(summary, {ITEMS: rows})
 
@@ -87,11 +89,14 @@ class MeasurementStudy(OneModelStudy[MeasurementPlan]):
 
     def _measure(self, bench: Bench, chunk: slice, _done: Results, advance: Advance) -> StepResult:
         items = self.items(bench)[chunk]
+        model = bench.model(self.plan.model)
         found = measure(
-            bench.model(self.plan.model),
+            model,
             items,
             instruction=self.plan.instruction,
             method=self.plan.how,
             progress=Within(advance),
         )
-        return StepResult(found.table(), {"skipped": [[chunk.start + s.row, s.reason] for s in found.skipped]})
+        valid = valid_answers(self.items(bench))
+        table = with_answers(found.table(), model, items, self.plan.instruction, valid)
+        return StepResult(table, {"skipped": [[chunk.start + s.row, s.reason] for s in found.skipped]})

@@ -23,7 +23,7 @@ seeds; the range of the totals over seeds stands beside their interval, which is
 <div class="scroll">
 <table class="wide">
 <thead><tr><th class="left">model</th><th class="left">method</th><th>strength</th>
-{%- for task in table.tasks %}<th>{{ task }}</th>{% endfor %}<th>total</th><th>others</th><th>collapse</th></tr></thead>
+{%- for task, n in table.headings %}<th>{{ task }}<br><small>n = {{ n }}</small></th>{% endfor %}<th>total</th><th>others</th><th>collapse</th></tr></thead>
 <tbody>
 {%- for line in table.lines %}
 <tr{% if line.first %} class="first"{% endif %}>
