@@ -1,6 +1,7 @@
 """``trimtab check``."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -81,3 +82,15 @@ def test_a_model_that_does_not_load_exits_1(invoke, data, monkeypatch, json_too)
 def test_no_such_data_is_an_error_before_the_model_is_loaded(invoke, monkeypatch):
     monkeypatch.setattr(trimtab, "load", lambda *_, **__: pytest.fail("loaded"))
     assert invoke("check", "tiny", "nowhere.jsonl").exit_code in (1, 2)
+
+
+def test_an_interrupt_keeps_what_was_found(invoke, data, one_job, monkeypatch):
+    def stopped(_trial):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trimtab.checking.check.JOBS", [one_job, replace(one_job, verb="harden", run=stopped)])
+    found = invoke("check", "tiny", data)
+    assert found.exit_code == 130
+    assert "fit  states  works" in found.stderr
+    assert "Interrupted: 1 of 2 jobs were tried." in found.stdout
+    assert "Jobs, tried on" in found.stdout

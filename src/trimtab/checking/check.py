@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ class Checked:
         prompts: How long the prompts are.
         jobs: What came of each job.
         notes: What else there is to know, in sentences.
+        interrupted: Whether it was stopped before all jobs were tried.
     """
 
     model: dict[str, Any]
@@ -38,11 +39,12 @@ class Checked:
     prompts: PromptSizes
     jobs: list[JobCheck] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    interrupted: bool = False
 
     @property
     def ok(self) -> bool:
-        """Whether every job works that is for items of this kind."""
-        return all(job.status != "fails" for job in self.jobs)
+        """Whether every job was tried, and works if it is for items of this kind."""
+        return not self.interrupted and all(job.status != "fails" for job in self.jobs)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, ready for JSON."""
@@ -56,7 +58,9 @@ class Checked:
         }
 
 
-def check_model(model: Model, items: Sequence[Item], progress: Progress = SILENT) -> Checked:
+def check_model(
+    model: Model, items: Sequence[Item], progress: Progress = SILENT, tell: Callable[[JobCheck], None] = lambda _: None
+) -> Checked:
     """Try every job on the item with the longest prompt, and say what the whole data set will take.
 
     The model is loaded, so its self-check has passed. Nothing is written but a temporary folder.
@@ -65,6 +69,7 @@ def check_model(model: Model, items: Sequence[Item], progress: Progress = SILENT
         model: The model.
         items: The items it is to be used on; some 64 of them are looked at, one is tried.
         progress: Told of jobs as they finish.
+        tell: Told what came of each job at once; an interrupt later on keeps what there is.
 
     Raises:
         DataError: No item can be asked.
@@ -83,8 +88,13 @@ def check_model(model: Model, items: Sequence[Item], progress: Progress = SILENT
     found = Checked(model_facts(model), machine, sizes, notes=notes_on(model, sizes))
     trial = Trial(model, sizes)
     with progress.task("check", len(JOBS)) as advance:
-        for job in JOBS:
-            found.jobs.append(try_job(job, trial))
-            advance(1)
+        try:
+            for job in JOBS:
+                found.jobs.append(try_job(job, trial))
+                tell(found.jobs[-1])
+                advance(1)
+        except KeyboardInterrupt:
+            found.interrupted = True
+            found.notes.append(f"Interrupted: {len(found.jobs)} of {len(JOBS)} jobs were tried.")
     model.forget_media()
     return found

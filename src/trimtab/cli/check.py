@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from trimtab.cli.console import print_json, print_line, print_table, progress_bars
+from trimtab.cli.console import print_json, print_line, print_table, progress_bars, remark
 from trimtab.cli.early import check_model as check_there
+from trimtab.cli.guard import INTERRUPTED
 from trimtab.cli.inputs import load_model
 from trimtab.cli.loading import Loading, loads
 from trimtab.cli.options import Json, ModelName, Seed
@@ -65,7 +66,7 @@ def check(
     else:
         _print(found, seconds, data or BUNDLED, own)
     if not found.ok:
-        raise typer.Exit(1)
+        raise typer.Exit(INTERRUPTED if found.interrupted else 1)
 
 
 def _tried(name: str, json: bool, work: Callable[[], T]) -> T:
@@ -88,7 +89,7 @@ def _checked(model: Model, items: Sequence[Item]) -> Checked:
     from trimtab.checking import check_model
 
     with progress_bars() as bars:
-        return check_model(model, items, bars)
+        return check_model(model, items, bars, lambda job: remark("  ".join(filter(None, _cells(job, own=False)))))
 
 
 def _print(found: Checked, seconds: float, data: str, own: bool) -> None:
@@ -110,6 +111,8 @@ def _print(found: Checked, seconds: float, data: str, own: bool) -> None:
     print_line("Notes")
     for note in notes:
         _print_text(note, "- ", "  ")
+    if found.interrupted:
+        return
     failed = sum(job.status == "fails" for job in found.jobs)
     print_line(
         "Every job for such items works."
