@@ -1,6 +1,8 @@
 """A newcomer's own file: no splits, a bad row or two, and what is said about them."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from tests.conflicts import make_items
@@ -98,3 +100,13 @@ def test_check_and_show_list_a_missing_picture_and_go_on(own, invoke):
     assert all(f"item same{n}: " in shown for n in range(6))
     assert "gone.png is missing" in shown
     assert invoke("data", "check", own, "--skip-missing").exit_code == 0
+
+
+def test_looking_at_data_loads_no_torch(own):
+    script = (
+        "import sys\nfrom trimtab.cli.program import app\n"
+        "try:\n    app(['data', 'check', sys.argv[1]], standalone_mode=False)\n"
+        "finally:\n    print('torch' in sys.modules)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", script, own], capture_output=True, text=True, check=False)
+    assert said.stdout.endswith("False\n"), said.stderr

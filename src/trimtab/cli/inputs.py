@@ -89,10 +89,10 @@ def load_items(
 
 def limited(items: Items, limit: int | None, seed: int) -> Items:
     """Take a balanced part of items if asked to, and say that its totals are not those of all."""
-    from trimtab.studies import choose_items
-
     if limit is None or limit >= len(items):
         return items
+    from trimtab.studies import choose_items  # loads torch, which reading items does not need
+
     if len({item.task for item in items}) > 1:
         remark(f"{limit} of {len(items)} items, as many of each task as possible: totals weigh tasks alike.")
     return choose_items(items, limit, seed)
