@@ -23,6 +23,7 @@ STEERING = "trimtab study recipes/steering.yaml --out runs/steering"
 SMOL_STEERING = "trimtab study recipes/smol/steering.yaml --out runs/smol-steering"
 GATES = "trimtab study recipes/autotrim.yaml --out runs/autotrim"
 ABLATIONS = "trimtab study recipes/ablations.yaml --out runs/ablations"
+CONTRASTS = "trimtab study recipes/contrasts.yaml --out runs/contrasts"
 ONLINE = "trimtab study recipes/online.yaml --out runs/online"
 
 Difference = tuple[dict[str, Any], float, float, float]
@@ -199,13 +200,15 @@ def costs(method: str, most: float) -> Cases:
     return cases
 
 
-def reliability(method: str, least: float) -> Cases:
+def reliability(methods: Sequence[str], least: float) -> Cases:
     """Ask whether the ratios that scaled the vectors are alike between two seeds, as the fitted artifacts say."""
 
     def cases(evidence: Evidence) -> list[Case]:
         found = []
         for source in evidence.of(KIND):
-            for path in sorted(source.path.glob(f"artifacts/*/{method}-*/config.json")):
+            for path in sorted(source.path.glob("artifacts/*/*/config.json")):
+                if path.parent.name.split("-")[0] not in methods:
+                    continue
                 config = json.loads(path.read_text("utf-8"))
                 train = config["metrics"].get("train", {})
                 known = train.get("ratio", {}).get("reliability")
