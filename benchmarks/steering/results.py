@@ -24,7 +24,7 @@ from trimtab.report.tables import SIGNIFICANCE, equal_strength_table, p_value, p
 from trimtab.steering import METHODS
 from trimtab.studies import ALL_TASKS, SWEPT
 
-HEAD = """# Steering: results
+HEAD = """# Steering: results{of}
 
 One command writes this page out of finished studies; [steering.md](steering.md) says what the methods do, and what
 follows from these tables.
@@ -51,8 +51,9 @@ def write_page(runs: Sequence[Path], out: Path) -> Path:
     if others:
         raise UsageError(f"`RUN` must be finished steering studies; {', '.join(others)} is none.")
     command = f"python -m benchmarks.steering.results {' '.join(map(str, runs))} --out {out}"
-    parts = [HEAD.format(command=command)]
-    for source in evidence.of("steering"):
+    studies = list(evidence.of("steering"))
+    parts = [HEAD.format(command=command, of=f" of {studies[0].name}" if len(studies) == 1 else "")]
+    for source in studies:
         parts += _study(source)
     return write_whole(out, "\n".join(parts))
 
