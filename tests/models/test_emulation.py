@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from trimtab import load
-from trimtab.models.emulation import emulated
+from trimtab.models import emulated
 
 CPU = torch.device("cpu")
 OLD = {"architecture": "x86_64", "avx2": True}

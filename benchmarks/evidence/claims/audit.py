@@ -74,7 +74,7 @@ AUDIT = Group(
         Row(
             "AMPS is judged with ratios that two seeds agree on.",
             "3. exact ratios, their reliability reported",
-            "rank correlation of the ratios of two seeds on training items, at least 0.9; 1 by construction where exact",
+            "rank correlation of the ratios of two seeds on training items, at least 0.9; exact ones have 1 by nature",
             reliability(("amps", "amps_ce_limit", "amps_ce_sampled"), 0.9),
             STEERING,
             0.9,

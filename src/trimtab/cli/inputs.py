@@ -54,7 +54,7 @@ def load_model(name: str, loading: Loading) -> Model:
         UnsupportedModelError: It is of an unknown family, or failed its self-check.
     """
     import trimtab
-    from trimtab.models.emulation import emulated
+    from trimtab.models import emulated
 
     with loading_shown(name):
         model = trimtab.load(name, **loading)

@@ -1,6 +1,7 @@
 """Loads multimodal models and knows their parts; the only package that knows Hugging Face module paths."""
 
 from trimtab.models.adding import require_heads_added
+from trimtab.models.emulation import emulated
 from trimtab.models.family import FAMILIES, Family, register
 from trimtab.models.family_media import MediaInput
 from trimtab.models.hugging_face import FastTokenizer, HuggingFaceModel, Processor, as_processor
@@ -40,6 +41,7 @@ __all__ = [
     "as_processor",
     "cut_before",
     "devices_of",
+    "emulated",
     "find",
     "free_bytes",
     "from_parts",
