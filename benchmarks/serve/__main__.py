@@ -1,6 +1,6 @@
 """What a server costs: the plug-in over vLLM without it, and steered over plain requests, side by side.
 
-    .venv-serve/bin/python -m benchmarks.serve [--rounds 5] [--prompts 80] [--compiled] [--page docs/serving.md]
+    .venv-serve/bin/python -m benchmarks.serve [--rounds 5] [--prompts 48] [--compiled] [--page docs/serving.md]
 
 It fits a mean vector and an L2S network, takes a few heads to double, and starts two servers with the same options:
 one by `trimtab serve`, and vLLM's own without the plug-in. They take turns, so that one alone is busy. Each round asks
@@ -44,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="pocket-qwen")
     parser.add_argument("--data", default="pocket-mc2")
-    parser.add_argument("--prompts", type=int, default=80)
+    parser.add_argument("--prompts", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--compiled", action="store_true", help="have vLLM compile the model")
     parser.add_argument("--out", type=Path, default=Path("runs/serve/costs.json"))
