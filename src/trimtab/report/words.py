@@ -194,11 +194,11 @@ def cautions(summary: Summary) -> list[str]:
         )
     pocket = [name for name in summary["models"] if name in CHECKPOINTS]
     if pocket:
-        named = " and ".join(pocket)
+        are = "is a small model" if len(pocket) == 1 else "are small models"
         found.insert(
             0,
-            f"{named} are small models (10 million parameters at most), trained on drawn scenes and generated "
-            "sentences. They can show that every part works end to end on models that really see and read, how the "
+            f"{' and '.join(pocket)} {are} (10 million parameters at most), trained on drawn scenes and generated "
+            "sentences. Such models can show that every part works end to end on what really sees and reads, how the "
             "methods compare there, and how a shift of preference trades against collapse. They cannot show how "
             "large the effect is on a 7B model, on photographs or on free text: run the same study on your model "
             "before you rely on a number.",

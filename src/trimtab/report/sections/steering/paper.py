@@ -26,7 +26,9 @@ the same shape. Models, pictures and items differ: compare the order of the colu
 
 
 @section("steering", "paper", TEMPLATE)
-def paper(run: Run) -> dict[str, Any]:
-    """Set the paper's Table 2 over rows of the same shape."""
+def paper(run: Run) -> dict[str, Any] | None:
+    """Set the paper's Table 2 over rows of the same shape, if the study has a method of the paper's own."""
+    if not {"l2s", "amps"} & {row["method"] for row in run.summary["rows"]}:
+        return None
     names = ["no steering" if method == "none" else method_name(method) for method in COLUMNS]
     return {"paper": paper_table(run.summary), "columns": names}
