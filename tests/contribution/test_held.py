@@ -11,7 +11,10 @@ from trimtab.testing.fake_engine import FakeEngine
 
 def items() -> list[Item]:
     shown = [picture(number, (28, 28)) for number in range(7)]
-    made = [Item(f"i{n}", "color", "What?", f"A cat {n}.", "one", "two", image=own) for n, own in enumerate(shown)]
+    made = [
+        Item(f"i{n}", "color", "What?", context=f"A cat {n}.", answer_image="one", answer_text="two", image=own)
+        for n, own in enumerate(shown)
+    ]
     made[4] = made[4].replace(image=MediaBytes(b"no picture"))
     return made
 
