@@ -133,6 +133,14 @@ def peer_ways(peer: str, name: str, case: Case) -> dict[str, Way]:
     return {}
 
 
+def every_way(model: Model, name: str, case: Case) -> dict[str, Way]:
+    """Return the engine, the plain loop and all ways of the peers that are installed."""
+    ways: dict[str, Way] = {"engine": partial(own, model, True), "plain loop": partial(own, model, False)}
+    for peer in PEERS:
+        ways |= peer_ways(peer, name, case)
+    return ways
+
+
 def compare(ways: Mapping[str, Way], cases: Cases, clock: Callable[[], float]) -> dict[str, dict[str, float]]:
     """Let all ways take turns on each case, and return medians of the rounds and the largest differences."""
     seconds, differences = {way: [0.0] * ROUNDS for way in ways}, dict.fromkeys(ways, 0.0)
@@ -148,7 +156,9 @@ def compare(ways: Mapping[str, Way], cases: Cases, clock: Callable[[], float]) -
     return {
         way: {
             "seconds": statistics.median(spent),
-            "engine_ratio": statistics.median(a / b for a, b in zip(spent, seconds["engine"], strict=True)),
+            "engine_ratio": statistics.median(ratios := [a / b for a, b in zip(spent, seconds["engine"], strict=True)]),
+            "least_ratio": min(ratios),
+            "largest_ratio": max(ratios),
             "largest_difference": differences[way],
         }
         for way, spent in seconds.items()
@@ -160,9 +170,7 @@ def report(name: str, n_items: int) -> dict[str, dict[str, float]]:
     model = load(name)
     cases = build_cases(model, choose_items(read_items("pocket-mc2:test"), n_items, seed=0))
     print(f"\n{model}, {len(cases)} cases of {len(every_head(model))} heads")
-    ways: dict[str, Way] = {"engine": partial(own, model, True), "plain loop": partial(own, model, False)}
-    for peer in PEERS:
-        ways |= peer_ways(peer, name, cases[0])
+    ways = every_way(model, name, cases[0])
     intact = run(model, [Row(cases[0].prompt)]).logits  # warms up, and shows that the edits do anything at all
     effect = float((own(model, True, cases[0]) - intact).abs().max())
     print(f"{torch.get_num_threads()} threads, median of {ROUNDS} paired rounds, largest effect {effect:.2f}")

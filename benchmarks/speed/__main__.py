@@ -24,6 +24,7 @@ from benchmarks.speed.jobs import JOBS, Job
 from benchmarks.speed.lines import Aim, Line, Lines, compared
 from benchmarks.speed.page import page, read
 from benchmarks.speed.parts import profile
+from benchmarks.speed.peers import peers
 from benchmarks.speed.subject import Subject
 from benchmarks.speed.timing import in_turns
 from benchmarks.steering.overhead import fitted
@@ -58,7 +59,7 @@ def methods(subject: Subject) -> Iterator[Line]:
         yield compared(f"methods: {artifact.method}", times, "steered", "plain", Aim(most=most), 1.0)
 
 
-ALL: dict[str, Job] = {**JOBS, "methods": methods, "memory": memory, "profile": profile}
+ALL: dict[str, Job] = {**JOBS, "methods": methods, "peers": peers, "memory": memory, "profile": profile}
 
 
 def opened(name: str) -> Model:

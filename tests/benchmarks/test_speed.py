@@ -63,8 +63,9 @@ def test_the_page_has_every_job_in_its_order():
 
 def test_the_page_says_what_a_stopped_run_has_not_measured():
     said = {"device": "CPU", "torch": "1", "transformers": "2", "model": "m", "error": "no", "met": None, "ratio": None}
-    said |= {"over": "", "under": ""}
-    jobs = ("answers", "methods: mean", "contribution", "windows", "heads", "strengths", "states", "growth")
+    said |= {"over": "", "under": "", "bound": None, "aim": {"least": None, "most": None}}
+    jobs = ("answers", "methods: mean", "contribution", "windows", "heads", "peers", "strengths", "states", "growth")
+    jobs = (*jobs, "profile")
     found = page([{**said, "job": job} for job in jobs], "command", models=("m", "n"))
     assert "Not measured in this run: m: memory; n: everything." in found
 

@@ -1,6 +1,7 @@
 """Contributions on a GPU: what is exact equals the CPU's, what is drawn agrees with it, the planted truth is found."""
 
 import pytest
+import torch
 
 import trimtab as tt
 from tests.contribution.items import conflict_items
@@ -30,8 +31,14 @@ def test_the_limit_equals_the_cpus(name: str):
 
 @pytest.mark.parametrize("name", TINY)
 def test_the_sampled_score_equals_the_cpus_under_the_same_noise(name: str, monkeypatch: pytest.MonkeyPatch):
-    draw = noise._block  # a GPU draws other numbers, so both take the CPU's
-    monkeypatch.setattr(noise, "_block", lambda shape, key, device: draw(shape, key, "cpu").to(device))
+    draw = noise.draw_into
+
+    def drawn(found: torch.Tensor, key: noise.Key) -> None:  # a GPU draws other numbers, so both take the CPU's
+        own = torch.empty(found.shape)
+        draw(own, key)
+        found.copy_(own)
+
+    monkeypatch.setattr(noise, "draw_into", drawn)
     items = conflict_items()
     here, there = (tt.measure(model_on(name, device), items, method=SAMPLED) for device in ("cuda", "cpu"))
     for ours, theirs in zip(here, there, strict=True):

@@ -52,7 +52,8 @@ def _last_token(model: Model, prompts: Sequence[Encoded]) -> list[Float[Tensor, 
     batch = collate(model, [Piece(prompt, 0, len(prompt)) for prompt in prompts])
     found: dict[int, Tensor] = {}
 
-    def keep(layer: int, scores: Tensor, mask: Tensor | None) -> None:
+    def keep(layer: int, scores: Tensor, mask: Tensor | None, queries: slice) -> None:
+        del queries  # they come in order, so that the last one kept is the prompt's last token
         last = scores[:, :, -1] if mask is None else scores[:, :, -1] + mask[:, :, -1]
         found[layer] = last.softmax(-1, dtype=torch.float32).cpu()
 

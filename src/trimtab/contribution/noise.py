@@ -121,9 +121,10 @@ def noise_pool(model: Model, config: MCS, longest: Mapping[Modality, int], most_
 
     Small ones are remembered for the next measurement: on a CPU, drawing takes as long as half a pass over a prompt.
     """
-    pool, longest = _LAST.pop(model, None), {m: -(-tokens // ROOM) * ROOM for m, tokens in longest.items()}
-    if pool is None or not pool.serves(model, config, longest, most_draws):
-        pool = NoisePool(model, config, longest, most_draws)
+    roomy: dict[Modality, int] = {m: -(-tokens // ROOM) * ROOM for m, tokens in longest.items()}
+    pool = _LAST.pop(model, None)
+    if pool is None or not pool.serves(model, config, roomy, most_draws):
+        pool = NoisePool(model, config, roomy, most_draws)
     yield pool
     if pool.worth_remembering:
         _LAST[model] = pool
