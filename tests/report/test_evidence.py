@@ -263,7 +263,9 @@ def test_the_page_has_every_row_its_figures_and_what_is_missing(study, tmp_path)
     assert all((out.parent / picture).is_file() for picture in pictures)
 
 
-def test_what_is_not_read_again_is_kept(study, tmp_path):
+def test_what_is_not_read_again_is_kept(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.evidence.__main__._saved", lambda _figure, _home, name: f"{name}.png")
+    monkeypatch.setattr("benchmarks.evidence.__main__.intervals", lambda _answer: None)
     files = [REPOSITORY / "docs" / name for name in FILES]
     first = write_page([study.path, *files], tmp_path / "first" / "evidence.md")
     data = first.with_suffix(".json")
