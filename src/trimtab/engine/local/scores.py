@@ -77,8 +77,8 @@ def mask_of(mask: Tensor | Masks | None, queries: slice) -> Tensor | None:
 def _masks(q_length: int, kv_length: int, q_offset: Any = 0, **given: Any) -> Masks | Tensor:
     """Stand for a mask, of which some queries' part is made when they attend.
 
-    Of a static cache, which has slots without keys and counts with tensors, it is made whole: transformers makes it before
-    the pass, and takes tensors alone.
+    Of a static cache, which has slots without keys and counts with tensors, it is made whole: transformers makes it
+    before the pass, and takes tensors alone.
     """
     masks = Masks(q_length, q_offset, {**given, "kv_length": kv_length})
     static = isinstance(q_offset, Tensor) or kv_length != q_offset + q_length
