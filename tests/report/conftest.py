@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.evidence.sources import Source, read
 from pandas import DataFrame
 
 from trimtab.studies import SCHEMA_VERSION, Plan, summarise, versions
@@ -116,3 +117,12 @@ def run(tmp_path: Path, summary: dict, provenance: dict) -> Path:
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     (tmp_path / "provenance.json").write_text(json.dumps(provenance))
     return tmp_path
+
+
+@pytest.fixture
+def study(run: Path) -> Source:
+    rows = answers()
+    rows.loc[(rows["method"] == "mean") & (rows["strength"] == 2.0) & (rows["target"] == "image"), "collapsed"] = True
+    rows.to_parquet(run / "items.parquet", index=False)
+    (run / "config.yaml").write_text("plan: {name: demo}")
+    return next(iter(read([run]).sources))

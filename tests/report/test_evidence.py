@@ -13,10 +13,8 @@ from benchmarks.evidence.measures import circuits, contribution, hardening, inte
 from benchmarks.evidence.row import Answer, Case
 from benchmarks.evidence.sources import FILES, RECIPES, SET_ASIDE, Evidence, Source, command_of, read
 from benchmarks.evidence.tables import paper_tables
-from benchmarks.evidence.verdicts import Number, together, verdict, within
 from benchmarks.pages import page_command
 from pandas import DataFrame
-from tests.report.conftest import answers
 
 from trimtab.errors import UsageError
 from trimtab.studies import read_plan
@@ -25,49 +23,6 @@ from trimtab.studies.interference import InterferencePlan
 from trimtab.studies.interference.effect_tables import effects
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.mark.parametrize(
-    ("number", "threshold", "more", "expected"),
-    [
-        (Number(0.2, 0.1, 0.3, 50), 0.0, True, "holds"),
-        (Number(0.2, 0.1, 0.3, 50), 0.0, False, "does not hold"),
-        (Number(0.2, -0.1, 0.5, 50), 0.0, True, "not shown"),
-        (Number(-0.2, -0.3, -0.1, 50), 0.0, True, "does not hold"),
-        (Number(0.2, 0.0, 0.4, 50), 0.0, True, "not shown"),  # touching is not beyond
-        (Number(0.2, 0.1, 0.3, 50, p=0.2), 0.0, True, "not shown"),  # not after correction
-        (Number(0.2, 0.1, 0.3, 50, p=0.01), 0.0, True, "holds"),
-        (Number(0.7, 0.6, 0.8, 50), 0.5, True, "holds"),
-        (Number(0.7, 0.6, 0.8, 50), 0.9, True, "does not hold"),
-        (Number(-0.01, -0.04, 0.02, 50), -0.05, True, "holds"),  # at most 5 points worse
-        (Number(0.2, None, None, 1), 0.0, True, "not shown"),
-        (Number(1.0, 1.0, 1.0, 1), 1.05, False, "holds"),  # counted, not estimated
-    ],
-)
-def test_a_claim_holds_where_the_whole_interval_says_so(number, threshold, more, expected):
-    assert verdict(number, threshold, more=more) == expected
-
-
-def test_nearness_is_shown_by_an_interval_within_the_margin():
-    assert within(Number(0.0, -0.04, 0.04, 50, p=1.0), 0.05) == "holds"
-    assert within(Number(0.0, -0.06, 0.04, 50), 0.05) == "not shown"
-    assert within(Number(0.2, 0.1, 0.3, 50), 0.05) == "does not hold"
-
-
-def test_one_contrary_refutes_and_all_must_hold():
-    assert together(["holds", "holds"]) == "holds"
-    assert together(["holds", "not shown"]) == "not shown"
-    assert together(["holds", "does not hold", "not shown"]) == "does not hold"
-    assert together([]) == "not shown"
-
-
-@pytest.fixture
-def study(run: Path) -> Source:
-    rows = answers()
-    rows.loc[(rows["method"] == "mean") & (rows["strength"] == 2.0) & (rows["target"] == "image"), "collapsed"] = True
-    rows.to_parquet(run / "items.parquet", index=False)
-    (run / "config.yaml").write_text("plan: {name: demo}")
-    return next(iter(read([run]).sources))
 
 
 def cases_of(measure, *sources: Source) -> dict[str, Case]:
@@ -261,34 +216,6 @@ def test_the_page_has_every_row_its_figures_and_what_is_missing(study, tmp_path)
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text)
     assert {f"{IMAGES}/figure-{k}-pocket-qwen.png" for k in (1, 4, 5, 6)} <= set(pictures)
     assert all((out.parent / picture).is_file() for picture in pictures)
-
-
-def test_what_is_not_read_again_is_kept(study, tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.evidence.__main__._saved", lambda _figure, _home, name: f"{name}.png")
-    monkeypatch.setattr("benchmarks.evidence.__main__.intervals", lambda _answer: None)
-    files = [REPOSITORY / "docs" / name for name in FILES]
-    first = write_page([study.path, *files], tmp_path / "first" / "evidence.md")
-    data = first.with_suffix(".json")
-    again = write_page([files[0], data], tmp_path / "second" / "evidence.md")
-    found, before = json.loads(again.with_suffix(".json").read_text()), json.loads(data.read_text())
-    assert {run["name"] for run in found["runs"]} == {run["name"] for run in before["runs"]}
-    assert (found["tables"], found["figures"]) == (before["tables"], before["figures"])
-    assert len(before["figures"]) >= 4
-    for old, new in zip(before["rows"], found["rows"], strict=True):
-        assert sorted(map(json.dumps, old.pop("cases"))) == sorted(map(json.dumps, new.pop("cases")))
-        assert old == new
-    whole = write_page([data], tmp_path / "third" / "evidence.md")
-    lines = [page.read_text().splitlines() for page in (first, whole)]
-    assert [pair for pair in zip(*lines, strict=True) if pair[0] != pair[1]] == [
-        (lines[0][4], lines[1][4])
-    ]  # the command
-
-
-def test_what_is_no_page_cannot_be_kept(tmp_path):
-    wrong = tmp_path / "evidence.json"
-    wrong.write_text("[]")
-    with pytest.raises(UsageError, match="must be the data of an earlier page"):
-        write_page([wrong], tmp_path / "evidence.md")
 
 
 def test_a_run_of_changed_code_does_not_name_its_code(study):
