@@ -280,7 +280,7 @@ def _points(*shares: float) -> str:
 
 def _steered(told: dict[str, Any]) -> str:
     text = (
-        "L2S and AMPS at the same layer and strength 1; all scalings have mean 1. *prose* gives more "
+        "L2S and AMPS at the same layer and strength; all scalings have mean 1. *prose* gives more "
         "strength to items that "
         "lean away from the target, *normalised* to those with a high visual ratio. Items that follow the "
         "target, in percent, "
@@ -301,6 +301,7 @@ def _steered(told: dict[str, Any]) -> str:
             ]
             for row in part["steered"]
         ]
-        n = part["steered"][0]["n"]
-        text += f"\n**{name}**, {n} items\n\n" + table(["target", "method", "follow", "difference from L2S"], rows)
+        first = part["steered"][0]
+        text += f"\n**{name}**, {first['n']} items, strength {first.get('strength', 1):g}\n\n"
+        text += table(["target", "method", "follow", "difference from L2S"], rows)
     return text

@@ -17,7 +17,9 @@ from trimtab.modalities import PAIR, Modality
 from trimtab.steering import AMPS, L2S, Artifact, Instruction, MeanDifference, NoSteering, TrainingSet
 from trimtab.studies import evaluate, records
 
-STRENGTHS = (0.5, 1.0, 2.0)
+STRENGTHS = {"smol-llava": (16.0, 32.0, 64.0)}
+"""At which strengths the mean vector is tried, where they are not ``USUAL``: see ``recipes/smol/steering.yaml``."""
+USUAL = (0.5, 1.0, 2.0)
 FEWEST = 8
 """An area is not reported with fewer items of either kind."""
 
@@ -48,11 +50,12 @@ def flips(model: Model, items: Sequence[Item], train: TrainingSet) -> dict[str, 
 
     The vector is added at the default layer; of the strengths the one is taken that turns nearest to half of them.
     """
+    strengths = STRENGTHS.get(model.name, USUAL)
     found: dict[str, dict[str, bool]] = {}
     for target in PAIR:
         vector = MeanDifference(target=target).fit(model, train)
         plain, told = (kind(target=target).fit(model) for kind in (NoSteering, Instruction))
-        table = records(evaluate(model, items, [plain, told, vector], strengths=STRENGTHS, max_new_tokens=8).answers)
+        table = records(evaluate(model, items, [plain, told, vector], strengths=strengths, max_new_tokens=8).answers)
         labels: dict[tuple[str, float], dict[str, str]] = {}
         for row in table:
             way = row["method"], row["strength"] if row["method"] == "mean" else 0.0
@@ -89,16 +92,17 @@ def foretold(
 
 
 def steered(model: Model, train: TrainingSet, items: Sequence[Item], seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """Compare L2S with AMPS by several ratios at the same layer and strength 1, on the same items.
+    """Compare L2S with AMPS by several ratios at the same layer and strength, the middle one, on the same items.
 
     Both readings of AMPS's scaling have mean 1: ``prose`` steers items more that lean away from the target,
     ``normalised`` those with a high visual ratio.
     """
-    rows = []
+    rows, strength = [], STRENGTHS.get(model.name, USUAL)[1]
     for target in PAIR:
         by_method: dict[str, list[list[float]]] = {}
         for seed in seeds:
-            answers = evaluate(model, items, _fitted(model, train, target, seed), max_new_tokens=8).answers
+            fitted = [replace(own, strength=strength) for own in _fitted(model, train, target, seed)]
+            answers = evaluate(model, items, fitted, max_new_tokens=8).answers
             for row in records(answers):
                 by_method.setdefault(row["method"], [[] for _ in seeds])[seeds.index(seed)].append(
                     float(row["label"] == target)
@@ -110,6 +114,7 @@ def steered(model: Model, train: TrainingSet, items: Sequence[Item], seeds: Sequ
                 {
                     "target": target,
                     "method": name,
+                    "strength": strength,
                     "n": len(items),
                     "following": float(own.mean()),
                     "by_seed": [float(np.mean(one)) for one in by_seed],

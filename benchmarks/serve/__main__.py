@@ -1,13 +1,15 @@
 """What a server costs: the plug-in over vLLM without it, and steered over plain requests, side by side.
 
-    .venv-serve/bin/python -m benchmarks.serve [--rounds 5] [--prompts 48] [--compiled] [--page docs/serving.md]
+    .venv-serve/bin/python -m benchmarks.serve [--model pocket-qwen] [--rounds 5] [--prompts 96]
+                                          [--compiled] [--page docs/serving.md]
 
 It fits a mean vector and an L2S network, takes a few heads to double, and starts two servers with the same options:
 one by `trimtab serve`, and vLLM's own without the plug-in. They take turns, so that one alone is busy. Each round asks
 every server in every way, by 1, 8 and 32 clients that each wait for an answer before they ask again; the order turns
-from round to round, and one round before all warms the servers up. Answers are streams of as many tokens, and no prompt
+from round to round, and one round before all warms the servers up. A server that has waited for the other is slow at
+first (by a fifth), so it is asked once more, which is not timed. Answers are streams of as many tokens, and no prompt
 finds anything of itself in the cache. Ratios are those of one round; the table has their median, the least and the
-largest. ``--page`` writes the table between the two marks of that page.
+largest. ``--page`` writes the table between the model's two marks on that page.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from trimtab.models import Model
 from trimtab.serving.client.messages import messages_of
 
 TRAIN_ITEMS = 64
-CLIENTS = {1: 0.1, 8: 0.5, 32: 1.0}
+CLIENTS = {1: 0.25, 8: 0.5, 32: 1.0}
 """How many clients there are, and which share of the prompts they ask together."""
 TOKENS = 16
 
@@ -44,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="pocket-qwen")
     parser.add_argument("--data", default="pocket-mc2")
-    parser.add_argument("--prompts", type=int, default=48)
+    parser.add_argument("--prompts", type=int, default=96)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--compiled", action="store_true", help="have vLLM compile the model")
     parser.add_argument("--out", type=Path, default=Path("runs/serve/costs.json"))
@@ -109,19 +111,27 @@ def measured(servers: Servers, name: str, messages: Sequence[Any], rounds: int) 
     """Ask everything in every round."""
     cells: dict[tuple[int, str], list[Load]] = {(clients, way): [] for clients in CLIENTS for way in WAYS}
     ways = list(WAYS)
+    last = ""
     for number in range(rounds + 1):
         turn = number % len(ways)
         for clients, share in CLIENTS.items():
-            count = max(1, round(share * len(messages)))
+            some = messages[: max(1, round(share * len(messages)))]
             for way in ways[turn:] + ways[:turn]:
-                asked = [
-                    Asked(name, content, WAYS[way][place % len(WAYS[way])], TOKENS, f"{number} {clients} {way}")
-                    for place, content in enumerate(messages[:count])
-                ]
-                found = load(servers.bare if way == "bare" else servers.steering, asked, clients)
+                server = servers.bare if way == "bare" else servers.steering
+                salt = f"{number} {clients} {way}"
+                if server != last:
+                    load(server, requests(name, some, "plain", f"{salt}, not timed"), clients)
+                last = server
+                found = load(server, requests(name, some, way, salt), clients)
                 if number:
                     cells[clients, way].append(found)
     return cells
+
+
+def requests(name: str, messages: Sequence[Any], way: str, salt: str) -> list[Asked]:
+    """Return what is asked, steered by the way's artifacts in turn."""
+    named = WAYS[way]
+    return [Asked(name, content, named[k % len(named)], TOKENS, salt) for k, content in enumerate(messages)]
 
 
 def summary(cells: Mapping[tuple[int, str], Sequence[Load]]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.pages import table
 
-BEGIN, END = "<!-- costs begin -->", "<!-- costs end -->"
+BEGIN, END = "<!-- costs of {model} begin -->", "<!-- costs of {model} end -->"
 NAMES = {
     "plain": "plain, plug-in over none",
     "mean": "mean vector over plain",
@@ -23,11 +23,18 @@ STEERED_AIM = 0.95
 
 
 def write(page: Path, told: Mapping[str, Any]) -> None:
-    """Write the table between the marks of a page."""
+    """Write the table between the marks of its model.
+
+    Raises:
+        ValueError: The page has no such marks.
+    """
+    begin, end = (mark.format(model=told["model"]) for mark in (BEGIN, END))
     text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{section(told)}{END}{after}", encoding="utf-8")
+    before, _, rest = text.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"{page} must have the marks {begin} and {end}")
+    page.write_text(f"{before}{begin}\n{section(told)}{end}{after}", encoding="utf-8")
 
 
 def section(told: Mapping[str, Any]) -> str:

@@ -31,7 +31,6 @@ from benchmarks.steering.overhead import fitted
 
 from trimtab import Model, generate, load, read_items
 from trimtab.checking import reason_of
-from trimtab.engine import Contrast
 from trimtab.steering import TrainingSet
 from trimtab.studies import choose_items
 
@@ -39,6 +38,8 @@ MODELS = ("pocket-qwen", "pocket-llava", "smol-llava", "random")
 LARGE = ("smol-llava", "random")
 """Models whose sweeps by a loop take seconds a row."""
 TRAIN_ITEMS = 16
+VECTORS = ("random", "mean", "l2s", "amps")
+"""The methods that add a vector and ask each item once."""
 TINY: dict[str, Any] = {"tokens": 128, "batch": 2, "new_tokens": 4, "rounds": 1, "loop_rows": 2}
 
 
@@ -46,10 +47,8 @@ def methods(subject: Subject) -> Iterator[Line]:
     """Answers under every method that adds vectors and asks each item once, beside no steering."""
     model = subject.model
     train = TrainingSet(model, choose_items(read_items("pocket-mc2:train"), TRAIN_ITEMS, 0), [subject.layer])
-    for artifact in fitted(model, train, "image"):
+    for artifact in fitted(model, train, "image", VECTORS):
         asked = artifact.asks(model, subject.prompts)
-        if artifact.chooser is not None or artifact.direction is None or any(isinstance(a, Contrast) for a in asked):
-            continue
         ways = {
             "steered": lambda asked=asked: generate(model, asked, max_new_tokens=subject.new_tokens),
             "plain": lambda: generate(model, subject.prompts, max_new_tokens=subject.new_tokens),

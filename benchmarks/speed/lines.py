@@ -33,8 +33,8 @@ class Line:
         over: The way whose cost is the numerator.
         under: The way whose cost is the denominator.
         ratio: The median ratio; None where it could not be measured.
-        low: The least of the rounds.
-        high: The largest.
+        low: The lower end of its interval, see ``timing.Ratio``.
+        high: The upper end.
         rounds: Rounds.
         aim: What the ratio is to be.
         bound: What it would be if nothing but the operations that every way needs took time; None if that is not known.

@@ -14,6 +14,7 @@ from trimtab.circuits import Cases, build_cases
 from trimtab.studies import choose_items
 
 OWN = ("engine", "plain loop")
+MOST_HEADS = 128
 
 
 def peers(subject: Subject) -> Iterator[Line]:
@@ -21,6 +22,9 @@ def peers(subject: Subject) -> Iterator[Line]:
     model = subject.model
     if not model.report.shards:  # made here: peers load their own copy by its name
         yield Line("peers", error="not asked of a model without a checkpoint")
+        return
+    if model.n_layers * model.n_heads > MOST_HEADS:
+        yield Line("peers", error=f"not asked: more than {MOST_HEADS} heads take a peer some minutes a round")
         return
     one = Cases(build_cases(model, choose_items(read_items("pocket-mc2:test"), 1, seed=0))[:1])
     ways = every_way(model, model.name, one[0])

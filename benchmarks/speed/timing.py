@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -19,8 +20,8 @@ class Ratio:
 
     Attributes:
         value: The median of the rounds' ratios.
-        low: The least of them.
-        high: The largest.
+        low: The lower end of its 95 % interval, by the order of the rounds; the least of fewer than six.
+        high: The upper end.
         rounds: How many there were.
     """
 
@@ -42,12 +43,28 @@ class Times:
 
     def ratio(self, over: str, under: str) -> Ratio:
         """Return how many times as long ``over`` took as ``under``, round by round."""
-        found = [a / b for a, b in zip(self.seconds[over], self.seconds[under], strict=True)]
-        return Ratio(statistics.median(found), min(found), max(found), len(found))
+        found = sorted(a / b for a, b in zip(self.seconds[over], self.seconds[under], strict=True))
+        last = len(found) - 1
+        outer = _beyond(len(found))
+        return Ratio(statistics.median(found), found[outer], found[last - outer], len(found))
 
     def medians(self) -> dict[str, float]:
         """Return the median seconds of each way."""
         return {name: statistics.median(own) for name, own in self.seconds.items()}
+
+
+PATIENCE = 20.0
+"""Seconds within which there are more rounds on a CPU than were asked for: its times vary by a tenth, often more."""
+MOST_ROUNDS = 25
+
+
+def _beyond(rounds: int) -> int:
+    """Return how many of the sorted rounds lie beyond each end of the median's interval."""
+    below, tail = 0, 0.5**rounds  # the chance that the true median is below the least of them
+    while tail <= 0.025:
+        below += 1
+        tail += math.comb(rounds, below) * 0.5**rounds
+    return max(0, below - 1)
 
 
 def now(device: torch.device) -> float:
@@ -71,11 +88,14 @@ def in_turns(ways: Ways, device: torch.device, rounds: int, shares: Mapping[str,
     Args:
         ways: What to time.
         device: Where it computes.
-        rounds: How often each is timed.
+        rounds: How often each is timed, at least; see ``PATIENCE``.
         shares: Of a way that does a part of the work, which part; its seconds are divided by it.
     """
+    started = now(device)
     for work in ways.values():
         work()
+    if device.type == "cpu" and rounds > 1:
+        rounds = max(rounds, min(MOST_ROUNDS, int(PATIENCE / max(now(device) - started, 1e-6))))
     found = Times({name: [] for name in ways})
     for number in range(rounds):
         names = list(ways)[:: -1 if number % 2 else 1]

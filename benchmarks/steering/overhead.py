@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -29,10 +29,10 @@ TOKENS = 8
 TRAIN_ITEMS = 64
 
 
-def fitted(model: Model, train: TrainingSet, target: str) -> list[Artifact]:
-    """Fit every method that knows the target and that the model can take, at the layer of half the depth."""
+def fitted(model: Model, train: TrainingSet, target: str, names: Iterable[str] = METHODS) -> list[Artifact]:
+    """Fit methods that know the target and that the model can take, at the layer of half the depth."""
     found = []
-    for kind in METHODS.values():
+    for kind in map(METHODS.__getitem__, names):
         if target not in kind.targets:
             continue
         try:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from benchmarks.serve.__main__ import CLIENTS, WAYS, summary
 from benchmarks.serve.clients import Load
 from benchmarks.serve.page import BEGIN, END, write
@@ -30,12 +31,21 @@ def test_ratios_are_those_of_one_round():
 
 def test_the_table_is_written_between_the_marks_of_a_page(tmp_path: Path):
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    begin, end = (mark.format(model="m") for mark in (BEGIN, END))
+    page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     for _ in range(2):
         write(page, told())
     found = page.read_text()
-    assert found.startswith(f"before\n{BEGIN}\nm, not compiled, 2 processors (x), 3 rounds")
-    assert found.endswith(f"{END}\nafter\n")
+    assert found.startswith(f"before\n{begin}\nm, not compiled, 2 processors (x), 3 rounds")
+    assert found.endswith(f"{end}\nafter\n")
     assert "old" not in found
     assert "3 of 18 ratios reach it" in found
     assert found.count("| L2S over plain | 0.91 (0.91 to 0.91) |") == 1
+
+
+def test_a_page_without_the_marks_of_the_model_is_left_as_it_is(tmp_path: Path):
+    page = tmp_path / "page.md"
+    page.write_text("nothing\n")
+    with pytest.raises(ValueError, match="costs of m begin"):
+        write(page, told())
+    assert page.read_text() == "nothing\n"

@@ -8,7 +8,8 @@ from benchmarks.speed import __main__ as speed
 from benchmarks.speed.lines import Aim, Line, compared
 from benchmarks.speed.page import page, read
 from benchmarks.speed.tensors import TensorPeak
-from benchmarks.speed.timing import Times, in_turns
+from benchmarks.speed.timing import MOST_ROUNDS, Times, in_turns
+from scipy.stats import binom
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +49,23 @@ def test_ways_take_turns_and_a_part_counts_for_all_of_it():
     order: list[str] = []
     ways = {name: (lambda name=name: order.append(name)) for name in ("a", "b")}
     times = in_turns(ways, torch.device("cpu"), 2, {"a": 0.5})
-    assert order == ["a", "b", "a", "b", "b", "a"]
-    assert {name: len(own) for name, own in times.seconds.items()} == {"a": 2, "b": 2}
+    assert order[:6] == ["a", "b", "a", "b", "b", "a"]
+    assert len(times.seconds["a"]) == len(times.seconds["b"])
+
+
+def test_short_ways_have_more_rounds():
+    times = in_turns({"a": lambda: sum(range(1000))}, torch.device("cpu"), 2)
+    assert len(times.seconds["a"]) == MOST_ROUNDS
+
+
+@pytest.mark.parametrize(("rounds", "beyond"), [(2, 0), (5, 0), (6, 0), (8, 0), (9, 1), (12, 2), (25, 7)])
+def test_the_interval_of_a_median_holds_it_with_95_percent(rounds: int, beyond: int):
+    seconds = [float(number) for number in range(1, rounds + 1)]
+    ratio = Times({"a": seconds, "b": [1.0] * rounds}).ratio("a", "b")
+    assert (ratio.low, ratio.high) == (1 + beyond, rounds - beyond)
+    if rounds >= 6:
+        assert binom.cdf(beyond, rounds, 0.5) <= 0.025 or beyond == 0
+        assert binom.cdf(beyond + 1, rounds, 0.5) > 0.025
 
 
 def test_the_page_has_every_job_in_its_order():
