@@ -55,14 +55,15 @@ def page(lines: Sequence[Held], command: str, gpu: Sequence[Held] = (), models: 
     """
     first = lines[0]
     met, missed = (sum(line["met"] is is_met for line in lines) for is_met in (True, False))
-    unsure = sum(_unsure(line) for line in lines)
+    sure = sum(line["met"] is True and not _unsure(line) for line in lines)
     parts = [
         "# Performance\n",
         f"One command writes this page, `{command}` (`make bench`). Every number is a ratio of two ways that took "
         "turns in one run: the median of the rounds, with its 95 % interval (of fewer than six rounds, the least and "
         "the largest). It ran on "
         f"{first['device']}, with torch {first['torch']} and transformers {first['transformers']}. Of {met + missed} "
-        f"ratios with an aim, {met} reach it; {unsure} of the others miss it by less than the interval.",
+        f"ratios with an aim, {met} reach it, {sure} of them with the whole interval. *Perhaps* stands where one end "
+        "of the interval reaches it and the other does not.",
         "*Bound* is what the ratio would be if nothing took time but the operations that every way needs, counted in "
         "positions of layers; where it is a floor, less is not possible.\n",
     ]
@@ -129,16 +130,16 @@ def _table(lines: Iterable[Held]) -> list[str]:
             table.append(f"| {line['model']} | {of or line['job']} | {line['error']} | | | |")
             continue
         bound = "" if line["bound"] is None else f"{line['bound']:.2f}"
-        met = {True: "reached", False: "**missed**", None: ""}[line["met"]]
-        met = "missed, perhaps" if _unsure(line) else met
+        met = {True: "reached", False: "missed" if _unsure(line) else "**missed**", None: ""}[line["met"]]
+        met += ", perhaps" if _unsure(line) else ""
         value = f"{line['ratio']:.2f} ({line['low']:.2f} to {line['high']:.2f})"
         table.append(f"| {line['model']} | {name} | {value} | {aim(Aim(**line['aim']))} | {bound} | {met} |")
     return table
 
 
 def _unsure(line: Held) -> bool:
-    """Whether a ratio misses its aim, but one end of its interval does not."""
-    return line["met"] is False and any(Aim(**line["aim"]).met(line[end]) for end in ("low", "high"))
+    """Whether one end of a ratio's interval reaches its aim, and the other does not."""
+    return line["met"] is not None and len({Aim(**line["aim"]).met(line[end]) for end in ("low", "high")}) == 2
 
 
 def aim(wanted: Aim) -> str:
