@@ -1,6 +1,6 @@
 """How much faster workers are than one: the same items, in turns, on a fleet of one and on one of several.
 
-    python -m benchmarks.fleet.throughput [--model pocket-qwen] [--data pocket-mc2:test] [--items 48] [--workers 2]
+    python -m benchmarks.fleet.throughput [--model pocket-qwen] [--data pocket-mc2:test] [--items 144] [--workers 2]
                                           [--rounds 3] [--device-map auto] [--out fleet.json]
 
 Needs Ray (``pip install 'trimtab[ray]'``, or the environment of ``make test-fleet``, ``.venv-fleet``), and some minutes
@@ -87,7 +87,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="pocket-qwen")
     parser.add_argument("--data", default="pocket-mc2:test")
-    parser.add_argument("--items", type=int, default=48)
+    parser.add_argument("--items", type=int, default=144)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--piece-tokens", type=int, default=1024)
