@@ -198,7 +198,7 @@ def _helps(name: str, rows: list[dict[str, Any]]) -> str:
         return f"- **{name}: AMPS.** Not tested: at this strength all scalings answer as L2S does, within a point."
     above = [f"{row['method']} to the {row['target']}" for row in others if row["interval"][0] > 0]
     below = [f"{row['method']} to the {row['target']}" for row in others if row["interval"][1] < 0]
-    luck = " A shuffled control is among the better: such a gain does not come from which item gets which strength."
+    luck = " A shuffled control is among the better, so it is not shown that it matters which item gets which strength."
     return (
         f"- **{name}: AMPS.** Better than L2S at equal strength, each by its own interval, not corrected for their "
         f"number: {'; '.join(above) or 'none'}. Worse: {'; '.join(below) or 'none'}. For the others no difference is "

@@ -7,7 +7,7 @@ It fits a mean vector and an L2S network, takes a few heads to double, and start
 one by `trimtab serve`, and vLLM's own without the plug-in. They take turns, so that one alone is busy. Each round asks
 every server in every way, by 1, 8 and 32 clients that each wait for an answer before they ask again; the order turns
 from round to round, and one round before all warms the servers up. A server that has waited for the other is slow at
-first (by a fifth), so it is asked once more, which is not timed. Answers are streams of as many tokens, and no prompt
+first, so it is asked once more, which is not timed. Answers are streams of as many tokens, and no prompt
 finds anything of itself in the cache. Ratios are those of one round; the table has their median, the least and the
 largest. ``--page`` writes the table between the model's two marks on that page.
 """

@@ -15,6 +15,7 @@ from trimtab.studies import choose_items
 
 OWN = ("engine", "plain loop")
 MOST_HEADS = 128
+"""Of larger models peers are not asked: a round of theirs takes minutes."""
 
 
 def peers(subject: Subject) -> Iterator[Line]:

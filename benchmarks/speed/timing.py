@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
+from scipy.stats import binom
 
 Ways = Mapping[str, Callable[[], object]]
 """By name, what does the work."""
@@ -60,11 +60,7 @@ MOST_ROUNDS = 25
 
 def _beyond(rounds: int) -> int:
     """Return how many of the sorted rounds lie beyond each end of the median's interval."""
-    below, tail = 0, 0.5**rounds  # the chance that the true median is below the least of them
-    while tail <= 0.025:
-        below += 1
-        tail += math.comb(rounds, below) * 0.5**rounds
-    return max(0, below - 1)
+    return max(0, int(binom.ppf(0.025, rounds, 0.5)) - 1)
 
 
 def now(device: torch.device) -> float:
