@@ -190,6 +190,36 @@ def test_a_step_without_steering_is_idle_and_leaves_nothing_behind(ready: Ready)
     assert not added(steerer, torch.ones(4, HIDDEN)).any()
 
 
+def test_a_step_whose_requests_are_steered_elsewhere_is_idle(ready: Ready):
+    one = network(2, 1)
+    steerer = ready(one)
+    orders = {
+        "heads": order(ScaleHeads(0, (0,), ("last",), 2.0)),
+        "generated": order(AddVector(0, one, 1.0, "generated_only")),
+    }
+    steerer.begin([Chunk("heads", 0, 2, 0, 4), Chunk("generated", 2, 4, 0, 4)], orders.get)
+    assert steerer.idle
+    steerer.begin([Chunk("heads", 0, 2, 2, 4)], orders.get)
+    assert not steerer.idle
+    steerer.begin([Chunk("generated", 0, 2, 2, 4)], orders.get)
+    assert not steerer.idle  # the last prompt token predicts what is added later
+    steerer.begin([Chunk("heads", 0, 1, 4, 4)], orders.get)
+    assert steerer.idle
+
+
+def test_steps_alike_keep_their_terms(monkeypatch: pytest.MonkeyPatch):
+    steerer = Steerer({("layer", 0): 1}, Decoder(), ROOM, torch.device("cpu"), compiled=False)
+    (table,) = steerer.tables["layer", 0]
+    made, original = [], table.terms
+    monkeypatch.setattr(table, "terms", lambda *given: made.append(1) or original(*given))
+    wanted = order(AddVector(0, torch.ones(HIDDEN), 1.0, "generated_only"))
+    for token in range(4, 8):
+        steerer.begin([Chunk("a", 0, 1, token, 4)], lambda _name: wanted)
+        assert added(steerer, torch.ones(1, HIDDEN)).all()
+        steerer.end()
+    assert len(made) == 1
+
+
 def test_slots_are_given_back_and_a_request_without_one_fails_alone(ready: Ready):
     steerer = ready()
 

@@ -32,7 +32,7 @@ class Steerer:
     Attributes:
         tables: What edits each site: a table for each edit that one request may make there, in the order in which they
             act.
-        idle: Whether no row of the step is steered.
+        idle: Whether no edit touches a row of the step, and none predicts.
         plain: Requests that are known to be plain.
     """
 
@@ -113,9 +113,7 @@ class Steerer:
                     self._plan(chunk, known)
             except Exception as error:  # one request may fail, the others go on
                 self._undo(chunk, f"steering failed ({type(error).__name__}: {error!s:.200})")
-        if self._now:
-            self.idle = False
-            self.places.send()
+        self._send()
 
     def end(self) -> None:
         """Measure how large a change was, where an edit touched something for the first time."""
@@ -128,8 +126,8 @@ class Steerer:
         now, self._now = self._now, []
         for known in now:
             known.error = known.error or reason
-        self.idle = False
         self._clear()
+        self._send()
 
     def refuse(self, request: str, reason: str) -> None:
         """Note that a request was not steered as it asked, whether or not it is known already."""
@@ -159,13 +157,17 @@ class Steerer:
         self.places.leave(known.slot, slice(chunk.start, chunk.end))
 
     def _clear(self) -> None:
+        """Begin a plan without steered rows."""
         self._now = []
-        if self.idle:
-            return
-        self.idle = True
+        if self.places.measuring and not self.idle:
+            torch._foreach_zero_(self._sizes)
         self.places.clear()
-        self.places.send()
-        torch._foreach_zero_(self._sizes)
+
+    def _send(self) -> None:
+        """Have the model edit the plan's rows; a second step without any has nothing to send."""
+        was_idle, self.idle = self.idle, not self.places.acting
+        if not (self.idle and was_idle):
+            self.places.send()
 
     def _admitted(self, chunk: Chunk, order: Order | None) -> Steered | None:
         """Give a request that is new a slot, and put its edits there."""
@@ -198,7 +200,6 @@ class Steerer:
 
     def _plan(self, chunk: Chunk, known: Steered) -> None:
         """Write where one request's rows are, and which of its tokens they are."""
-        self.places.put(known.slot, chunk, known.layout, known.touched)
-        self.places.predicting |= known.predicts and chunk.last_prompt is not None
+        self.places.put(known.slot, chunk, known.layout, known.touched, predicts=known.predicts)
         self.places.measuring |= known.count(chunk)
         self._now.append(known)

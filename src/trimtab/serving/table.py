@@ -51,6 +51,7 @@ class Places:
         phases: Phase of each row's token, ``(rows,)``.
         last: The row of the last prompt token of each slot's request, or -1 where that is not among them, ``(slots,)``.
         version: The number of the plan: steps of one number are alike; None where a graph reads the plan.
+        acting: Whether an edit touches a row of this step, or a vector is predicted in it.
         predicting: Whether a vector may have to be predicted in this step.
         measuring: Whether changes have to be measured in this step.
     """
@@ -72,7 +73,7 @@ class Places:
         )
         self._compiled = compiled
         self.version = None if compiled else 0
-        self.predicting = self.measuring = compiled
+        self.acting, self.predicting, self.measuring = False, compiled, compiled
 
     def clear(self) -> None:
         """Begin the plan of a step: no row is steered."""
@@ -80,9 +81,9 @@ class Places:
         self._phases.fill(0)
         self._touched.fill(False)
         self._last.fill(-1)
-        self.predicting = self.measuring = self._compiled
+        self.acting, self.predicting, self.measuring = False, self._compiled, self._compiled
 
-    def put(self, slot: int, chunk: Chunk, layout: Layout, touched: np.ndarray) -> None:
+    def put(self, slot: int, chunk: Chunk, layout: Layout, touched: np.ndarray, *, predicts: bool) -> None:
         """Say which rows are a request's.
 
         Args:
@@ -90,11 +91,15 @@ class Places:
             chunk: Its rows.
             layout: What its tokens are.
             touched: Which phases its edits touch, ``(phases,)``.
+            predicts: Whether its last prompt token predicts a vector.
         """
         rows, phases = slice(chunk.start, chunk.end), layout.phases(chunk.first, chunk.after)
         self._slots[rows], self._phases[rows], self._touched[rows] = slot, phases, touched[phases]
+        self.acting |= bool(self._touched[rows].any())
         if chunk.last_prompt is not None:
             self._last[slot] = chunk.last_prompt
+            self.predicting |= predicts
+            self.acting |= predicts
 
     def leave(self, slot: int, rows: slice) -> None:
         """Leave a request's rows as they are in this step."""
