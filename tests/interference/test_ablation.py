@@ -65,7 +65,7 @@ def test_an_ablation_tests_every_variant_and_goes_on_where_it_was(tmp_path, monk
         assert said in page, said
     before = (out / "summary.json").read_bytes()
     monkeypatch.setattr("trimtab.studies.interference.hardening.diagnose", None)
-    monkeypatch.setattr(import_module("trimtab.interference.hardening.fine_tuning"), "trainable", None)
+    monkeypatch.setattr(import_module("trimtab.interference.hardening.fine_tuning"), "_trained", None)
     run_study(PLAN, out, load=load, read=read)
     assert (out / "summary.json").read_bytes() == before
     assert json.loads((out / "provenance.json").read_text())["versions"]["trimtab"]

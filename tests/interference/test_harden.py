@@ -199,7 +199,7 @@ def test_what_was_skipped_before_a_kill_is_counted(one, tmp_path, monkeypatch):
 
 def test_a_finished_run_is_returned_as_it_is(one, unbroken, monkeypatch):
     done = unbroken(one)
-    monkeypatch.setattr(HARDEN, "trainable", None)
+    monkeypatch.setattr(HARDEN, "_trained", None)
     assert harden(one, mixed(4), done.folder, QUICK).record == done.record
     with pytest.raises(ArtifactError, match="same config"):
         harden(one, mixed(4), done.folder, replace(QUICK, seed=1))

@@ -37,6 +37,7 @@ WAYS = {
     "whole": how(),
     "shared": replace(how(), shard=True),
     "full": replace(how(), method="full", learning_rate=1e-4),
+    "full-shared": replace(how(), method="full", learning_rate=1e-4, shard=True),
 }
 
 PROCESS = """
@@ -75,7 +76,7 @@ for name, config in WAYS.items():
     model, places, stop_at = tiny_model("llava", layers=2), [], None
     harden(model, items, home / name, config, validation=held_out)
     (home / f"{name}-places-{rank}.json").write_text(json.dumps(places))
-    if name == "shared":
+    if config.shard:
         held = [p for p in model.layers[0].parameters() if isinstance(p, DTensor)]
         assert 0 < sum(p.to_local().numel() for p in held) < 0.6 * sum(p.numel() for p in held)
         refused(model, "again", config, "was spread by an earlier run")
@@ -136,7 +137,7 @@ def test_items_of_a_step_are_those_of_one_process_and_go_whole_to_one_of_two(run
 
 @each_way
 def test_two_processes_train_as_one_does(runs, way):
-    alone = runs / ("full-by-one" if way == "full" else "whole-by-one")
+    alone = runs / ("full-by-one" if way.startswith("full") else "whole-by-one")
     one, two = weights(alone), weights(runs / way)
     assert (one - two).norm() < 1e-3 * one.norm()
     records = [json.loads((folder / "harden.json").read_text()) for folder in (alone, runs / way)]
@@ -154,6 +155,4 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(runs, way):
 def test_what_cannot_be_shared_out_is_refused(tmp_path):
     with pytest.raises(UsageError, match="needs several processes to spread the model over; this is one"):
         harden(tiny_model("llava", layers=2), mixed(2), tmp_path / "run", replace(how(), shard=True))
-    with pytest.raises(UsageError, match="`shard` of HardenConfig needs `method` lora"):
-        replace(how(), shard=True, method="full")
     assert not (tmp_path / "run").exists()

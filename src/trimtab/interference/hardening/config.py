@@ -101,8 +101,7 @@ class HardenConfig:
         evaluation_items: Validation items of each evaluation.
         precision: ``float32``, or ``bfloat16`` or ``float16`` for mixed precision.
         checkpointing: Recompute activations in the backward pass.
-        shard: Spread the decoder's layers over the processes, for a model that no device holds whole (FSDP); for
-            ``method`` lora.
+        shard: Spread the decoder's layers over the processes, for a model that no device holds whole (FSDP).
         num_workers: Processes that prepare the data.
         report_to: Back ends of ``transformers`` that training is logged to, such as ``tensorboard`` or ``wandb``.
         seed: Seed of everything random.
@@ -142,11 +141,6 @@ class HardenConfig:
         if self.micro_batch is not None and self.micro_batch > self.batch_size:
             raise UsageError(
                 f"`micro_batch` of HardenConfig must be in 1..{self.batch_size}, `batch_size`; got {self.micro_batch}."
-            )
-        if self.shard and self.method != "lora":
-            raise UsageError(
-                f"`shard` of HardenConfig needs `method` lora, whose adapters each process holds whole; got "
-                f"{self.method}; leave one of the two out."
             )
         _check_report_to(self.report_to)
         if self.mixture is not None and not (self.mixture and all(map(_is_family, self.mixture))):

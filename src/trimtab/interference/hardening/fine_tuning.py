@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,8 +28,8 @@ from trimtab.interference.hardening.objective import Objective
 from trimtab.interference.hardening.processes import leads, meet, of_all, of_the_first, processes
 from trimtab.interference.hardening.rows import written_letters
 from trimtab.interference.hardening.schedule import Schedule
-from trimtab.interference.hardening.sharding import home_of, in_step, share_out
-from trimtab.interference.hardening.weights import trainable
+from trimtab.interference.hardening.sharding import check_shared, home_of, in_step, share_out
+from trimtab.interference.hardening.weights import Adapters, FullWeights, SpreadWeights, trainable
 from trimtab.interference.perturbations import Donors, fitting
 from trimtab.interference.views import Opened, clean_view
 from trimtab.items import Item, items_fingerprint
@@ -105,6 +105,8 @@ def harden(
     config = config or HardenConfig(perturbations=fitting(usual(model.modalities), items) or SEEN)
     meet(home_of(model, config))
     _check(model, config)
+    assert model.fingerprint  # it is read off whole weights as they are, and kept
+    training = trainable(model, config)
     share_out(model, config)
     schedule = _schedule(model, items, config)
     counts = counted(schedule)
@@ -114,7 +116,7 @@ def harden(
         if not record["finished"]:
             record["counts"] = asdict(counts)
             with progress.task(f"harden {model.name}", config.steps) as advance, in_step(model, config):
-                record = _run(model, out, config, schedule, record, held_out, advance)
+                record = _run(model, training, out, config, schedule, record, held_out, advance)
     return Hardened(out, record)
 
 
@@ -130,6 +132,7 @@ def _check(model: Model, config: HardenConfig) -> None:
             f"`model` of harden must be in one piece in each of several processes; {model.name} is spread by its "
             "`device_map`; load it without, and spread it over the processes with `shard`, or start one process."
         )
+    check_shared(model, config)
     if config.method == "lora" and config.lora.rank > model.hidden_size:
         raise UsageError(
             f"`rank` of LoraConfig must be at most {model.hidden_size}, the width of {model.name}; got "
@@ -144,6 +147,7 @@ def _in_parts(model: Model) -> bool:
 
 def _run(
     model: Model,
+    training: AbstractContextManager[Adapters | FullWeights | SpreadWeights],
     out: Path,
     config: HardenConfig,
     schedule: Schedule,
@@ -162,7 +166,7 @@ def _run(
         _write(out, record)
     probes = [schedule[place].prompts[0] for place in range(min(PROBES, len(schedule)))]
     letters = written_letters(model, probes, max(len(item.choices) for item in schedule.items))
-    with trainable(model, config) as weights:
+    with training as weights:
         rates = (lambda: measure().rates) if chosen else None
         trainer = _trained(model, config, out, schedule, letters, rates, advance)
         skipped, log = dict(schedule.skipped), trainer.state.log_history

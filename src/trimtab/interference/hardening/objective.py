@@ -19,6 +19,7 @@ from trimtab.interference.hardening.consistency import divergence
 from trimtab.interference.hardening.processes import of_all
 from trimtab.interference.hardening.rows import Rows, make_rows
 from trimtab.interference.hardening.schedule import Group
+from trimtab.interference.hardening.sharding import gathered, spread_like
 from trimtab.models import Model
 
 
@@ -65,19 +66,24 @@ class Objective(nn.Module):
         return self
 
     def state_dict(self, *_args: object, **_kwargs: object) -> dict[str, Tensor]:
-        """Return what is trained, and nothing else: the state of a checkpoint."""
-        return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
+        """Return what is trained, and nothing else: the state of a checkpoint; see ``gathered`` for what is spread."""
+        return {name: gathered(p.detach()) for name, p in self._trained().items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *_args: object, **_kwargs: object) -> _IncompatibleKeys:
         """Put back what is trained; a state of other weights raises, as it would for a whole module."""
-        found = super().load_state_dict(state_dict, strict=False)
-        missing = [name for name in self.state_dict() if name not in state_dict]
+        trained = self._trained()
+        spread = {name: spread_like(value, trained.get(name)) for name, value in state_dict.items()}
+        found = super().load_state_dict(spread, strict=False)
+        missing = [name for name in trained if name not in state_dict]
         if missing or found.unexpected_keys:
             raise ArtifactError(
-                f"the checkpoint must hold the {len(self.state_dict())} tensors that are trained; it lacks "
+                f"the checkpoint must hold the {len(trained)} tensors that are trained; it lacks "
                 f"{len(missing)} and has {len(found.unexpected_keys)} others; delete it to start again."
             )
         return _IncompatibleKeys([], [])
+
+    def _trained(self) -> dict[str, nn.Parameter]:
+        return {name: p for name, p in self.named_parameters() if p.requires_grad}
 
     def forward(self, groups: Sequence[Group], share: float = 1.0) -> Float[Tensor, ""]:
         """Return ``share`` times the mean loss of the groups.

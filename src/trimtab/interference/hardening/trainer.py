@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from trimtab.interference.hardening.files import OUT, read_json, write_json
 from trimtab.interference.hardening.objective import Objective
 from trimtab.interference.hardening.processes import number, of_all, of_the_first, processes
 from trimtab.interference.hardening.schedule import Group, Schedule, as_batch
+from trimtab.interference.hardening.sharding import from_own_part, own_part
 from trimtab.progress import Advance
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ LOGS = 20
 """Loss reports of a run."""
 SKIPPED = "skipped-{}.json"
 """Items that each process has skipped so far, beside the run's checkpoints."""
+PART = "optimizer-{}.pt"
+"""What each process keeps of the optimizer, in a checkpoint of a model that is spread."""
 
 
 class HardenTrainer(Trainer):
@@ -67,7 +70,7 @@ class HardenTrainer(Trainer):
             data_collator=as_batch,
             callbacks=[EarlyStoppingCallback(config.patience)] if stop_early else [],
         )
-        if config.shard:  # layers gather and spread themselves; the adapters' gradients are averaged beside them
+        if config.shard:  # layers gather and spread themselves; gradients of all else are averaged beside them
             self.is_distributed_loading_by_transformers = True
         self.remove_callback(PrinterCallback)  # what runs print is for their callers to say
         self.objective = objective
@@ -164,6 +167,26 @@ class HardenTrainer(Trainer):
         """Say in one sentence when the disk refuses."""
         with writing(self.folder, OUT):
             super()._save_checkpoint(model, trial)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        """Have each process keep its part of what is spread, in a file of its own."""
+        if not self.objective.settings.shard:
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        optimizer, schedule = cast(Any, self.optimizer), cast(Any, self.lr_scheduler)
+        kept = {"optimizer": own_part(optimizer.state_dict()), "schedule": schedule.state_dict()}
+        torch.save(kept, Path(output_dir) / PART.format(number()))
+        of_all(None)  # the state that makes a checkpoint whole is written once all parts are there
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Have each process go on with its part."""
+        if checkpoint is None or not self.objective.settings.shard:
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        optimizer, schedule = cast(Any, self.optimizer), cast(Any, self.lr_scheduler)
+        kept = torch.load(Path(checkpoint) / PART.format(number()), map_location="cpu", weights_only=True)
+        optimizer.load_state_dict(from_own_part(kept["optimizer"], optimizer))
+        schedule.load_state_dict(kept["schedule"])
 
     def evaluate(self, *_args: object, metric_key_prefix: str = "eval", **_kwargs: object) -> dict[str, float]:
         """Measure accuracies on the validation items instead of a loss."""

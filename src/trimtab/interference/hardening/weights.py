@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from trimtab.bundled import BUNDLED
 from trimtab.errors import MissingDependencyError
 from trimtab.interference.hardening.config import HardenConfig, LoraConfig
+from trimtab.interference.hardening.processes import leads
+from trimtab.interference.hardening.sharding import gathered
 from trimtab.models import Model, save_processors
 
 if TYPE_CHECKING:
@@ -63,15 +65,51 @@ class FullWeights:
 
     def save(self, folder: Path) -> None:
         """Write the model, which has settled, with tokenizer, processors and template."""
-        self.model.hf.save_pretrained(folder)
-        self.model.tokenizer.save_pretrained(folder)
-        save_processors(self.model.processors, folder)
-        (folder / "chat_template.jinja").write_text(self.model.chat_template)
+        _save(self.model, folder)
 
 
-@contextmanager
-def trainable(model: Model, config: HardenConfig) -> Iterator[Adapters | FullWeights]:
-    """Make a model trainable inside the block, and leave it behind as it was.
+@dataclass(eq=False)
+class SpreadWeights:
+    """All weights of the decoder, spread over the processes that train them.
+
+    Attributes:
+        model: The model, which is spent.
+        dtype: Its own type, in which it is saved.
+        whole: What is saved, on the CPU of the first process, once it has settled.
+    """
+
+    model: Model
+    dtype: torch.dtype
+    whole: dict[str, Tensor] = field(default_factory=dict)
+
+    def settle(self) -> None:
+        """Round the weights to the model's own type, in which they are saved, and collect them."""
+        trained = _decoder_weights(self.model)
+        for parameter in trained:
+            with torch.no_grad():
+                parameter.copy_(parameter.to(self.dtype))
+        rounded = set(map(id, trained))
+        for name, own in self.model.hf.state_dict(keep_vars=True).items():
+            found = gathered(own.detach())
+            if leads():
+                self.whole[name] = found.to(self.dtype) if id(own) in rounded else found
+
+    def save(self, folder: Path) -> None:
+        """Write the model, which has settled, with tokenizer, processors and template."""
+        _save(self.model, folder, self.whole)
+
+
+def _save(model: Model, folder: Path, weights: dict[str, Tensor] | None = None) -> None:
+    cast(Any, model.hf).save_pretrained(folder, state_dict=weights)
+    model.tokenizer.save_pretrained(folder)
+    save_processors(model.processors, folder)
+    (folder / "chat_template.jinja").write_text(model.chat_template)
+
+
+def trainable(model: Model, config: HardenConfig) -> AbstractContextManager[Adapters | FullWeights | SpreadWeights]:
+    """Make a model trainable inside the block, and leave it behind as it was, but for one that is spread.
+
+    This is called before a model is spread; the block is entered after that.
 
     Only the text decoder and its head are trained; the vision tower and the projector are not, so what is
     remembered of a picture stays true, and what consistency anchors stays put.
@@ -79,7 +117,17 @@ def trainable(model: Model, config: HardenConfig) -> Iterator[Adapters | FullWei
     Raises:
         MissingDependencyError: LoRA is asked for and peft is not installed.
     """
-    way = _adapters(model, config.lora, config.seed) if config.method == "lora" else _full(model)
+    if config.method == "lora":
+        way = _adapters(model, config.lora, config.seed)
+    else:
+        way = _spread(model) if config.shard else _full(model)
+    return _trainable(way, model, config)
+
+
+@contextmanager
+def _trainable(
+    way: AbstractContextManager[Adapters | FullWeights | SpreadWeights], model: Model, config: HardenConfig
+) -> Iterator[Adapters | FullWeights | SpreadWeights]:
     with way as weights:
         try:
             if config.checkpointing:
@@ -126,9 +174,8 @@ def _adapters(model: Model, config: LoraConfig, seed: int) -> Iterator[Adapters]
 @contextmanager
 def _full(model: Model) -> Iterator[FullWeights]:
     """Train in float32, whatever the model's own type: small steps on weights of low precision round to nothing."""
-    trained = {id(p): p for part in (model.decoder, model.lm_head) for p in part.parameters()}
-    before = [(p, p.detach().cpu().clone()) for p in trained.values()]
-    for parameter in trained.values():
+    before = [(p, p.detach().cpu().clone()) for p in _decoder_weights(model)]
+    for parameter, _ in before:
         _cast(parameter, torch.float32)
         parameter.requires_grad_()
     try:
@@ -138,6 +185,26 @@ def _full(model: Model) -> Iterator[FullWeights]:
             _cast(parameter, value.dtype)
             with torch.no_grad():
                 parameter.copy_(value)
+
+
+def _spread(model: Model) -> AbstractContextManager[SpreadWeights]:
+    """Put a model into float32 at once, since what is spread keeps its type."""
+    weights = SpreadWeights(model, model.dtype)
+    for parameter in _decoder_weights(model):
+        _cast(parameter, torch.float32)
+    return _all_of_it(weights)
+
+
+@contextmanager
+def _all_of_it(weights: SpreadWeights) -> Iterator[SpreadWeights]:
+    for parameter in _decoder_weights(weights.model):
+        parameter.requires_grad_()
+    yield weights
+
+
+def _decoder_weights(model: Model) -> list[nn.Parameter]:
+    """Return the parameters of the text decoder and its head, each once."""
+    return list({id(p): p for part in (model.decoder, model.lm_head) for p in part.parameters()}.values())
 
 
 def _cast(parameter: nn.Parameter, dtype: torch.dtype) -> None:
