@@ -96,9 +96,9 @@ PEERS: dict[str, tuple[str, dict[str, Callable[[Model], Silence]]]] = {
 """For each peer the version this was written for, and the ways to use it, of which the first that works is timed."""
 
 
-def sweep(silence: Silence, model: Model, copies: int, case: Case) -> Tensor:
+def sweep(silence: Silence, model: Model, copies: int, heads: Sequence[Head], case: Case) -> Tensor:
     """Sweep a case by a peer, in batches of heads of the same layer."""
-    prompt, heads = case.prompt, every_head(model)
+    prompt = case.prompt
     inputs = model.family.native_inputs(model.hf, prompt.ids, prompt.media)
     batch = {name: torch.cat([value] * copies) for name, value in inputs.items()}
     batch |= {"use_cache": False, "logits_to_keep": 1}
@@ -106,12 +106,19 @@ def sweep(silence: Silence, model: Model, copies: int, case: Case) -> Tensor:
     return torch.cat([silence(batch, heads[start : start + copies]).float().cpu() for start in starts])
 
 
-def own(model: Model, reuse: bool, case: Case) -> Tensor:
-    """Sweep a case by trimtab: by the engine, or by the plain loop."""
-    return run(model, head_sweep(model, Cases([case])), reuse=reuse).logits
+def engine(model: Model, heads: Sequence[Head], case: Case) -> Tensor:
+    """Sweep a case by the engine, all heads of it, and return the logits of some."""
+    places = {head: place for place, head in enumerate(every_head(model))}
+    return run(model, head_sweep(model, Cases([case]))).logits[[places[head] for head in heads]]
 
 
-def peer_ways(peer: str, name: str, case: Case) -> dict[str, Way]:
+def plain_loop(model: Model, heads: Sequence[Head], case: Case) -> Tensor:
+    """Silence some heads of a case by trimtab's plain loop."""
+    rows = dict(zip(every_head(model), head_sweep(model, Cases([case])), strict=True))
+    return run(model, [rows[head] for head in heads], reuse=False).logits
+
+
+def peer_ways(peer: str, name: str, heads: Sequence[Head], case: Case) -> dict[str, Way]:
     """Return the ways in which a peer sweeps a model; print each that fails, and why."""
     version, makers = PEERS[peer]
     try:
@@ -124,25 +131,34 @@ def peer_ways(peer: str, name: str, case: Case) -> dict[str, Way]:
         model = load(name)  # peers wrap modules and remove hooks, so each gets its own copy
         try:
             silence = make(model)
-            sweep(silence, model, model.n_heads, case)  # a whole one: a first pass may work and the next fail
+            sweep(silence, model, model.n_heads, heads, case)  # not one pass: a first may work and the next fail
         except Exception as error:  # noqa: BLE001 - whatever a peer raises is the finding
             print(f"{title}, {how}: failed, {type(error).__name__}: {error}")
             continue
         print(f"{title}, {how}: works")
-        return {f"{title} x{n}": partial(sweep, silence, model, n) for n in (1, model.n_heads)}
+        return {f"{title} x{n}": partial(sweep, silence, model, n, heads) for n in (1, model.n_heads)}
     return {}
 
 
-def every_way(model: Model, name: str, case: Case) -> dict[str, Way]:
-    """Return the engine, the plain loop and all ways of the peers that are installed."""
-    ways: dict[str, Way] = {"engine": partial(own, model, True), "plain loop": partial(own, model, False)}
+def every_way(model: Model, name: str, heads: Sequence[Head], case: Case) -> dict[str, Way]:
+    """Return the engine, which does all heads, and the plain loop and the ways of installed peers, which do some."""
+    ways: dict[str, Way] = {"engine": partial(engine, model, heads), "plain loop": partial(plain_loop, model, heads)}
     for peer in PEERS:
-        ways |= peer_ways(peer, name, case)
+        ways |= peer_ways(peer, name, heads, case)
     return ways
 
 
-def compare(ways: Mapping[str, Way], cases: Cases, clock: Callable[[], float]) -> dict[str, dict[str, float]]:
-    """Let all ways take turns on each case, and return medians of the rounds and the largest differences."""
+def compare(
+    ways: Mapping[str, Way], cases: Cases, clock: Callable[[], float], share: float = 1.0
+) -> dict[str, dict[str, float]]:
+    """Let all ways take turns on each case, and return medians of the rounds and the largest differences.
+
+    Args:
+        ways: See ``every_way``.
+        cases: What to sweep.
+        clock: Tells seconds.
+        share: Of all heads, the share that all but the engine do; their seconds are divided by it.
+    """
     seconds, differences = {way: [0.0] * ROUNDS for way in ways}, dict.fromkeys(ways, 0.0)
     for turn in range(ROUNDS):
         for case in cases:
@@ -150,7 +166,7 @@ def compare(ways: Mapping[str, Way], cases: Cases, clock: Callable[[], float]) -
             for way, sweep_case in ways.items():
                 start = clock()
                 logits[way] = sweep_case(case)  # on the CPU at its end, so that a GPU's work is counted
-                seconds[way][turn] += clock() - start
+                seconds[way][turn] += (clock() - start) / (1.0 if way == "engine" else share)
             for way, found in logits.items():
                 differences[way] = max(differences[way], float((found - logits["plain loop"]).abs().max()))
     return {
@@ -170,9 +186,10 @@ def report(name: str, n_items: int) -> dict[str, dict[str, float]]:
     model = load(name)
     cases = build_cases(model, choose_items(read_items("pocket-mc2:test"), n_items, seed=0))
     print(f"\n{model}, {len(cases)} cases of {len(every_head(model))} heads")
-    ways = every_way(model, name, cases[0])
+    heads = every_head(model)
+    ways = every_way(model, name, heads, cases[0])
     intact = run(model, [Row(cases[0].prompt)]).logits  # warms up, and shows that the edits do anything at all
-    effect = float((own(model, True, cases[0]) - intact).abs().max())
+    effect = float((engine(model, heads, cases[0]) - intact).abs().max())
     print(f"{torch.get_num_threads()} threads, median of {ROUNDS} paired rounds, largest effect {effect:.2f}")
     print(f"{'by':16} {'seconds':>8} {'to engine':>10} {'difference':>11}")
     found = compare(ways, cases, time.process_time if model.device.type == "cpu" else time.perf_counter)

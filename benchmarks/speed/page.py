@@ -24,7 +24,8 @@ JOBS = {
     "for each row, with the same edits.",
     "heads": "Every head of every layer silenced at the last token.",
     "peers": "The same sweep by other libraries, beside the engine, for one prompt of the benchmark: *x1* is a pass "
-    "for each head, the other a batch of copies for each layer. Each works on its own copy of the Hugging Face model.",
+    "for each head, the other a batch of copies for each layer. Each works on its own copy of the Hugging Face model. "
+    "Of models with more than 128 heads they sweep those of three layers, and what all would take is computed.",
     "strengths": "Answers at eleven strengths as rows of one run, beside one strength.",
     "states": "The states that steering is learned from, three prompts an item. *saved features* is what released "
     "code does: a whole pass for each prompt, of which the states of all layers at the last tokens are saved; *loop* "

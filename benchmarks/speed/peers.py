@@ -2,39 +2,60 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from benchmarks.circuits.peers import PEERS, ROUNDS, WRONG, compare, every_way
 from benchmarks.speed.lines import Line
 from benchmarks.speed.subject import Subject
 
-from trimtab import read_items
-from trimtab.circuits import Cases, build_cases
+from trimtab import Model, read_items
+from trimtab.circuits import Cases, Head, build_cases, every_head
+from trimtab.models import write_published
 from trimtab.studies import choose_items
 
 OWN = ("engine", "plain loop")
 MOST_HEADS = 128
-"""Of larger models peers are not asked: a round of theirs takes minutes."""
+"""Of a model with more, peers sweep the heads of a few layers, and what all would take is computed."""
+SOME_LAYERS = 3
 
 
 def peers(subject: Subject) -> Iterator[Line]:
     """Every head silenced at the last token: each library on its own copy of the model, beside the engine."""
-    model = subject.model
-    if not model.report.shards:  # made here: peers load their own copy by its name
-        yield Line("peers", error="not asked of a model without a checkpoint")
-        return
-    if model.n_layers * model.n_heads > MOST_HEADS:
-        yield Line("peers", error=f"not asked: more than {MOST_HEADS} heads take a peer some minutes a round")
-        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield from _compared(subject.model, _checkpoint(subject.model, Path(folder)))
+
+
+def _checkpoint(model: Model, folder: Path) -> str:
+    """Return what peers load their own copy by; a model that was made here is written first."""
+    if model.report.shards:
+        return model.name
+    write_published(model, folder)
+    return str(folder)
+
+
+def some_heads(model: Model) -> list[Head]:
+    """Return the heads that peers sweep: all, or those of some layers from first to last."""
+    heads = every_head(model)
+    if len(heads) <= MOST_HEADS:
+        return heads
+    layers = {step * (model.n_layers - 1) // (SOME_LAYERS - 1) for step in range(SOME_LAYERS)}
+    return [head for head in heads if head[0] in layers]
+
+
+def _compared(model: Model, name: str) -> Iterator[Line]:
+    heads = some_heads(model)
     one = Cases(build_cases(model, choose_items(read_items("pocket-mc2:test"), 1, seed=0))[:1])
-    ways = every_way(model, model.name, one[0])
+    ways = every_way(model, name, heads, one[0])
     for peer, (version, _) in PEERS.items():
         if not any(name.startswith(peer) for name in ways):
             yield Line("peers", error=f"{peer} {version} is not installed, or does not work with this model")
     if set(ways) == set(OWN):
         return
-    found = compare(ways, one, time.process_time if model.device.type == "cpu" else time.perf_counter)
+    clock = time.process_time if model.device.type == "cpu" else time.perf_counter
+    found = compare(ways, one, clock, len(heads) / len(every_head(model)))
     for name, line in found.items():
         if name not in OWN:
             error = None if line["largest_difference"] < WRONG else f"{name} differs from the plain loop"

@@ -1,15 +1,21 @@
 """The benchmark of speed writes its lines and its page."""
 
+from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
+from benchmarks.circuits.peers import compare
 from benchmarks.speed import __main__ as speed
+from benchmarks.speed import peers
 from benchmarks.speed.lines import Aim, Line, compared
 from benchmarks.speed.page import page, read
 from benchmarks.speed.tensors import TensorPeak
 from benchmarks.speed.timing import MOST_ROUNDS, Times, in_turns
 from scipy.stats import binom
+
+from trimtab.circuits import every_head
+from trimtab.testing import tiny_model
 
 
 @pytest.fixture(autouse=True)
@@ -119,3 +125,16 @@ def test_tensors_are_counted_while_they_are_there():
         del part
         torch.zeros(500).add_(more.sum())
     assert peak.bytes == 4 * (1000 + 100 + 100)
+
+
+def test_of_a_model_with_many_heads_peers_sweep_those_of_some_layers(monkeypatch: pytest.MonkeyPatch):
+    model = tiny_model("llava", layers=5)
+    assert peers.some_heads(model) == every_head(model)
+    monkeypatch.setattr(peers, "MOST_HEADS", 4)
+    assert peers.some_heads(model) == [head for head in every_head(model) if head[0] in (0, 2, 4)]
+
+
+def test_what_all_heads_would_take_is_computed_of_all_but_the_engine():
+    ways = {way: lambda _case: torch.zeros(3, 5) for way in ("engine", "plain loop", "peer")}
+    found = compare(ways, [None], count().__next__, share=0.25)  # pyright: ignore[reportArgumentType]
+    assert {way: line["engine_ratio"] for way, line in found.items()} == {"engine": 1, "plain loop": 4, "peer": 4}
