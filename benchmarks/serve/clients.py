@@ -52,11 +52,13 @@ class Load:
     """What some clients met.
 
     Attributes:
-        rate: Answers a second.
+        answers: How many there were.
+        seconds: What all of them took together.
         first_token: Seconds to the first token, the median of the answers.
     """
 
-    rate: float
+    answers: int
+    seconds: float
     first_token: float
 
 
@@ -67,8 +69,8 @@ def load(url: str, asked: Sequence[Asked], clients: int) -> Load:
     with ThreadPoolExecutor(clients) as pool:
         start = time.perf_counter()
         firsts = list(pool.map(lambda body: first_token(address, body), bodies))
-        rate = len(bodies) / (time.perf_counter() - start)
-    return Load(rate, statistics.median(firsts))
+        took = time.perf_counter() - start
+    return Load(len(bodies), took, statistics.median(firsts))
 
 
 def first_token(address: str, body: bytes) -> float:

@@ -11,6 +11,7 @@ from benchmarks.pages import table
 BEGIN, END = "<!-- costs of {model} begin -->", "<!-- costs of {model} end -->"
 NAMES = {
     "plain": "plain, plug-in over none",
+    "again": "plain once more over plain",
     "mean": "mean vector over plain",
     "l2s": "L2S over plain",
     "heads": "head set over plain",
@@ -18,8 +19,8 @@ NAMES = {
     "mixed": "mixed over plain",
 }
 """What ratios are called."""
-AIMS = {"plain": 0.98}
-STEERED_AIM = 0.95
+AIMS = {"plain": 0.98, "mean": 0.95, "l2s": 0.95, "heads": 0.95, "several": 0.95, "mixed": 0.95}
+"""Of requests a second."""
 
 
 def write(page: Path, told: Mapping[str, Any]) -> None:
@@ -41,14 +42,14 @@ def section(told: Mapping[str, Any]) -> str:
     """Return what the page says of a run."""
     cells = {(cell["clients"], cell["way"]): cell for cell in told["cells"]}
     clients = sorted({own for own, _way in cells})
-    ratios = [(way, cells[own, way]["rate"]) for way in NAMES for own in clients]
-    met = sum(rate[0] >= AIMS.get(way, STEERED_AIM) for way, rate in ratios)
+    ratios = [(cells[own, way]["rate"], aim) for way, aim in AIMS.items() for own in clients]
+    met, surely = (sum(rate[end] >= aim for rate, aim in ratios) for end in (0, 1))
     how = "compiled" if told["compiled"] else "not compiled"
     said = (
         f"{told['model']}, {how}, {told['processors']} processors ({told['machine']}), {told['rounds']} rounds, "
-        f"{told['tokens']} tokens an answer. Answers a second, the median ratio and in brackets the least and the "
-        f"largest of the rounds; then seconds to the first token, the same. At least {AIMS['plain']} is aimed at for "
-        f"the plug-in and {STEERED_AIM} for steering: {met} of {len(ratios)} ratios reach it.\n\n"
+        f"{told['tokens']} tokens an answer. Answers a second, the median ratio and in brackets its 95 % interval; "
+        f"then seconds to the first token, the same. At least {AIMS['plain']} is aimed at for the plug-in and "
+        f"{AIMS['mean']} for steering: {met} of {len(ratios)} ratios reach it, {surely} with the whole interval.\n\n"
     )
     columns = ["", *(f"{own} client{'s' * (own > 1)}" for own in clients)]
     columns += [f"first token, {own}" for own in clients]

@@ -192,11 +192,11 @@ def _spread(model: Model) -> AbstractContextManager[SpreadWeights]:
     weights = SpreadWeights(model, model.dtype)
     for parameter in _decoder_weights(model):
         _cast(parameter, torch.float32)
-    return _all_of_it(weights)
+    return _training_all(weights)
 
 
 @contextmanager
-def _all_of_it(weights: SpreadWeights) -> Iterator[SpreadWeights]:
+def _training_all(weights: SpreadWeights) -> Iterator[SpreadWeights]:
     for parameter in _decoder_weights(weights.model):
         parameter.requires_grad_()
     yield weights
