@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     known = TINY if options.tiny else SHAPES
     chosen = {name: shape for name, shape in known.items() if not options.shape or name in options.shape}
     sizes = (
-        {"tokens": 160, "batch": 2, "new_tokens": 4, "rounds": 2, "loop_rows": 4}
+        {"tokens": 160, "batch": 2, "new_tokens": 4, "rounds": 1, "loop_rows": 4}
         if options.tiny
         else {"side": 336, "loop_rows": 8, "rounds": 2}
     )

@@ -89,6 +89,7 @@ for name, config in WAYS.items():
     assert stop_at is None, "it was not stopped"
     model = tiny_model("llava", layers=2)
     harden(model, items, home / f"{name}-stopped", config, validation=held_out)
+harden(tiny_model("llava", layers=2), items, home / "unseen", WAYS["shared"])  # without validation items
 spread = tiny_model("llava", layers=2)
 spread.lm_head.to("meta")
 refused(spread, "spread", how(), "must be in one piece in each of several processes")
@@ -155,4 +156,6 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(runs, way):
 def test_what_cannot_be_shared_out_is_refused(tmp_path):
     with pytest.raises(UsageError, match="needs several processes to spread the model over; this is one"):
         harden(tiny_model("llava", layers=2), mixed(2), tmp_path / "run", replace(how(), shard=True))
+    with pytest.raises(UsageError, match="must be float32 or bfloat16 where all weights are trained and shared out"):
+        replace(how(), shard=True, method="full", precision="float16")
     assert not (tmp_path / "run").exists()

@@ -207,6 +207,26 @@ def test_a_step_whose_requests_are_steered_elsewhere_is_idle(ready: Ready):
     assert steerer.idle
 
 
+def test_a_plan_of_a_request_that_ended_never_acts_on_rows_of_others(ready: Ready):
+    steerer = ready()
+    orders = {
+        "a": order(ScaleHeads(0, (0,), ("last",), 2.0)),
+        "b": order(AddVector(0, torch.ones(HIDDEN), 1.0, "generated_only")),
+    }
+    steerer.begin([Chunk("a", 0, 1, 3, 4)], orders.get)
+    steerer.end()
+    steerer.begin([Chunk("a", 0, 1, 4, 4)], orders.get)  # touches nothing any more
+    steerer.forget(())
+    steerer.begin([Chunk("plain", 0, 1, 0, 4), Chunk("b", 1, 5, 0, 4)], orders.get)  # in the same slot, nothing yet
+    assert not added(steerer, torch.ones(5, HIDDEN)).any()
+    steerer.end()
+    steerer.begin([Chunk("b", 0, 1, 4, 4)], orders.get)
+    assert added(steerer, torch.ones(1, HIDDEN)).all()
+    steerer.end()
+    told = receipt_of(steerer, "b")
+    assert edits(told)[0]["relative_change"] == pytest.approx(1.0)
+
+
 def test_steps_alike_keep_their_terms(monkeypatch: pytest.MonkeyPatch):
     steerer = Steerer({("layer", 0): 1}, Decoder(), ROOM, torch.device("cpu"), compiled=False)
     (table,) = steerer.tables["layer", 0]

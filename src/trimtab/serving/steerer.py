@@ -120,6 +120,7 @@ class Steerer:
         if self.places.measuring:
             for known in self._now:
                 known.measure()
+        self._now = []
 
     def fail(self, reason: str) -> None:
         """Note that the step's steered requests were not steered, and let the step pass without."""
@@ -127,7 +128,8 @@ class Steerer:
         for known in now:
             known.error = known.error or reason
         self._clear()
-        self._send()
+        self.places.send()
+        self.idle = True
 
     def refuse(self, request: str, reason: str) -> None:
         """Note that a request was not steered as it asked, whether or not it is known already."""
@@ -165,9 +167,9 @@ class Steerer:
 
     def _send(self) -> None:
         """Have the model edit the plan's rows; a second step without any has nothing to send."""
-        was_idle, self.idle = self.idle, not self.places.acting
-        if not (self.idle and was_idle):
+        if self.places.acting or not self.idle:
             self.places.send()
+        self.idle = not self.places.acting
 
     def _admitted(self, chunk: Chunk, order: Order | None) -> Steered | None:
         """Give a request that is new a slot, and put its edits there."""

@@ -49,7 +49,7 @@ class Places:
         rows: The rows that may be edited in this step, and which the two tensors that follow are about; None for all.
         slots: Slot of each row, ``(rows,)``.
         phases: Phase of each row's token, ``(rows,)``.
-        last: The row of the last prompt token of each slot's request, or -1 where that is not among them, ``(slots,)``.
+        last: The row of the last prompt token of each slot's request, or -1 where none is that predicts, ``(slots,)``.
         version: The number of the plan: steps of one number are alike; None where a graph reads the plan.
         acting: Whether an edit touches a row of this step, or a vector is predicted in it.
         predicting: Whether a vector may have to be predicted in this step.
@@ -96,10 +96,9 @@ class Places:
         rows, phases = slice(chunk.start, chunk.end), layout.phases(chunk.first, chunk.after)
         self._slots[rows], self._phases[rows], self._touched[rows] = slot, phases, touched[phases]
         self.acting |= bool(self._touched[rows].any())
-        if chunk.last_prompt is not None:
+        if predicts and chunk.last_prompt is not None:
             self._last[slot] = chunk.last_prompt
-            self.predicting |= predicts
-            self.acting |= predicts
+            self.acting = self.predicting = True
 
     def leave(self, slot: int, rows: slice) -> None:
         """Leave a request's rows as they are in this step."""
@@ -109,7 +108,7 @@ class Places:
         """Send the plan to where the model is."""
         self.last.copy_(torch.from_numpy(self._last))
         if self.version is None:
-            self.slots.copy_(torch.from_numpy(self._slots))
+            self.slots.copy_(torch.from_numpy(self._slots * self._touched))
             self.phases.copy_(torch.from_numpy(self._phases))
             return
         rows = self._touched.nonzero()[0]

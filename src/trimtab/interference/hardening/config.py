@@ -142,6 +142,11 @@ class HardenConfig:
             raise UsageError(
                 f"`micro_batch` of HardenConfig must be in 1..{self.batch_size}, `batch_size`; got {self.micro_batch}."
             )
+        if self.shard and self.method == "full" and self.precision == "float16":
+            raise UsageError(
+                "`precision` of HardenConfig must be float32 or bfloat16 where all weights are trained and shared out, "
+                "since float16 scales gradients that are not in one place; got float16; choose another."
+            )
         _check_report_to(self.report_to)
         if self.mixture is not None and not (self.mixture and all(map(_is_family, self.mixture))):
             raise UsageError(

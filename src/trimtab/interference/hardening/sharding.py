@@ -48,7 +48,7 @@ def share_out(model: Model, config: HardenConfig) -> None:
     """Keep a part of each decoder layer in each process, if that is asked for; the model is spent by it.
 
     A layer is whole only while it computes. All else, such as embeddings and towers, is whole in each process. What is
-    to be trained must be in float32 by now, since parts keep their type.
+    trained is put into float32 before, layer by layer, since parts keep their type.
     """
     if not config.shard:
         return
@@ -58,7 +58,13 @@ def share_out(model: Model, config: HardenConfig) -> None:
     device = home_of(model, config)
     mesh = init_device_mesh(device.type, (processes(),))
     for layer in model.layers:
+        if config.method == "full":
+            layer.float()
         fully_shard(layer, mesh=mesh, reshard_after_forward=True)
+    if config.method == "full":
+        for parameter in (*model.decoder.parameters(), *model.lm_head.parameters()):
+            if not isinstance(parameter, DTensor):
+                parameter.data = parameter.data.float()  # in place, so that tied weights stay tied
     for module in model.hf.modules():
         _move(module, device)
 

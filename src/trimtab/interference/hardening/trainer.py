@@ -173,6 +173,7 @@ class HardenTrainer(Trainer):
         if not self.objective.settings.shard:
             super()._save_optimizer_and_scheduler(output_dir)
             return
+        Path(output_dir).mkdir(parents=True, exist_ok=True)  # the first process may not have come so far
         optimizer, schedule = cast(Any, self.optimizer), cast(Any, self.lr_scheduler)
         kept = {"optimizer": own_part(optimizer.state_dict()), "schedule": schedule.state_dict()}
         torch.save(kept, Path(output_dir) / PART.format(number()))

@@ -88,11 +88,15 @@ class SpreadWeights:
         for parameter in trained:
             with torch.no_grad():
                 parameter.copy_(parameter.to(self.dtype))
-        rounded = set(map(id, trained))
-        for name, own in self.model.hf.state_dict(keep_vars=True).items():
-            found = gathered(own.detach())
+        rounded, names = set(map(id, trained)), dict[int, list[str]]()
+        state = self.model.hf.state_dict(keep_vars=True)
+        for name, own in state.items():
+            names.setdefault(id(own), []).append(name)
+        for weight, own_names in names.items():  # tied weights have several names, and are one in what is saved as well
+            found = gathered(state[own_names[0]].detach())
             if leads():
-                self.whole[name] = found.to(self.dtype) if id(own) in rounded else found
+                kept = found.to("cpu", self.dtype if weight in rounded else found.dtype)
+                self.whole |= dict.fromkeys(own_names, kept)
 
     def save(self, folder: Path) -> None:
         """Write the model, which has settled, with tokenizer, processors and template."""
@@ -109,7 +113,7 @@ def _save(model: Model, folder: Path, weights: dict[str, Tensor] | None = None) 
 def trainable(model: Model, config: HardenConfig) -> AbstractContextManager[Adapters | FullWeights | SpreadWeights]:
     """Make a model trainable inside the block, and leave it behind as it was, but for one that is spread.
 
-    This is called before a model is spread; the block is entered after that.
+    This is called before a model is spread, while it is in its own type; the block is entered after that.
 
     Only the text decoder and its head are trained; the vision tower and the projector are not, so what is
     remembered of a picture stays true, and what consistency anchors stays put.
@@ -120,7 +124,7 @@ def trainable(model: Model, config: HardenConfig) -> AbstractContextManager[Adap
     if config.method == "lora":
         way = _adapters(model, config.lora, config.seed)
     else:
-        way = _spread(model) if config.shard else _full(model)
+        way = _spread(SpreadWeights(model, model.dtype)) if config.shard else _full(model)
     return _trainable(way, model, config)
 
 
@@ -175,10 +179,10 @@ def _adapters(model: Model, config: LoraConfig, seed: int) -> Iterator[Adapters]
 def _full(model: Model) -> Iterator[FullWeights]:
     """Train in float32, whatever the model's own type: small steps on weights of low precision round to nothing."""
     before = [(p, p.detach().cpu().clone()) for p in _decoder_weights(model)]
-    for parameter, _ in before:
-        _cast(parameter, torch.float32)
-        parameter.requires_grad_()
     try:
+        for parameter, _ in before:
+            _cast(parameter, torch.float32)
+            parameter.requires_grad_()
         yield FullWeights(model, before)
     finally:
         for parameter, value in before:
@@ -187,16 +191,8 @@ def _full(model: Model) -> Iterator[FullWeights]:
                 parameter.copy_(value)
 
 
-def _spread(model: Model) -> AbstractContextManager[SpreadWeights]:
-    """Put a model into float32 at once, since what is spread keeps its type."""
-    weights = SpreadWeights(model, model.dtype)
-    for parameter in _decoder_weights(model):
-        _cast(parameter, torch.float32)
-    return _training_all(weights)
-
-
 @contextmanager
-def _training_all(weights: SpreadWeights) -> Iterator[SpreadWeights]:
+def _spread(weights: SpreadWeights) -> Iterator[SpreadWeights]:
     for parameter in _decoder_weights(weights.model):
         parameter.requires_grad_()
     yield weights
