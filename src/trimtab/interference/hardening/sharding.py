@@ -62,11 +62,16 @@ def share_out(model: Model, config: HardenConfig) -> None:
             layer.float()
         fully_shard(layer, mesh=mesh, reshard_after_forward=True)
     if config.method == "full":
-        for parameter in (*model.decoder.parameters(), *model.lm_head.parameters()):
+        for parameter in decoder_weights(model):
             if not isinstance(parameter, DTensor):
                 parameter.data = parameter.data.float()  # in place, so that tied weights stay tied
     for module in model.hf.modules():
         _move(module, device)
+
+
+def decoder_weights(model: Model) -> list[nn.Parameter]:
+    """Return the parameters of the text decoder and its head, each once."""
+    return list({id(p): p for part in (model.decoder, model.lm_head) for p in part.parameters()}.values())
 
 
 def in_step(model: Model, config: HardenConfig) -> AbstractContextManager[None]:

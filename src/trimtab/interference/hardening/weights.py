@@ -17,7 +17,7 @@ from trimtab.bundled import BUNDLED
 from trimtab.errors import MissingDependencyError
 from trimtab.interference.hardening.config import HardenConfig, LoraConfig
 from trimtab.interference.hardening.processes import leads
-from trimtab.interference.hardening.sharding import gathered
+from trimtab.interference.hardening.sharding import decoder_weights, gathered
 from trimtab.models import Model, save_processors
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class SpreadWeights:
 
     def settle(self) -> None:
         """Round the weights to the model's own type, in which they are saved, and collect them."""
-        trained = _decoder_weights(self.model)
+        trained = decoder_weights(self.model)
         for parameter in trained:
             with torch.no_grad():
                 parameter.copy_(parameter.to(self.dtype))
@@ -178,7 +178,7 @@ def _adapters(model: Model, config: LoraConfig, seed: int) -> Iterator[Adapters]
 @contextmanager
 def _full(model: Model) -> Iterator[FullWeights]:
     """Train in float32, whatever the model's own type: small steps on weights of low precision round to nothing."""
-    before = [(p, p.detach().cpu().clone()) for p in _decoder_weights(model)]
+    before = [(p, p.detach().cpu().clone()) for p in decoder_weights(model)]
     try:
         for parameter, _ in before:
             _cast(parameter, torch.float32)
@@ -193,14 +193,9 @@ def _full(model: Model) -> Iterator[FullWeights]:
 
 @contextmanager
 def _spread(weights: SpreadWeights) -> Iterator[SpreadWeights]:
-    for parameter in _decoder_weights(weights.model):
+    for parameter in decoder_weights(weights.model):
         parameter.requires_grad_()
     yield weights
-
-
-def _decoder_weights(model: Model) -> list[nn.Parameter]:
-    """Return the parameters of the text decoder and its head, each once."""
-    return list({id(p): p for part in (model.decoder, model.lm_head) for p in part.parameters()}.values())
 
 
 def _cast(parameter: nn.Parameter, dtype: torch.dtype) -> None:
