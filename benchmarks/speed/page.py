@@ -12,10 +12,13 @@ from benchmarks.speed.lines import Aim
 Held = Mapping[str, Any]
 """A line as it is in the file."""
 
+WHOLE = "whole"
+"""The line that says how long all jobs took."""
+
 JOBS = {
-    "answers": "Answers to four prompts at once, pictures encoded anew. *plain*, *steered* (one vector) and "
-    "*amortised* (a network predicts the vector) are the engine's; *transformers* is `generate` of the Hugging Face "
-    "model in one batch, *hook* the shortest hook that adds the vector.",
+    "answers": "Answers to four prompts at once (two on the larger models), pictures encoded anew. *plain*, *steered* "
+    "(one vector) and *amortised* (a network predicts the vector) are the engine's; *transformers* is `generate` of "
+    "the Hugging Face model in one batch, *hook* the shortest hook that adds the vector.",
     "methods": "The same prompts answered under every fitted method that adds vectors, beside no steering.",
     "contribution": "The Modality Contribution Score of one prompt. *prefill* is one pass over it; *naive* takes each "
     "of 24 perturbations with a prefill of its own. Small noise is remembered from call to call, as pictures are; the "
@@ -25,7 +28,7 @@ JOBS = {
     "heads": "Every head of every layer silenced at the last token.",
     "peers": "The same sweep by other libraries, beside the engine, for one prompt of the benchmark: *x1* is a pass "
     "for each head, the other a batch of copies for each layer. Each works on its own copy of the Hugging Face model. "
-    "Of models with more than 128 heads they sweep those of three layers, and what all would take is computed.",
+    "Of models with more than 128 heads they sweep those of the middle layer, and what all would take is computed.",
     "strengths": "Answers at eleven strengths as rows of one run, beside one strength.",
     "states": "The states that steering is learned from, three prompts an item. *saved features* is what released "
     "code does: a whole pass for each prompt, of which the states of all layers at the last tokens are saved; *loop* "
@@ -34,7 +37,7 @@ JOBS = {
     "memory": "What `trimtab check` expects of each job, by arithmetic, over the peak of the job's tensors: on a CPU "
     "counted byte by byte, on a GPU as the allocator says.",
     "profile": "Where the time of some jobs goes, in passes over one prompt: *exact* and *sampled* contribution of "
-    "one, *states* of three prompts an item and *answers* for all four items. *beside them* is what no part does: "
+    "one, *states* of three prompts an item and *answers* for all items. *beside them* is what no part does: "
     "Python, planning, tokens, pixels and small tensors.",
 }
 """What each job is, in the order of the page."""
@@ -54,7 +57,8 @@ def page(lines: Sequence[Held], command: str, gpu: Sequence[Held] = (), models: 
         gpu: Lines of ``benchmarks.gpu``, if there are any.
         models: All that were to be measured.
     """
-    first = lines[0]
+    first, places = lines[0], {model: place for place, model in enumerate(models)}
+    lines = sorted(lines, key=lambda line: places.get(line["model"], len(places)))
     met, missed = (sum(line["met"] is is_met for line in lines) for is_met in (True, False))
     sure = sum(line["met"] is True and not _unsure(line) for line in lines)
     parts = [
@@ -62,9 +66,9 @@ def page(lines: Sequence[Held], command: str, gpu: Sequence[Held] = (), models: 
         f"One command writes this page, `{command}` (`make bench`). Every number is a ratio of two ways that took "
         "turns in one run: the median of the rounds, with its 95 % interval (of fewer than six rounds, the least and "
         "the largest). It ran on "
-        f"{first['device']}, with torch {first['torch']} and transformers {first['transformers']}. Of {met + missed} "
-        f"ratios with an aim, {met} reach it, {sure} of them with the whole interval. *Perhaps* stands where one end "
-        "of the interval reaches it and the other does not.",
+        f"{first['device']}{_at_once(lines)}, with torch {first['torch']} and transformers {first['transformers']}. Of "
+        f"{met + missed} ratios with an aim, {met} reach it, {sure} of them with the whole interval. *Perhaps* stands "
+        "where one end of the interval reaches it and the other does not.",
         "*Bound* is what the ratio would be if nothing took time but the operations that every way needs, counted in "
         "positions of layers; where it is a floor, less is not possible.\n",
     ]
@@ -73,6 +77,12 @@ def page(lines: Sequence[Held], command: str, gpu: Sequence[Held] = (), models: 
         if own:
             parts += [f"## {job.capitalize()}\n", f"{what}\n", *_table(own), ""]
     return "\n".join([*parts, *_out_of_reach(lines), *_not_measured(lines, models), *_on_a_gpu(gpu)])
+
+
+def _at_once(lines: Sequence[Held]) -> str:
+    """Say how many models were measured at a time, and how long all took."""
+    workers = {1: "", 2: ", two models at a time"}.get(number := lines[0].get("workers", 1), f", {number} at a time")
+    return workers + "".join(f", in {own['more']['minutes']} minutes" for own in lines if own["job"] == WHOLE)
 
 
 def _out_of_reach(lines: Sequence[Held]) -> list[str]:

@@ -53,7 +53,7 @@ class Times:
         return {name: statistics.median(own) for name, own in self.seconds.items()}
 
 
-PATIENCE = 20.0
+PATIENCE = 12.0
 """Seconds within which there are more rounds on a CPU than were asked for: its times vary by a tenth, often more."""
 MOST_ROUNDS = 25
 
