@@ -7,7 +7,7 @@ import torch
 
 from tests.steering.conftest import quick
 from tests.steering.items import held_out_items
-from trimtab.engine import AddVector, Row
+from trimtab.engine import AddVector, Read, Row, run
 from trimtab.errors import UsageError
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
@@ -60,10 +60,8 @@ def test_the_minimal_shift_brings_the_projection_to_its_level(model: Model, trai
     vector = artifact.direction
     assert isinstance(vector, torch.Tensor)
     prompts = [prompt_for(item) for item in held_out_items()]
-    from trimtab.steering.adaptive import plain_states
-
-    states = plain_states(model, prompts, 1)
-    factors = chooser.factors(model, prompts, artifact)  # pyright: ignore
+    seen = run(model, prompts, Read(logits=False, hidden=(1,)))
+    states, factors = seen.hidden[1], chooser.factors(seen, artifact)  # pyright: ignore
     ended = (states + factors[:, None] * vector) @ vector
     level = chooser.config()["level"]
     assert torch.allclose(ended, torch.maximum(states @ vector, torch.tensor(level)), rtol=1e-3)

@@ -24,6 +24,7 @@ from trimtab.studies import (
     unimodal_controls,
 )
 from trimtab.studies.kit.bench import Bench
+from trimtab.studies.steering import asking
 from trimtab.studies.steering.items import POCKET_SCENES, StudyItems
 from trimtab.testing import picture, tiny_model
 
@@ -126,6 +127,18 @@ def test_controls_are_asked_at_every_strength(model, test_items, methods):
     rates = control_rates(found)
     assert {row["kind"] for row in rates} == {"image_only", "text_only"}
     assert all((r["difference"], r["changed"], r["seeds"]) == (0, 0, 1) for r in rates if r["method"] == "none")
+
+
+def test_divergences_do_not_depend_on_how_many_are_held(model, test_items, methods, monkeypatch):
+    controls = unimodal_controls(test_items[:3])
+    found = {}
+    for held in (1, 6, 1000):
+        monkeypatch.setattr(asking, "DISTRIBUTIONS", held)
+        table = records(evaluate_controls(model, controls, methods, strengths=[4.0], max_new_tokens=2))
+        found[held] = [row["divergence"] for row in table]
+    assert found[6] == pytest.approx(found[1], abs=1e-5)
+    assert found[1000] == pytest.approx(found[1], abs=1e-5)
+    assert max(found[1]) > 1e-4
 
 
 def test_what_steering_breaks_beyond_numbers_is_collapsed(test_items):

@@ -6,7 +6,7 @@ A new method is a folder here, found by its place; a line below makes its class 
 from trimtab.registry import import_inside
 from trimtab.steering.amps import AMPS
 from trimtab.steering.artifact import Artifact
-from trimtab.steering.asks import Ask, first_scores
+from trimtab.steering.asks import Ask, Asks, first_scores
 from trimtab.steering.autotrim import Autotrim
 from trimtab.steering.contrasting import ContrastRule
 from trimtab.steering.contrastive import VCD, VDD, CausalMM
@@ -22,6 +22,7 @@ from trimtab.steering.l2s import L2S
 from trimtab.steering.learned_gate import LearnedGate
 from trimtab.steering.learned_trim import LearnedTrim
 from trimtab.steering.loading import load_steering
+from trimtab.steering.looking import asks_together
 from trimtab.steering.mahalanobis import Mahalanobis
 from trimtab.steering.mean import MeanDifference
 from trimtab.steering.method import METHODS, Method, default_layer, make_method
@@ -53,6 +54,7 @@ __all__ = [
     "VDD",
     "Artifact",
     "Ask",
+    "Asks",
     "Autotrim",
     "CausalMM",
     "ChainOfThought",
@@ -76,6 +78,7 @@ __all__ = [
     "States",
     "TrainingSet",
     "VectorsChooser",
+    "asks_together",
     "collect_states",
     "default_layer",
     "first_scores",

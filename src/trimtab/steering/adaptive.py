@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from trimtab.engine import ModelOrEngine, Predictor, Prompt, Read, run
+from trimtab.engine import Predictor
 from trimtab.steering.l2s import NetworkConfig, fit_network
 from trimtab.steering.method import VectorMethod
 from trimtab.steering.training_set import TrainingSet
@@ -42,11 +42,6 @@ class AdaptiveMethod(VectorMethod):
         if self.base == "mean":
             return vectors.mean(0), {}
         return fit_network(train.states.plain[layer], vectors, self.network, self.seed)
-
-
-def plain_states(model: ModelOrEngine, prompts: list[Prompt], layer: int) -> Float[Tensor, "prompts hidden"]:
-    """Return the states that prompts have at a layer's output at their last token, ``(prompts, hidden)``."""
-    return run(model, prompts, Read(logits=False, hidden=(layer,))).hidden[layer]
 
 
 def principal_axes(states: Float[Tensor, "items hidden"], share: float) -> Float32[Tensor, "hidden axes"]:

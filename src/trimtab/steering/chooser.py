@@ -96,24 +96,18 @@ class FixedChooser(Chooser):
         return [self.fixed(strength)] * len(prompts)
 
 
-@dataclass(frozen=True, eq=False)
-class StrengthChooser(Chooser):
-    """A chooser of one factor for each item, by which the artifact's own vector is multiplied."""
+def scaled(artifact: Artifact, factors: Tensor, strength: float) -> list[tuple[Edit, ...]]:
+    """Return an artifact's own vector for each prompt, with the prompt's own strength.
 
-    @abstractmethod
-    def factors(self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
-        """Return each prompt's factor on the strength, ``(prompts,)``; 0 leaves the prompt unsteered."""
-
-    def edits(
-        self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact, strength: float
-    ) -> list[tuple[Edit, ...]]:
-        """Return ``AddVector`` with each prompt's own strength."""
-        assert artifact.layer is not None
-        assert artifact.direction is not None
-        return [
-            (AddVector(artifact.layer, artifact.direction, strength * factor, artifact.positions),) if factor else ()
-            for factor in self.factors(model, prompts, artifact).tolist()
-        ]
+    Args:
+        artifact: Whose vector, layer and positions.
+        factors: Each prompt's factor on the strength, ``(prompts,)``; 0 leaves the prompt unsteered.
+        strength: What the factors multiply.
+    """
+    assert artifact.layer is not None
+    assert artifact.direction is not None
+    rule = artifact.layer, artifact.direction
+    return [(AddVector(*rule, strength * own, artifact.positions),) if own else () for own in factors.tolist()]
 
 
 def has_evidence(prompt: Prompt, modality: Modality) -> bool:

@@ -16,6 +16,7 @@ from trimtab.items.prompts import prompt_for
 from trimtab.modalities import MODALITIES, Modality, others
 from trimtab.progress import SILENT, Progress
 from trimtab.steering.artifact import Artifact
+from trimtab.steering.looking import asks_together
 from trimtab.steering.method import Method, VectorMethod, default_layer
 from trimtab.steering.states import instructed
 from trimtab.steering.training_set import TrainingSet
@@ -76,7 +77,8 @@ def tune(
     ).require(what)
     prompts, items = [own[0] for own in asked.prompts], asked.items
     candidates = _candidates(method, model, train, layers, strengths, progress)
-    asks = [ask for c in candidates for ask in c.artifact.asks(model, prompts)]
+    given = asks_together(model, prompts, [(c.artifact, c.artifact.strength) for c in candidates])
+    asks = [ask for own in given for ask in own]
     texts = generate(model, asks, max_new_tokens=max_new_tokens, progress=progress, keep_broken=True).texts
     known = valid_answers([*(train.given if isinstance(train, TrainingSet) else train), *items])
     grid = []

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, ClassVar
 from weakref import WeakKeyDictionary
 
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from trimtab.contribution import measure_prompts
-from trimtab.engine import Capability, ModelOrEngine, Prompt
+from trimtab.engine import Capability, Edit, ModelOrEngine, Prompt
 from trimtab.modalities import MODALITIES, Modality
 from trimtab.steering.amps.factors import Reading, factors_of, that_counts
 from trimtab.steering.amps.ratio import Ratio, measured_by
-from trimtab.steering.chooser import StrengthChooser, register_chooser
+from trimtab.steering.chooser import Chooser, register_chooser, scaled
 
 if TYPE_CHECKING:
     from trimtab.steering.artifact import Artifact
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @register_chooser
 @dataclass(frozen=True, eq=False)
-class RatioChooser(StrengthChooser):
+class RatioChooser(Chooser):
     """The scaling of a prompt's own ratio; see ``trimtab.steering.amps.scaling``.
 
     Attributes:
@@ -40,7 +41,7 @@ class RatioChooser(StrengthChooser):
     """
 
     kind: ClassVar[str] = "ratio"
-    needs: ClassVar[frozenset[Capability]] = StrengthChooser.needs | {Capability.CACHE, Capability.GRADIENTS}
+    needs: ClassVar[frozenset[Capability]] = Chooser.needs | {Capability.CACHE, Capability.GRADIENTS}
 
     target: Modality
     ratio: Ratio
@@ -51,7 +52,13 @@ class RatioChooser(StrengthChooser):
     divisor: float
     seed: int
 
-    def factors(self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
+    def edits(
+        self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact, strength: float
+    ) -> list[tuple[Edit, ...]]:
+        """Return ``AddVector`` with each prompt's own strength."""
+        return scaled(artifact, self.factors(model, prompts), strength)
+
+    def factors(self, model: ModelOrEngine, prompts: Sequence[Prompt]) -> Float64[Tensor, " prompts"]:
         """Measure every prompt; one that cannot be measured, as with a single modality, counts as average.
 
         A prompt is measured once, however many strengths it is asked at.

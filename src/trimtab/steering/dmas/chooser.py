@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from trimtab.engine import Capability, Edit, ModelOrEngine, Prompt, ShiftHeads
-from trimtab.steering.adaptive import plain_states
-from trimtab.steering.chooser import Chooser, register_chooser
+from trimtab.engine import Capability, Edit, Read, Readings, ShiftHeads
+from trimtab.steering.chooser import register_chooser
+from trimtab.steering.looking import LookingChooser
 
 if TYPE_CHECKING:
     from trimtab.steering.artifact import Artifact
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @register_chooser
 @dataclass(frozen=True, eq=False)
-class ClusterChooser(Chooser):
+class ClusterChooser(LookingChooser):
     """Vectors for heads, one set for each cluster, and the keys by which a prompt finds its own.
 
     Attributes:
@@ -43,11 +43,13 @@ class ClusterChooser(Chooser):
     keys: Tensor
     shifts: Tensor
 
-    def edits(
-        self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact, strength: float
-    ) -> list[tuple[Edit, ...]]:
-        """Read each prompt's plain state, and shift the heads by the vectors of the cluster with the largest cosine."""
-        states = normalize(plain_states(model, list(prompts), self.layer) - self.center, dim=-1)
+    def read(self, artifact: Artifact) -> Read:
+        """Return the layer in which clusters were found."""
+        return Read(logits=False, hidden=(self.layer,))
+
+    def edits_seen(self, seen: Readings, artifact: Artifact, strength: float) -> list[tuple[Edit, ...]]:
+        """Shift the heads by the vectors of the cluster that has the largest cosine with a prompt's plain state."""
+        states = normalize(seen.hidden[self.layer] - self.center, dim=-1)
         nearest = (states @ normalize(self.keys, dim=-1).T).argmax(-1).tolist()
         return [self._shifted(cluster, strength) for cluster in nearest]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,11 +9,12 @@ import torch
 from torch import Tensor
 
 from trimtab.divergences import kl
-from trimtab.engine import Capability, ModelOrEngine, Predictor, Prompt, Row, run
+from trimtab.engine import Capability, Predictor, Prompt, Read, Readings, Row
 from trimtab.fields import Portion, Positive
 from trimtab.steering.adaptive import AdaptiveMethod
 from trimtab.steering.artifact import Artifact
-from trimtab.steering.chooser import Chooser, StrengthChooser, register_chooser
+from trimtab.steering.chooser import Chooser, register_chooser
+from trimtab.steering.looking import StrengthChooser
 from trimtab.steering.method import register
 from trimtab.steering.training_set import TrainingSet
 
@@ -35,11 +35,17 @@ class KLClipChooser(StrengthChooser):
     trial: float
     top_p: float
 
-    def factors(self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
-        """Run every prompt plainly and at the trial strength."""
-        edits = artifact.edits(self.trial)
-        rows = [Row(prompt, e) for prompt in prompts for e in ((), edits)]
-        scores = run(model, rows).logits.log_softmax(-1)
+    def looks(self, prompt: Prompt, artifact: Artifact) -> tuple[Row, ...]:
+        """Return the plain prompt, and the prompt at the trial strength."""
+        return Row(prompt), Row(prompt, artifact.edits(self.trial))
+
+    def read(self, artifact: Artifact) -> Read:
+        """Return the first answer token's logits."""
+        return Read()
+
+    def factors(self, seen: Readings, artifact: Artifact) -> Tensor:
+        """Compare the answers."""
+        scores = seen.logits.log_softmax(-1)
         plain, steered = scores[::2], scores[1::2]
         counted = _likely(plain, self.top_p) | _likely(steered, self.top_p)
         plain, steered = (part.masked_fill(~counted, -1e9).log_softmax(-1) for part in (plain, steered))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from trimtab.engine import ModelOrEngine, Predictor, Prompt
+from trimtab.engine import Predictor, Readings
 from trimtab.fields import Portion, Positive
-from trimtab.steering.adaptive import AdaptiveMethod, plain_states, principal_axes
+from trimtab.steering.adaptive import AdaptiveMethod, principal_axes
 from trimtab.steering.artifact import Artifact
-from trimtab.steering.chooser import Chooser, StrengthChooser, register_chooser, vectors_of
+from trimtab.steering.chooser import Chooser, register_chooser, vectors_of
+from trimtab.steering.looking import StrengthChooser
 from trimtab.steering.method import register
 from trimtab.steering.training_set import TrainingSet
 
@@ -38,11 +39,11 @@ class MahalanobisChooser(StrengthChooser):
     radius: float
     max_strength: float
 
-    def factors(self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
-        """Read every prompt's plain state and solve for its strength."""
+    def factors(self, seen: Readings, artifact: Artifact) -> Tensor:
+        """Solve for the strength of every prompt's plain state."""
         assert artifact.layer is not None
         assert artifact.direction is not None
-        states = plain_states(model, list(prompts), artifact.layer)
+        states = seen.hidden[artifact.layer]
         return self.roots(states, vectors_of(artifact.direction, states))
 
     def roots(self, states: Tensor, vectors: Tensor) -> Tensor:

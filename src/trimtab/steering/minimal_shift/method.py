@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor
 
-from trimtab.engine import ModelOrEngine, Predictor, Prompt
-from trimtab.steering.adaptive import plain_states
+from trimtab.engine import Predictor, Readings
 from trimtab.steering.artifact import Artifact
-from trimtab.steering.chooser import Chooser, StrengthChooser, register_chooser
+from trimtab.steering.chooser import Chooser, register_chooser
+from trimtab.steering.looking import StrengthChooser
 from trimtab.steering.mean import MeanDifference
 from trimtab.steering.method import register
 from trimtab.steering.training_set import TrainingSet
@@ -30,12 +29,11 @@ class MinimalShiftChooser(StrengthChooser):
 
     level: float
 
-    def factors(self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
-        """Read every prompt's plain state and measure what it lacks."""
+    def factors(self, seen: Readings, artifact: Artifact) -> Tensor:
+        """Measure what every prompt's plain state lacks."""
         assert artifact.layer is not None
         assert isinstance(artifact.direction, Tensor)
-        states = plain_states(model, list(prompts), artifact.layer)
-        lack = self.level - states @ artifact.direction
+        lack = self.level - seen.hidden[artifact.layer] @ artifact.direction
         return lack.clamp_min(0) / artifact.direction.square().sum().clamp_min(1e-12)
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from trimtab.engine import ModelOrEngine, Predictor, Prompt
-from trimtab.steering.adaptive import AdaptiveMethod, plain_states
+from trimtab.engine import Predictor, Readings
+from trimtab.steering.adaptive import AdaptiveMethod
 from trimtab.steering.artifact import Artifact
-from trimtab.steering.chooser import Chooser, StrengthChooser, register_chooser
+from trimtab.steering.chooser import Chooser, register_chooser
+from trimtab.steering.looking import StrengthChooser
 from trimtab.steering.method import register
 from trimtab.steering.training_set import TrainingSet
 
@@ -35,11 +35,10 @@ class ProbeGateChooser(StrengthChooser):
     weights: Tensor
     threshold: float
 
-    def factors(self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact) -> Tensor:
-        """Read every prompt's plain state and gate it."""
+    def factors(self, seen: Readings, artifact: Artifact) -> Tensor:
+        """Gate every prompt's plain state."""
         assert artifact.layer is not None
-        states = plain_states(model, list(prompts), artifact.layer)
-        return (states @ self.weights < self.threshold).float()
+        return (seen.hidden[artifact.layer] @ self.weights < self.threshold).float()
 
 
 @register

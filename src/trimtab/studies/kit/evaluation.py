@@ -9,13 +9,13 @@ from functools import cached_property, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from trimtab.engine import MAX_NEW_TOKENS, Answers, Cost, ModelOrEngine, Prompt, Receipt, Row, generate
+from trimtab.engine import MAX_NEW_TOKENS, Answers, Cost, ModelOrEngine, Prompt, Receipt, generate
 from trimtab.errors import UsageError
 from trimtab.fields import check_value
 from trimtab.items import Item, Judgement, Skipped, valid_answers
 from trimtab.items.admission import admit_items
 from trimtab.progress import SILENT, Progress, Within, rescaled
-from trimtab.steering import Ask
+from trimtab.steering import Asks, asks_together
 from trimtab.studies.kit.artifacts import AnyArtifact
 from trimtab.studies.kit.metrics import rates
 from trimtab.studies.kit.protocols import PROTOCOLS, Protocol
@@ -107,8 +107,8 @@ def evaluate(
     valid = valid_answers(found.items) if valid is None else valid
     asks, prompts = Asks(), [prompt for _, prompts in asked for prompt in prompts]
     places = []
-    for way in ways:
-        own = iter([asks.place(ask) for ask in way.artifact.asks(model, prompts, way.strength)])
+    for given in asks_together(model, prompts, [(way.artifact, way.strength) for way in ways]):
+        own = iter([asks.place(ask) for ask in given])
         places.append([[next(own) for _ in item_prompts] for _, item_prompts in asked])
     units = len(asked) * len(ways)
     with progress.task("evaluate", units) as advance:
@@ -168,24 +168,6 @@ def as_asked(ways: Sequence[Condition], prompt: Prompt) -> list[Prompt]:
     """Return a prompt as the methods put it, where they change it."""
     artifacts = {id(way.artifact): way.artifact for way in ways}
     return [changed for a in artifacts.values() if (changed := a.asked(prompt)) is not prompt]
-
-
-class Asks:
-    """What is asked in one run, in which a prompt without edits is asked once, however many conditions want it."""
-
-    def __init__(self) -> None:
-        self.asks: list[Ask] = []
-        self._plain: dict[int, int] = {}
-
-    def place(self, ask: Ask) -> int:
-        """Add what is asked, or find the same, and return its place."""
-        if isinstance(ask, Row) and not ask.edits:
-            if id(ask.prompt) not in self._plain:
-                self._plain[id(ask.prompt)] = len(self.asks)
-                self.asks.append(ask)
-            return self._plain[id(ask.prompt)]
-        self.asks.append(ask)
-        return len(self.asks) - 1
 
 
 def _judged(

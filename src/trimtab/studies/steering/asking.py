@@ -13,8 +13,8 @@ from trimtab.items import judge, normalise
 from trimtab.items.admission import admit_items
 from trimtab.items.prompts import prompt_for
 from trimtab.progress import SILENT, Progress
-from trimtab.steering import Artifact, Ask, first_scores
-from trimtab.studies.kit.evaluation import Asks, Condition, as_asked, conditions
+from trimtab.steering import Artifact, Ask, Asks, asks_together, first_scores
+from trimtab.studies.kit.evaluation import Condition, as_asked, conditions
 from trimtab.studies.steering.controls import Control
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def evaluate_controls(
     require(model, Capability.LOGITS, owner="evaluate_controls")
     ways, asks = conditions(methods, strengths), Asks()
     controls, prompts = _admitted(model, controls, ways, max_new_tokens)
-    places = [[asks.place(ask) for ask in way.artifact.asks(model, prompts, way.strength)] for way in ways]
+    given = asks_together(model, prompts, [(way.artifact, way.strength) for way in ways])
+    places = [[asks.place(ask) for ask in own] for own in given]
     unsteered = [asks.place(Row(prompt)) for prompt in prompts]
     answers = generate(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress, keep_broken=True)
     texts, moved = answers.texts, _divergences(model, asks.asks, places, unsteered, answers.broken)
@@ -107,16 +108,23 @@ def _divergences(
 ) -> dict[int, float]:
     """Return KL(steered || unsteered) of the first answer token of everything asked, by its place.
 
-    One control at a time, under all conditions: its rows share a prefix, and few distributions are held at once.
+    A few controls at a time, each under all conditions: its rows share a prefix, and few distributions are held.
     """
-    found = dict.fromkeys(broken, math.nan)
-    for own, plain in zip(zip(*places, strict=True), unsteered, strict=True):
-        wanted = sorted({*own, plain} - broken.keys())
+    found = dict.fromkeys(range(len(asks)), math.nan)
+    own = list(zip(zip(*places, strict=True), unsteered, strict=True))
+    several = max(1, DISTRIBUTIONS // (len(places) + 1))
+    for start in range(0, len(own), several):
+        part = own[start : start + several]
+        wanted = sorted({place for steered, plain in part for place in (*steered, plain)} - broken.keys())
         scores = first_scores(model, [asks[place] for place in wanted]).clamp_min(RULED_OUT)
-        moved = kl(scores, scores[[wanted.index(plain)]].expand_as(scores))
-        found.update(zip(wanted, moved.tolist(), strict=True))
+        at = {place: k for k, place in enumerate(wanted)}
+        pairs = {place: plain for steered, plain in part for place in steered if {place, plain} <= at.keys()}
+        moved = kl(scores[[at[place] for place in pairs]], scores[[at[plain] for plain in pairs.values()]])
+        found.update(zip(pairs, moved.tolist(), strict=True))
     return found
 
 
+DISTRIBUTIONS = 64
+"""Distributions over the vocabulary that are held at once, about."""
 RULED_OUT = -100.0
 """Log-probability of what contrastive decoding rules out, low enough that it adds nothing to a divergence."""
