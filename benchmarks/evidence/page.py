@@ -24,8 +24,8 @@ for all that was compared, and must agree; an interval without one is that of it
 **not shown**, which is no evidence of absence: see what *could be shown*, the smallest difference that a comparison of
 so many items shows with a probability of 80 %, or half the interval where nothing is paired. Over several cases, a
 claim holds if each of them does; one that shows the contrary is enough for *does not hold*. Differences of shares are
-in percentage points. What no run here measured is **not measured**, with the command that would. All items are those
-of the bundled benchmarks; MC²'s own pictures, and other benchmarks, were not measured.
+in percentage points. What no run here measured would be **not measured**, with the command that would do so. All items
+are those of the bundled benchmarks; MC²'s own pictures, and other benchmarks, were not measured.
 """
 
 
@@ -130,6 +130,7 @@ def _sources(evidence: Evidence) -> str:
         for s in evidence.sources
     ]
     text = f"## Runs\n\n{table(['run', 'kind', 'models', 'items', 'commit', 'command'], rows)}"
+    text += "\nA + behind a commit says that the code had changes which that commit does not hold.\n"
     if evidence.left_out:
         text += "\nNot finished, and left out: " + ", ".join(name for name, _ in evidence.left_out) + ".\n"
     for source in evidence.sources:

@@ -20,10 +20,11 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 FAST = " --fast"
 """What the name of a fast study ends with."""
 
+_MODELS = "--models pocket-qwen pocket-llava smol-llava"
 FILES = {
-    "contribution_held_out.json": "python -m benchmarks.contribution.held_out",
-    "contribution_validity.json": "python -m benchmarks.contribution.validity",
-    "what_the_score_measures.json": "python -m benchmarks.contribution.inversion",
+    "contribution_held_out.json": f"python -m benchmarks.contribution.held_out {_MODELS}",
+    "contribution_validity.json": f"python -m benchmarks.contribution.validity {_MODELS}",
+    "what_the_score_measures.json": f"python -m benchmarks.contribution.inversion {_MODELS}",
 }
 """Known files of benchmarks, and the commands that write them."""
 

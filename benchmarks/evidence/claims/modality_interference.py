@@ -28,7 +28,7 @@ MODALITY_INTERFERENCE = Group(
             DIAGNOSE,
         ),
         Row(
-            "An irrelevant picture harms questions about the text.",
+            "Another item's picture harms questions about the text.",
             "diagnosis",
             CHANGE,
             harms("text", ("other_image",)),

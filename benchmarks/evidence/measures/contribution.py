@@ -9,7 +9,7 @@ from benchmarks.evidence.row import Case, Cases
 from benchmarks.evidence.sources import FILES, Evidence
 from benchmarks.evidence.verdicts import Number, verdict
 
-from trimtab.studies.kit.statistics import CONFIDENCE
+from trimtab.studies.kit.statistics import CONFIDENCE, holm
 
 HELD_OUT, VALIDITY, SCORE = FILES
 COMMANDS = FILES
@@ -48,16 +48,21 @@ def foretells(methods: tuple[str, ...], outcomes: tuple[str, ...], least: float 
 
 
 def moved_by_instructions(methods: tuple[str, ...]) -> Cases:
-    """Ask whether instructions move a ratio toward what they name, by the interval that its effect size gives."""
+    """Ask whether instructions move a ratio toward what they name, by its interval and by p, corrected for all."""
 
     def cases(evidence: Evidence) -> list[Case]:
-        return [
-            Case(source, model, f"{method}: instruction for the {row['instruction']}", verdict(number), number)
+        found = [
+            (source, model, f"{method}: instruction for the {row['instruction']}", _toward(row))
             for source in evidence.of(VALIDITY)
             for model, part in source.found["models"].items()
             for method in methods
             for row in part.get(f"instructions/{method}", ())
-            for number in [_toward(row)]
+        ]
+        corrected = holm([number.p if number.p is not None else 1.0 for *_, number in found])
+        return [
+            Case(source, model, title, verdict(number), number)
+            for (source, model, title, told), p in zip(found, corrected, strict=True)
+            for number in [told._replace(p=p)]
         ]
 
     return cases
@@ -71,7 +76,7 @@ def _toward(row: dict[str, Any]) -> Number:
     n, deviation = row["n"], abs(row["difference"] / row["cohen_dz"]) if row["cohen_dz"] else math.nan
     half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * deviation / math.sqrt(n)
     ends = (None, None) if math.isnan(half) else (change - half, change + half)
-    return Number(change, *ends, n, None if math.isnan(half) else half)
+    return Number(change, *ends, n, None if math.isnan(half) else half, row["p"])
 
 
 def score_under_noise(noises: tuple[str, ...]) -> Cases:
