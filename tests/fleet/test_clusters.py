@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +17,9 @@ import trimtab as tt
 from tests.conflicts import make_items
 from tests.fleet.conftest import PIECE
 from trimtab.engine import Engine, run
+from trimtab.engine.fleets import cluster
+from trimtab.engine.fleets.cluster import Cluster
+from trimtab.errors import UsageError
 from trimtab.items.prompts import prompt_for
 
 pytestmark = pytest.mark.timeout(600)
@@ -45,6 +49,18 @@ def test_workers_of_a_cluster_that_runs_already_say_what_workers_here_say(head, 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == said("evaluate", folder, data, "--workers", 2)
     assert json.loads(done.stdout).keys() == said("evaluate", folder, data).keys()
+
+
+def test_another_address_than_that_of_the_ray_at_hand_is_refused(monkeypatch: pytest.MonkeyPatch):
+    at_hand = SimpleNamespace(
+        is_initialized=lambda: True, cluster_resources=dict, available_resources=lambda: {"CPU": 4}
+    )
+    monkeypatch.setattr(cluster, "the_ray", lambda: at_hand)
+    assert Cluster(workers=2).resources() == {"num_cpus": 1, "num_gpus": 0.0}
+    with pytest.raises(UsageError, match=r"`address` of Cluster .* got 'ray://head:10001'; call ray.shutdown"):
+        Cluster(workers=16, address="ray://head:10001").resources()
+    monkeypatch.setattr(cluster, "_joined", "ray://head:10001")
+    assert Cluster(workers=16, address="ray://head:10001").resources() == {"num_cpus": 1, "num_gpus": 0.0}
 
 
 def gpus_seen(_engine: Engine, _item: int) -> str:

@@ -150,3 +150,20 @@ def test_a_request_that_fails_in_the_middle_of_its_prompt_ends(subject: Subject)
     assert found.outputs[0].finish_reason == "error"
     assert "was removed before the request began" in found.kv_transfer_params["trimtab"]["error"]
     same(one(subject, prompt, {"artifact": "all", "strength": 0.125}), subject.local(prompt, "all", 0.125))
+
+
+def test_what_a_failed_request_has_computed_is_not_kept(subject: Subject):
+    """It ends in the step in which it fails, so that vLLM has let its blocks go before anybody can ask for them."""
+    folder = subject.artifacts["all"].with_strength(0.375).save(subject.folder / "lost")
+    offer = process_bank().read("lost", folder)
+    process_bank().put(offer)
+    asked = {"prompt_token_ids": written(subject, "Here.").ids[: 2 * BLOCK - 1].tolist()}
+    given = vllm.SamplingParams(temperature=0, max_tokens=1, extra_args={"artifact": "lost"})
+    (found,) = subject.llm.generate([asked], given, use_tqdm=False)
+    assert found.outputs[0].finish_reason == "error"
+    assert subject.llm.collective_rpc("trimtab_add", args=("lost", str(folder), offer.digest)) == [None]
+    first, again = (subject.llm.generate([asked], given, use_tqdm=False)[0] for _ in range(2))
+    assert [one.num_cached_tokens for one in (first, again)] == [0, BLOCK]
+    assert all(one.outputs[0].finish_reason in ("stop", "length") for one in (first, again))
+    process_bank().remove("lost")
+    subject.llm.collective_rpc("trimtab_remove", args=(offer.digest,))

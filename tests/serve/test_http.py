@@ -1,6 +1,8 @@
 """``trimtab serve``: vLLM's own server with the plug-in, over HTTP, and ``tt.connect`` to it."""
 
+import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -100,6 +102,32 @@ def test_a_bad_request_is_refused_and_the_server_lives(server: Running, xargs: o
     assert code == 400
     assert says in told["error"]["message"]
     assert server.chat({"artifact": "all"})[0] == 200
+
+
+def test_every_route_asks_for_the_key_but_those_that_say_how_the_server_is(server: Running):
+    _, told = server.call("/openapi.json")
+    paths = {path: list(methods) for path, methods in told["paths"].items()}
+    assert {"/v1/chat/completions", "/invocations", "/tokenize", "/v1/steering/artifacts"} <= set(paths)
+    paths |= {"/docs": ["get"], "/openapi.json": ["get"], "/nowhere": ["get"]}
+    free = []
+    for path, methods in paths.items():
+        for method in methods:
+            code, _ = server.call(path.replace("{", "").replace("}", ""), {}, key=None, method=method.upper())
+            free += [] if code == 401 else [path]
+    assert set(free) <= {"/health", "/ping", "/version", "/metrics"}
+    assert server.call("/health", key=None)[0] == server.call("/metrics", key=None)[0] == 200
+    asked = {"model": "pocket-qwen", "messages": [{"role": "user", "content": "What?"}], "max_tokens": 1}
+    assert server.call("/invocations", asked, key="another")[0] == 401
+    assert server.call("/invocations", asked)[0] == 200
+
+
+def test_a_body_of_more_than_the_limit_is_not_read(server: Running):
+    address = urlsplit(server.url)
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {KEY}\r\n"
+    for own, code in (("Content-Length: 67108865", b"413"), ("Transfer-Encoding: chunked", b"411")):
+        with socket.create_connection((address.hostname, address.port), timeout=60) as line:
+            line.sendall(f"{head}{own}\r\n\r\n".encode())
+            assert line.recv(64).split()[1] == code
 
 
 def test_a_steered_request_cannot_ask_for_beams(server: Running):

@@ -1,4 +1,4 @@
-"""Many clients at once: plain, steered and malformed requests, and clients that hang up."""
+"""A thousand requests of many clients at once: plain, steered and malformed requests, and clients that hang up."""
 
 import json
 import socket
@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from tests.serve.running import KEY, PATIENCE, Running
@@ -14,7 +15,9 @@ from tests.serve.subject import TOGETHER
 pytest.importorskip("vllm", reason="vLLM is not installed here; `make test-serve` makes an environment of its own")
 pytestmark = pytest.mark.timeout(PATIENCE + 300)
 
-CLIENTS, EACH = 32, 8
+CLIENTS, EACH = 32, 32
+MOST_GROWTH = 48 << 20
+"""Bytes by which a server's processes may grow while they answer the second half of the requests: noise, no leak."""
 TEXTS = [
     f"Text context: The {thing} is {colour}. What colour is the {thing}?"
     for thing in ("apple", "ball")
@@ -52,13 +55,19 @@ def answer(server: Running, place: int) -> tuple[Any, ...]:
     return code, told["choices"][0]["token_ids"], steered
 
 
+def resident(server: Running) -> int:
+    """Return the bytes that the server's processes hold."""
+    first = psutil.Process(server.process.pid)
+    return sum(process.memory_info().rss for process in (first, *first.children(recursive=True)))
+
+
 def test_thirty_two_clients_get_what_each_would_get_alone(server: Running):
     kinds = len(server.artifacts) + 2
     alone = {place: answer(server, place) for place in range(kinds * len(TEXTS))}
 
-    def client(number: int) -> list[str]:
+    def client(number: int, steps: range) -> list[str]:
         wrong = []
-        for step in range(EACH):
+        for step in steps:
             place = (number * EACH + step) % len(alone)
             if (number + step) % 4 == 3:
                 hang_up(server, list(server.artifacts)[place % len(server.artifacts)])
@@ -69,7 +78,11 @@ def test_thirty_two_clients_get_what_each_would_get_alone(server: Running):
                 wrong.append(f"{place}: {found} where it was {alone[place]}")
         return wrong
 
+    halves, sizes = (range(EACH // 2), range(EACH // 2, EACH)), []
     with ThreadPoolExecutor(CLIENTS) as clients:
-        assert [one for found in clients.map(client, range(CLIENTS)) for one in found] == []
+        for half in halves:
+            assert [one for found in clients.map(client, range(CLIENTS), [half] * CLIENTS) for one in found] == []
+            sizes.append(resident(server))
+    assert sizes[1] - sizes[0] < MOST_GROWTH
     assert server.call("/health")[0] == 200
     assert {place: answer(server, place) for place in alone} == alone

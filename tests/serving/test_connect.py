@@ -32,6 +32,7 @@ from trimtab.serving import Bank, ServedModel
 from trimtab.serving.client import ServedEngine
 from trimtab.serving.client.messages import decoding_of, messages_of
 from trimtab.serving.client.transport import RefusedError, Transport
+from trimtab.serving.receipts import NOT_FINITE
 from trimtab.serving.requests import resolved, steering_of
 from trimtab.steering import Artifact
 
@@ -234,13 +235,20 @@ def test_errors_of_a_server_say_which_row(engine: ServedEngine, server: Server):
     with pytest.raises(DataError, match="row 0: the server of .* says: too long"):
         generate(engine, PROMPTS[0])
     assert admit(engine, PROMPTS[:2]) == {0: "too long", 1: "too long"}
-    server.refuse = RefusedError(500, "the change at layer 1 is beyond what float32 can hold")
+    server.refuse = RefusedError(500, f"the change at layer 1 is {NOT_FINITE}")
     with pytest.raises(NotFiniteError):
         generate(engine, PROMPTS[0])
     assert list(generate(engine, PROMPTS[0], keep_broken=True).broken) == [0]
     server.refuse = RefusedError(503, "later")
     with pytest.raises(ServerError, match="later"):
         admit(engine, PROMPTS[:1])
+
+
+def test_after_a_refusal_the_rows_that_have_not_begun_are_not_asked(engine: ServedEngine, server: Server):
+    server.refuse = RefusedError(400, "too long")
+    with pytest.raises(DataError, match="row 0"):
+        generate(engine, [PROMPTS[0]] * 300, batch_size=2)
+    assert len(server.asked) < 100
 
 
 def test_prompts_that_leave_no_room_for_an_answer_are_not_admitted(engine: ServedEngine):

@@ -101,19 +101,35 @@ def test_the_operators_key_is_a_bearer_token():
 
 
 def test_receipts_are_kept_by_request_and_the_latest_one_counts():
-    ledger = Ledger(kept=3)
-    ledger.note("a", 0, {"artifacts": [{"artifact": "x", "target": "image"}], "n": 1})
-    ledger.note("a", 0, {"artifacts": [{"artifact": "x", "target": "image"}], "n": 2})
-    ledger.note("b-1", 0, {"artifacts": [{"artifact": "x", "target": "image"}], "n": 4, "error": "why"})
-    ledger.note("b-0", 0, {"artifacts": [{"artifact": "y", "target": "text"}], "n": 3})
-    assert [receipt["n"] for receipt in ledger.receipts("a")] == [2]
-    assert [receipt["n"] for receipt in ledger.receipts("b")] == [3, 4]
-    assert ledger.error("b") == "why"
+    ledger, one = Ledger(kept=3), {"artifacts": [{"artifact": "x", "target": "image"}]}
+    ledger.note("cmpl-a", "1", 0, one | {"n": 1})
+    ledger.note("cmpl-a", "1", 0, one | {"n": 2})
+    ledger.note("cmpl-b-1", "3", 0, one | {"n": 4, "error": "why"})
+    ledger.note("cmpl-b-0", "2", 0, {"artifacts": [{"artifact": "y", "target": "text"}], "n": 3})
+    assert [receipt["n"] for receipt in ledger.receipts("cmpl-a")] == [2]
+    assert [receipt["n"] for receipt in ledger.receipts("cmpl-b")] == [3, 4]
+    assert ledger.error("cmpl-b") == "why"
     assert ledger.steered == {("x", "image"): 2, ("y", "text"): 1}
     assert +ledger.failed == {("x", "image"): 1}
-    ledger.note("c", 0, {"artifacts": [{"artifact": "x", "target": "image"}]})
-    assert ledger.receipts("a") == []
-    assert ledger.error("c") is None
+    ledger.note("cmpl-c", "4", 0, one)
+    assert ledger.receipts("cmpl-a") == []
+    assert ledger.error("cmpl-c") is None
+
+
+def test_requests_that_a_client_gives_like_names_are_told_apart():
+    ledger, one = Ledger(), {"artifacts": [{"artifact": "x", "target": "image"}]}
+    ledger.note("chatcmpl-job-1", "a", 0, one | {"error": "of another"})
+    assert ledger.receipts("chatcmpl-job") == []
+    assert ledger.error("chatcmpl-job") is None
+    ledger.note("chatcmpl-job", "b", 0, one | {"n": 1})
+    ledger.note("chatcmpl-job", "b", 1, one | {"n": 2})
+    ledger.note("chatcmpl-job", "c", 0, one | {"n": 3})  # the same name once more
+    assert [receipt["n"] for receipt in ledger.receipts("chatcmpl-job")] == [3]
+    assert ledger.steered == {("x", "image"): 4}
+    ledger.note("chatcmpl-batch_0", "d", 0, one | {"n": 4})
+    ledger.note("chatcmpl-batch_10", "f", 0, one | {"n": 6})
+    ledger.note("chatcmpl-batch_2", "e", 0, one | {"n": 5})
+    assert [receipt["n"] for receipt in ledger.receipts("chatcmpl-batch")] == [4, 5, 6]
 
 
 def launch(tmp_path: Path, **changes: Any) -> Launch:

@@ -1,6 +1,8 @@
 """Steering a step: tensors that are written before it, and receipts that are read after it."""
 
+import json
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,6 +37,10 @@ def network(width: int, seed: int) -> Predictor:
 
 def order(*edits: ServedEdit) -> Order:
     return Order((Part({"digest": "d"}, edits),))
+
+
+def offer(name: str, *edits: ServedEdit) -> Any:
+    return SimpleNamespace(name=name, unit=edits)
 
 
 @pytest.fixture(params=(True, False), ids=("compiled", "eager"))
@@ -353,3 +359,54 @@ def test_a_layer_has_room_for_so_many_networks():
     held.drop(one)
     held.hold(three)
     assert {held.number(two), held.number(three)} == {0, 1}
+
+
+def test_an_artifact_for_which_there_is_no_room_leaves_nothing_behind():
+    """It is refused at its second layer, and the room of its first is free again."""
+    room = Room(rows=4, slots=2, networks=1, units=3)
+    steerer = Steerer({("layer", 0): 1, ("layer", 1): 1}, Decoder(), room, torch.device("cpu"))
+    steerer.hold(offer("other", AddVector(1, network(3, 0), 1.0, "from_last_prompt")))
+    wide = [AddVector(layer, network(3, 1 + layer), 1.0, "from_last_prompt") for layer in (0, 1)]
+    with pytest.raises(UsageError, match="must fit into the room"):
+        steerer.hold(offer("refused", *wide))
+    steerer.hold(offer("next", AddVector(0, network(3, 5), 1.0, "from_last_prompt")))
+
+
+def test_a_network_is_never_taken_for_another_that_is_gone():
+    """Python gives the identity of an object that is gone to the next one."""
+    held = Networks(Room(rows=4, slots=2, networks=2, units=6), HIDDEN, torch.device("cpu"))
+    held.hold(network(3, 0))
+    states = torch.ones(1, HIDDEN)
+    for seed in range(1, 30):
+        one = network(3, seed)
+        held.hold(one)
+        found = held.predict(states, torch.tensor([held.number(one)]))
+        torch.testing.assert_close(found, one(states))
+        held.drop(one)
+        del one
+
+
+def test_logits_without_finite_numbers_end_a_steered_request_and_no_other(ready: Ready):
+    steerer = ready()
+    orders = {"steered": order(AddVector(0, torch.ones(HIDDEN), 1.0, "all")), "plain": None}
+    steerer.begin([Chunk("steered", 0, 2, 0, 2), Chunk("plain", 2, 4, 0, 2)], orders.get)
+    added(steerer, torch.ones(4, HIDDEN))
+    steerer.end()
+    steerer.not_finite(["steered", "plain"])
+    told = steerer.told(["steered", "plain"])
+    assert set(told) == {"steered"}
+    assert "logits are beyond what the server's numbers can hold" in told["steered"][1]["error"]  # pyright: ignore
+
+
+def test_what_is_told_of_a_change_that_is_not_finite_can_be_written_as_json(ready: Ready):
+    steerer = ready()
+    steerer.begin([Chunk("a", 0, 2, 0, 2)], lambda _name: order(AddVector(0, torch.ones(HIDDEN), 1.0, "all")))
+    added(steerer, torch.full((2, HIDDEN), torch.inf))
+    for table in steerer.tables["layer", 0]:
+        table.sizes.fill_(torch.inf)
+    steerer.end()
+    told = receipt_of(steerer, "a")
+    assert told is not None
+    assert "can hold" in told["error"]
+    assert edits(told)[0]["relative_change"] is None
+    json.dumps(told, allow_nan=False)

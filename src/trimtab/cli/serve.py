@@ -36,12 +36,13 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     dtype: Annotated[Dtype | None, typer.Option(help="Number format; the checkpoint's own if left out.")] = None,
     compiled: Annotated[
-        bool, typer.Option("--compiled", help="Have vLLM compile the model: a slower start, and faster answers.")
+        bool, typer.Option("--compiled", help="Have vLLM compile the model: the start takes longer.")
     ] = False,
     media_domain: Annotated[
         list[str] | None,
         typer.Option(help="Host that pictures may be fetched from; repeatable. Left out, none may."),
     ] = None,
+    max_request_mb: Annotated[int, typer.Option(min=1, help="Longest request, in megabytes.")] = 64,
 ) -> None:
     """Serve a model by vLLM, and steer each request by the artifact that it names.
 
@@ -61,7 +62,7 @@ def serve(
     number_type = str(dtype) if dtype else loaded.report.dtype
     files = Path(tempfile.mkdtemp(prefix="trimtab-serve-"))
     try:
-        prepared = prepare(loaded, artifact or [], bank, files, number_type)
+        prepared = prepare(loaded, artifact or [], bank, files, number_type, max_request_mb << 20)
     except BaseException:
         shutil.rmtree(files)
         raise

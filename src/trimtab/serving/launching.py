@@ -13,7 +13,7 @@ from trimtab.errors import UsageError
 from trimtab.models import Model, write_published
 from trimtab.serving.bank import check_name
 from trimtab.serving.facts import ServedModel
-from trimtab.serving.settings import Settings
+from trimtab.serving.settings import MOST_BYTES, Settings
 
 API_KEY, OPERATOR_KEY = "TRIMTAB_API_KEY", "TRIMTAB_OPERATOR_KEY"
 """Where the keys are: on a command line, every user of the machine could read them."""
@@ -30,8 +30,15 @@ ENVIRONMENT = {
     "VLLM_USE_V2_MODEL_RUNNER": "0",  # the plug-in hooks the first one
     "VLLM_DISABLE_COMPILE_CACHE": "1",  # a graph that was compiled without the plug-in does not steer
     "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
+    "VLLM_COMPUTE_NANS_IN_LOGITS": "1",  # steering that is too strong ends its request
+    "VLLM_DISABLE_REQUEST_ID_RANDOMIZATION": "0",  # receipts are told apart by it
 }
-DEFAULTS = {"VLLM_NO_USAGE_STATS": "1"}
+DEFAULTS = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_MAX_MEDIA_DOWNLOAD_SIZE_MB": "32",
+    "VLLM_MAX_N_SEQUENCES": "128",
+}
+"""What the operator's own environment may set otherwise."""
 NOT_COMPILED = {"TORCHDYNAMO_DISABLE": "1"}
 """Without it, vLLM compiles a few small functions at the first request even where it is not to compile the model."""
 
@@ -104,7 +111,12 @@ def plugins(given: Mapping[str, str]) -> str:
 
 
 def prepare(
-    model: Model, artifacts: Sequence[Path], bank: Path | None, files: Path, dtype: str
+    model: Model,
+    artifacts: Sequence[Path],
+    bank: Path | None,
+    files: Path,
+    dtype: str,
+    most_bytes: int = MOST_BYTES,
 ) -> tuple[str, Path, Settings]:
     """Write what the server reads, and check that it can offer what it is to offer.
 
@@ -114,6 +126,7 @@ def prepare(
         bank: The folder from which others may be added; None for none.
         files: Where to write.
         dtype: Number type that the server is to compute in.
+        most_bytes: The longest body that a request may have.
 
     Returns:
         What vLLM is to load, the template that it is to write prompts by, and what its processes are told.
@@ -127,7 +140,7 @@ def prepare(
     if bank is not None and not bank.is_dir():
         raise UsageError(f"`--bank` of serve must be a folder of artifacts; {bank} is none; make it.")
     named = tuple((folder.resolve().name, folder) for folder in artifacts)
-    settings = Settings(facts, named, bank)
+    settings = Settings(facts, named, bank, most_bytes)
     for name, _folder in named:
         check_name(name)
     if len(list(settings.open())) < len(named):

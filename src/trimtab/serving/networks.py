@@ -25,7 +25,7 @@ class Networks:
         self._w_out = torch.zeros(room.units, hidden, device=device)
         self._owner = torch.full((room.units,), -1, dtype=torch.long, device=device)
         self._b_out = torch.zeros(room.networks, hidden, device=device)
-        self._held: dict[int, int] = {}
+        self._held: dict[int, tuple[Predictor, int]] = {}  # kept, so that no other one gets its identity
 
     def predict(self, states: Float[Tensor, "slots hidden"], numbers: Tensor) -> Float[Tensor, "slots hidden"]:
         """Return what each slot's network, by its number, makes of its state."""
@@ -35,7 +35,7 @@ class Networks:
 
     def number(self, network: Predictor) -> int:
         """Return the number of a network that is held."""
-        return self._held[id(network)]
+        return self._held[id(network)][1]
 
     def hold(self, network: Predictor) -> None:
         """Take a network in.
@@ -46,7 +46,8 @@ class Networks:
         if id(network) in self._held:
             return
         width = network.b_in.shape[0]
-        free = [number for number in range(self._room.networks) if number not in self._held.values()]
+        taken = {number for _network, number in self._held.values()}
+        free = [number for number in range(self._room.networks) if number not in taken]
         units = (self._owner < 0).nonzero().flatten()[:width]
         if not free or len(units) < width:
             raise UsageError(
@@ -60,10 +61,10 @@ class Networks:
         self._w_out[units] = network.w_out.to(device, torch.float32).T
         self._b_out[free[0]] = network.b_out.to(device, torch.float32)
         self._owner[units] = free[0]
-        self._held[id(network)] = free[0]
+        self._held[id(network)] = network, free[0]
 
     def drop(self, network: Predictor) -> None:
         """Make room where a network was."""
-        number = self._held.pop(id(network), None)
+        _network, number = self._held.pop(id(network), (None, None))
         if number is not None:
             self._owner[self._owner == number] = -1

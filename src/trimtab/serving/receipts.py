@@ -7,6 +7,8 @@ from typing import Any
 
 from trimtab.serving.phases import GENERATED
 
+NOT_FINITE = "beyond what the server's numbers can hold"
+"""What the reason says where steering was too strong; clients know it by these words."""
 Card = dict[str, Any]
 """A receipt whose edits tell the phases of the tokens that they touch, in the place of how many these are."""
 Told = tuple[list[int], Card | None]

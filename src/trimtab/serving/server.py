@@ -17,13 +17,13 @@ from trimtab.serving.launching import API_KEY, OPERATOR_KEY, OWN_FILES
 
 def main() -> None:
     """Serve until told to stop, and remove the server's own files."""
-    from vllm.entrypoints.cli.main import main as vllm
-
     key, operators = os.environ.get(API_KEY), os.environ.get(OPERATOR_KEY)
     # vLLM asks for a key if it has one: operators need no second one.
     keys = ["--api-key", key, *([operators] if operators else [])] if key else []
     sys.argv = ["vllm", "serve", *sys.argv[1:], *keys]
     try:
+        from vllm.entrypoints.cli.main import main as vllm
+
         vllm()
     finally:
         if os.environ.get(OWN_FILES):

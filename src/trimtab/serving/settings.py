@@ -14,6 +14,8 @@ from trimtab.serving.bank import Bank, check_name
 from trimtab.serving.facts import ServedModel
 
 VARIABLE = "TRIMTAB_SERVING"
+MOST_BYTES = 64 << 20
+"""The longest body of a request where nobody says: some forty photos."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +26,19 @@ class Settings:
         facts: The file of ``ServedModel``.
         artifacts: Names and folders of the artifacts that it offers at once.
         bank: The folder from which others may be added while it runs; None for none.
+        most_bytes: The longest body that a request may have.
     """
 
     facts: Path
     artifacts: tuple[tuple[str, Path], ...] = ()
     bank: Path | None = None
+    most_bytes: int = MOST_BYTES
 
     def environment(self) -> dict[str, str]:
         """Return the variable that carries the settings."""
         artifacts = [[name, str(folder.resolve())] for name, folder in self.artifacts]
         bank = None if self.bank is None else str(self.bank.resolve())
-        held = {"facts": str(self.facts.resolve()), "artifacts": artifacts, "bank": bank}
+        held = {"facts": str(self.facts.resolve()), "artifacts": artifacts, "bank": bank, "bytes": self.most_bytes}
         return {VARIABLE: json.dumps(held)}
 
     @classmethod
@@ -45,7 +49,8 @@ class Settings:
             return None
         held = json.loads(text)
         artifacts = tuple((name, Path(folder)) for name, folder in held["artifacts"])
-        return cls(Path(held["facts"]), artifacts, None if held["bank"] is None else Path(held["bank"]))
+        bank = None if held["bank"] is None else Path(held["bank"])
+        return cls(Path(held["facts"]), artifacts, bank, held["bytes"])
 
     def folder(self, name: object) -> Path:
         """Return the folder of an artifact of the bank.
@@ -63,6 +68,11 @@ class Settings:
         folder = (bank / str(name)).resolve()
         if folder.parent != bank or not folder.is_dir():
             raise UsageError(f"`name` of an artifact must be a folder in the server's bank; got {name!r:.100}.")
+        if any(path.is_symlink() for path in folder.rglob("*")):
+            raise UsageError(
+                f"`name` of an artifact must be a folder of files of its own; {name!r:.100} holds a link; copy what it "
+                "leads to."
+            )
         return folder
 
     def open(self) -> Bank:
@@ -72,10 +82,10 @@ class Settings:
             bank.put(bank.read(name, folder))
         return bank
 
-    def known(self) -> list[tuple[str, Path]]:
-        """Return names and folders of all that may ever be offered, for which room is made."""
-        more = [] if self.bank is None else sorted(path for path in self.bank.iterdir() if path.is_dir())
-        return [*self.artifacts, *((path.name, path) for path in more)]
+    def in_bank(self) -> list[tuple[str, Path]]:
+        """Return names and folders of what is in the bank's folder now, for which room is made."""
+        found = [] if self.bank is None else sorted(path for path in self.bank.iterdir() if path.is_dir())
+        return [(path.name, path) for path in found]
 
 
 @cache

@@ -12,7 +12,7 @@ import numpy as np
 from trimtab.engine import AddVector, Predictor
 from trimtab.serving.phases import GENERATED, PHASES, Layout, Span, first_of, phases_of
 from trimtab.serving.places import ServedEdit
-from trimtab.serving.receipts import Card, Told
+from trimtab.serving.receipts import NOT_FINITE, Card, Told
 from trimtab.serving.rows import Chunk
 from trimtab.serving.table import Table
 
@@ -138,7 +138,7 @@ class Steered:
                 continue
             seat.size = float(seat.table.sizes[self.slot]) / seat.waiting
             if not math.isfinite(seat.size):
-                self.error = f"the change at layer {seat.edit.layer} is beyond what float32 can hold; lower `strength`"
+                self.error = f"the change at layer {seat.edit.layer} is {NOT_FINITE}; lower `strength`"
         self.unmeasured = [seat for seat in self.unmeasured if not seat.waiting]
 
     def told(self) -> Told:
@@ -152,10 +152,15 @@ class Steered:
         artifacts = [part.about | {"edits": []} for part in self.order.parts]
         for seat in self.seats:
             edit = {"edit": seat.edit.name, "layer": seat.edit.layer}
-            artifacts[seat.part]["edits"].append(edit | {"phases": seat.phases, "relative_change": seat.size or 0.0})
+            artifacts[seat.part]["edits"].append(edit | {"phases": seat.phases, "relative_change": _in_json(seat.size)})
         return {"artifacts": artifacts, "reused_positions": self.reused} | (
             {} if self.error is None else {"error": self.error}
         )
+
+
+def _in_json(size: float | None) -> float | None:
+    """Return a size as JSON can hold it: 0 where nothing was touched, None where it is no number."""
+    return (size or 0.0) if size is None or math.isfinite(size) else None
 
 
 def _is_predicted(seat: Seat) -> bool:

@@ -14,7 +14,7 @@ from trimtab.serving.networks import Networks
 from trimtab.serving.offers import Offer
 from trimtab.serving.phases import Layout
 from trimtab.serving.places import site_of
-from trimtab.serving.receipts import Told
+from trimtab.serving.receipts import NOT_FINITE, Told
 from trimtab.serving.rows import Chunk
 from trimtab.serving.steered import Order, Steered
 from trimtab.serving.table import Places, Room, Table
@@ -80,8 +80,12 @@ class Steerer:
                     f"`artifact` must act at layers that the server made ready at its start ({ready} for {what}); "
                     f"{offer.name!r} makes {count} edits at layer {site[1]}; start the server with it."
                 )
-        for networks, network in self._networks(offer):
-            networks.hold(network)
+        try:
+            for networks, network in self._networks(offer):
+                networks.hold(network)
+        except UsageError:
+            self.drop(offer)
+            raise
 
     def drop(self, offer: Offer) -> None:
         """Let an artifact's networks go."""
@@ -135,6 +139,13 @@ class Steerer:
         """Note that a request was not steered as it asked, whether or not it is known already."""
         known = self._requests.setdefault(request, Steered(Order(), Layout(1)))
         known.error = known.error or reason
+
+    def not_finite(self, requests: Iterable[str]) -> None:
+        """Note which requests have logits that are no numbers; that of a plain one is not steering's doing."""
+        for name in requests:
+            known = self._requests.get(name)
+            if known is not None:
+                known.error = known.error or f"its logits are {NOT_FINITE}; lower `strength`"
 
     def told(self, requests: Iterable[str]) -> dict[str, Told]:
         """Return what there is to tell of a step's requests that are steered."""

@@ -11,6 +11,8 @@ from typing import Any
 from trimtab.errors import MissingDependencyError, UsageError
 from trimtab.fields import Count, check_fields
 
+_joined: str | None = None
+"""The address that this process joined a cluster by, if it did."""
 PATIENCE = 5.0
 """Seconds that workers which were just closed may take to let go of their cores."""
 
@@ -25,7 +27,8 @@ class Cluster:
             any, and else 0.
         cpus_per_worker: Cores of each, which are also the threads that torch computes with: another number may change
             the last bit of a result.
-        address: Where a Ray cluster is, such as ``ray://head:10001`` or ``auto``; left out, this machine is one.
+        address: Where a Ray cluster is, such as ``ray://head:10001`` or ``auto``; left out, the one that this process
+            is in already, or else this machine.
     """
 
     workers: Count = 1
@@ -46,11 +49,17 @@ class Cluster:
 
         Raises:
             MissingDependencyError: Ray is not installed.
-            UsageError: There is no cluster at the address, or this machine has not so many cores or GPUs.
+            UsageError: There is no cluster at the address, this process is in another one, or this machine has not so
+                many cores or GPUs.
         """
         ray = the_ray()
         if not ray.is_initialized():
             self._join(ray)
+        elif self.address not in (None, _joined):
+            raise UsageError(
+                "`address` of Cluster must be that of the Ray that this process is in already "
+                f"({_joined or 'one of its own'}); got {self.address!r}; call ray.shutdown() first, or leave it out."
+            )
         gpus = self.gpus_per_worker
         if gpus is None:
             gpus = 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0
@@ -73,12 +82,15 @@ class Cluster:
                 return
 
     def _join(self, ray: Any) -> None:
+        global _joined
+        _joined = None
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
         if self.address is None:
             ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
             return
         try:
             ray.init(address=self.address, **quiet)
+            _joined = self.address
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             reason = " ".join(str(error).split())[:200]
             raise UsageError(

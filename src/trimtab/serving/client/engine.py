@@ -27,14 +27,13 @@ from trimtab.serving.client.messages import decoding_of, messages_of, seeds_of
 from trimtab.serving.client.replies import add_answer, add_top, cached_tokens
 from trimtab.serving.client.transport import RefusedError, Transport
 from trimtab.serving.facts import ServedModel
+from trimtab.serving.receipts import NOT_FINITE
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 AT_ONCE = 32
 """Requests that are under way together: the server makes batches of them."""
-NOT_FINITE = "beyond what float32"
-"""What a server's sentence holds where an edit was too strong."""
 
 
 class ServedEngine:
@@ -178,7 +177,8 @@ class ServedEngine:
             except RefusedError as refused:
                 return refused
 
-        with ThreadPoolExecutor(at_once or AT_ONCE) as pool:
+        pool = ThreadPoolExecutor(at_once or AT_ONCE)
+        try:
             replies = enumerate(pool.map(ask, range(len(rows))))
             if told is None:
                 yield from replies
@@ -187,6 +187,8 @@ class ServedEngine:
                 for place, reply in replies:
                     advance(1)
                     yield place, reply
+        finally:  # after an error, what has not begun is not asked
+            pool.shutdown(cancel_futures=True)
 
     def _error(self, refused: RefusedError, place: int) -> Exception:
         where = f"row {place}: the server of {self.name} says: {refused.reason}"

@@ -55,5 +55,5 @@ def _account(found: Answers | Readings, reply: Reply) -> None:
         entry.prompt_positions += edit["prompt_positions"]
         entry.generated_positions += edit["generated_positions"]
         entry.passes += 1
-        if edit["prompt_positions"] + edit["generated_positions"]:
+        if edit["relative_change"] is not None and edit["prompt_positions"] + edit["generated_positions"]:
             entry.measure([edit["relative_change"]])

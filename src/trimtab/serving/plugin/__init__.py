@@ -1,7 +1,7 @@
 """The plug-in of vLLM: it is loaded in every process of a server, and does nothing where trimtab did not start it.
 
-vLLM has no place for edits of its own, so a few of its methods are wrapped: one where a request comes in, two in the
-scheduler, three in the worker. No class of a model is changed.
+vLLM has no place for edits of its own, so a few of its methods are wrapped: where a request comes in, in the
+scheduler, in the worker; and two that guard the server. No class of a model is changed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ def register() -> None:
     if _registered or Settings.read() is None:
         return
     _registered = True
-    from trimtab.serving.plugin import front, scheduler, worker
+    from trimtab.serving.plugin import front, guards, scheduler, worker
 
     front.install()
+    guards.install()
     scheduler.install()
     worker.install()

@@ -91,7 +91,7 @@ def _process_outputs(original: Callable[..., Any], self: Any, outputs: list[Any]
         state = self.request_states.get(output.request_id)
         if receipt is not None and state is not None:
             owner = state if state.parent_req is None else state.parent_req
-            LEDGER.note(owner.external_req_id, state.request_index, receipt)
+            LEDGER.note(owner.external_req_id, owner.request_id, state.request_index, receipt)
     return original(self, outputs, *others, **named)
 
 

@@ -20,6 +20,7 @@ from trimtab.serving.desk import Desk, is_operator
 from trimtab.serving.facts import ServedModel
 from trimtab.serving.launching import OPERATOR_KEY
 from trimtab.serving.plugin.front import LEDGER
+from trimtab.serving.plugin.guards import limit_bodies
 from trimtab.serving.settings import Settings, process_bank, process_settings
 
 ARTIFACTS = "/v1/steering/artifacts"
@@ -36,6 +37,7 @@ class Routes:
         """Add the routes, where trimtab started the server."""
         if Settings.read() is not None:
             app.include_router(router)
+            limit_bodies(app, process_settings().most_bytes)
 
     async def init_state(self, engine_client: Any, state: Any, args: Namespace) -> None:
         """Keep what the routes need."""

@@ -41,13 +41,15 @@ def install() -> None:
 
 
 def _update_from_output(original: Callable[..., Any], self: Any, scheduled: Any, step: Any) -> Any:
-    outputs = original(self, scheduled, step)
     told: dict[str, Told] = getattr(step, RECEIPTS, {})
     if not told:
-        return outputs
+        return original(self, scheduled, step)
     cards: dict[str, Card] = vars(self).setdefault("trimtab_cards", {})
     cards.update({name: card for name, (_counts, card) in told.items() if card is not None})
     failed = {name for name in told if "error" in cards.get(name, ())}
+    blocks = _blocks(self, failed)
+    outputs = original(self, scheduled, step)
+    self.kv_cache_manager.evict_blocks(blocks)
     _end(self, outputs, failed)
     for of_client in outputs.values():
         for output in of_client.outputs:
@@ -74,8 +76,18 @@ def _tell(output: Any, receipt: dict[str, Any]) -> None:
         output.finish_reason = FinishReason.ERROR
 
 
+def _blocks(scheduler: Any, failed: Iterable[str]) -> set[int]:
+    """Return the blocks of requests that were not steered as they asked; their keys and values say that they were.
+
+    They are asked for before vLLM takes the step's tokens in: a request that ends with it has no blocks afterwards.
+    """
+    manager = scheduler.kv_cache_manager
+    living = [name for name in failed if name in scheduler.requests]
+    return {block for name in living for group in manager.get_block_ids(name) for block in group}
+
+
 def _end(scheduler: Any, outputs: dict[int, EngineCoreOutputs], failed: Iterable[str]) -> None:
-    """End requests that were not steered as they asked, and forget their keys and values, which say that they were.
+    """End requests that were not steered as they asked.
 
     One that fails in the middle of its prompt has no output in this step; without one, its client would wait forever.
     """
@@ -86,6 +98,4 @@ def _end(scheduler: Any, outputs: dict[int, EngineCoreOutputs], failed: Iterable
         of_client = outputs.setdefault(request.client_index, EngineCoreOutputs())
         if all(output.request_id != name for output in of_client.outputs):
             of_client.outputs.append(EngineCoreOutput(name, [], finish_reason=FinishReason.ERROR))
-        blocks = {block for group in scheduler.kv_cache_manager.get_block_ids(name) for block in group}
-        scheduler.kv_cache_manager.evict_blocks(blocks)
         scheduler.finish_requests(name, RequestStatus.FINISHED_ERROR)

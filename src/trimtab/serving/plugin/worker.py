@@ -53,25 +53,22 @@ class Steering:
         _check_steps(runner)
         model = ServedModel.load(settings.facts)
         self._bank = Bank(model)
-        now = {name for name, _folder in settings.artifacts}
         self.offers: dict[str, Offer] = {}
         self._leaving: set[str] = set()
-        known = [offer for name, folder in settings.known() if (offer := self._read(name, folder, name in now))]
+        now = [self._bank.read(name, folder) for name, folder in settings.artifacts]
+        known = now + [offer for name, folder in settings.in_bank() if (offer := self._may_read(name, folder))]
         depths, compiled = _depths(known), not runner.model_config.enforce_eager
         _check_workers(runner, depths)
         self.steerer = Steerer(depths, model, _room(runner, known), runner.device, compiled=compiled)
-        for offer in known:
-            if offer.name in now:
-                self.add(offer)
+        for offer in now:
+            self.add(offer)
         self._hook(runner, compiled)
 
-    def _read(self, name: str, folder: Path, wanted: bool) -> Offer | None:
-        """Read an artifact; one that is merely in the bank's folder may be one that cannot be offered."""
+    def _may_read(self, name: str, folder: Path) -> Offer | None:
+        """Read an artifact of the bank's folder, where there may be some that cannot be offered."""
         try:
             return self._bank.read(name, folder)
         except TrimtabError:
-            if wanted:
-                raise
             return None
 
     def add(self, offer: Offer) -> None:
@@ -227,7 +224,9 @@ def _model_forward(original: Callable[..., Any], runner: Any, *arguments: Any, *
 def _sample_tokens(original: Callable[..., Any], runner: Any, *arguments: Any, **named: Any) -> Any:
     output = original(runner, *arguments, **named)
     if isinstance(output, ModelRunnerOutput):
-        told = runner.trimtab.steerer.told(output.req_ids)
+        steerer: Steerer = runner.trimtab.steerer
+        steerer.not_finite(name for name, count in (output.num_nans_in_logits or {}).items() if count)
+        told = steerer.told(output.req_ids)
         if told:
             setattr(output, RECEIPTS, told)
     return output
