@@ -36,7 +36,8 @@ from benchmarks.steering.overhead import fitted
 
 from trimtab import Model, generate, load, read_items
 from trimtab.checking import reason_of
-from trimtab.steering import TrainingSet
+from trimtab.steering import Artifact, LearnedTrim, TrainingSet
+from trimtab.steering.learned_trim.chooser import LearnedTrimChooser
 from trimtab.studies import choose_items
 
 MODELS = ("pocket-qwen", "pocket-llava", "smol-llava", "random")
@@ -46,7 +47,7 @@ FEW: dict[str, Any] = {"loop_rows": 6, "batch": 2}
 """What is asked of these."""
 TRAIN_ITEMS = 16
 VECTORS = ("random", "mean", "l2s", "amps")
-"""The methods that add a vector and ask each item once."""
+"""Methods that add one vector and ask each item once; ``every_layer`` comes beside them."""
 TINY: dict[str, Any] = {"tokens": 128, "batch": 2, "new_tokens": 4, "rounds": 1, "loop_rows": 2}
 
 
@@ -55,12 +56,23 @@ def methods(subject: Subject) -> Iterator[Line]:
     model = subject.model
     train = TrainingSet(model, choose_items(read_items("pocket-mc2:train"), TRAIN_ITEMS, 0), [subject.layer])
     artifacts = {artifact.method: artifact for artifact in fitted(model, train, "image", VECTORS)}
+    artifacts["learned_trim"] = every_layer(subject)
     asked = {"plain": subject.prompts} | {name: own.asks(model, subject.prompts) for name, own in artifacts.items()}
     ways = {name: partial(generate, model, own, max_new_tokens=subject.new_tokens) for name, own in asked.items()}
     times = in_turns(ways, model.device, subject.rounds)
     for name, artifact in artifacts.items():
-        most = 1.02 if isinstance(artifact.direction, torch.Tensor) else 1.1
+        most = 1.02 if artifact.chooser is None else 1.1
         yield compared("methods", times, name, "plain", Aim(most=most), 1.0)
+
+
+def every_layer(subject: Subject) -> Artifact:
+    """Return what ``learned_trim`` makes, a network at each layer, here with random numbers that change nothing."""
+    model, generator = subject.model, torch.Generator().manual_seed(0)
+    layers, hidden = model.n_layers, model.hidden_size
+    shapes = {"w_in": (layers, 1, hidden), "b_in": (layers, 1), "w_out": (layers, hidden, 1), "b_out": (layers, hidden)}
+    numbers = {name: 1e-4 * torch.randn(shape, generator=generator) / hidden for name, shape in shapes.items()}
+    chooser = LearnedTrimChooser(list(range(layers)), "from_last_prompt", **numbers)
+    return LearnedTrim("image").artifact(model, chooser=chooser)
 
 
 ALL: dict[str, Job] = {**JOBS, "methods": methods, "peers": peers, "memory": memory, "profile": profile}

@@ -1,4 +1,4 @@
-"""What no way of doing a job can do without, counted in positions of layers; and with it the bound of each ratio."""
+"""What a job needs and what other ways of doing it compute, counted in positions of layers, and the ratio of both."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def answers(subject: Subject) -> Iterator[Line]:
             made["transformers, hook"] = native_answers(model, prompts, subject.new_tokens)
 
     ways = {"transformers": theirs, "plain": ours("plain"), "steered": ours("steered", edit)}
-    ways["amortised"] = ours("amortised", predicted)
+    ways["predicted"] = ours("predicted", predicted)
     times = in_turns({**ways, "transformers, hook": hooked}, model.device, subject.rounds)
     medians = times.medians()
     more: dict[str, Any] = {
@@ -67,7 +67,7 @@ def answers(subject: Subject) -> Iterator[Line]:
     }
     yield compared("answers", times, "plain", "transformers", Aim(most=1.05), 1.0, more)
     yield compared("answers", times, "steered", "plain", Aim(most=1.02), 1.0, more)
-    yield compared("answers", times, "amortised", "plain", Aim(most=1.1), 1.0, more)
+    yield compared("answers", times, "predicted", "plain", Aim(most=1.02), 1.0, more)
     yield compared("answers", times, "steered", "transformers, hook", Aim(most=1.05), 1.0, more)
 
 

@@ -14,6 +14,7 @@ from benchmarks.contribution.cost import LIMIT, SAMPLED
 from benchmarks.speed.lines import Line
 from benchmarks.speed.subject import Subject
 from benchmarks.speed.timing import now, seconds
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from trimtab import generate, run
 from trimtab.contribution import limit, mcs, sampled
@@ -66,19 +67,51 @@ def profile(subject: Subject) -> Iterator[Line]:
             yield Line(
                 f"profile: {job}", part, "prefill", statistics.median(shares), min(shares), max(shares), len(shares)
             )
+        ratio = operations(work) / operations(lambda: _prefill(subject))
+        yield Line(f"profile: {job}", "operations", "prefill", ratio, ratio, ratio, 1)
 
 
 def _once(subject: Subject, work: Callable[[], object], parts: Parts, anew: bool) -> dict[str, float]:
     """Return how many prefills each part takes, all of the work, and what is in no part."""
-    model, case = subject.model, subject.case
+    model = subject.model
     if anew:
         model.forget_media()
-    with torch.no_grad():
-        one = seconds(lambda: prefill(model, [Piece(case.encoded, 0, len(case.encoded) - 1)]), model.device)
+    one = seconds(lambda: _prefill(subject), model.device)
     with watched(parts, model.device) as taken:
         whole = seconds(work, model.device)
     inside = {part: taken[part] / one for part in parts}
     return {"all": whole / one, **inside, "beside them": whole / one - sum(inside.values())}
+
+
+def _prefill(subject: Subject) -> None:
+    """Make one pass over the first prompt but its last token."""
+    encoded = subject.case.encoded
+    with torch.no_grad():
+        prefill(subject.model, [Piece(encoded, 0, len(encoded) - 1)])
+
+
+class Counting(TorchDispatchMode):
+    """Counts operations that compute, in a backward pass too: about what a GPU is told to launch.
+
+    Attributes:
+        count: How many; views and fresh memory are none.
+    """
+
+    count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Count one, and do it."""
+        schema = function._schema
+        viewed = any(one.alias_info is not None and not one.alias_info.is_write for one in schema.returns)
+        self.count += not viewed and "empty" not in schema.name
+        return function(*args, **(kwargs or {}))
+
+
+def operations(work: Callable[[], object]) -> int:
+    """Return how many operations some work takes."""
+    with Counting() as counting:
+        work()
+    return counting.count
 
 
 @contextmanager
