@@ -7,7 +7,7 @@ import pytest
 import torch
 from benchmarks.circuits.peers import compare
 from benchmarks.speed import __main__ as speed
-from benchmarks.speed import peers
+from benchmarks.speed import measuring, peers
 from benchmarks.speed.lines import Aim, Line, compared
 from benchmarks.speed.page import page, read
 from benchmarks.speed.tensors import TensorPeak
@@ -30,7 +30,7 @@ def test_one_command_measures_and_writes_the_page(tmp_path: Path, monkeypatch: p
         raise ValueError("no")
         yield
 
-    monkeypatch.setitem(speed.ALL, "states", fails)
+    monkeypatch.setitem(measuring.ALL, "states", fails)
     written = tmp_path / "performance.md"
     asked = ["--model", "pocket-qwen", "--job", "strengths", "--job", "states", "--tiny"]
     speed.main([*asked, "--out", str(tmp_path), "--page", str(written)])
