@@ -34,6 +34,7 @@ class Config:
         ("draws", 1.5, "`draws` of Config must be a whole number; got 1.5."),
         ("draws", True, "`draws` of Config must be a whole number; got True."),
         ("size", 0, "`size` of Config must be above 0; got 0."),
+        ("share", 10**400, "`share` of Config must be a finite number; got a number of more than 38 digits."),
         ("size", float("inf"), "`size` of Config must be a finite number or none; got inf."),
         ("share", 1.1, "`share` of Config must be in 0..1; got 1.1; the default is 0.5."),
         ("top", 0, "`top` of Config must be above 0 and at most 1; got 0; the default is 1.0."),

@@ -22,6 +22,8 @@ from benchmarks.speed.lines import Line, Lines
 from benchmarks.speed.measuring import ALL, MODELS, TINY, measure_all
 from benchmarks.speed.page import WHOLE, page, read
 
+COMMAND = "python -m benchmarks.speed --out runs/bench --workers 2 --page docs/performance.md --gpu benchmarks/gpu/h200"
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and write lines and the page."""
@@ -47,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     lines.write(Line(WHOLE, more={"minutes": round((time.perf_counter() - started) / 60)}), model="")
     if options.page:
         gpu = read(options.gpu / "lines.jsonl") if options.gpu else []
-        options.page.write_text(page(read(lines.path), "python -m benchmarks.speed --workers 2", gpu, MODELS))
+        options.page.write_text(page(read(lines.path), COMMAND, gpu, MODELS))
 
 
 if __name__ == "__main__":

@@ -282,11 +282,18 @@ def _suits(hint: object, value: object) -> bool:
             _suits(inside[0], key) and _suits(inside[1], one) for key, one in value.items()
         )
     if hint is float:
-        return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, numbers.Real) and not isinstance(value, bool) and _is_finite(value)
     if hint is int:
         return isinstance(value, numbers.Integral) and not isinstance(value, bool)
     kind = origin or hint
     return isinstance(value, kind) if isinstance(kind, type) else True
+
+
+def _is_finite(value: numbers.Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond what a float can hold
+        return False
 
 
 def in_words(hint: object) -> str:

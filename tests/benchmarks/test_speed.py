@@ -95,6 +95,21 @@ def test_the_page_has_every_job_in_its_order():
     )
 
 
+def test_what_misses_its_aim_is_named_with_its_parts():
+    said = {"device": "CPU", "torch": "1", "transformers": "2", "model": "m", "error": None, "low": 1.2, "high": 1.6}
+    none = {"least": None, "most": None}
+    missed = {**said, "job": "contribution", "over": "exact", "under": "prefill", "ratio": 1.45, "met": False}
+    missed |= {"bound": 1.1, "aim": {"least": None, "most": 1.3}}
+    profiled = {**said, "job": "profile: exact", "under": "prefill", "met": None, "bound": None, "aim": none}
+    parts = [{**profiled, "over": over, "ratio": 0.2} for over in ("all", "rows, forward", "operations")]
+    found = page([missed, *parts], "command")
+    assert (
+        "- m, contribution, exact / prefill: 1.45, aim at most 1.3; one end of the interval reaches it; its parts, in "
+        "prefills: rows, forward 0.20." in found
+    )
+    assert "Aims are reached by 0 of 1 timings, 0 of them with the whole interval, and by 0 of 0 estimates" in found
+
+
 def test_the_page_says_what_a_stopped_run_has_not_measured():
     said = {"device": "CPU", "torch": "1", "transformers": "2", "model": "m", "error": "no", "met": None, "ratio": None}
     said |= {"over": "", "under": "", "bound": None, "aim": {"least": None, "most": None}}

@@ -1,6 +1,8 @@
 """Exit codes and error messages, which scripts rely on."""
 
+import contextlib
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -105,6 +107,21 @@ def test_ctrl_c_exits_130(invoke, data, monkeypatch):
     monkeypatch.setattr(trimtab, "load", interrupted)
     result = invoke("models", "show", "tiny")
     assert (result.exit_code, result.stdout) == (130, "")
+
+
+def test_an_interrupt_that_an_import_makes_something_else_of_is_one_still(invoke, data, monkeypatch):
+    import trimtab
+
+    def half_imported(_name: str) -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise ModuleNotFoundError("half of it was imported")
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(trimtab, "load", half_imported)
+    result = invoke("models", "show", "tiny")
+    assert (result.exit_code, result.stderr.strip().splitlines()[-1]) == (130, "Interrupted.")
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_doctor_fails_when_a_model_does(invoke, monkeypatch):

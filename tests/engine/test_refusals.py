@@ -110,3 +110,9 @@ def test_an_unknown_argument_is_named_with_what_there_is(model: Model):
         generate(model, PROMPT, temperature=0.7)  # pyright: ignore[reportCallIssue]
     with pytest.raises(UsageError, match="`batch` is no argument of run, which takes model, rows, read"):
         run(model, PROMPT, batch=2)  # pyright: ignore[reportCallIssue]
+
+
+def test_options_have_a_letter_each():
+    assert "Z. option 25" in Prompt("Which?", choices=tuple(f"option {k}" for k in range(26))).body()[0]
+    with pytest.raises(UsageError, match="`choices` of Prompt must be at most 26, a letter each; got 27"):
+        Prompt("Which?", choices=tuple(map(str, range(27))))

@@ -102,7 +102,7 @@ def test_a_column_is_replaced_and_nothing_else():
     ("change", "match"),
     [
         ({"answer_audio": ""}, "`answer_audio` of item '1' must contain a word"),
-        ({"answer_audio": "Dog"}, "`answer_text` and `answer_audio` of item '1' must differ; both are 'dog'"),
+        ({"answer_audio": "Dog"}, "`answer_text` and `answer_audio` of item '1' must differ; 'dog'"),
         ({"relevant": ("image", "audio")}, "`answer_image` and `answer_audio` of item '1' must be the same"),
         ({"relevant": ()}, "`relevant` of Item must be one of image, text, both, audio, video"),
         ({"audio": MediaFile(Path("a.png"))}, "`audio` of Item must be a source of that kind; got one of kind 'image'"),

@@ -71,6 +71,14 @@ def test_wrong_arguments_are_refused():
         load("pocket-qwen", device="cpu", device_map="auto")
     with pytest.raises(UsageError, match="`dtype` of load"):
         load("pocket-qwen", dtype="int8")
+    for wrong in ({}, "nonsense", {"": "nowhere"}, {"": "cuda:99"}, 3):
+        with pytest.raises(UsageError, match="`device_map` of load must be one of auto"):
+            load("pocket-qwen", device_map=wrong)
+
+
+def test_a_folder_has_no_revisions(folder):
+    with pytest.raises(UsageError, match="`revision` of load must be left out for a folder"):
+        load(folder, revision="v1")
 
 
 class Wrong:

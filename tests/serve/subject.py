@@ -208,8 +208,14 @@ def _answer(found: Any) -> Answer:
     return Answer(tokens, logprobs, receipt, found.num_cached_tokens or 0)
 
 
+def _bytes_of_a_token(model: Model) -> int:
+    return 2 * 4 * model.n_layers * model.text_config.num_key_value_heads * model.head_dim
+
+
 @contextmanager
-def made(name: str, folder: Path, count: int = 40, *, compiled: bool = False) -> Iterator[Subject]:
+def made(
+    name: str, folder: Path, count: int = 40, *, compiled: bool = False, cached_tokens: int | None = None
+) -> Iterator[Subject]:
     """Load a model, write artifacts for it, and serve it with them.
 
     Args:
@@ -217,6 +223,7 @@ def made(name: str, folder: Path, count: int = 40, *, compiled: bool = False) ->
         folder: Where to write.
         count: How many prompts to ask.
         compiled: Whether vLLM is to compile the model's graph.
+        cached_tokens: Tokens whose keys and values there is room for; left out, plenty.
     """
     model = tt.load(name, dtype="float32")
     own = artifacts(model)
@@ -237,11 +244,12 @@ def made(name: str, folder: Path, count: int = 40, *, compiled: bool = False) ->
         max_model_len=512,
         max_num_seqs=6,
         max_num_batched_tokens=64,
-        kv_cache_memory_bytes=64 << 20,
+        kv_cache_memory_bytes=64 << 20 if cached_tokens is None else cached_tokens * _bytes_of_a_token(model),
         limit_mm_per_prompt={"image": 1, "video": 0},
         block_size=32,
         enable_prefix_caching=True,
         seed=0,
+        disable_log_stats=False,
     )
     items = list(read_items("pocket-mc2:test"))[:count]
     yield Subject(model, llm, own, folder / "bank", [prompt_for(item) for item in items])

@@ -1,5 +1,6 @@
 """``trimtab serve``: vLLM's own server with the plug-in, over HTTP, and ``tt.connect`` to it."""
 
+import json
 import socket
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,8 +10,9 @@ import pytest
 import trimtab as tt
 from tests.serve.running import KEY, OPERATORS, PATIENCE, Running
 from tests.serve.subject import TOGETHER
-from trimtab.engine import Read, Row, generate, run
+from trimtab.engine import Prompt, Read, Row, generate, run
 from trimtab.errors import ServerError, UnsupportedEngineError
+from trimtab.interference import DiagnosisConfig, diagnose
 from trimtab.items import read_items
 from trimtab.items.prompts import prompt_for
 from trimtab.serving.client import ServedEngine
@@ -65,6 +67,38 @@ def test_evaluation_runs_on_a_server_as_on_a_model(server: Running, engine: Serv
         for model in (engine, server.model)
     )
     assert found.answers.equals(wanted.answers)
+
+
+def test_interference_by_generation_runs_on_a_server_as_on_a_model(server: Running, engine: ServedEngine):
+    items = list(read_items("pocket-interference:test"))[:24]
+    config = DiagnosisConfig(scoring=("generation",), max_new_tokens=6)
+    found, wanted = (diagnose(model, items, config) for model in (engine, server.model))
+    names = [name for name in wanted.answers.columns if name != "model"]
+    assert found.answers[names].equals(wanted.answers[names])
+    with pytest.raises(UnsupportedEngineError, match="LOGITS"):
+        diagnose(engine, items, DiagnosisConfig())
+
+
+def test_several_pictures_are_steered_as_here(server: Running, engine: ServedEngine):
+    pictures = [item.image.open() for item in ITEMS[:2] if item.image is not None]
+    edits = server.artifacts["network"].edits()
+    asked = [Row(Prompt("What color is it?", pictures, f"It is {word}."), edits) for word in ("red", "blue")]
+    mine, theirs = (generate(model, asked, max_new_tokens=8) for model in (engine, server.model))
+    assert mine.tokens == theirs.tokens
+    assert mine.receipt.entries.keys() == theirs.receipt.entries.keys()
+
+
+def test_several_answers_and_a_stream_are_steered_as_one_is(server: Running):
+    asked = {"artifact": "all", "strength": 1.0}
+    _, one = server.chat(asked, return_token_ids=True)
+    _, both = server.chat(asked, return_token_ids=True, n=2)
+    (tokens,) = (choice["token_ids"] for choice in one["choices"])
+    assert [choice["token_ids"] for choice in both["choices"]] == [tokens, tokens]
+    assert [choice["token_ids"] for choice in server.chat(return_token_ids=True)[1]["choices"]] != [tokens]
+    _, told = server.chat(asked, stream=True)
+    chunks = [json.loads(line[6:]) for line in told.splitlines() if line.startswith("data: {")]
+    text = "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks if chunk["choices"])
+    assert text == one["choices"][0]["message"]["content"]
 
 
 def test_what_a_server_cannot_do_is_refused_by_name(engine: ServedEngine):

@@ -130,7 +130,7 @@ def export_data(
     """Write items with their pictures to a file, or a page of samples as a picture."""
     if path.suffix.lower() not in (".png", ".jsonl", ".parquet"):
         raise UsageError(f"`PATH` of data export must end in .png, .jsonl or .parquet; got {str(path)!r}.")
-    check_out_file(path, "PATH")
+    check_out_file(path, "PATH", data=data)
     sheet = path.suffix.lower() == ".png"
     if sheet and reading.limit is None:
         reading = replace(reading, limit=SHEET_ITEMS)
@@ -156,6 +156,7 @@ def split_data(
     test_share: Annotated[float, typer.Option(help="Share for the test.")] = 0.2,
     images: Images = None,
     skip_missing: SkipMissing = False,
+    anew: Annotated[bool, typer.Option("--anew", help="Assign items anew that name a split already.")] = False,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -164,9 +165,15 @@ def split_data(
 
     if path.suffix.lower() not in (".jsonl", ".parquet"):
         raise UsageError(f"`PATH` of data split must end in .jsonl or .parquet; got {str(path)!r}.")
-    check_out_file(path, "PATH")
+    check_out_file(path, "PATH", data=data)
     shares = {"train": train_share, "validation": validation_share, "test": test_share}
     items = load_items(data, images=images, skip_missing=skip_missing)
+    if not anew and (named := _splits(items)):
+        raise UsageError(
+            f"`DATA` of data split must name no splits; {data} has "
+            f"{', '.join(f'{count} {name}' for name, count in named.items())}; use them as "
+            f"{data}:{next(iter(named))}, or give --anew to assign all items again."
+        )
     made = split_items(items, {name: share for name, share in shares.items() if share}, seed)
     write_items([item for part in made.values() for item in part], path)
     sizes = {name: len(part) for name, part in made.items()}

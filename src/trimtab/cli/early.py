@@ -93,17 +93,18 @@ def check_artifacts(folders: Iterable[Path]) -> None:
         read_config(folder)
 
 
-def check_out_file(path: Path | None, name: str = "--out", suffix: str = "") -> None:
-    """Refuse a file that cannot be written.
+def check_out_file(path: Path | None, name: str = "--out", suffix: str = "", data: str | None = None) -> None:
+    """Refuse a file that cannot be written, or that is read.
 
     Args:
         path: The file.
         name: What it is called in the error.
         suffix: How it must end; empty for anyhow.
+        data: Source of the items that are read.
 
     Raises:
         RunFolderError: Saying why.
-        UsageError: It ends otherwise.
+        UsageError: It ends otherwise, or is the items' own file.
     """
     from trimtab.files import check_writable
 
@@ -114,6 +115,14 @@ def check_out_file(path: Path | None, name: str = "--out", suffix: str = "") -> 
     if not path.name.endswith(suffix):
         raise UsageError(f"`{name}` must be a file whose name ends in {suffix}; got '{path}'.")
     check_writable(path, f"`{name}`")
+    if data is not None and path.exists():
+        from trimtab.items import files_of
+
+        if any(path.samefile(file) for file in files_of(data)):
+            raise UsageError(
+                f"`{name}` must be another file than the items are read from; '{path}' would be replaced; give another "
+                "name."
+            )
 
 
 def check_package(package: str, extra: str) -> None:

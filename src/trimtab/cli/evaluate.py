@@ -67,7 +67,7 @@ def evaluate(
     PROTOCOLS.named(protocol)
     for one in strength or []:
         check_value("--strength", "evaluate", float, one)
-    check_out_file(out, suffix=".parquet")
+    check_out_file(out, suffix=".parquet", data=data)
     check_artifacts(artifact or [])
     check_engine(model, loading, over)
     every = replace(reading, limit=None).items(data, seed)

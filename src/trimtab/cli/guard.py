@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
 import sys
 import tempfile
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, Protocol, runtime_checkable
 
 import typer
@@ -21,6 +25,29 @@ from trimtab.errors import MissingDependencyError, TrimtabError, UsageError
 FAILURE, USAGE, MISSING_DEPENDENCY, INTERRUPTED = 1, 2, 3, 130
 SHOW = "TRIMTAB_TRACEBACK"
 """Environment variable: set to 1, the traceback of any error is printed before its sentence."""
+
+
+_interrupts: list[int] = []
+"""Interrupts of the verb that runs."""
+
+
+@contextmanager
+def _noting_interrupts() -> Iterator[None]:
+    """Note interrupts inside the block, beside what Python makes of them."""
+    _interrupts.clear()
+    if threading.current_thread() is not threading.main_thread():  # which alone gets them
+        yield
+        return
+
+    def noted(number: int, frame: FrameType | None) -> None:
+        _interrupts.append(number)
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, noted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class GuardedGroup(TyperGroup):
@@ -35,7 +62,7 @@ class GuardedGroup(TyperGroup):
             extra: As of typer.
         """
         _open_missing_streams()
-        with _RemarksOfTheLibrary():
+        with _RemarksOfTheLibrary(), _noting_interrupts():
             code = exit_code(lambda: super(GuardedGroup, self).main(*args, standalone_mode=False, **extra))
         if standalone_mode:
             sys.exit(code)
@@ -55,6 +82,9 @@ def exit_code(run: Callable[[], object]) -> int:
     try:
         returned = run()
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        warn("Interrupted.")
+        return INTERRUPTED
     except (Exception, SystemExit) as error:
         return _told(error)
     return returned if isinstance(returned, int) else 0
@@ -65,6 +95,9 @@ def _told(error: BaseException) -> int:
     if isinstance(error, (typer.Exit, SystemExit)):
         code = error.exit_code if isinstance(error, typer.Exit) else error.code
         return code if isinstance(code, int) else FAILURE
+    if _interrupts:  # one that came during an import may have become another error there
+        warn("Interrupted.")
+        return INTERRUPTED
     if _lost_reader(error):
         return FAILURE  # as typer and rich end when they meet it first
     if os.environ.get(SHOW) == "1":

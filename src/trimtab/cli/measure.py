@@ -68,7 +68,7 @@ def measure(
 
     method = method or ("mcs" if paper else "shapley")
     how = chosen_method(method, paper, option or [], seed)
-    _check_out(out, trace is not None)
+    _check_out(out, trace is not None, data)
     plan = MeasurementPlan(
         model,
         data,
@@ -191,13 +191,13 @@ def _print_trace(found: AnswerTrace, model: str) -> None:
     )
 
 
-def _check_out(out: Path | None, traced: bool) -> None:
+def _check_out(out: Path | None, traced: bool, data: str) -> None:
     from trimtab.studies.kit.run_folder import check_run_folder
 
     if traced and out is not None and out.suffix not in (".parquet", ".png"):
         raise UsageError(f"`--out` with --trace must end in .parquet or .png; got '{out}'.")
     if out is None or traced or out.suffix == ".parquet":
-        check_out_file(out)
+        check_out_file(out, data=data)
     else:
         check_run_folder(out, "`--out`")
 

@@ -106,6 +106,8 @@ def measure(
             ``with ...applied(model)`` is open.
     """
     method, every = method or Shapley(), check_items(items, ITEMS)
+    if isinstance(method, str) or not hasattr(method, "name"):
+        raise UsageError(f"`method` of measure must be a method, such as trimtab.Shapley(); got {method!r:.60}.")
     if not every:
         raise UsageError("`items` of measure must hold at least one item; got none.")
     if (fleet := fleet_of(model)) is not None:

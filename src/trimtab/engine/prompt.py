@@ -39,6 +39,10 @@ class Part:
     content: object
 
 
+LETTERS = 26
+"""Options that have a letter."""
+
+
 @call_explained
 @dataclass(frozen=True, eq=False)
 class Prompt:
@@ -78,6 +82,11 @@ class Prompt:
         object.__setattr__(self, "choices", tuple(self.choices))
         if not self.question.strip():
             raise UsageError("`question` of Prompt must hold text; got an empty one; give a question.")
+        if len(self.choices) > LETTERS:
+            raise UsageError(
+                f"`choices` of Prompt must be at most {LETTERS}, a letter each; got {len(self.choices)}; ask with "
+                "fewer."
+            )
 
     def with_instruction(self, instruction: str | None, placement: Placement = "before_question") -> Prompt:
         """Return the same prompt under another instruction."""

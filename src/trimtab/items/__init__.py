@@ -7,7 +7,7 @@ from trimtab.items.evidence import Evidence
 from trimtab.items.inspecting import Finding, inspect_items
 from trimtab.items.item import Item, Items, Skipped, items_fingerprint
 from trimtab.items.memory import is_remembered, remembered
-from trimtab.items.readers import item_from_pocket, read_items
+from trimtab.items.readers import files_of, item_from_pocket, read_items
 from trimtab.items.relevance import RELEVANT, Relevant, relevant_name, relevant_of
 from trimtab.items.sources import ImageScene, MediaBytes, MediaFile, MediaHeld, MediaSource, MediaUnlocated
 from trimtab.items.splits import split_items, split_overlap
@@ -31,6 +31,7 @@ __all__ = [
     "Relevant",
     "Skipped",
     "cluster_of",
+    "files_of",
     "inspect_items",
     "is_remembered",
     "item_from_pocket",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from trimtab.engine import ModelOrEngine, Prompt, admit, reason_of
-from trimtab.errors import UsageError
+from trimtab.errors import DataError, UsageError
+from trimtab.items.inspecting import unseen
 from trimtab.items.item import Item, Skipped
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,14 @@ class Admitted:
 
 
 def admit_items(
-    model: ModelOrEngine, items: Iterable[Item], ask: Ask, what: str, *, also: Also | None = None, new_tokens: int = 0
+    model: ModelOrEngine,
+    items: Iterable[Item],
+    ask: Ask,
+    what: str,
+    *,
+    also: Also | None = None,
+    new_tokens: int = 0,
+    conflicts: bool = False,
 ) -> Admitted:
     """Make the prompts of items, and leave out the items of which the model cannot take one.
 
@@ -63,6 +71,7 @@ def admit_items(
         also: Makes further prompts that will be asked in place of each, such as those under an instruction; they are
             looked at and not kept.
         new_tokens: Longest answer to them.
+        conflicts: Whether to leave out items, too, that have an answer by what they do not show.
 
     Returns:
         The items that are left, with their prompts; the others are logged.
@@ -71,7 +80,7 @@ def admit_items(
         UsageError: Something else than items is given, or two have the same id.
     """
     every = check_items(items, what)
-    found = admit_each(model, every, ask, also=also, new_tokens=new_tokens)
+    found = admit_each(model, every, _of_conflicts(ask) if conflicts else ask, also=also, new_tokens=new_tokens)
     say_left_out(found.skipped, len(every))
     return found
 
@@ -130,6 +139,17 @@ def say_left_out(skipped: Sequence[Skipped], total: int) -> None:
     """Log how many items were left out, if any, and why the first was."""
     if skipped:
         logger.warning("Skipped %d of %d items; the first: %s", len(skipped), total, skipped[0].reason)
+
+
+def _of_conflicts(ask: Ask) -> Ask:
+    """Return what asks a conflict item only if it shows all that supports an answer."""
+
+    def asked(item: Item) -> Sequence[Any]:
+        if (reason := unseen(item)) is not None:
+            raise DataError(f"{reason}.")
+        return ask(item)
+
+    return asked
 
 
 def _made(items: Sequence[Item], ask: Ask) -> tuple[dict[int, list[Any]], dict[int, str]]:

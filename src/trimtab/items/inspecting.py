@@ -47,7 +47,7 @@ def inspect_items(items: Items, progress: Progress = SILENT, *, skip_missing: bo
         _counted("rows that were skipped", _rows(items, Skipped)),
         _counted("rows whose picture, sound or clip is missing", _rows(items, MediumMissing), wrong=not skip_missing),
         _counted("items whose medium cannot be opened", _unopened(items, progress)),
-        _of_items("items with an answer by what they do not show", items, _unseen),
+        _of_items("items with an answer by what they do not show", items, unseen),
         _of_items("items whose own answer is not taken for what it is", items, _misjudged),
         _counted("pictures, sounds or clips in several splits", _shared(items)),
         _counted("rows whose picture and text agree", _rows(items, Agreeing), wrong=False),
@@ -87,7 +87,7 @@ def _unopened(items: Sequence[Item], progress: Progress) -> list[str]:
     return faults
 
 
-def _unseen(item: Item) -> str | None:
+def unseen(item: Item) -> str | None:
     """Say which modality of a conflict item supports an answer and shows nothing."""
     if item.relevant is not None:
         return None

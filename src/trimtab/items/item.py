@@ -29,6 +29,9 @@ _TYPES = {"id": str, "task": str, "question": str, "choices": tuple[str, ...], "
 _TYPES |= {"tags": tuple[str, ...], "closed": bool}
 _NO_EVIDENCE = Evidence()
 
+ALL_TASKS = "all"
+"""What tables call all tasks together."""
+
 
 @call_explained
 @columns_shown
@@ -106,6 +109,11 @@ class Item(EvidenceColumns):
         for name in ("id", "task", "question"):
             if not getattr(self, name).strip():
                 raise UsageError(f"`{name}` of item {shown(self.id)} must not be empty; fill it in.")
+        if task == ALL_TASKS:
+            raise UsageError(
+                f"`task` of item {shown(self.id)} must not be {ALL_TASKS!r}, as tables call all tasks together; "
+                "rename it."
+            )
         object.__setattr__(self, "evidence", gathered(evidence, columns, "Item"))
         self._check_answers()
 
@@ -118,8 +126,8 @@ class Item(EvidenceColumns):
             first, second = self.answer_of(one), self.answer_of(two)
             if joined is None and _plain(first) == _plain(second):
                 raise UsageError(
-                    f"`answer_{one}` and `answer_{two}` of {owner} must differ; both are {shown(first)}; for an "
-                    "item with one right answer, say what is `relevant`."
+                    f"`answer_{one}` and `answer_{two}` of {owner} must differ; {shown(first)} and {shown(second)} "
+                    "count as the same; for an item with one right answer, say what is `relevant`."
                 )
             if joined is not None and first != second:
                 raise UsageError(

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Literal
 
 from trimtab.errors import UsageError
@@ -92,6 +93,10 @@ def _compared(item: Item) -> dict[str, object]:
 def _check(fractions: Mapping[str, float], by: str) -> None:
     if by not in ("evidence", "item"):
         raise UsageError(f"by of split_items must be 'evidence' or 'item'; it is '{by}'.")
+    if not isinstance(fractions, Mapping) or not all(isinstance(one, Real) for one in fractions.values()):
+        raise UsageError(
+            f"fractions of split_items must be shares by name, such as {{'train': 0.8, ...}}; got {fractions!r:.100}."
+        )
     total = sum(fractions.values())
     if not all(share > 0 for share in fractions.values()) or not math.isclose(total, 1):
         raise UsageError(
@@ -134,10 +139,13 @@ def _assign(
     return chosen
 
 
-def _need(behind: Mapping[str, float], tasks: Sequence[str]) -> tuple[float, float]:
-    """How far a split is behind in some tasks; then, to break ties, in all of them."""
-    # Rounded, so that the last bits of a float sum do not decide a tie.
-    return round(sum(behind[task] for task in tasks), 9), round(sum(behind.values()), 9)
+def _need(behind: Mapping[str, float], tasks: Sequence[str]) -> tuple[int, float]:
+    """How many whole items a split is behind in some tasks; then, to break ties, how far in all of them.
+
+    Parts of an item do not count at first: in a task of few items the largest split would be ahead each time.
+    """
+    # Rounded, so that the last bits of a float sum do not decide.
+    return sum(math.floor(round(behind[task], 9)) for task in tasks), round(sum(behind.values()), 9)
 
 
 def _draw(seed: int, key: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from trimtab.errors import DataError, UsageError
 from trimtab.files import check_writable, write_whole
 from trimtab.items.item import Item
+from trimtab.items.readers.rows import item_from_row
 from trimtab.items.relevance import relevant_name
 from trimtab.items.sources import MediaSource
 from trimtab.modalities import PAIR, Modality, in_order, place_of
@@ -32,7 +33,7 @@ def write_items(items: Iterable[Item], path: str | Path) -> Path:
 
     Raises:
         UsageError: The suffix is another one, or there is no item.
-        DataError: An image is corrupt, or the disk refuses.
+        DataError: An item cannot be read again as it is, an image is corrupt, or the disk refuses.
         MissingImageError: An image is gone, or was never located.
     """
     path = Path(path)
@@ -42,8 +43,28 @@ def write_items(items: Iterable[Item], path: str | Path) -> Path:
         raise UsageError(f"path of write_items must end in .jsonl or .parquet; it is '{path}'.")
     if not rows:
         raise UsageError("items of write_items must not be empty; there is nothing to write.")
+    _check(rows)
     check_writable(path, OWNER, DataError)
     return write_whole(path, lambda part: write(rows, part, path), owner=OWNER, error=DataError)
+
+
+def _check(items: Sequence[Item]) -> None:
+    """Refuse items that ``read_items`` would not give back: it trims texts, and takes an id once."""
+    seen: set[str] = set()
+    for item in items:
+        kinds = _further([item])
+        try:
+            media: dict[Modality, MediaSource] = {
+                kind: source for kind in item.modalities if (source := item.source_of(kind)) is not None
+            }
+            again = item_from_row(_fields(item, kinds), media)
+        except DataError as error:
+            raise DataError(
+                f"item {item.id!r:.60} of write_items must be one that read_items takes; {error}"
+            ) from error
+        if again.id in seen:
+            raise DataError(f"items of write_items must have an id each; two have {again.id!r:.60}; rename one.")
+        seen.add(again.id)
 
 
 def _write_jsonl(items: Sequence[Item], part: Path, path: Path) -> None:

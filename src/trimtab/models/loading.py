@@ -86,6 +86,11 @@ def load(
             model is not.
     """
     _check_arguments(device, device_map, attention, max_pixels)
+    if revision is not None and Path(name_or_path).is_dir():
+        raise UsageError(
+            f"`revision` of load must be left out for a folder, which has one state; got {revision!r} for "
+            f"{name_or_path}."
+        )
     source = find(name_or_path, revision=revision, token=token, local_files_only=local_files_only)
     base, chain = adapters.resolve(source)
     weights = _weights(base, dtype, device, device_map, attention)
@@ -245,10 +250,33 @@ def _report(model: Model) -> LoadReport:
 def _check_arguments(device: object, device_map: object, attention: object, max_pixels: object) -> None:
     if device is not None and device_map is not None:
         raise UsageError("`device` and `device_map` of load exclude each other; got both; give one of them.")
+    _check_device_map(device_map)
     if attention is not None and attention not in ATTENTIONS:
         raise UsageError(f"`attention` of load must be one of {', '.join(ATTENTIONS)}; got {attention!r}.")
     if max_pixels is not None and (isinstance(max_pixels, bool) or not isinstance(max_pixels, int) or max_pixels < 1):
         raise UsageError(f"`max_pixels` of load must be a whole number of at least 1, or None; got {max_pixels!r}.")
+
+
+def _check_device_map(given: object) -> None:
+    """Refuse a device map that is none, or names a device that this machine does not have."""
+    rules = ("auto", "balanced", "balanced_low_0", "sequential")
+    if given is None or given in rules:
+        return
+    places = set(given.values()) if isinstance(given, dict) else {given}
+    try:
+        there = bool(places) and all(place == "disk" or _is_there(place) for place in places)
+    except (RuntimeError, AssertionError, TypeError, ValueError):
+        there = False
+    if not there:
+        raise UsageError(
+            f"`device_map` of load must be one of {', '.join(rules)}, a device of this machine, or a mapping of "
+            f"modules to such devices; got {given!r:.100}."
+        )
+
+
+def _is_there(place: Any) -> bool:
+    torch.empty(0, device=torch.device(place))
+    return True
 
 
 def _attention(base: Source, config: Configuration, asked: str | None) -> str:

@@ -78,6 +78,7 @@ def figure_style() -> Iterator[Any]:
         "xtick.major.size": 0,
         "ytick.major.size": 0,
         "legend.frameon": False,
+        "text.parse_math": False,  # users' names may hold a $
         "figure.facecolor": "white",
         "savefig.dpi": 180,
     }

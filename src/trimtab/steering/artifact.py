@@ -123,7 +123,7 @@ class Artifact:
         return (AddVector(self.layer, self.direction, strength, self.positions),)
 
     def asks(self, model: ModelOrEngine, prompts: Sequence[Prompt], strength: float | None = None) -> list[Ask]:
-        """Return what to ask the engine for each prompt, for ``trimtab.steering.answer``; any method has this.
+        """Return what to ask the engine for each prompt, for ``trimtab.generate``; any method has this.
 
         A method that chooses each item's strength runs the model here to choose. Strength 0 is the plain prompt,
         whatever the method. What works by the prompt alone has no strength: any but 0 gives it in full.
@@ -170,7 +170,7 @@ class Artifact:
         if not all(isinstance(row, Row) for row in rows):
             raise UsageError(
                 f"`method` of an artifact must answer by one row to give rows; got {self.method!r}, which contrasts "
-                "several; use asks(model, prompts) and trimtab.steering.answer."
+                "several; use trimtab.generate(model, artifact.asks(model, prompts))."
             )
         return [row for row in rows if isinstance(row, Row)]
 

@@ -11,7 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from trimtab.engine import AddVector, Edit, ModelOrEngine, Positions
+from trimtab.engine import AddVector, Edit, ModelOrEngine, Positions, check_layer
+from trimtab.errors import UsageError
+from trimtab.fields import check_value
 from trimtab.modalities import Modality
 from trimtab.steering.artifact import Artifact
 from trimtab.steering.chooser import FixedChooser, register_chooser
@@ -37,6 +39,10 @@ class VectorsChooser(FixedChooser):
     layers: Sequence[int]
     positions: Positions
     vectors: Float[Tensor, "layers hidden"]
+
+    def __post_init__(self) -> None:
+        if len(self.layers) != len(self.vectors):
+            raise UsageError(f"'layers' must be as many as vectors; got {len(self.layers)} and {len(self.vectors)}.")
 
     @cached_property
     def by_layer(self) -> dict[int, Tensor]:
@@ -72,10 +78,14 @@ def given_vectors(
     Raises:
         UsageError: A layer or a vector does not fit the model.
     """
-    layers = sorted(vectors)
-    for layer in layers:
-        AddVector(layer, vectors[layer], strength, positions).check(model)
-    held = torch.stack([vectors[layer].detach().float().cpu() for layer in layers])
+    if not isinstance(vectors, Mapping) or not vectors:
+        raise UsageError(f"`vectors` of given_vectors must have a vector by layer, at least one; got {vectors!r:.60}.")
+    check_value("target", "given_vectors", Modality, target)
+    for layer, vector in vectors.items():
+        AddVector(layer, vector, strength, positions).check(model)
+    by_layer = {check_layer(model, layer, "given_vectors"): vector for layer, vector in vectors.items()}
+    layers = sorted(by_layer)
+    held = torch.stack([by_layer[layer].detach().float().cpu() for layer in layers])
     chooser = VectorsChooser(tuple(layers), positions, held)
     found = dict(metrics or {})
     return Artifact(GIVEN, target, model.name, model.fingerprint, strength, chooser=chooser, label=label, metrics=found)

@@ -86,7 +86,7 @@ def collect_states(
     def told(prompt: Prompt) -> list[Prompt]:
         return instructed(prompt, among)
 
-    admitted = admit_items(model, items, lambda item: [prompt_for(item)], what, also=told).require(what)
+    admitted = admit_items(model, items, lambda item: [prompt_for(item)], what, also=told, conflicts=True).require(what)
     prompts, usable, skipped = [own[0] for own in admitted.prompts], admitted.items, admitted.skipped
     asked, each = [prompt for plain in prompts for prompt in (plain, *told(plain))], 1 + len(among)
     with progress.task("read states", each * len(items)) as advance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +11,8 @@ from typing import Any
 
 from trimtab.engine import MAX_NEW_TOKENS, ModelOrEngine, generate, require
 from trimtab.errors import UsageError
-from trimtab.items import Item, Judgement, items_fingerprint, judge, remembered, valid_answers
+from trimtab.fields import check_value
+from trimtab.items import Item, Judgement, is_remembered, items_fingerprint, judge, remembered, valid_answers
 from trimtab.items.admission import admit_items
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import MODALITIES, Modality, others
@@ -20,6 +22,8 @@ from trimtab.steering.looking import asks_together
 from trimtab.steering.method import Method, VectorMethod, default_layer
 from trimtab.steering.states import instructed
 from trimtab.steering.training_set import TrainingSet
+
+logger = logging.getLogger(__name__)
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 
@@ -65,6 +69,10 @@ def tune(
     Raises:
         UsageError: There is nothing to choose from or by, or a layer does not exist.
     """
+    check_value("strengths", "tune", tuple[float, ...], strengths)
+    check_value("layers", "tune", tuple[int, ...] | None, layers)
+    if not isinstance(method, Method):
+        raise UsageError(f"`method` of tune must be a method, such as trimtab.L2S(target='image'); got {method!r:.60}.")
     if not strengths or not all(map(math.isfinite, strengths)):
         raise UsageError(
             f"`strengths` of tune must be one or more finite numbers; got {list(strengths)}; leave them "
@@ -73,9 +81,16 @@ def tune(
     require(model, *method.needs, owner="tune")
     what = "`validation` of tune"
     asked = admit_items(
-        model, validation, lambda item: [prompt_for(item)], what, also=instructed, new_tokens=max_new_tokens
+        model,
+        validation,
+        lambda item: [prompt_for(item)],
+        what,
+        also=instructed,
+        new_tokens=max_new_tokens,
+        conflicts=True,
     ).require(what)
     prompts, items = [own[0] for own in asked.prompts], asked.items
+    _warn_of_shared(train.given if isinstance(train, TrainingSet) else train, items)
     candidates = _candidates(method, model, train, layers, strengths, progress)
     given = asks_together(model, prompts, [(c.artifact, c.artifact.strength) for c in candidates])
     asks = [ask for own in given for ask in own]
@@ -92,6 +107,16 @@ def tune(
     found = {"validation": {**grid[best], **about}, "grid": grid}
     fitted = chosen.fitted_items + remembered(items)
     return replace(chosen, fitted_items=fitted, metrics={**chosen.metrics, **found})
+
+
+def _warn_of_shared(train: Sequence[Item], validation: Sequence[Item]) -> None:
+    """Say how many items are to choose by that are learned from: on those, what was learned by heart looks best."""
+    kept = remembered(train)
+    if shared := sum(is_remembered(item, kept) for item in validation):
+        logger.warning(
+            "%d of the %d validation items are training items too, so the choice is too sure; choose by others.",
+            shared, len(validation),
+        )  # fmt: skip
 
 
 def _candidates(

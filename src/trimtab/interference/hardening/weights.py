@@ -107,7 +107,7 @@ def _save(model: Model, folder: Path, weights: dict[str, Tensor] | None = None) 
     cast(Any, model.hf).save_pretrained(folder, state_dict=weights)
     model.tokenizer.save_pretrained(folder)
     save_processors(model.processors, folder)
-    (folder / "chat_template.jinja").write_text(model.chat_template)
+    (folder / "chat_template.jinja").write_text(model.chat_template, encoding="utf-8", newline="\n")
 
 
 def trainable(model: Model, config: HardenConfig) -> AbstractContextManager[Adapters | FullWeights | SpreadWeights]:

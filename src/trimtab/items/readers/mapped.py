@@ -83,20 +83,25 @@ def _numbered(tables: Iterator[tuple[Table, str | None]]) -> Numbered:
 
 
 def _every_row(mapping: ColumnMapping) -> Numbered:
-    return _numbered((_table(file, mapping), split) for file, split in _files(mapping))
+    return _numbered((_table(file, mapping), split) for file, split in mapped_files(mapping))
 
 
 def _checked(mapping: ColumnMapping, rows: Numbered) -> Numbered:
-    """Refuse a mapping that names columns which the first rows do not have."""
+    """Refuse a mapping that names columns which the first rows do not have, or, if they may be left out, no row has."""
     first = list(islice(rows, PEEKED))
     sound = [row.content[0] for row in first if not isinstance(row.content, DataError)]
-    if sound:
-        mapping.check_columns(sound)
+    lacking = mapping.check_columns(sound) if sound else {}
     yield from first
-    yield from rows
+    for row in rows:
+        if lacking and not isinstance(row.content, DataError):
+            there = row.content[0].keys()
+            lacking = {what: way for what, way in lacking.items() if not {way, way.split(".")[0]} & there}
+        yield row
+    for what, way in lacking.items():
+        mapping.refuse(what, way, sound)
 
 
-def _files(mapping: ColumnMapping) -> list[tuple[Path, str | None]]:
+def mapped_files(mapping: ColumnMapping) -> list[tuple[Path, str | None]]:
     """Return the files that a mapping reads, each with the split that it is of, if that is known.
 
     Raises:

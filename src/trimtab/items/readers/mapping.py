@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from trimtab.errors import DataError, UsageError
 from trimtab.items.evidence import COLUMNS
-from trimtab.items.readers.rows import KNOWN, PAIR_TEXTS
+from trimtab.items.readers.rows import KNOWN, OPTIONAL, PAIR_TEXTS
 from trimtab.modalities import PAIR, SHOWN, Modality, place_of
 from trimtab.nearest import did_you_mean
 from trimtab.plain_yaml import read_yaml
@@ -54,8 +55,11 @@ class ColumnMapping:
                 found[self.columns[place_of(kind)]] = kind
         return found
 
-    def check_columns(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def check_columns(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         """Refuse a way that leads nowhere in any of some rows, and a mapping without a field that all rows must have.
+
+        Returns:
+            The ways of fields that rows may lack, of which these have none, by what the mapping calls them.
 
         Raises:
             UsageError: With the columns, or the names inside a column, that there are.
@@ -64,15 +68,28 @@ class ColumnMapping:
         ways = {f"columns.{name}": way for name, way in self.columns.items()} | (
             {"turns": self.turns} if self.turns else {}
         )
+        lacking: dict[str, str] = {}
         for what, way in ways.items():
             if way not in there and way.split(".")[0] not in there:
-                raise UsageError(
-                    f"`{what}` of {self.path} must be a column of {self.file} ({', '.join(map(str, there)):.500}); got "
-                    f"{way!r}" + did_you_mean(way, map(str, there), "name one of them")
-                )
-            if way not in there:
+                if what.removeprefix("columns.") not in OPTIONAL:
+                    self.refuse(what, way, rows)
+                lacking[what] = way
+            elif way not in there:
                 self._check_way(what, way, [row.get(way.split(".")[0]) for row in rows])
         _check_complete(self)
+        return lacking
+
+    def refuse(self, what: str, way: str, rows: Sequence[Mapping[str, Any]]) -> NoReturn:
+        """Refuse a way to a column that is not there.
+
+        Raises:
+            UsageError: With the columns that some rows have.
+        """
+        there = list(map(str, dict.fromkeys(chain.from_iterable(rows))))
+        raise UsageError(
+            f"`{what}` of {self.path} must be a column of {self.file} ({', '.join(there):.500}); got {way!r}"
+            + did_you_mean(way, there, "name one of them")
+        )
 
     def _check_way(self, what: str, way: str, values: list[Any]) -> None:
         """Refuse a way whose next step none of the values has."""
@@ -195,7 +212,9 @@ def _step(value: Any, step: str) -> list[Any]:
 
 
 def _as_text(value: Any) -> Any:
-    """Return a number as the text it is answered by; anything else as it is."""
+    """Return a number as the text it is answered by, None for what is no number (NaN); anything else as it is."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value

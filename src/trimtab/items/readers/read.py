@@ -13,7 +13,8 @@ from trimtab.items.readers.arrow import is_datasets_folder
 from trimtab.items.readers.collect import MAPPINGS, open_text
 from trimtab.items.readers.json_text import parse_json
 from trimtab.items.readers.jsonl import read_jsonl
-from trimtab.items.readers.mapped import read_arrow, read_mapped
+from trimtab.items.readers.mapped import mapped_files, read_arrow, read_mapped
+from trimtab.items.readers.mapping import read_mapping
 from trimtab.items.readers.mc2 import read_mc2
 from trimtab.items.readers.parquet import read_parquet
 from trimtab.items.readers.pocket import POCKET_SOURCES, read_pocket
@@ -59,9 +60,11 @@ def read_items(
     """
     if str(source).split(":")[0] in POCKET_SOURCES:
         return read_pocket(str(source), split)
-    path, _, named = str(source).rpartition(":")
-    if named not in SHARES and Path(path).suffix.lower() not in FORMATS and not is_datasets_folder(Path(path)):
-        path, named = str(source), ""
+    path, named = _parted(source)
+    if split and named and split != named:
+        raise UsageError(
+            f"split must be given once; it is '{split}', and source '{source}' names another; leave one out."
+        )
     items = _read_file(Path(path), None if images is None else _folder(images), skip_missing=skip_missing)
     wanted = split or named
     if not wanted:
@@ -69,6 +72,24 @@ def read_items(
     if wanted in SHARES and all(item.split is None for item in items):
         return _made(items, wanted, Path(path))
     return _only(items, wanted, Path(path))
+
+
+def files_of(source: str) -> list[Path]:
+    """Return the files that a source of items is read from, as far as they are there; none of the bundled ones."""
+    if source.split(":")[0] in POCKET_SOURCES:
+        return []
+    path = Path(_parted(source)[0])
+    if path.suffix.lower() not in MAPPINGS or not path.is_file():
+        return [path] if path.exists() else []
+    return [path, *(file for file, _split in mapped_files(read_mapping(path)))]
+
+
+def _parted(source: str | Path) -> tuple[str, str]:
+    """Return a source's path, and the split that it names; empty for none."""
+    path, _, named = str(source).rpartition(":")
+    if named not in SHARES and Path(path).suffix.lower() not in FORMATS and not is_datasets_folder(Path(path)):
+        return str(source), ""
+    return path, named
 
 
 def _made(items: Items, wanted: str, source: Path) -> Items:
@@ -140,4 +161,12 @@ def _only(items: Items, split: str, source: Path) -> Items:
         splits = sorted({item.split for item in items if item.split is not None})
         has = f"has {', '.join(splits)}" if splits else "names none, so only train, validation and test can be made"
         raise UsageError(f"split must occur in {source}; it is '{split}'; the file {has}.")
+    if without := sum(item.split is None for item in items):
+        _say_without(source, without, len(items))
     return kept
+
+
+@cache
+def _say_without(source: Path, without: int, total: int) -> None:
+    """Say once how many items are in no split."""
+    _log.warning("%d of the %d items of %s name no split, and are in none.", without, total, source)

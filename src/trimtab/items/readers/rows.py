@@ -18,8 +18,9 @@ from trimtab.modalities import MODALITIES, PAIR, Modality, in_order, place_of
 _OWN = ("id", "task", "question")
 PAIR_TEXTS = ("context", "answer_image", "answer_text")
 """What a conflict of image and text must have beside its own fields."""
-_OPTIONAL = ("split", "choices", "tags", "relevant", "answer", "closed")
-KNOWN = (*_OWN, *_OPTIONAL, *COLUMNS)
+OPTIONAL = ("split", "choices", "tags", "relevant", "answer", "closed")
+"""What a row may leave out."""
+KNOWN = (*_OWN, *OPTIONAL, *COLUMNS)
 """Every field that a row may have."""
 # A typing slip keeps at least this share of the letters: "answer_txt" does, "image_id" for "image" does not.
 _SLIP_SIMILARITY = 0.8
@@ -49,7 +50,7 @@ def item_from_row(row: Mapping[str, Any], media: Mapping[Modality, MediaSource])
     pair_alone = set(spoken_of) <= set(PAIR)
     optional = [name for name, column in COLUMNS.items() if column.modality in (*PAIR, *spoken_of)]
     required = (*_OWN, *PAIR_TEXTS) if pair_alone else _OWN
-    check_fields(present, {name: (name,) for name in required}, (*_OPTIONAL, *optional))
+    check_fields(present, {name: (name,) for name in required}, (*OPTIONAL, *optional))
     present["id"] = _id(present["id"])
     needed = relevant or (PAIR if pair_alone else ())
     filled = {*_OWN, *(f"answer_{name}" for name in needed)}
@@ -152,7 +153,8 @@ def check_conflict(answer_image: str, answer_text: str) -> None:
             raise DataError(f"field '{name}' must contain a word; it is {answer!r}.")
     if normalise(answer_image) == normalise(answer_text):
         raise SameAnswers(
-            f"answer_image and answer_text must differ; both are {answer_image!r}, so nothing is in conflict."
+            f"answer_image and answer_text must differ; {answer_image!r} and {answer_text!r} count as the same, so "
+            "nothing is in conflict."
         )
 
 

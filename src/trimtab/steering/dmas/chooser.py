@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from trimtab.engine import Capability, Edit, Read, Readings, ShiftHeads
+from trimtab.errors import UsageError
 from trimtab.steering.chooser import register_chooser
 from trimtab.steering.looking import LookingChooser
 
@@ -42,6 +43,14 @@ class ClusterChooser(LookingChooser):
     center: Tensor
     keys: Tensor
     shifts: Tensor
+
+    def __post_init__(self) -> None:
+        count = self.shifts.shape[1] if self.shifts.ndim == 3 else 0
+        if not count or len(self.layers) != count or len(self.heads) != count:
+            raise UsageError(
+                f"'layers', 'heads' and 'shifts' must be of the same heads, at least one; got {len(self.layers)}, "
+                f"{len(self.heads)} and {count}."
+            )
 
     def read(self, artifact: Artifact) -> Read:
         """Return the layer in which clusters were found."""

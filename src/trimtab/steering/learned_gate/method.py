@@ -72,7 +72,7 @@ class LearnedGate(Method):
         """Make lessons of the items, ask them in every view, and fit the gate; see ``Method.fit``."""
         require(model, *self.needs, owner="LearnedGate.fit")
         given = items.given if isinstance(items, TrainingSet) else items
-        asked = admit_items(model, given, lambda item: [prompt_for(item)], ITEMS).require(ITEMS)
+        asked = admit_items(model, given, lambda item: [prompt_for(item)], ITEMS, conflicts=True).require(ITEMS)
         prompts = [own[0] for own in asked.prompts]
         lessons = self._lessons(asked.items, make_lessons(asked.items, prompts, self.target, self.seed))
         parts = []

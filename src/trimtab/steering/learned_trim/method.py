@@ -90,7 +90,7 @@ class LearnedTrim(Method):
         wanted = self.layers or range(model.n_layers)
         layers = tuple(dict.fromkeys(check_layer(model, layer, "LearnedTrim") for layer in wanted))
         given = items.given if isinstance(items, TrainingSet) else items
-        asked = admit_items(model, given, lambda item: [prompt_for(item)], ITEMS).require(ITEMS)
+        asked = admit_items(model, given, lambda item: [prompt_for(item)], ITEMS, conflicts=True).require(ITEMS)
         prompts: list[Prompt] = [own[0] for own in asked.prompts]
         lessons = make_lessons(asked.items, prompts, self.target, self.seed)
         self._check(lessons, asked)

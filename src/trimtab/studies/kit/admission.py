@@ -41,7 +41,8 @@ def left_out(model: ModelOrEngine, splits: dict[str, Items], protocols: Sequence
         if not items:
             continue
         what = f"`items` of the split {split!r} of the study"
-        found = admit_items(model, items, asked, what, also=instructed, new_tokens=new_tokens).require(what)
+        found = admit_items(model, items, asked, what, also=instructed, new_tokens=new_tokens, conflicts=True)
+        found.require(what)
         rows += [
             {"model": model.name, "split": split, "row": row, "id": items[row - 1].id, "reason": reason}
             for row, reason in found.skipped

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from trimtab.engine import MAX_NEW_TOKENS, Answers, Cost, ModelOrEngine, Prompt, Receipt, generate
@@ -100,7 +99,8 @@ def evaluate(
     for way in ways:
         way.artifact.check(model)
     what = "`items` of evaluate"
-    found = admit_items(model, items, how.prompts, what, also=partial(as_asked, ways), new_tokens=max_new_tokens)
+    also = partial(as_asked, ways)
+    found = admit_items(model, items, how.prompts, what, also=also, new_tokens=max_new_tokens, conflicts=True)
     found.require(what)
     asked, skipped = list(zip(found.items, found.prompts, strict=True)), found.skipped
     _warn_of_fitted(artifacts, found.items)
@@ -141,10 +141,11 @@ def conditions(artifacts: Sequence[AnyArtifact], strengths: Strengths = None) ->
     Raises:
         UsageError: No method, one that is not fitted, or two of the same name and target.
     """
-    if not artifacts:
-        raise UsageError("`artifacts` of evaluate must hold at least one fitted method; got none.")
-    for strength in chain.from_iterable(strengths.values()) if isinstance(strengths, Mapping) else strengths or ():
-        check_value("strengths", "evaluate", float, strength)
+    if not isinstance(artifacts, Sequence) or not artifacts:
+        raise UsageError(
+            f"`artifacts` of evaluate must be a list of fitted methods, one at least; got {artifacts!r:.60}."
+        )
+    _check_strengths(strengths, [str(getattr(artifact, "name", artifact)) for artifact in artifacts])
     found: list[Condition] = []
     for artifact in artifacts:
         if not isinstance(artifact, AnyArtifact):
@@ -162,6 +163,19 @@ def conditions(artifacts: Sequence[AnyArtifact], strengths: Strengths = None) ->
         swept = set(further or ()) if artifact.has_strength else set()
         found += [Condition(artifact, s, s == own) for s in sorted(swept | {own})]
     return found
+
+
+def _check_strengths(given: object, names: Sequence[str]) -> None:
+    """Refuse strengths that are no numbers, or of a method that is not evaluated."""
+    if not isinstance(given, Mapping):
+        check_value("strengths", "evaluate", tuple[float, ...] | None, given)
+        return
+    for name, own in given.items():
+        if name not in names:
+            raise UsageError(
+                f"`strengths` of evaluate must be of methods that are evaluated ({', '.join(names)}); got {name!r:.60}."
+            )
+        check_value("strengths", "evaluate", tuple[float, ...], own)
 
 
 def as_asked(ways: Sequence[Condition], prompt: Prompt) -> list[Prompt]:

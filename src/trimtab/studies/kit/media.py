@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from trimtab.errors import DataError, MissingImageError
@@ -18,21 +17,27 @@ if TYPE_CHECKING:
     from trimtab.items import Item
 
 
+LARGE = 2_000_000
+"""Pixels of a picture from which on it is decoded each time: four hundred photos would take the memory of a model."""
+
+
 class KeptMedium(MediaSource):
-    """A medium that is decoded or drawn once: a study asks dozens of questions of each."""
+    """A medium that is decoded or drawn once, if it is not large: a study asks dozens of questions of each."""
 
     def __init__(self, source: MediaSource) -> None:
         self.source = source
         self.kind = source.kind
-
-    @cached_property
-    def medium(self) -> Any:
-        """The medium."""
-        return self.source.open()
+        self._kept: Any = None
 
     def open(self) -> Any:
-        """The medium, the same object each time."""
-        return self.medium
+        """The medium, the same object each time; of a large picture a new one."""
+        if self._kept is not None:
+            return self._kept
+        medium = self.source.open()
+        width, height = medium.size if self.kind == "image" else (0, 0)
+        if width * height <= LARGE:
+            self._kept = medium
+        return medium
 
     def encoded(self) -> bytes:
         """The source's bytes."""
@@ -40,7 +45,7 @@ class KeptMedium(MediaSource):
 
     def _identity(self) -> bytes:
         if isinstance(self.source, ImageScene):  # its identity is what it draws; drawing takes time
-            return ImageScene(_Drawn(self.medium))._identity()
+            return ImageScene(_Drawn(self.open()))._identity()
         return self.source._identity()
 
 

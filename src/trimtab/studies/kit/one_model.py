@@ -57,9 +57,10 @@ class OneModelStudy(ABC, Generic[Plan]):
         """Take any model."""
 
     def data(self, bench: Bench) -> dict[str, Any]:
-        """Return size and fingerprint of the items."""
+        """Return size and fingerprint of the items, and how many rows were skipped when they were read."""
         items = self.items(bench)
-        return {"items": {"items": len(items), "fingerprint": items_fingerprint(items)}}
+        skipped = {"skipped": len(items.skipped)} if items.skipped else {}
+        return {"items": {"items": len(items), **skipped, "fingerprint": items_fingerprint(items)}}
 
     def items(self, bench: Bench) -> Items:
         """Return the items that are asked."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
+from trimtab.items.item import ALL_TASKS
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -22,10 +24,6 @@ def grouped(rows: Iterable[Record], *columns: str) -> Iterator[tuple[tuple[Any, 
     for row in rows:
         groups.setdefault(tuple(row[c] for c in columns), []).append(row)
     yield from groups.items()
-
-
-ALL_TASKS = "all"
-"""Name of the row over all tasks."""
 
 
 def by_task(rows: list[Record]) -> Iterator[tuple[str, list[Record]]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from trimtab.errors import DataError
 from trimtab.items import Items, items_fingerprint, read_items, valid_answers
 from trimtab.items.readers.pocket import POCKET, POCKET_INTERFERENCE, texts_from_pocket
 from trimtab.modalities import PAIR, Modality
@@ -69,8 +70,19 @@ class StudyItems:
 
     @cached_property
     def opened(self) -> dict[str, Items]:
-        """The items by split, each picture opened once and kept; those whose picture cannot be read are left out."""
-        return {split: with_kept_media(items) for split, items in self.chosen.items()}
+        """The items by split, each picture opened once and kept; those whose picture cannot be read are left out.
+
+        Raises:
+            DataError: None of a split is left.
+        """
+        found = {split: with_kept_media(items) for split, items in self.chosen.items()}
+        for split in SPLITS:
+            if not found[split] and found[split].skipped:
+                raise DataError(
+                    f"`data` of the study must have a readable item in the split {split!r}; none of "
+                    f"{len(self.chosen[split])} is: {found[split].skipped[-1].reason}"
+                )
+        return found
 
     @cached_property
     def valid(self) -> dict[str, frozenset[str]]:
