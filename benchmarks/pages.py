@@ -22,6 +22,19 @@ def _cell(value: object) -> str:
     return str(value)
 
 
+def between(text: str, begin: str, end: str, new: str) -> str:
+    """Return a page with what stands between two marks replaced.
+
+    Raises:
+        ValueError: It has no such marks.
+    """
+    before, _, rest = text.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"the page must have the marks {begin} and {end}")
+    return f"{before}{begin}\n{new}{end}{after}"
+
+
 def page_command(about: str | None, write_page: Callable[[Sequence[Path], Path], Path], default: str) -> None:
     """Read the command line, ``RUN... [--out PAGE]``, and write the page.
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pages import table
+from benchmarks.pages import between, table
 
 BEGIN, END = "<!-- costs of {model} begin -->", "<!-- costs of {model} end -->"
 NAMES = {
@@ -30,12 +30,7 @@ def write(page: Path, told: Mapping[str, Any]) -> None:
         ValueError: The page has no such marks.
     """
     begin, end = (mark.format(model=told["model"]) for mark in (BEGIN, END))
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(begin)
-    _, found, after = rest.partition(end)
-    if not found:
-        raise ValueError(f"{page} must have the marks {begin} and {end}")
-    page.write_text(f"{before}{begin}\n{section(told)}{end}{after}", encoding="utf-8")
+    page.write_text(between(page.read_text(encoding="utf-8"), begin, end, section(told)), encoding="utf-8")
 
 
 def section(told: Mapping[str, Any]) -> str:

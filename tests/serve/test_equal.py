@@ -15,7 +15,7 @@ NAMES += ("given", "heads", "heads-off", "heads-mean", "worded", "worded-mean", 
 
 def test_mixed_requests_answer_as_the_local_engine_does(subject: Subject):
     """Batches of six, and 64 tokens a step: parts of prompts and generated tokens share every step."""
-    asked = [(subject.prompts[k % len(subject.prompts)], NAMES[k % len(NAMES)]) for k in range(60)]
+    asked = [(subject.prompts[k % len(subject.prompts)], NAMES[k % len(NAMES)]) for k in range(200)]
     answers = subject.served([(prompt, subject.asked(prompt, name)) for prompt, name in asked])
     for (prompt, name), answer in zip(asked, answers, strict=True):
         local = subject.local(prompt, name)
