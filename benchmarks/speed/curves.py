@@ -37,7 +37,7 @@ class Sizes:
     """The first size of each kind, and how often each is timed."""
 
     items: int = 8
-    tokens: int = 128
+    tokens: int = 110
     layers: int = 3
     rounds: int = 5
 

@@ -69,5 +69,5 @@ def test_the_gate_opens_with_the_sensitivity(model: Model, train: TrainingSet):
 
 def test_items_that_do_not_show_the_target_are_refused(model: Model):
     bare = [item.replace(id=f"bare-{item.id}", image=None) for item in held_out_items()]
-    with pytest.raises(UsageError, match="show the image"):
+    with pytest.raises(UsageError, match="there is no image"):
         TLVS(layer=1).fit(model, bare)

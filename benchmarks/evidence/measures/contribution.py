@@ -58,11 +58,12 @@ def moved_by_instructions(methods: tuple[str, ...]) -> Cases:
             for method in methods
             for row in part.get(f"instructions/{method}", ())
         ]
-        corrected = holm([number.p if number.p is not None else 1.0 for *_, number in found])
+        known = {k: number.p for k, (*_, number) in enumerate(found) if number.p is not None}
+        corrected = dict(zip(known, holm(list(known.values())), strict=True))
         return [
             Case(source, model, title, verdict(number), number)
-            for (source, model, title, told), p in zip(found, corrected, strict=True)
-            for number in [told._replace(p=p)]
+            for k, (source, model, title, told) in enumerate(found)
+            for number in [told._replace(p=corrected.get(k))]
         ]
 
     return cases
@@ -76,7 +77,7 @@ def _toward(row: dict[str, Any]) -> Number:
     n, deviation = row["n"], abs(row["difference"] / row["cohen_dz"]) if row["cohen_dz"] else math.nan
     half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * deviation / math.sqrt(n)
     ends = (None, None) if math.isnan(half) else (change - half, change + half)
-    return Number(change, *ends, n, None if math.isnan(half) else half, row["p"])
+    return Number(change, *ends, n, None if math.isnan(half) else half, row.get("p"))
 
 
 def score_under_noise(noises: tuple[str, ...]) -> Cases:

@@ -86,11 +86,7 @@ def load(
             model is not.
     """
     _check_arguments(device, device_map, attention, max_pixels)
-    if revision is not None and Path(name_or_path).is_dir():
-        raise UsageError(
-            f"`revision` of load must be left out for a folder, which has one state; got {revision!r} for "
-            f"{name_or_path}."
-        )
+    _check_revision(name_or_path, revision)
     source = find(name_or_path, revision=revision, token=token, local_files_only=local_files_only)
     base, chain = adapters.resolve(source)
     weights = _weights(base, dtype, device, device_map, attention)
@@ -255,6 +251,14 @@ def _check_arguments(device: object, device_map: object, attention: object, max_
         raise UsageError(f"`attention` of load must be one of {', '.join(ATTENTIONS)}; got {attention!r}.")
     if max_pixels is not None and (isinstance(max_pixels, bool) or not isinstance(max_pixels, int) or max_pixels < 1):
         raise UsageError(f"`max_pixels` of load must be a whole number of at least 1, or None; got {max_pixels!r}.")
+
+
+def _check_revision(name_or_path: str | Path, revision: str | None) -> None:
+    if revision is not None and Path(name_or_path).is_dir():
+        raise UsageError(
+            f"`revision` of load must be left out for a folder, which has one state; got {revision!r} for "
+            f"{name_or_path}."
+        )
 
 
 def _check_device_map(given: object) -> None:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trimtab.engine import MAX_NEW_TOKENS, ModelOrEngine, generate, require
+from trimtab.engine import MAX_NEW_TOKENS, ModelOrEngine, Prompt, generate, require
 from trimtab.errors import UsageError
 from trimtab.fields import check_value
 from trimtab.items import Item, Judgement, is_remembered, items_fingerprint, judge, remembered, valid_answers
-from trimtab.items.admission import admit_items
+from trimtab.items.admission import Admitted, admit_items
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import MODALITIES, Modality, others
 from trimtab.progress import SILENT, Progress
@@ -69,26 +69,9 @@ def tune(
     Raises:
         UsageError: There is nothing to choose from or by, or a layer does not exist.
     """
-    check_value("strengths", "tune", tuple[float, ...], strengths)
-    check_value("layers", "tune", tuple[int, ...] | None, layers)
-    if not isinstance(method, Method):
-        raise UsageError(f"`method` of tune must be a method, such as trimtab.L2S(target='image'); got {method!r:.60}.")
-    if not strengths or not all(map(math.isfinite, strengths)):
-        raise UsageError(
-            f"`strengths` of tune must be one or more finite numbers; got {list(strengths)}; leave them "
-            f"out for {STRENGTHS}."
-        )
+    _check(method, layers, strengths)
     require(model, *method.needs, owner="tune")
-    what = "`validation` of tune"
-    asked = admit_items(
-        model,
-        validation,
-        lambda item: [prompt_for(item)],
-        what,
-        also=instructed,
-        new_tokens=max_new_tokens,
-        conflicts=True,
-    ).require(what)
+    asked = _admitted(model, validation, max_new_tokens)
     prompts, items = [own[0] for own in asked.prompts], asked.items
     _warn_of_shared(train.given if isinstance(train, TrainingSet) else train, items)
     candidates = _candidates(method, model, train, layers, strengths, progress)
@@ -107,6 +90,30 @@ def tune(
     found = {"validation": {**grid[best], **about}, "grid": grid}
     fitted = chosen.fitted_items + remembered(items)
     return replace(chosen, fitted_items=fitted, metrics={**chosen.metrics, **found})
+
+
+def _check(method: object, layers: Sequence[int] | None, strengths: Sequence[float]) -> None:
+    """Refuse what cannot be chosen from."""
+    check_value("strengths", "tune", tuple[float, ...], strengths)
+    check_value("layers", "tune", tuple[int, ...] | None, layers)
+    if not isinstance(method, Method):
+        raise UsageError(f"`method` of tune must be a method, such as trimtab.L2S(target='image'); got {method!r:.60}.")
+    if not strengths or not all(map(math.isfinite, strengths)):
+        raise UsageError(
+            f"`strengths` of tune must be one or more finite numbers; got {list(strengths)}; leave them "
+            f"out for {STRENGTHS}."
+        )
+
+
+def _admitted(model: ModelOrEngine, validation: Sequence[Item], new_tokens: int) -> Admitted:
+    """Return the items to choose by that the model can be asked, with their prompts."""
+    what = "`validation` of tune"
+
+    def ask(item: Item) -> list[Prompt]:
+        return [prompt_for(item)]
+
+    found = admit_items(model, validation, ask, what, also=instructed, new_tokens=new_tokens, conflicts=True)
+    return found.require(what)
 
 
 def _warn_of_shared(train: Sequence[Item], validation: Sequence[Item]) -> None:

@@ -98,8 +98,7 @@ def evaluate(
     how, ways = PROTOCOLS.named(protocol), conditions(artifacts, strengths)
     for way in ways:
         way.artifact.check(model)
-    what = "`items` of evaluate"
-    also = partial(as_asked, ways)
+    what, also = "`items` of evaluate", partial(as_asked, ways)
     found = admit_items(model, items, how.prompts, what, also=also, new_tokens=max_new_tokens, conflicts=True)
     found.require(what)
     asked, skipped = list(zip(found.items, found.prompts, strict=True)), found.skipped
@@ -143,7 +142,7 @@ def conditions(artifacts: Sequence[AnyArtifact], strengths: Strengths = None) ->
     """
     if not isinstance(artifacts, Sequence) or not artifacts:
         raise UsageError(
-            f"`artifacts` of evaluate must be a list of fitted methods, one at least; got {artifacts!r:.60}."
+            f"`artifacts` of evaluate must be a list of at least one fitted method; got {artifacts!r:.60}."
         )
     _check_strengths(strengths, [str(getattr(artifact, "name", artifact)) for artifact in artifacts])
     found: list[Condition] = []

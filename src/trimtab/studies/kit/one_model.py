@@ -59,7 +59,8 @@ class OneModelStudy(ABC, Generic[Plan]):
     def data(self, bench: Bench) -> dict[str, Any]:
         """Return size and fingerprint of the items, and how many rows were skipped when they were read."""
         items = self.items(bench)
-        skipped = {"skipped": len(items.skipped)} if items.skipped else {}
+        rows = getattr(items, "skipped", ())
+        skipped = {"skipped": len(rows)} if rows else {}
         return {"items": {"items": len(items), **skipped, "fingerprint": items_fingerprint(items)}}
 
     def items(self, bench: Bench) -> Items:

@@ -184,11 +184,12 @@ class ModelSteps:
         items, swept = self._admitted(done)["test"][chunk], swept and not place
         if not items:
             return StepResult.nothing()
+        artifacts = self._artifacts(done, place)
         found = evaluate(
             self.model,
             items,
-            self._artifacts(done, place),
-            strengths={name: self.plan.strengths_of(name) for name in self.plan.methods} if swept else None,
+            artifacts,
+            strengths={own.name: self.plan.strengths_of(own.name) for own in artifacts} if swept else None,
             protocol=protocol,
             valid=self.items.valid,
             max_new_tokens=self.plan.longest_answer,
