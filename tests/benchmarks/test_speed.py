@@ -8,6 +8,7 @@ import torch
 from benchmarks.circuits.peers import compare
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed import measuring, peers
+from benchmarks.speed.curves import Curve, draw, section
 from benchmarks.speed.lines import Aim, Line, compared
 from benchmarks.speed.page import page, read
 from benchmarks.speed.tensors import TensorPeak
@@ -165,3 +166,10 @@ def test_what_all_heads_would_take_is_computed_of_all_but_the_engine():
     ways = {way: lambda _case: torch.zeros(3, 5) for way in ("engine", "plain loop", "peer")}
     found = compare(ways, [None], count().__next__, share=0.25)  # pyright: ignore[reportArgumentType]
     assert {way: line["engine_ratio"] for way, line in found.items()} == {"engine": 1, "plain loop": 4, "peer": 4}
+
+
+def test_growth_is_told_and_drawn(tmp_path: Path):
+    found = [Curve("items", "8 items", {1: 1.0, 2: 2.5, 4: 5.0, 8: 16.0}, {1: 1.0, 2: 1.0, 4: 1.0, 8: 1.5})]
+    assert "| items | 8 items | 2.50 | 5.00 | 16.00 | 1.33 | 1.50 |" in section(found)
+    draw(found, tmp_path / "images" / "growth.png")
+    assert (tmp_path / "images" / "growth.png").read_bytes().startswith(b"\x89PNG")
