@@ -392,7 +392,11 @@ def test_logits_without_finite_numbers_end_a_steered_request_and_no_other(ready:
     steerer.begin([Chunk("steered", 0, 2, 0, 2), Chunk("plain", 2, 4, 0, 2)], orders.get)
     added(steerer, torch.ones(4, HIDDEN))
     steerer.end()
-    steerer.not_finite(["steered", "plain"])
+    logits = torch.zeros(2, 5)
+    steerer.check(["plain", "steered"], logits)
+    assert "error" not in (steerer.told(["steered"])["steered"][1] or {})
+    logits[:, 3] = torch.nan
+    steerer.check(["plain", "steered"], logits)
     told = steerer.told(["steered", "plain"])
     assert set(told) == {"steered"}
     assert "logits are beyond what the server's numbers can hold" in told["steered"][1]["error"]  # pyright: ignore

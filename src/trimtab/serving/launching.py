@@ -30,7 +30,6 @@ ENVIRONMENT = {
     "VLLM_USE_V2_MODEL_RUNNER": "0",  # the plug-in hooks the first one
     "VLLM_DISABLE_COMPILE_CACHE": "1",  # a graph that was compiled without the plug-in does not steer
     "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
-    "VLLM_COMPUTE_NANS_IN_LOGITS": "1",  # steering that is too strong ends its request
     "VLLM_DISABLE_REQUEST_ID_RANDOMIZATION": "0",  # receipts are told apart by it
 }
 DEFAULTS = {

@@ -140,12 +140,19 @@ class Steerer:
         known = self._requests.setdefault(request, Steered(Order(), Layout(1)))
         known.error = known.error or reason
 
-    def not_finite(self, requests: Iterable[str]) -> None:
-        """Note which requests have logits that are no numbers; that of a plain one is not steering's doing."""
-        for name in requests:
-            known = self._requests.get(name)
-            if known is not None:
-                known.error = known.error or f"its logits are {NOT_FINITE}; lower `strength`"
+    def check(self, requests: Iterable[str], logits: torch.Tensor) -> None:
+        """Note which steered requests have logits that are no numbers; others are not looked at.
+
+        Args:
+            requests: Those of the step, in the order of the logits' rows.
+            logits: ``(requests, vocabulary)``.
+        """
+        rows = {row: self._requests[name] for row, name in enumerate(requests) if name in self._requests}
+        if not rows:
+            return
+        lost = logits[list(rows)].isnan().any(-1).tolist()
+        for known in (known for known, is_lost in zip(rows.values(), lost, strict=True) if is_lost):
+            known.error = known.error or f"its logits are {NOT_FINITE}; lower `strength`"
 
     def told(self, requests: Iterable[str]) -> dict[str, Told]:
         """Return what there is to tell of a step's requests that are steered."""

@@ -222,10 +222,11 @@ def _model_forward(original: Callable[..., Any], runner: Any, *arguments: Any, *
 
 
 def _sample_tokens(original: Callable[..., Any], runner: Any, *arguments: Any, **named: Any) -> Any:
+    steerer: Steerer = runner.trimtab.steerer
+    if runner.execute_model_state is not None and runner.execute_model_state.logits is not None:
+        steerer.check(runner.input_batch.req_ids, runner.execute_model_state.logits)
     output = original(runner, *arguments, **named)
     if isinstance(output, ModelRunnerOutput):
-        steerer: Steerer = runner.trimtab.steerer
-        steerer.not_finite(name for name, count in (output.num_nans_in_logits or {}).items() if count)
         told = steerer.told(output.req_ids)
         if told:
             setattr(output, RECEIPTS, told)
