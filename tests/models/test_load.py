@@ -73,7 +73,7 @@ def test_wrong_arguments_are_refused():
         load("pocket-qwen", dtype="int8")
     for wrong in ({}, "nonsense", {"": "nowhere"}, {"": "cuda:99"}, 3):
         with pytest.raises(UsageError, match="`device_map` of load must be one of auto"):
-            load("pocket-qwen", device_map=wrong)
+            load("pocket-qwen", device_map=wrong)  # pyright: ignore[reportArgumentType]
 
 
 def test_a_folder_has_no_revisions(folder):

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.serve.environment import IN_ONE_PROCESS
 
@@ -19,7 +20,7 @@ def main() -> None:
     os.environ.update(IN_ONE_PROCESS)
     from vllm import LLM, SamplingParams  # pyright: ignore[reportMissingImports]
 
-    llm = LLM(
+    llm: Any = LLM(
         model=str(Path(sys.argv[1])),
         dtype="float32",
         enforce_eager=True,
