@@ -31,11 +31,11 @@ def main() -> None:
         seed=0,
     )
     given = SamplingParams(temperature=0, max_tokens=24, logprobs=3, ignore_eos=True)
-    found = llm.generate([{"prompt_token_ids": one} for one in PROMPTS], given, use_tqdm=False)
+    found: list[Any] = llm.generate([{"prompt_token_ids": one} for one in PROMPTS], given, use_tqdm=False)
     told = [
         [
             (token, sorted((k, own.logprob.hex()) for k, own in step.items()))
-            for token, step in zip(one.outputs[0].token_ids, one.outputs[0].logprobs or (), strict=True)
+            for token, step in zip(one.outputs[0].token_ids, one.outputs[0].logprobs, strict=True)
         ]
         for one in found
     ]
