@@ -153,5 +153,9 @@ def test_a_plan_says_its_cost_and_runs_nothing(invoke, data, tmp_path):
     assert found["seconds"] == task["seconds"] > 0
     shown = invoke("study", "few.yaml", "--plan")
     assert "About " in shown.stdout
+    (tmp_path / "mcs.yaml").write_text(f"kind: measurement\nmodel: tiny\ndata: {data.name}\nmethod: mcs\n")
+    shown = invoke("study", "mcs.yaml", "--plan")
+    assert "?: depends on what is found" in shown.stdout
+    assert "About " not in shown.stdout
     assert not (tmp_path / "runs").exists()
     assert invoke("study", "few.yaml", "--plan", "--list").exit_code == 2

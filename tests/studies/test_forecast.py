@@ -1,10 +1,13 @@
 """What a study will cost, against what it then does."""
 
 from tests.conflicts import make_items
+from tests.interference.items import mixed
 
+from trimtab.interference import DiagnosisConfig
 from trimtab.items import Items
 from trimtab.models import Model
 from trimtab.studies import Plan, forecast, run_study
+from trimtab.studies.interference import AblationPlan, InterferencePlan
 from trimtab.studies.kit.study import Rows
 from trimtab.studies.measurement import MeasurementPlan
 from trimtab.testing import tiny_model
@@ -68,3 +71,39 @@ def test_what_depends_on_what_is_found_is_not_counted(tmp_path):
     plan = MeasurementPlan("tiny", "items.jsonl", limit=4)
     (one,) = forecast(plan, tmp_path, timed=False, read=lambda _source: make_items("test"))
     assert one.rows == Rows(16, 4)
+
+
+def test_what_can_not_be_counted_is_not_timed(tmp_path):
+    plan = MeasurementPlan("tiny", "items.jsonl", method="mcs", limit=4)
+    (one,) = forecast(plan, tmp_path, load=nowhere, read=lambda _source: make_items("test"))
+    assert one.seconds is None
+
+
+def test_a_diagnosis_asks_as_many_rows_as_were_counted(tmp_path):
+    model, items = tiny_model("llava", layers=2), Items(mixed(4))
+    ways = DiagnosisConfig(scoring=("logits", "generation"), ways=("plain", "ignore"), max_new_tokens=2)
+    plan = InterferencePlan("tiny", "items.jsonl", ways, limit=8)
+    found = forecast(plan, tmp_path / "run", timed=False, load=nowhere, read=lambda _source: items)
+    run = run_study(plan, tmp_path / "run", load=lambda _name, **_options: model, read=lambda _source: items)
+    from pandas import read_parquet
+
+    for one in found:
+        rows = read_parquet(run / "steps" / f"{one.task.partition(': ')[2]}.parquet")
+        assert one.rows == Rows((rows.scoring == "logits").sum(), (rows.scoring == "generation").sum()), one.task
+
+
+def test_hardening_says_what_its_tests_cost(tmp_path):
+    def sources(source: str) -> Items:
+        return make_items(source.partition(":")[2]) if source.startswith("conflicts") else Items(mixed(4))
+
+    plan = AblationPlan("tiny", "mixed", "conflicts", ("augmented",), (0,), test_items=6, conflict_items=4)
+    model = tiny_model("llava", layers=2)
+    found = {one.task: one for one in forecast(plan, tmp_path, load=lambda _name, **_options: model, read=sources)}
+    before, harden, after = (found[task] for task in ("vanilla: test", "augmented-0: harden", "augmented-0: test"))
+    assert (before.steps, after.steps, harden.rows, harden.seconds) == (2, 2, None, None)
+    assert before.rows is not None
+    assert after.rows is not None
+    assert before.rows.prompts > after.rows.prompts > 6  # it alone is asked in other ways, too
+    assert before.rows.answers == after.rows.answers == 4 * 6  # plainly, told and steered, toward either side
+    assert before.seconds is not None
+    assert before.seconds > 0

@@ -88,7 +88,9 @@ def tell_cost(plan: StudyPlan, out: Path, json: bool) -> None:
             for one in found
         ],
     )
-    print_line(f"About {in_words(sum(known))} here, from a few timed answers; loading and training are not counted.")
+    if known or not found:
+        total = in_words(sum(known))
+        print_line(f"About {total} here, from a few timed answers; loading and training are not counted.")
     if len(known) < len(found):
         print_line("?: depends on what is found; not counted.")
 

@@ -14,10 +14,12 @@ from trimtab.file_names import file_name
 from trimtab.interference import CLEAN, DiagnosisConfig, Donors, HardenConfig, diagnose, harden
 from trimtab.interference.hardening import StepCost
 from trimtab.items import Item, Items, items_fingerprint
+from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.progress import Advance, Within
 from trimtab.steering import Instruction, MeanDifference, NoSteering
 from trimtab.steering.states import in_conflict
+from trimtab.studies.interference.counted import diagnosed, preferred
 from trimtab.studies.interference.effect_tables import of_their_own
 from trimtab.studies.interference.plans import AblationPlan
 from trimtab.studies.interference.variants import VANILLA, accuracy_table
@@ -169,11 +171,13 @@ class HardeningStudy:
         return self._found
 
     def _tests(self, bench: Bench, label: str, ways: tuple[str, ...], inputs: tuple[str, ...]) -> Iterator[Step]:
-        task, model = f"{label}: test", self.plan.model
-        run = partial(self._diagnose, bench, label, ways)
-        yield Step(f"{label}/diagnosis", run, inputs, model, task)
+        task, model, own = f"{label}: test", self.plan.model, self._bench(bench)
+        run, rows = partial(self._diagnose, bench, label, ways), diagnosed(self._tested(ways), own.items)
+        yield Step(f"{label}/diagnosis", run, inputs, model, task, len(own.items), rows)
         if self.plan.conflicts is not None:
-            yield Step(f"{label}/preference", partial(self._preference, bench, label), inputs, model, task)
+            fitting, tested = own.conflicts("train"), len(own.conflicts("test"))
+            run, rows = partial(self._preference, bench, label), preferred(len(_targets(fitting)), len(fitting), tested)
+            yield Step(f"{label}/preference", run, inputs, model, task, tested, rows)
 
     def _model(self, bench: Bench, label: str) -> Model:
         """Return the model as it is, or as a variant hardened it; of the hardened ones one is kept at a time."""
@@ -195,17 +199,25 @@ class HardeningStudy:
     def _diagnose(
         self, bench: Bench, label: str, ways: tuple[str, ...], _done: Results, _advance: Advance
     ) -> StepResult:
-        own, config = self._bench(bench), DiagnosisConfig(self.plan.conditions, ways=ways, seed=self.plan.seeds[0])
-        return StepResult(diagnose(self._model(bench, label), own.items, config, donors=own.donors).answers, {})
+        own = self._bench(bench)
+        found = diagnose(self._model(bench, label), own.items, self._tested(ways), donors=own.donors)
+        return StepResult(found.answers, {})
+
+    def _tested(self, ways: tuple[str, ...]) -> DiagnosisConfig:
+        return DiagnosisConfig(self.plan.conditions, ways=ways, seed=self.plan.seeds[0])
 
     def _preference(self, bench: Bench, label: str, _done: Results, _advance: Advance) -> StepResult:
         """Measure what the model follows by itself, when told, and when steered by a vector fitted on it anew."""
         own, model = self._bench(bench), self._model(bench, label)
         kinds, fitting = (NoSteering, Instruction, MeanDifference), own.conflicts("train")
-        targets = in_conflict(name for item in fitting for name in item.modalities)
-        artifacts = [kind(target=target).fit(model, fitting) for target in targets for kind in kinds]
+        artifacts = [kind(target=target).fit(model, fitting) for target in _targets(fitting) for kind in kinds]
         rates: DataFrame = evaluate(model, own.conflicts("test"), artifacts).rates
         return StepResult(rates.loc[rates.task == "all", :], {})
+
+
+def _targets(fitting: Sequence[Item]) -> tuple[Modality, ...]:
+    """Return the modalities that conflict items set against each other."""
+    return in_conflict(name for item in fitting for name in item.modalities)
 
 
 def _cost(config: HardenConfig, record: dict[str, Any]) -> StepResult:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 from trimtab.errors import UsageError
 from trimtab.interference import diagnose, spectrum, with_relevant
-from trimtab.interference.diagnosis import Diagnosis
+from trimtab.interference.diagnosis import SPECTRUM, Diagnosis
 from trimtab.items import Items
 from trimtab.progress import Advance, Within
+from trimtab.studies.interference.counted import diagnosed
 from trimtab.studies.interference.effect_tables import effects, of_their_own, worst_cases
 from trimtab.studies.interference.plans import InterferencePlan
 from trimtab.studies.kit.bench import Bench
@@ -36,21 +37,21 @@ class InterferenceStudy(OneModelStudy[InterferencePlan]):
 
     def steps(self, bench: Bench) -> list[Step]:
         """List the diagnosis and, if it is wanted, the data spectrum."""
-        model, n = self.plan.model, len(self.items(bench))
+        model, items = self.plan.model, self.items(bench)
 
         def diagnosis(_done: Results, advance: Advance) -> StepResult:
-            return _result(
-                diagnose(bench.model(model), self.items(bench), self.plan.diagnosis, progress=Within(advance))
-            )
+            return _result(diagnose(bench.model(model), items, self.plan.diagnosis, progress=Within(advance)))
 
-        steps = [Step("diagnosis", diagnosis, (), model, f"{model}: diagnosis", n)]
+        rows = diagnosed(self.plan.diagnosis, items)
+        steps = [Step("diagnosis", diagnosis, (), model, f"{model}: diagnosis", len(items), rows)]
         if self.plan.spectrum:
-            seen = [item for item in self.items(bench) if "image" in (item.relevant or ())]
+            seen = [item for item in items if "image" in (item.relevant or ())]
 
             def spectrum(_done: Results, advance: Advance) -> StepResult:
                 return self._spectrum(bench, Items(seen), advance)
 
-            steps.append(Step("spectrum", spectrum, (), model, f"{model}: spectrum", len(seen)))
+            rows = diagnosed(replace(self.plan.diagnosis, conditions=SPECTRUM), seen)
+            steps.append(Step("spectrum", spectrum, (), model, f"{model}: spectrum", len(seen), rows))
         return steps
 
     def summarise(self, bench: Bench, done: Results) -> Outcome:

@@ -64,8 +64,8 @@ def forecast(
 ) -> list[Forecast]:
     """Say what a study will cost; nothing is written.
 
-    Counted are rows through the model. Not counted are loading, the training of a method's own networks, and passes
-    beyond the first that a steered answer takes. Rows of one item share their beginning when the study runs, which
+    Counted are rows through the model. Not counted are loading, training, and passes beyond the first that a steered
+    answer takes. Rows of one item share their beginning when the study runs, which
     here they do not, so the time tends to be too high for short answers.
 
     Args:
@@ -84,7 +84,8 @@ def forecast(
     with Bench(study.plan, out, load, read, progress) as bench:
         left = [step for step in study.steps(bench) if not has_step(out, step.name)]
         speeds: dict[str | None, Speed] = {}
-        asked = sorted({step.model for step in left if step.model is not None}) if timed else []
+        # Timing needs the model: only where something is counted.
+        asked = sorted({step.model for step in left if step.model is not None and step.rows}) if timed else []
         with progress.task("time a few answers", len(asked)) as advance:
             for name in asked:
                 longest = getattr(study.plan, "longest_answer", answer_length([name], BUNDLED_TOKENS))
