@@ -1,93 +1,26 @@
 """Steering a step: tensors that are written before it, and receipts that are read after it."""
 
-import json
-from collections.abc import Callable, Iterable
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 import torch
 
-from trimtab.engine import AddVector, Predictor, ReplaceHeads, ScaleHeads
-from trimtab.errors import UsageError
-from trimtab.serving.networks import Networks
-from trimtab.serving.places import ServedEdit
-from trimtab.serving.receipts import receipt
+from tests.serving.steerers import (
+    HEADS,
+    HIDDEN,
+    ROOM,
+    WIDTH,
+    Decoder,
+    Ready,
+    added,
+    edits,
+    network,
+    order,
+    receipt_of,
+    through,
+)
+from trimtab.engine import AddVector, ReplaceHeads, ScaleHeads
 from trimtab.serving.rows import Chunk
 from trimtab.serving.steered import Order, Part
 from trimtab.serving.steerer import Steerer
-from trimtab.serving.table import Room
-
-HIDDEN, HEADS, WIDTH = 6, 3, 2
-ROOM = Room(rows=16, slots=5, networks=2, units=6)
-Ready = Callable[..., Steerer]
-
-
-class Decoder:
-    """The sizes of a model that is none."""
-
-    name, n_layers, n_heads, head_dims, hidden_size = "none", 2, HEADS, (WIDTH, WIDTH), HIDDEN
-
-
-def network(width: int, seed: int) -> Predictor:
-    generator = torch.Generator().manual_seed(seed)
-    shapes = ((width, HIDDEN), (width,), (HIDDEN, width), (HIDDEN,))
-    return Predictor(*(torch.randn(*shape, generator=generator) for shape in shapes))
-
-
-def order(*edits: ServedEdit) -> Order:
-    return Order((Part({"digest": "d"}, edits),))
-
-
-def offer(name: str, *edits: ServedEdit) -> Any:
-    return SimpleNamespace(name=name, unit=edits)
-
-
-@pytest.fixture(params=(True, False), ids=("compiled", "eager"))
-def ready(request: pytest.FixtureRequest) -> Ready:
-    """Make a steerer that holds networks at layer 0; in a graph, or where a step does only what it needs."""
-
-    def made(*networks: Predictor) -> Steerer:
-        depths = {(kind, layer): 2 for kind in ("layer", "heads") for layer in range(2)}
-        steerer = Steerer(depths, Decoder(), ROOM, torch.device("cpu"), compiled=request.param)
-        for one in networks:
-            steerer.networks[0].hold(one)
-        return steerer
-
-    return made
-
-
-def through(steerer: Steerer, site: str, layer: int, output: torch.Tensor) -> torch.Tensor:
-    for table in steerer.tables[site, layer]:
-        output = table.changed(output)
-    return output
-
-
-def added(steerer: Steerer, states: torch.Tensor, layer: int = 0) -> torch.Tensor:
-    """What is added to a layer's output."""
-    return through(steerer, "layer", layer, states) - states
-
-
-def receipt_of(steerer: Steerer, request: str) -> dict[str, Any] | None:
-    """A request's receipt; its card must not have been told before."""
-    told = steerer.told([request])
-    if not told:
-        return None
-    counts, card = told[request]
-    assert card is not None
-    assert steerer.told([request])[request] == (counts, None)
-    return receipt(card, counts)
-
-
-def failed(steerer: Steerer, requests: Iterable[str]) -> list[str]:
-    return [name for name, (_counts, card) in steerer.told(requests).items() if card and "error" in card]
-
-
-def edits(told: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The edits of a receipt of one artifact."""
-    assert told is not None
-    (part,) = told["artifacts"]
-    return part["edits"]
 
 
 def test_each_row_gets_its_own_requests_vector_and_no_other(ready: Ready):
@@ -246,47 +179,6 @@ def test_steps_alike_keep_their_terms(monkeypatch: pytest.MonkeyPatch):
     assert len(made) == 1
 
 
-def test_slots_are_given_back_and_a_request_without_one_fails_alone(ready: Ready):
-    steerer = ready()
-
-    def wanted(_name: str) -> Order:
-        return order(AddVector(0, torch.ones(HIDDEN), 1.0, "all"))
-
-    names = [str(k) for k in range(ROOM.slots)]
-    steerer.begin([Chunk(name, k, k + 1, 0, 3) for k, name in enumerate(names)], wanted)
-    assert failed(steerer, names) == names[-1:]
-    assert not added(steerer, torch.ones(5, HIDDEN))[-1].any()
-    steerer.forget(())
-    steerer.begin([Chunk("new", 0, 1, 0, 3)], wanted)
-    assert failed(steerer, ["new"]) == []
-
-
-def test_what_goes_wrong_with_one_request_is_its_own(ready: Ready):
-    steerer, lost = ready(), network(2, 3)  # a network that nobody holds
-    orders = {"bad": order(AddVector(0, lost)), "good": order(AddVector(0, torch.ones(HIDDEN), 1.0, "all"))}
-    steerer.begin([Chunk("bad", 0, 4, 0, 4), Chunk("good", 4, 6, 0, 4)], orders.get)
-    change = added(steerer, torch.ones(6, HIDDEN))
-    assert not change[:4].any()
-    assert change[4:].all()
-    told = receipt_of(steerer, "bad")
-    assert told is not None
-    assert "steering failed" in told["error"]
-    assert failed(steerer, ["good"]) == []
-
-
-def test_a_step_that_fails_ends_its_requests_and_leaves_the_next_one_clean(ready: Ready):
-    steerer = ready()
-    orders = {"a": order(AddVector(0, torch.ones(HIDDEN), 1.0, "all"))}
-    steerer.begin([Chunk("a", 0, 2, 0, 3)], orders.get)
-    steerer.fail("no")
-    steerer.refuse("new", "no")
-    assert steerer.idle
-    assert not added(steerer, torch.ones(2, HIDDEN)).any()
-    steerer.begin([Chunk("a", 0, 1, 2, 3), Chunk("new", 1, 2, 0, 3)], orders.get)
-    assert not added(steerer, torch.ones(2, HIDDEN)).any()
-    assert [(receipt_of(steerer, name) or {})["error"] for name in ("a", "new")] == ["no", "no"]
-
-
 def test_edits_of_one_layer_act_in_turn_each_on_what_the_one_before_left(ready: Ready):
     one, two, v = network(2, 1), network(3, 2), torch.ones(HIDDEN)
     steerer = ready(one, two)
@@ -313,30 +205,6 @@ def test_edits_of_one_layer_act_in_turn_each_on_what_the_one_before_left(ready: 
     assert steerer.in_use("b")
 
 
-def test_a_slot_in_another_hand_is_not_taken_for_the_one_before(ready: Ready):
-    """Both requests compute their last prompt token alone, in one row, so that their steps look alike."""
-    steerer, v = ready(), torch.ones(HIDDEN)
-    orders = {"a": order(AddVector(0, v, 2.0, "last_prompt")), "b": order(AddVector(1, v, 3.0, "last_prompt"))}
-    orders["c"] = order(AddVector(0, v, 5.0, "last_prompt"))
-    states = torch.ones(2, HIDDEN)
-    for name, wanted in (("a", [2.0, 0.0]), ("b", [0.0, 3.0]), ("c", [5.0, 0.0])):
-        steerer.forget({"c2"})
-        orders["c2"] = orders["c"]
-        steerer.begin([Chunk("c2", 0, 1, 3, 4), Chunk(name, 1, 2, 3, 4)], orders.get)
-        assert [float(added(steerer, states, layer)[1, 0]) for layer in (0, 1)] == wanted
-        assert float(added(steerer, states)[0, 0]) == 5.0
-        steerer.end()
-
-
-def test_more_edits_of_a_layer_than_there_is_room_for_are_refused(ready: Ready):
-    steerer, v = ready(), torch.ones(HIDDEN)
-    orders = {"a": order(*[AddVector(0, v, 1.0, "all")] * 3), "b": order(AddVector(0, v, 1.0, "all"))}
-    steerer.begin([Chunk("a", 0, 2, 0, 2), Chunk("b", 2, 4, 0, 2)], orders.get)
-    assert added(steerer, torch.ones(4, HIDDEN)).sum(1).tolist() == [0, 0, HIDDEN, HIDDEN]
-    assert "made room for 2 edits" in (receipt_of(steerer, "a") or {})["error"]
-    assert failed(steerer, ["b"]) == []
-
-
 def test_heads_are_edited_at_the_question(ready: Ready):
     steerer = ready()
     edit = ScaleHeads(0, (0, 1, 2), ("instruction", "question", "last", "generated"), 2.0)
@@ -347,70 +215,3 @@ def test_heads_are_edited_at_the_question(ready: Ready):
     steerer.end()
     (told,) = edits(receipt_of(steerer, "a"))
     assert (told["prompt_positions"], told["generated_positions"]) == (3, 1)
-
-
-def test_a_layer_has_room_for_so_many_networks():
-    held = Networks(ROOM, HIDDEN, torch.device("cpu"))
-    one, two, three = network(2, 1), network(3, 2), network(1, 3)
-    held.hold(one)
-    held.hold(two)
-    with pytest.raises(UsageError, match="room that the server made at its start"):
-        held.hold(three)
-    held.drop(one)
-    held.hold(three)
-    assert {held.number(two), held.number(three)} == {0, 1}
-
-
-def test_an_artifact_for_which_there_is_no_room_leaves_nothing_behind():
-    """It is refused at its second layer, and the room of its first is free again."""
-    room = Room(rows=4, slots=2, networks=1, units=3)
-    steerer = Steerer({("layer", 0): 1, ("layer", 1): 1}, Decoder(), room, torch.device("cpu"))
-    steerer.hold(offer("other", AddVector(1, network(3, 0), 1.0, "from_last_prompt")))
-    wide = [AddVector(layer, network(3, 1 + layer), 1.0, "from_last_prompt") for layer in (0, 1)]
-    with pytest.raises(UsageError, match="must fit into the room"):
-        steerer.hold(offer("refused", *wide))
-    steerer.hold(offer("next", AddVector(0, network(3, 5), 1.0, "from_last_prompt")))
-
-
-def test_a_network_is_never_taken_for_another_that_is_gone():
-    """Python gives the identity of an object that is gone to the next one."""
-    held = Networks(Room(rows=4, slots=2, networks=2, units=6), HIDDEN, torch.device("cpu"))
-    held.hold(network(3, 0))
-    states = torch.ones(1, HIDDEN)
-    for seed in range(1, 30):
-        one = network(3, seed)
-        held.hold(one)
-        found = held.predict(states, torch.tensor([held.number(one)]))
-        torch.testing.assert_close(found, one(states))
-        held.drop(one)
-        del one
-
-
-def test_logits_without_finite_numbers_end_a_steered_request_and_no_other(ready: Ready):
-    steerer = ready()
-    orders = {"steered": order(AddVector(0, torch.ones(HIDDEN), 1.0, "all")), "plain": None}
-    steerer.begin([Chunk("steered", 0, 2, 0, 2), Chunk("plain", 2, 4, 0, 2)], orders.get)
-    added(steerer, torch.ones(4, HIDDEN))
-    steerer.end()
-    logits = torch.zeros(2, 5)
-    steerer.check(["plain", "steered"], logits)
-    assert "error" not in (steerer.told(["steered"])["steered"][1] or {})
-    logits[:, 3] = torch.nan
-    steerer.check(["plain", "steered"], logits)
-    told = steerer.told(["steered", "plain"])
-    assert set(told) == {"steered"}
-    assert "logits are beyond what the server's numbers can hold" in told["steered"][1]["error"]  # pyright: ignore
-
-
-def test_what_is_told_of_a_change_that_is_not_finite_can_be_written_as_json(ready: Ready):
-    steerer = ready()
-    steerer.begin([Chunk("a", 0, 2, 0, 2)], lambda _name: order(AddVector(0, torch.ones(HIDDEN), 1.0, "all")))
-    added(steerer, torch.full((2, HIDDEN), torch.inf))
-    for table in steerer.tables["layer", 0]:
-        table.sizes.fill_(torch.inf)
-    steerer.end()
-    told = receipt_of(steerer, "a")
-    assert told is not None
-    assert "can hold" in told["error"]
-    assert edits(told)[0]["relative_change"] is None
-    json.dumps(told, allow_nan=False)

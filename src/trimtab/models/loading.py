@@ -268,19 +268,21 @@ def _check_device_map(given: object) -> None:
         return
     places = set(given.values()) if isinstance(given, dict) else {given}
     try:
-        there = bool(places) and all(place == "disk" or _is_there(place) for place in places)
+        found = [_tried(place) for place in places if place != "disk"]
     except (RuntimeError, AssertionError, TypeError, ValueError):
-        there = False
-    if not there:
+        found = []
+    if not found and places != {"disk"}:
         raise UsageError(
             f"`device_map` of load must be one of {', '.join(rules)}, a device of this machine, or a mapping of "
             f"modules to such devices; got {given!r:.100}."
         )
 
 
-def _is_there(place: Any) -> bool:
-    torch.empty(0, device=torch.device(place))
-    return True
+def _tried(place: Any) -> torch.device:
+    """Return a device that holds something, or pass on what torch says of it."""
+    where = torch.device(place)
+    torch.empty(0, device=where)
+    return where
 
 
 def _attention(base: Source, config: Configuration, asked: str | None) -> str:
@@ -300,8 +302,7 @@ def _attention(base: Source, config: Configuration, asked: str | None) -> str:
 
 def _device(device: str | torch.device | None) -> torch.device:
     try:
-        where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.empty(0, device=where)
+        where = _tried(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     except (RuntimeError, AssertionError, TypeError) as error:
         raise UsageError(
             f"`device` of load must be one that this machine has, such as 'cpu' or 'cuda'; got {device!r} "
