@@ -197,10 +197,10 @@ class HardeningStudy:
         return _cost(config, found.record)
 
     def _diagnose(
-        self, bench: Bench, label: str, ways: tuple[str, ...], _done: Results, _advance: Advance
+        self, bench: Bench, label: str, ways: tuple[str, ...], _done: Results, advance: Advance
     ) -> StepResult:
-        own = self._bench(bench)
-        found = diagnose(self._model(bench, label), own.items, self._tested(ways), donors=own.donors)
+        own, model = self._bench(bench), self._model(bench, label)
+        found = diagnose(model, own.items, self._tested(ways), donors=own.donors, progress=Within(advance))
         return StepResult(found.answers, {})
 
     def _tested(self, ways: tuple[str, ...]) -> DiagnosisConfig:
