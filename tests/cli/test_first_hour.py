@@ -149,7 +149,7 @@ def test_a_plan_says_its_cost_and_runs_nothing(invoke, data, tmp_path):
     (tmp_path / "few.yaml").write_text(f"kind: measurement\nmodel: tiny\ndata: {data.name}\nlimit: 4\n")
     found = json.loads(invoke("study", "few.yaml", "--plan", "--json").stdout)
     (task,) = found["tasks"]
-    assert (task["steps"], task["items"], task["rows"]) == (1, 4, {"prompts": 16, "answers": 4})
+    assert (task["steps"], task["items"], task["rows"]) == (1, 4, {"prompts": 16, "answers": 4, "shared": 0})
     assert found["seconds"] == task["seconds"] > 0
     shown = invoke("study", "few.yaml", "--plan")
     assert "About " in shown.stdout

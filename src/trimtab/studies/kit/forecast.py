@@ -20,19 +20,27 @@ from trimtab.studies.kit.study import Rows, Step, Study, StudyPlan, study_of
 
 TIMED = 8
 """Items that are asked to see how fast a model is."""
+TOGETHER = 4
+"""How often each of them is asked in one call, to see what another answer to the same prompt takes."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds that a row takes on this machine, in batches as the study's.
+    """Seconds that the parts of a row take on this machine, in batches.
 
     Attributes:
-        prompt: A prompt put through the model once.
-        answer: A prompt and its answer, word by word.
+        beginning: All of a prompt but its end.
+        prompt: The end of a prompt put through the model once.
+        answer: The end of a prompt and its answer, word by word.
     """
 
+    beginning: float
     prompt: float
     answer: float
+
+    def seconds(self, rows: Rows) -> float:
+        """Return how long some rows take."""
+        return rows.beginnings * self.beginning + rows.prompts * self.prompt + rows.answers * self.answer
 
 
 class Forecast(NamedTuple):
@@ -85,7 +93,8 @@ def forecast(
         left = [step for step in study.steps(bench) if not has_step(out, step.name)]
         speeds: dict[str | None, Speed] = {}
         # Timing needs the model: only where something is counted.
-        asked = sorted({step.model for step in left if step.model is not None and step.rows}) if timed else []
+        counted = {step.model for step in left if step.model is not None and step.rows is not None}
+        asked = sorted(counted) if timed else []
         with progress.task("time a few answers", len(asked)) as advance:
             for name in asked:
                 longest = getattr(study.plan, "longest_answer", answer_length([name], BUNDLED_TOKENS))
@@ -97,7 +106,7 @@ def forecast(
 def _of_task(task: str, steps: list[Step], speeds: dict[str | None, Speed]) -> Forecast:
     rows = Rows.total([step.rows for step in steps])
     pace = speeds.get(steps[0].model)
-    seconds = None if rows is None or pace is None else rows.prompts * pace.prompt + rows.answers * pace.answer
+    seconds = None if rows is None or pace is None else pace.seconds(rows)
     return Forecast(task, len(steps), sum(step.units for step in steps), rows, seconds)
 
 
@@ -116,7 +125,12 @@ def speed(model: ModelOrEngine, items: list[Item], longest: int) -> Speed:
     asked = admit_items(model, items, lambda item: [prompt_for(item)], what, new_tokens=longest).require(what)
     prompts = [own[0] for own in asked.prompts]
     generate(model, prompts[:1], max_new_tokens=longest)
-    return Speed(*(_seconds(model, prompts, tokens) / len(prompts) for tokens in (1, longest)))
+    alone = _seconds(model, prompts, 1)
+    often = [prompt for prompt in prompts for _ in range(TOGETHER)]  # rows of one prompt share its beginning
+    ends, answers = _seconds(model, often, 1), _seconds(model, often, longest)
+    end = max(0.0, ends - alone) / (len(often) - len(prompts))
+    beginning = max(0.0, alone / len(prompts) - end)
+    return Speed(beginning, end, max(end, (answers - len(prompts) * beginning) / len(often)))
 
 
 def _seconds(model: ModelOrEngine, prompts: list[Prompt], tokens: int) -> float:

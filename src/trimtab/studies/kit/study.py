@@ -32,10 +32,17 @@ class Rows(NamedTuple):
     Attributes:
         prompts: Prompts put through it once.
         answers: Prompts that it answers word by word.
+        shared: How many of both begin as another does that is computed with them: only their ends are.
     """
 
     prompts: int = 0
     answers: int = 0
+    shared: int = 0
+
+    @property
+    def beginnings(self) -> int:
+        """How many beginnings are computed."""
+        return self.prompts + self.answers - self.shared
 
     @classmethod
     def total(cls, parts: Sequence[Rows | None]) -> Rows | None:
@@ -43,7 +50,7 @@ class Rows(NamedTuple):
         known = [part for part in parts if part is not None]
         if len(known) < len(parts):
             return None
-        return cls(sum(part.prompts for part in known), sum(part.answers for part in known))
+        return cls(*(sum(numbers) for numbers in zip(*known, strict=True))) if known else cls()
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trimtab.engine import Capability
@@ -36,22 +36,29 @@ class CountedWork:
         """Return rows of a fit: hidden states for the first method that needs them, and the candidates' answers."""
         needs = [name for name, _ in self.plan.wanted() if Capability.HIDDEN in self._kind(name).needs]
         first = bool(needs) and (method, target) == (needs[0], self.plan.targets[0])
+        tried, asked = candidates(self.plan, method, target), self.sizes["validation"]
         return Rows(
             STATES * self.sizes["train"] if first else 0,
-            candidates(self.plan, method, target) * self.sizes["validation"],
+            tried * asked,
+            shared=asked * (tried - 1) if tried and self._kind(method).adds_vector else 0,
         )
 
     def evaluated(self, items: int, protocol: str, place: int, swept: bool) -> Rows:
         """Return rows of a chunk of test items under every method and, swept, every strength."""
         orders = len(self.plan.targets) if protocol == "paired" else 1
         swept = swept and not place
-        ways = sum(self._strengths(name) if swept else 1 for name, _ in self._wanted(place))
-        return Rows(0, items * orders * ways)
+        ways = [(name, self._strengths(name) if swept else 1) for name, _ in self._wanted(place)]
+        return Rows(0, items * orders * sum(n for _, n in ways), shared=items * orders * self._sharing(ways))
 
     def controlled(self, controls: int, place: int) -> Rows:
         """Return rows of a chunk of controls: an answer and a first token's distribution under every method."""
-        ways = len(self._wanted(place)) + 1
-        return Rows(controls * ways, controls * ways)
+        ways = [(name, 1) for name, _ in self._wanted(place)]
+        rows = controls * (len(ways) + 1)
+        return Rows(rows, rows, shared=2 * controls * self._sharing(ways))
+
+    def _sharing(self, ways: Sequence[tuple[str, int]]) -> int:
+        """Return how many of the ways to ask a prompt begin as another does: those that add a vector, but the first."""
+        return max(0, sum(n for name, n in ways if self._kind(name).adds_vector) - 1)
 
     def _strengths(self, name: str) -> int:
         """Return at how many strengths a method is swept; the chosen one is among them."""
