@@ -215,6 +215,23 @@ def test_a_fast_study_has_few_items_and_all_of_its_methods():
     assert (fast.name, fast.depths, fast.strengths) == ("demo --fast", (0.5,), (1.0, 2.0))
 
 
+def test_a_fast_study_pushes_as_hard_as_the_whole_one_and_learns_from_fewer_joint_items():
+    variants = {
+        "gate": {"method": "learned_gate", "joint_items": 64},
+        "few": {"method": "learned_trim", "joint_items": 4},
+        "mean_2": {"method": "mean", "train_items": 20},
+    }
+    fast = Plan(methods=("none", *variants), variants=variants, strengths=(16, 32, 64)).fast()
+    assert fast.strengths == (32, 64)
+    assert {name: fast.spec(name).options.get("joint_items") for name in variants} == {
+        "gate": 16,
+        "few": 4,
+        "mean_2": None,
+    }
+    assert fast.spec("mean_2").options == {"train_items": 20}
+    assert Plan(strengths=(3.0,)).fast().strengths == (3.0,)
+
+
 def test_seeds_are_those_of_methods_that_chance_enters():
     variants = {"l2s_7": {"method": "l2s", "seed": 7}, "clip": {"method": "kl_clip", "base": "mean"}}
     plan = Plan(methods=("none", "mean", "l2s", "random", "l2s_7", "clip"), variants=variants, seeds=(2, 5))

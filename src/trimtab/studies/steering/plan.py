@@ -37,6 +37,8 @@ FEW = {
     "cost_items": 1,
 }
 """The most items of a fast study."""
+FEW_JOINT = 16
+"""The most items that need both modalities, of each method of a fast study."""
 
 STUDY_OPTIONS: dict[str, Any] = {
     "layers": tuple[int, ...],
@@ -241,19 +243,32 @@ class Plan(FromFile):
         return sorted({int(depth * n_layers) for depth in self.depths})
 
     def fast(self) -> Self:
-        """Return the same study on few items, one seed, one layer and two strengths: wide intervals, every part.
+        """Return the same study on few items, one seed, one layer and two of its strengths: wide intervals, every part.
 
         Layers and strengths that variants name stay.
         """
-        sizes = {name: min(getattr(self, name), few) for name, few in FEW.items()}
-        name = f"{self.name} --fast"
-        return replace(self, name=name, seeds=self.seeds[:1], depths=(0.5,), strengths=(1.0, 2.0), **sizes)
+        sizes: dict[str, Any] = {name: min(getattr(self, name), few) for name, few in FEW.items()}
+        middle = (len(self.strengths) - 1) // 2
+        return replace(
+            self,
+            name=f"{self.name} --fast",
+            seeds=self.seeds[:1],
+            depths=(0.5,),
+            strengths=self.strengths[middle : middle + 2],
+            variants={name: _with_few(options) for name, options in self.variants.items()},
+            **sizes,
+        )
 
     def resolved(self) -> dict[str, Any]:
         """Return the plan as plain data."""
         found = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
         found |= {"max_new_tokens": self.longest_answer, "load": loading_identity(self.load)}
         return json.loads(json.dumps(found))
+
+
+def _with_few(options: dict[str, Any]) -> dict[str, Any]:
+    """Return a variant with few of the items that need both modalities, where it learns from such."""
+    return {**options, "joint_items": min(options["joint_items"], FEW_JOINT)} if "joint_items" in options else options
 
 
 DEMO = Plan()
