@@ -9,9 +9,6 @@ from trimtab.interference.perturbations import PERTURBATIONS, fitting
 from trimtab.items import Item
 from trimtab.studies.kit.study import Rows
 
-PREFERENCES = 3
-"""How often a conflict item is answered for each target: plainly, told, and steered."""
-
 
 def diagnosed(config: DiagnosisConfig, items: Sequence[Item]) -> Rows:
     """Return the rows of a diagnosis: every view, every way; an upper bound where an item lacks what a view needs."""
@@ -26,12 +23,13 @@ def _views(config: DiagnosisConfig, item: Item) -> int:
     return sum(len(fitting(names, [item])) == len(names) for names in kept)
 
 
-def preferred(targets: int, fitted: int, tested: int) -> Rows:
+def preferred(targets: int, ways: int, fitted: int, tested: int) -> Rows:
     """Return the rows of a preference: states of the items that a vector is fitted on, and all answers.
 
     Args:
         targets: Modalities to follow.
+        ways: How often an item is answered for each of them.
         fitted: Items that vectors are fitted on.
         tested: Items that are answered.
     """
-    return Rows(targets * (1 + targets) * fitted, targets * PREFERENCES * tested)
+    return Rows(targets * (1 + targets) * fitted, targets * ways * tested)

@@ -33,6 +33,8 @@ from trimtab.studies.kit.study import KINDS, Outcome, Results, Step
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+PREFERENCES = (NoSteering, Instruction, MeanDifference)
+"""How conflict items are answered: plainly, told, and steered."""
 _LOSS_UNKNOWN = dict.fromkeys(("loss", "loss_low", "loss_high", "chance"))
 
 
@@ -176,7 +178,8 @@ class HardeningStudy:
         yield Step(f"{label}/diagnosis", run, inputs, model, task, len(own.items), rows)
         if self.plan.conflicts is not None:
             fitting, tested = own.conflicts("train"), len(own.conflicts("test"))
-            run, rows = partial(self._preference, bench, label), preferred(len(_targets(fitting)), len(fitting), tested)
+            run = partial(self._preference, bench, label)
+            rows = preferred(len(_targets(fitting)), len(PREFERENCES), len(fitting), tested)
             yield Step(f"{label}/preference", run, inputs, model, task, tested, rows)
 
     def _model(self, bench: Bench, label: str) -> Model:
@@ -209,8 +212,8 @@ class HardeningStudy:
     def _preference(self, bench: Bench, label: str, _done: Results, _advance: Advance) -> StepResult:
         """Measure what the model follows by itself, when told, and when steered by a vector fitted on it anew."""
         own, model = self._bench(bench), self._model(bench, label)
-        kinds, fitting = (NoSteering, Instruction, MeanDifference), own.conflicts("train")
-        artifacts = [kind(target=target).fit(model, fitting) for target in _targets(fitting) for kind in kinds]
+        fitting = own.conflicts("train")
+        artifacts = [kind(target=target).fit(model, fitting) for target in _targets(fitting) for kind in PREFERENCES]
         rates: DataFrame = evaluate(model, own.conflicts("test"), artifacts).rates
         return StepResult(rates.loc[rates.task == "all", :], {})
 
