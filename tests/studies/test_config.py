@@ -211,7 +211,7 @@ def test_a_fast_study_has_few_items_and_all_of_its_methods():
     plan = Plan(methods=("none", "random"), seeds=(3, 4), test_items=20, control_items=48, protocols=("open", "paired"))
     fast = plan.fast()
     assert (fast.methods, fast.protocols, fast.seeds) == (plan.methods, plan.protocols, (3,))
-    assert (fast.train_items, fast.test_items, fast.control_items, fast.cost_items) == (32, 12, 2, 0)
+    assert (fast.train_items, fast.test_items, fast.control_items, fast.cost_items) == (16, 12, 2, 0)
     assert (fast.name, fast.depths, fast.strengths) == ("demo --fast", (0.5,), (1.0, 2.0))
 
 
@@ -220,14 +220,19 @@ def test_a_fast_study_pushes_as_hard_as_the_whole_one_and_learns_from_fewer_join
         "gate": {"method": "learned_gate", "joint_items": 64},
         "few": {"method": "learned_trim", "joint_items": 4},
         "mean_2": {"method": "mean", "train_items": 20},
+        "pai": {"strengths": [0.2, 0.5, 1.0, 2.0]},
+        "vcd": {"strengths": [0.5]},
     }
     fast = Plan(methods=("none", *variants), variants=variants, strengths=(16, 32, 64)).fast()
     assert fast.strengths == (32, 64)
     assert {name: fast.spec(name).options.get("joint_items") for name in variants} == {
-        "gate": 16,
+        "gate": 8,
         "few": 4,
         "mean_2": None,
+        "pai": None,
+        "vcd": None,
     }
+    assert (fast.strengths_of("pai"), fast.strengths_of("vcd")) == ((0.5, 1.0), (0.5,))
     assert fast.spec("mean_2").options == {"train_items": 20}
     assert Plan(strengths=(3.0,)).fast().strengths == (3.0,)
 

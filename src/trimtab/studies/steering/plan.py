@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Self
 
@@ -28,7 +29,7 @@ MEASURED = Shapley()
 """How the study measures contributions; AMPS measures its own."""
 
 FEW = {
-    "train_items": 32,
+    "train_items": 16,
     "validation_items": 8,
     "test_items": 12,
     "sweep_items": 4,
@@ -37,7 +38,7 @@ FEW = {
     "cost_items": 1,
 }
 """The most items of a fast study."""
-FEW_JOINT = 16
+FEW_JOINT = 8
 """The most items that need both modalities, of each method of a fast study."""
 
 STUDY_OPTIONS: dict[str, Any] = {
@@ -245,16 +246,15 @@ class Plan(FromFile):
     def fast(self) -> Self:
         """Return the same study on few items, one seed, one layer and two of its strengths: wide intervals, every part.
 
-        Layers and strengths that variants name stay.
+        Layers that variants name stay.
         """
         sizes: dict[str, Any] = {name: min(getattr(self, name), few) for name, few in FEW.items()}
-        middle = (len(self.strengths) - 1) // 2
         return replace(
             self,
             name=f"{self.name} --fast",
             seeds=self.seeds[:1],
             depths=(0.5,),
-            strengths=self.strengths[middle : middle + 2],
+            strengths=_middle_two(self.strengths),
             variants={name: _with_few(options) for name, options in self.variants.items()},
             **sizes,
         )
@@ -266,11 +266,22 @@ class Plan(FromFile):
         return json.loads(json.dumps(found))
 
 
+def _middle_two(strengths: Sequence[float]) -> tuple[float, ...]:
+    """Return the middle two of strengths in their order, or all of fewer."""
+    middle = (len(strengths) - 1) // 2
+    return tuple(strengths[middle : middle + 2])
+
+
 def _with_few(options: dict[str, Any]) -> dict[str, Any]:
-    """Return a variant with few of the items that need both modalities, where it learns from such."""
-    return {**options, "joint_items": min(options["joint_items"], FEW_JOINT)} if "joint_items" in options else options
+    """Return a variant with two of its strengths and few of the items that need both modalities, if it has any."""
+    found = dict(options)
+    if "joint_items" in options:
+        found["joint_items"] = min(options["joint_items"], FEW_JOINT)
+    if "strengths" in options:
+        found["strengths"] = _middle_two(options["strengths"])
+    return found
 
 
 DEMO = Plan()
-FAST = replace(DEMO.fast(), validation_items=16, test_items=48, sweep_items=8, contribution_items=8)
+FAST = replace(DEMO.fast(), train_items=32, validation_items=16, test_items=48, sweep_items=8, contribution_items=8)
 """The same study on few items; its five methods leave time for more than a fast study of all."""
