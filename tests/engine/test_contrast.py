@@ -4,7 +4,19 @@ import pytest
 import torch
 
 from tests.steering.items import held_out_items
-from trimtab.engine import Contrast, Prompt, Read, Row, ScaleHeads, encode, generate, run
+from trimtab.engine import (
+    Answers,
+    Contrast,
+    FlattenAttention,
+    Prompt,
+    Read,
+    Row,
+    ScaleHeads,
+    SkipLayers,
+    encode,
+    generate,
+    run,
+)
 from trimtab.errors import UsageError
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
@@ -40,6 +52,12 @@ def plainly(model: Model, contrast: Contrast) -> list[int]:
     return found
 
 
+def touched(answers: Answers) -> dict:
+    """Return how many rows and positions each edit touched."""
+    entries = answers.receipt.entries
+    return {key: (own.rows, own.prompt_positions, own.generated_positions) for key, own in entries.items()}
+
+
 def test_equals_one_full_pass_a_branch_and_token(model: Model):
     found = generate(model, contrasts(), max_new_tokens=TOKENS)
     assert found.tokens == [plainly(model, contrast) for contrast in contrasts()]
@@ -48,6 +66,29 @@ def test_equals_one_full_pass_a_branch_and_token(model: Model):
 def test_alone_equals_in_a_batch(model: Model):
     together = generate(model, contrasts(), max_new_tokens=TOKENS).tokens
     assert together == [generate(model, [c], max_new_tokens=TOKENS).tokens[0] for c in contrasts()]
+
+
+def test_branches_with_edits_equal_the_plain_reference_of_their_rows(model: Model):
+    """One branch, and nothing implausible: the row itself."""
+    every, last = tuple(range(model.n_layers)), ("last", "generated")
+    kinds = [(), EDITS, (FlattenAttention(("all",), ("all",), every, 1.0),), (SkipLayers(every[-2:], last),)]
+    prompts = [prompt_for(item) for item in held_out_items()]
+    rows = [Row(prompt, edits) for edits in (*kinds, *kinds) for prompt in prompts]
+    found = generate(model, [Contrast((row,), (1.0,), 1e-9) for row in rows], max_new_tokens=TOKENS)
+    plain = generate(model, rows, max_new_tokens=TOKENS, reuse=False)
+    assert found.tokens == plain.tokens
+    assert len(set(map(tuple, found.tokens))) > len(prompts)
+    assert touched(found) == touched(plain)
+
+
+def test_a_prompt_at_many_strengths_is_computed_once_for_each_branch(model: Model):
+    alphas = (0.5, 1.0, 2.0)
+    swept = [ask for alpha in alphas for ask in contrasts(alpha)[:2]]
+    found = generate(model, swept, max_new_tokens=TOKENS)
+    alone = [generate(model, [ask], max_new_tokens=TOKENS) for ask in swept]
+    assert found.tokens == [own.tokens[0] for own in alone]
+    branches = 2 * len(swept)
+    assert found.cost.tokens == found.cost.naive_tokens / len(alphas) - branches / len(alphas) + branches
 
 
 def test_a_weight_of_nothing_is_the_first_branch_alone(model: Model):

@@ -1,5 +1,6 @@
 """Out of memory gives up remembered pictures, then halves the batch, and loses nothing."""
 
+import itertools
 import logging
 
 import pytest
@@ -7,6 +8,8 @@ import torch
 
 from tests.engine.prompts import varied_prompts
 from trimtab.engine import Contrast, Row, batches_of, generate, run
+from trimtab.engine.local import memory
+from trimtab.engine.local.foreseen import foreseen
 from trimtab.engine.local.memory import first_guess, halving, out_of_memory
 from trimtab.engine.local.session import Session
 from trimtab.errors import NotEnoughMemoryError, UsageError
@@ -84,6 +87,23 @@ def test_contrasts_are_halved_too(model, with_room_for):
     expected = generate(model, contrasts, max_new_tokens=2).tokens
     with_room_for(2, torch.OutOfMemoryError("CUDA out of memory"))
     assert generate(model, contrasts, max_new_tokens=2).tokens == expected
+
+
+def test_a_cpu_computes_no_more_positions_at_once_than_gain_from_it(model, monkeypatch):
+    prompts = varied_prompts()
+    contrasts = [Contrast((Row(one), Row(two)), (1.5, -0.5)) for one, two in itertools.pairwise(prompts)]
+
+    def all_of_it() -> tuple:
+        answers = generate(model, [*prompts, *contrasts], max_new_tokens=3)
+        return run(model, prompts).logits, answers.tokens, answers.cost.passes, list(foreseen(model, prompts))
+
+    logits, tokens, passes, batches = all_of_it()
+    monkeypatch.setattr(memory, "WIDEST_BYTES", 4 * model.text_config.intermediate_size * 80)
+    fewer_logits, fewer_tokens, more_passes, more_batches = all_of_it()
+    assert torch.allclose(fewer_logits, logits, atol=1e-5)
+    assert fewer_tokens == tokens
+    assert more_passes > passes
+    assert len(more_batches) > len(batches)
 
 
 def test_remembered_pictures_are_given_up_before_the_batch_is_halved(model, caplog):

@@ -16,7 +16,7 @@ from trimtab.items import Item
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import Modality
 from trimtab.models import Model
-from trimtab.progress import Advance
+from trimtab.progress import SILENT, Advance
 from trimtab.steering import LearnedTrim
 from trimtab.steering.learned_trim import TrainingConfig
 from trimtab.steering.learned_trim.forcing import ForcedBatch
@@ -162,12 +162,19 @@ def test_gradients_reach_the_networks_and_no_weight_of_the_model(model: Model):
 
 def test_a_teacher_keeps_its_likeliest_tokens_and_the_rest_together(model: Model):
     prompts = [prompt_for(item) for item in conflict_items(2)]
-    every, few = (taught(model, prompts, 2, kept, 2, lambda n: None) for kept in (10**6, 5))
+    every, few = (taught(model, prompts, 2, kept, 2, SILENT) for kept in (10**6, 5))
     assert few[0].tokens.shape[-1] == 5
     assert torch.equal(few[0].scores, every[0].scores[:, :5])
     uniform = torch.full_like(every[0].scores[0], 1 / every[0].scores.shape[-1]).log()
     whole = kl(every[0].scores[0], uniform)
     assert kl(with_rest(few[0].scores[0]), with_rest(uniform[:5])) <= whole + 1e-5
+
+
+def test_equal_prompts_are_taught_once(model: Model):
+    first, second = conflict_items(2)
+    found = taught(model, [prompt_for(item) for item in (first, second, first)], 2, 5, 2, SILENT)
+    assert found[0] is found[2]
+    assert found[0] is not found[1]
 
 
 def test_divergences_of_a_batch_are_those_of_its_rows_whatever_their_lengths():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +36,11 @@ class Encoded:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def content(self) -> Hashable:
+        """What equal prompts have in common: their media and their tokens."""
+        return tuple(m.key for m in self.media), self.ids.cpu().numpy().tobytes()
 
     def span(self, name: str) -> Int[Tensor, " n"]:
         """Return the token indices of a named part, ``(n,)``.

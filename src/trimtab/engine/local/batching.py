@@ -8,8 +8,8 @@ from typing import TypeVar
 from trimtab.engine.edits import Edit
 from trimtab.engine.encoded import describe
 from trimtab.engine.local.batch import Piece
-from trimtab.engine.local.memory import first_guess, halving
-from trimtab.engine.local.passes import Passes, counted
+from trimtab.engine.local.memory import first_guess, halving, positions_at_once
+from trimtab.engine.local.passes import Passes, added
 from trimtab.engine.local.planning import Group, plan
 from trimtab.engine.local.row_batch import RowBatch
 from trimtab.engine.local.session import Session
@@ -40,13 +40,13 @@ def over_batches(
 
     Rows of like length go together, so little is padded; rows that share a prefix stay together. Where layers carry a
     state, tails of a batch are of one length: padding between prefix and tail would leak into it. One batch is in
-    memory at a time.
+    memory at a time, and holds no more rows than gain from it.
 
     Args:
         model: The model.
         work: The rows.
         read: What will be read; a position read must be computed in the tail. None reads nothing early.
-        batch_size: Rows of a batch; left out, as many as fit.
+        batch_size: The most rows of a batch; left out, as many as fit.
         compute: What to do with a batch.
 
     Yields:
@@ -60,15 +60,19 @@ def over_batches(
 
         def one(start: int, end: int, part: list[Place] = part) -> tuple[RowBatch, T]:
             try:
-                return passes_in_batch(model, tries, lambda: _make_batch(work, part[start:end], prefixes), compute)
+                with added(model, tries):
+                    batch = make_batch(work, part[start:end], prefixes)
+                    done = compute(batch)
             except Exception:
                 prefixes.forget()
                 raise
+            batch.passes, tries.passes = tries.passes, 0
+            return batch, done
 
         def named(place: int, part: list[Place] = part) -> str:
             return describe(work[part[place][1]].prompt)
 
-        for _start, _end, done in halving(model, size, len(part), one, named):
+        for _start, _end, done in halving(model, min(size, worth_it(model, work, part)), len(part), one, named):
             yield done
 
 
@@ -114,6 +118,16 @@ def _of_like_length(tails: Mapping[int, Sequence[object]]) -> list[list[int]]:
     return parts
 
 
+def worth_it(model: Model, work: Sequence[Work], part: Sequence[Place]) -> int:
+    """Return how many rows of a part gain from being computed together, prefixes included."""
+    most = positions_at_once(model)
+    if most is None:
+        return len(part)
+    shared = sum({id(group): group.shared for group, _ in part}.values())
+    own = sum(len(work[row].prompt) - group.shared for group, row in part)
+    return max(1, most * len(part) // (shared + own))
+
+
 def rows_that_fit(model: Model, work: Sequence[Work]) -> int:
     """Guess how many of some rows fit into memory together."""
     return first_guess(
@@ -132,20 +146,6 @@ def _masked(model: Model, edit: Edit) -> int:
     return 1 if getattr(edit, "heads", None) is None else model.n_heads
 
 
-def passes_in_batch(
-    model: Model, tries: Passes, make: Callable[[], RowBatch], compute: Callable[[RowBatch], T]
-) -> tuple[RowBatch, T]:
-    """Make and compute a batch, and give it the passes of all tries since the last one that succeeded."""
-    with counted(model) as work:
-        try:
-            batch = make()
-            done = compute(batch)
-        finally:
-            tries.passes += work.passes
-    batch.passes, tries.passes = tries.passes, 0
-    return batch, done
-
-
 def _limit(work: Work, read: Read | None) -> int:
     """Return the first token index that this row must compute itself."""
     reaches = [edit.reach(work.prompt) for edit in work.edits]
@@ -154,7 +154,8 @@ def _limit(work: Work, read: Read | None) -> int:
     return min([len(work.prompt) - 1, *reaches])
 
 
-def _make_batch(work: Sequence[Work], chunk: list[Place], prefixes: SharedPrefixes) -> RowBatch:
+def make_batch(work: Sequence[Work], chunk: Sequence[Place], prefixes: SharedPrefixes) -> RowBatch:
+    """Make a batch of rows, of which either all have prefixes or none has."""
     rows = [row for _, row in chunk]
     tails = [Piece(work[r].prompt, g.shared, len(work[r].prompt)) for g, r in chunk]
     edits = [work[r].edits for r in rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from trimtab.engine.local.batching import Place, parts_of, rows_that_fit
+from trimtab.engine.local.batching import Place, parts_of, rows_that_fit, worth_it
 from trimtab.engine.local.session import Session
 from trimtab.engine.local.shared_attention import ROWS
 from trimtab.engine.local.work import Work, prepare
@@ -58,17 +58,17 @@ def foreseen(model: Model, rows: Rows, read: Read | None = None) -> Iterator[For
     deepest = read.deepest(model) if read is not None and not read.logits else None
     layers = model.n_layers if deepest is None else deepest + 1
     for part in parts_of(model, work, read):
-        for start in range(0, len(part), size):
-            yield _one(model, work, part[start : start + size], layers)
+        most = min(size, worth_it(model, work, part))
+        for start in range(0, len(part), most):
+            yield _one(model, work, part[start : start + most], layers)
 
 
 def _one(model: Model, work: list[Work], chunk: list[Place], layers: int) -> Foreseen:
     prefixes: dict[int, int] = {}  # of equal prompts, the shorter ones are the longest one's first tokens
-    for group, row in chunk:
-        prompt = id(work[row].prompt)
-        prefixes[prompt] = max(group.shared, prefixes.get(prompt, 0))
-    firsts = {id(group): id(work[group.rows[0]].prompt) for group, _ in chunk if group.shared}
-    shared = tuple(prefixes[first] for first in dict.fromkeys(firsts.values()))
+    for group in dict.fromkeys(group for group, _ in chunk):
+        first = id(work[group.rows[0]].prompt)
+        prefixes[first] = max(group.shared, prefixes.get(first, 0))
+    shared = tuple(length for length in prefixes.values() if length)
     lengths = [len(work[row].prompt) - group.shared for group, row in chunk]
     copied = max(lengths) > max(model.head_dims) or len(chunk) < ROWS * len(shared)  # see ``shared_attention``
     media = {m.key: m.n_tokens for _, row in chunk for m in work[row].prompt.media}

@@ -64,6 +64,11 @@ class EditSession:
         """Tell all of the coming forward pass, whatever came before; see ``Place``."""
         self.place = Place(index, self.place.lengths, keys, fresh)
 
+    @property
+    def sites(self) -> list[LayerSite]:
+        """Where the edits act."""
+        return [*self._kernels]
+
     @contextmanager
     def attached(self) -> Iterator[EditSession]:
         """Keep the hooks on inside the block, whatever happens there."""

@@ -35,3 +35,13 @@ def counted(model: Model) -> Iterator[Passes]:
         yield work
     finally:
         handle.remove()
+
+
+@contextmanager
+def added(model: Model, tries: Passes) -> Iterator[None]:
+    """Add the passes of the block to those of tries before it, though it fails."""
+    with counted(model) as work:
+        try:
+            yield
+        finally:
+            tries.passes += work.passes

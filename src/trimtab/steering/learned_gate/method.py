@@ -112,7 +112,8 @@ class LearnedGate(Method):
                 f"`items` of LearnedGate.fit must hold conflict items of several tasks or questions, with the "
                 f"{self.target} and another modality; {len(items)} items gave no pair to learn from; give more."
             )
-        return kept
+        # Lessons made of one item have views in common, which are computed once where they are asked together.
+        return sorted(kept, key=lambda one: one.items[0])
 
 
 def shares_of(lessons: Sequence[Lesson]) -> Float[Tensor, " lessons"]:

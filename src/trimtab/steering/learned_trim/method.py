@@ -120,8 +120,7 @@ class LearnedTrim(Method):
     ) -> tuple[LearnedTrimChooser, dict[str, Any]]:
         size, config = self.training.batch_size, self.training
         teachers = [lesson.teacher for lesson in lessons]
-        with progress.task("ask teachers", 2 * len({id(prompt) for prompt in teachers})) as advance:
-            found = taught(model, teachers, config.answer_tokens, config.kept_tokens, size, advance)
+        found = taught(model, teachers, config.answer_tokens, config.kept_tokens, size, progress)
         rows = [Row(lesson.prompt) for lesson in lessons[:: -(-len(lessons) // MOST_STATES)]]
         read = run(model, rows, Read(logits=False, hidden=layers), batch_size=size, progress=progress).hidden
         networks = Networks.begun({layer: read[layer] for layer in layers}, self.width, self.seed, model.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from trimtab.divergences import kl
 from trimtab.engine import Prompt, encode, generate
 from trimtab.models import Model
-from trimtab.progress import Advance, Within
+from trimtab.progress import Progress, Within
 from trimtab.steering.learned_trim.forcing import ForcedBatch
 
 LEAST_REST = 1e-6
@@ -37,9 +37,9 @@ class Taught:
 
 
 def taught(
-    model: Model, prompts: Sequence[Prompt], most_steps: int, most_tokens: int, batch_size: int, advance: Advance
+    model: Model, prompts: Sequence[Prompt], most_steps: int, most_tokens: int, batch_size: int, progress: Progress
 ) -> list[Taught]:
-    """Answer prompts greedily, and keep what is likely at each step; prompts given twice are answered once.
+    """Answer prompts greedily, and keep what is likely at each step; equal prompts are answered once.
 
     Args:
         model: The model.
@@ -47,25 +47,27 @@ def taught(
         most_steps: Answer tokens that are looked at.
         most_tokens: Tokens kept at each step; the others count together.
         batch_size: Prompts of a batch.
-        advance: Told of prompts as they are answered, and as their distributions are read.
+        progress: Told of prompts as they are answered, and as their distributions are read.
     """
-    distinct = list({id(prompt): prompt for prompt in prompts}.values())
-    answers = generate(model, distinct, max_new_tokens=most_steps, batch_size=batch_size, progress=Within(advance))
-    # The last step asks for the stop token, or for the last token that is looked at.
-    fed = [_sayable(model, tokens)[: most_steps - 1] for tokens in answers.tokens]
-    order = sorted(range(len(distinct)), key=lambda k: len(fed[k]))
-    found: dict[int, Taught] = {}
-    for start in range(0, len(order), batch_size):
-        part = order[start : start + batch_size]
-        batch = ForcedBatch(model, [encode(model, distinct[k]) for k in part], [fed[k] for k in part])
-        with torch.no_grad():
-            best = batch.scores().topk(min(most_tokens, model.text_config.vocab_size))
-        likeliest, how = best.indices.cpu(), best.values.cpu()
-        for row, k in enumerate(part):
-            own = slice(-len(fed[k]) - 1, None)
-            found[id(distinct[k])] = Taught(fed[k], likeliest[row, own], how[row, own])
-        advance(len(part))
-    return [found[id(prompt)] for prompt in prompts]
+    encoded = [encode(model, prompt) for prompt in prompts]
+    distinct = list({prompt.content: prompt for prompt in encoded}.values())
+    found: dict[Hashable, Taught] = {}
+    with progress.task("ask teachers", 2 * len(distinct)) as advance:
+        answers = generate(model, distinct, max_new_tokens=most_steps, batch_size=batch_size, progress=Within(advance))
+        # The last step asks for the stop token, or for the last token that is looked at.
+        fed = [_sayable(model, tokens)[: most_steps - 1] for tokens in answers.tokens]
+        order = sorted(range(len(distinct)), key=lambda k: len(fed[k]))
+        for start in range(0, len(order), batch_size):
+            part = order[start : start + batch_size]
+            batch = ForcedBatch(model, [distinct[k] for k in part], [fed[k] for k in part])
+            with torch.no_grad():
+                best = batch.scores().topk(min(most_tokens, model.text_config.vocab_size))
+            likeliest, how = best.indices.cpu(), best.values.cpu()
+            for row, k in enumerate(part):
+                own = slice(-len(fed[k]) - 1, None)
+                found[distinct[k].content] = Taught(fed[k], likeliest[row, own], how[row, own])
+            advance(len(part))
+    return [found[prompt.content] for prompt in encoded]
 
 
 def _sayable(model: Model, tokens: Sequence[int]) -> tuple[int, ...]:

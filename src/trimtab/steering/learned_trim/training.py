@@ -16,7 +16,7 @@ from torch import Tensor
 from trimtab.engine import Edit, Positions, encode
 from trimtab.engine.local.whitebox import exclusive
 from trimtab.fields import AtLeast, Between, Count, Positive, check_fields
-from trimtab.models import Model
+from trimtab.models import Model, free_bytes
 from trimtab.progress import Advance
 from trimtab.steering.learned_trim.checkpoint import Checkpoint
 from trimtab.steering.learned_trim.forcing import ForcedBatch
@@ -24,8 +24,8 @@ from trimtab.steering.learned_trim.networks import Networks, copied, put
 from trimtab.steering.learned_trim.teaching import Taught, TaughtBatch
 from trimtab.steering.lessons import Kind, Lesson
 
-KEPT_BYTES = 2**31
-"""Keys and values of prompts that are kept between epochs, in bytes; what is beyond is computed each time."""
+KEPT_SHARE = 0.25
+"""Share of the free memory for keys and values of prompts between epochs; what is beyond is computed each time."""
 WARM_UP = 0.05
 """Share of the steps over which the learning rate rises."""
 MOST_NORM = 1.0
@@ -152,7 +152,7 @@ def train_networks(
     """
     config, (held, learned) = course.config, course.split()
     parts, exam = course.parts(model, learned), course.parts(model, held)
-    _keep([*parts, *exam])
+    _keep([*parts, *exam], KEPT_SHARE * free_bytes(model.device))
     adam = torch.optim.AdamW(networks.weights.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
     before = _by_kind(exam, ())
     state = checkpoint.resumed(networks.weights, adam)
@@ -198,9 +198,8 @@ def _rate(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / max(1, round(WARM_UP * steps))) * (1 + math.cos(math.pi * step / steps)) / 2
 
 
-def _keep(parts: Sequence[Part]) -> None:
-    """Keep what comes before the last prompt tokens, as far as there is room."""
-    room = KEPT_BYTES
+def _keep(parts: Sequence[Part], room: float) -> None:
+    """Keep what comes before the last prompt tokens, as far as there is room, in bytes."""
     for part in parts:
         if room <= 0:
             return
