@@ -50,7 +50,7 @@ def run(
             else: its logits are its combined scores, minus infinity where a token is implausible.
         reuse: False runs every row alone through the model's own forward pass: the plain reference that the
             fast path is held equal to.
-        batch_size: Rows of a batch; left out, as many as fit in memory.
+        batch_size: The most rows of a batch; left out, as many as fit in memory.
         progress: Told of rows as they finish.
 
     Returns:
@@ -100,7 +100,7 @@ def generate(
         decoding: How tokens are chosen; the checkpoint's own settings never count. Equal rows get different samples.
             Those of a contrast are chosen by its combined scores; a penalty counts the prompt of its first branch.
         reuse: False answers every row alone through the model's own ``generate``, which knows no contrasts.
-        batch_size: Rows of a batch; left out, as many as fit in memory.
+        batch_size: The most rows of a batch; left out, as many as fit in memory.
         progress: Told of rows as they finish.
         keep_broken: Go on where edits are so strong that a plain row's logits hold NaN or infinity: its answer is
             empty, and ``broken`` says why.
@@ -238,11 +238,11 @@ def forget_media(model: ModelOrEngine) -> None:
 
 @contextmanager
 def batches_of(model: ModelOrEngine, size: int | None) -> Iterator[None]:
-    """Run a model in this process in batches of a fixed size inside the block; other engines make their own batches.
+    """Run a model in this process in batches of at most a size inside the block; other engines make their own batches.
 
     Args:
         model: The model.
-        size: Rows of a batch; None for as many as fit in memory.
+        size: The most rows of a batch; None for as many as fit in memory.
 
     Raises:
         UsageError: The size is below 1.

@@ -38,7 +38,7 @@ class Session:
 
     Attributes:
         lock: Held by whatever runs the model; every ``Model`` around the same Hugging Face model has the same.
-        batch_size: Rows of a batch that are fixed, or known to fit in memory; None before any are.
+        batch_size: The most rows of a batch: fixed, or known to fit in memory; None before any are.
         ambient: The open ``with applied(...)`` blocks, innermost last.
         drives: True while the engine runs the decoder and applies edits itself.
     """
@@ -57,7 +57,7 @@ class Session:
 
     @contextmanager
     def in_batches_of(self, size: int | None) -> Iterator[None]:
-        """Use batches of a fixed size inside the block; afterwards the size is what it was."""
+        """Use batches of at most a size inside the block; afterwards the size is what it was."""
         with self.lock:
             before, self.batch_size = self.batch_size, size
             try:

@@ -57,7 +57,7 @@ class CircuitsPlan(FromFile):
         placement: Where it stands.
         answer_tokens: Which items the first answer token can decide; see ``TaskConfig``.
         chunk: Items of a resumable step.
-        batch_size: Rows of a batch, fixed so that a run can be repeated to the last bit on one machine.
+        batch_size: The most rows of a batch, fixed so that a run can be repeated to the last bit on one machine.
         max_new_tokens: Longest answer in tokens; left out, 8 for a bundled model and 32 for others.
         load: How the model was loaded: arguments of ``trimtab.load``.
     """

@@ -131,7 +131,7 @@ class Plan(FromFile):
         depths: Candidate layers as shares of the model's depth.
         strengths: Strengths of the sweep, and the candidates on validation, of methods without their own.
         chunk: Items of a resumable step.
-        batch_size: Rows of a batch, fixed so that a run can be repeated to the last bit on one machine.
+        batch_size: The most rows of a batch, fixed so that a run can be repeated to the last bit on one machine.
         max_new_tokens: Longest answer in tokens; left out, 8 if all models are bundled, whose longest answer has 7,
             and 32 otherwise.
         load: How each model is loaded: arguments of ``trimtab.load``, such as ``dtype``; see ``LOADING``.
