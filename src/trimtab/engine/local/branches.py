@@ -21,12 +21,12 @@ class _Lane:
 
     Attributes:
         session: Their edits.
-        step: What feeds them their next token; None before the first.
+        step: What feeds them their next token.
         places: Where each is among all branches that go on, ``(rows,)``.
     """
 
     session: EditSession
-    step: Step | None
+    step: Step
     places: Tensor
 
 
@@ -41,25 +41,25 @@ class Branches:
             batches: The branches; a batch's ``rows`` are their places among all.
         """
         self._model, self._batches = model, batches
-        places = [torch.tensor(batch.rows, device=model.device) for batch in batches]
-        sessions = [batch.session(model) for batch in batches]
-        self._lanes = [_Lane(session, None, own) for session, own in zip(sessions, places, strict=True)]
+        self._sessions = [batch.session(model) for batch in batches]
+        self._lanes: list[_Lane] = []
         self._now: EditSession | None = None
 
     @contextmanager
     def attached(self) -> Iterator[None]:
         """Keep the hooks of all branches on inside the block; each pass is edited as its own branches say."""
-        sites = dict.fromkeys(site for lane in self._lanes for site in lane.session.sites)
+        sites = dict.fromkeys(site for session in self._sessions for site in session.sites)
         with edit_hooks(self._model, sites, lambda: self._now):
             yield
 
     def begin(self) -> Tensor:
         """Run the prompts; return the logits of the first answer token, ``(branches, vocabulary)``."""
         found = []
-        for lane, batch in zip(self._lanes, self._batches, strict=True):
-            self._now = lane.session
-            tails = forward_tails(self._model, batch, lane.session, keep_cache=True)
-            lane.step = Step(self._model, batch, lane.session, tails)
+        for batch, session in zip(self._batches, self._sessions, strict=True):
+            self._now = session
+            tails = forward_tails(self._model, batch, session, keep_cache=True)
+            places = torch.tensor(batch.rows, device=self._model.device)
+            self._lanes.append(_Lane(session, Step(self._model, batch, session, tails), places))
             found.append(self._model.logits(tails.hidden[:, -1]))
         return self._in_order(found)
 
@@ -67,7 +67,6 @@ class Branches:
         """Feed each branch its newest token, ``(branches,)``; return the logits of the next."""
         found = []
         for lane in self._lanes:
-            assert lane.step is not None
             self._now = lane.session
             found.append(lane.step(tokens[lane.places]))
         return self._in_order(found)
@@ -76,7 +75,6 @@ class Branches:
         """Go on with the branches where ``kept`` is true, ``(branches,)``."""
         number = kept.cumsum(0) - 1
         for lane in self._lanes:
-            assert lane.step is not None
             own = kept[lane.places]
             lane.step.narrow(own.nonzero().flatten())
             lane.places = number[lane.places[own]]
