@@ -11,6 +11,7 @@ from training.smol import joint, mixture
 from training.smol.parts import SCALE, adapt, new_eyes
 from training.smol.rows import Batch, Row, batch_of
 from training.smol.save import save
+from training.smol.scaled import changes, scale
 from training.smol.words import Words
 from transformers import LlamaConfig, LlamaForCausalLM, LlavaForConditionalGeneration
 
@@ -100,3 +101,16 @@ def test_words_are_centred_and_of_length_one():
 
     words = Words(table, tokenizer)
     assert torch.allclose(words.names.norm(dim=1), torch.ones(len(words.names)))
+
+
+def test_a_change_of_the_language_model_can_be_kept_in_part(language: LlamaForCausalLM):
+    whole = LlavaForConditionalGeneration(llava_config(LlamaConfig(**language.config.to_dict()))).eval()
+    whole.model.language_model.load_state_dict(language.model.state_dict())
+    own, trained = (model.layers[1].mlp.down_proj.weight for model in (language.model, whole.model.language_model))
+    with torch.no_grad():
+        trained += 0.5
+    found = changes(language, whole)
+    assert [change.weight is trained for change in found] == [True]
+    for share in (0.0, 0.5, 1.0):
+        scale(found, share)
+        assert torch.allclose(trained - own, torch.tensor(share / 2))
