@@ -21,8 +21,7 @@ from trimtab.smol import IMAGE_TOKEN_ID, llava_config
 SIZE = mixture.Size(word_steps=1, steps=10, unit=2, kept=1, own_texts=2)
 
 
-@pytest.fixture(scope="module")
-def language() -> LlamaForCausalLM:
+def _language() -> LlamaForCausalLM:
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=64,
@@ -34,6 +33,11 @@ def language() -> LlamaForCausalLM:
         tie_word_embeddings=True,
     )
     return LlamaForCausalLM(config).eval()
+
+
+@pytest.fixture(scope="module")
+def language() -> LlamaForCausalLM:
+    return _language()
 
 
 def _batch() -> Batch:
@@ -103,10 +107,13 @@ def test_words_are_centred_and_of_length_one():
     assert torch.allclose(words.names.norm(dim=1), torch.ones(len(words.names)))
 
 
-def test_a_change_of_the_language_model_can_be_kept_in_part(language: LlamaForCausalLM):
+def test_a_change_of_the_language_model_can_be_kept_in_part():
+    language = _language()
     whole = LlavaForConditionalGeneration(llava_config(LlamaConfig(**language.config.to_dict()))).eval()
     whole.model.language_model.load_state_dict(language.model.state_dict())
-    own, trained = (model.layers[1].mlp.down_proj.weight for model in (language.model, whole.model.language_model))
+    own, trained = (
+        model.get_parameter("layers.1.mlp.down_proj.weight") for model in (language.model, whole.model.language_model)
+    )
     with torch.no_grad():
         trained += 0.5
     found = changes(language, whole)
