@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -76,23 +77,36 @@ class Workers:
     def __len__(self) -> int:
         return len(self._actors)
 
-    def each(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
+    def each(
+        self,
+        function: Callable[..., Any],
+        calls: Sequence[tuple[Any, ...]],
+        needs: Sequence[Iterable[int]] | None = None,
+    ) -> Iterator[tuple[int, Any]]:
         """Call a function with each tuple of arguments, and yield ``(place, result)`` in the order they are finished.
+
+        Args:
+            function: What is called; what was made comes first among its arguments.
+            calls: The arguments of each call.
+            needs: For each call, the places of earlier ones that must be finished before it begins; left out, none.
 
         Raises:
             TrimtabError: What a call raises.
             WorkerLostError: A call's worker died, however often it was begun.
         """
-        waiting, idle = deque(enumerate(calls)), deque(self._actors)
+        waiting = {place: set(() if needs is None else needs[place]) for place in range(len(calls))}
         running: dict[Any, tuple[int, Any]] = {}
+        idle, finished = deque(self._actors), set[int]()
         while waiting or running:
-            while waiting and idle:
-                place, arguments = waiting.popleft()
+            ready = (place for place, needed in waiting.items() if needed <= finished)
+            for place in [*islice(ready, len(idle))]:
+                del waiting[place]
                 actor = idle.popleft()
-                running[actor.do.remote(function, arguments)] = place, actor
+                running[actor.do.remote(function, calls[place])] = place, actor
             (done,), _ = self._ray.wait(list(running), num_returns=1)
             place, actor = running.pop(done)
             idle.append(actor)
+            finished.add(place)
             yield place, self._result(done)
 
     def everywhere(self, function: Callable[..., Any], *arguments: object) -> list[Any]:

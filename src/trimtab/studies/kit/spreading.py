@@ -1,4 +1,4 @@
-"""A study over many workers: its steps, wave by wave, on whichever worker is free."""
+"""A study over many workers: its steps, each as soon as its inputs are there, on whichever worker is free."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def spread_study(plan: StudyPlan, out: str | Path, cluster: Cluster, *, progress
     """
     out = Path(out).absolute()
     steps = [step for step in list_steps(plan, out) if not step.done]
+    places = {step.name: place for place, step in enumerate(steps)}
+    needs = [[places[name] for name in step.inputs if name in places] for step in steps]
     with Workers(partial(StepWorker, plan, out), cluster) as workers:
         with progress.task("steps", len(steps)) as advance:
-            for wave in sorted({step.wave for step in steps}):
-                names = [(step.name,) for step in steps if step.wave == wave]
-                for _done in workers.each(StepWorker.run, names):
-                    advance(1)
+            for _done in workers.each(StepWorker.run, [(step.name,) for step in steps], needs):
+                advance(1)
         workers.everywhere(StepWorker.close)
         for _done in workers.each(StepWorker.finish, [()]):
             pass
