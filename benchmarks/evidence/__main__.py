@@ -6,8 +6,9 @@ A RUN is the folder of a finished run of any kind, or a JSON file of a benchmark
 ``docs/contribution_held_out.json``. Figures go into ``images/evidence`` beside the page, the numbers
 into a JSON file of its name. Claims are data, in ``benchmarks/evidence/claims``.
 
-That JSON file can be a RUN too, ``docs/evidence.json``: what it says of runs that are not named is kept, and so are the
-paper's tables and figures. Verdicts that are kept are those of the rules by which they were written.
+That JSON file can be a RUN too, ``docs/evidence.json``: what it says of runs that are not named is kept, and so are
+their rows of the paper's tables and their figures. Verdicts that are kept are those of the rules by which they were
+written.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from benchmarks.evidence.drawing import intervals, paper_figures
 from benchmarks.evidence.page import slug, write
 from benchmarks.evidence.row import Answer, Case, Row
 from benchmarks.evidence.sources import Evidence, read
-from benchmarks.evidence.tables import Shaped, paper_tables
+from benchmarks.evidence.tables import Captioned, Shaped, joined_tables, paper_tables
 from benchmarks.pages import page_command
 from PIL import Image
 
@@ -63,7 +64,7 @@ def write_page(runs: Sequence[Path], out: Path) -> Path:
             figure, name = intervals(answer), slug(group, answer)
             if figure is not None:
                 drawn[name] = _saved(figure, home, name)
-    tables, figures = _of_paper(evidence, home) if old is None else (old.tables, old.figures)
+    tables, figures = _of_paper(evidence, home, old)
     command = f"python -m benchmarks.evidence {' '.join(map(str, runs))} --out {out}"
     page = write(groups, tables, figures, everything, drawn=drawn, folder=IMAGES, command=command)
     write_whole(out.with_suffix(".json"), json.dumps(as_data(groups, tables, figures, everything), indent=1) + "\n")
@@ -74,12 +75,18 @@ def _cases(row: Row, evidence: Evidence, old: Kept | None) -> list[Case]:
     return (old.cases.get(row.claim, []) if old is not None else []) + row.cases(evidence)
 
 
-def _of_paper(evidence: Evidence, home: Path) -> tuple[list[Shaped], list[tuple[str, str]]]:
-    """Lay out the paper's tables and draw its figures; of these, return names and captions."""
-    figures = list(paper_figures(evidence))
-    for one in figures:
-        _saved(one.figure, home, one.name)
-    return paper_tables(evidence), [(one.name, one.caption) for one in figures]
+def _of_paper(evidence: Evidence, home: Path, old: Kept | None) -> tuple[list[Shaped], list[Captioned]]:
+    """Lay out the paper's tables and draw its figures; those that an earlier page had of other runs stay."""
+    again = {source.name for source in evidence.sources}
+    tables = joined_tables(old.tables if old else [], paper_tables(evidence), again)
+    figures = {own.name: own for own in (old.figures if old else [])}
+    drawn = {}
+    for told, figure in paper_figures(evidence):
+        if told.name not in figures or figures[told.name].run in again:
+            _saved(figure, home, told.name)
+            drawn[told.name] = told
+    figures |= drawn
+    return tables, [own for name, own in figures.items() if own.run not in again or name in drawn]
 
 
 def _saved(figure: Figure, home: Path, name: str) -> str:

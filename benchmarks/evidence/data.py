@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from benchmarks.evidence.page import slug
 from benchmarks.evidence.row import Answer, Case, Group
 from benchmarks.evidence.sources import Evidence, Source
-from benchmarks.evidence.tables import Shaped
+from benchmarks.evidence.tables import Captioned, Shaped
 from benchmarks.evidence.verdicts import Number
 
 from trimtab.errors import UsageError
@@ -26,26 +26,26 @@ class Kept(NamedTuple):
         cases: The cases of every claim, by its sentence.
         sources: Its runs and files; of these no more is known than the page shows.
         tables: The paper's tables.
-        figures: Names and captions of the paper's figures.
+        figures: The paper's figures.
     """
 
     cases: dict[str, list[Case]]
     sources: tuple[Source, ...]
     tables: list[Shaped]
-    figures: list[tuple[str, str]]
+    figures: list[Captioned]
 
 
 def as_data(
     groups: Iterable[tuple[Group, Sequence[Answer]]],
     tables: Sequence[Shaped],
-    figures: Sequence[tuple[str, str]],
+    figures: Sequence[Captioned],
     evidence: Evidence,
 ) -> dict[str, Any]:
     """Return the page as plain data; ``kept`` reads it."""
     return {
         "rows": [_row(group, answer) for group, answers in groups for answer in answers],
         "tables": [table._asdict() for table in tables],
-        "figures": [{"name": name, "caption": caption} for name, caption in figures],
+        "figures": [figure._asdict() for figure in figures],
         "runs": [
             {
                 "name": source.name,
@@ -105,8 +105,8 @@ def kept(path: Path, again: Iterable[str]) -> Kept:
             row["claim"]: [_as_case(case, sources[case["run"]]) for case in row["cases"] if case["run"] in sources]
             for row in data["rows"]
         }
-        figures = [(figure["name"], figure["caption"]) for figure in data["figures"]]
-        return Kept(cases, tuple(sources.values()), [Shaped(**table) for table in data["tables"]], figures)
+        tables = [Shaped(**table) for table in data["tables"]]
+        return Kept(cases, tuple(sources.values()), tables, [Captioned(**figure) for figure in data["figures"]])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UsageError(f"`RUN` {path} must be the data of an earlier page; got {error!r}.") from error
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.evidence.row import Answer
 from benchmarks.evidence.sources import Evidence, Source
-from benchmarks.evidence.tables import LEARNED, best_source, studied_models
+from benchmarks.evidence.tables import LEARNED, Captioned, best_source, studied_models
 
 from trimtab.report.curves import preference_figure
 from trimtab.report.figures import WIDTH, contribution_figure, strength_figure
@@ -24,10 +24,9 @@ UNIFORM = ("mean", "l2s")
 
 
 class Drawn(NamedTuple):
-    """A figure with the name of its file and its caption."""
+    """A figure with what the page says of it."""
 
-    name: str
-    caption: str
+    told: Captioned
     figure: Figure
 
 
@@ -45,19 +44,22 @@ def _of_model(source: Source, model: str) -> Iterator[Drawn]:
     preference = preference_figure(found, method)
     if preference is not None:
         about = f"Following and collapse of {method} by what the model answers by itself"
-        yield Drawn(f"figure-1-{model}", f"Figure 1, {model}: {about} ({source.name}).", preference)
+        yield _drawn(1, source, model, about, preference)
     if any("ratio" in row for row in found["contribution"]):
-        how = f"measured by {found['contribution_method']} ({source.name})"
+        how = f"measured by {found['contribution_method']}"
         shares = contribution_figure(found)
-        yield Drawn(
-            f"figure-4-{model}", f"Figure 4, {model}: the image's share by task and instruction, {how}.", shares
-        )
+        yield _drawn(4, source, model, f"the image's share by task and instruction, {how}", shares)
         moved = instruction_figure(found, model)
-        yield Drawn(f"figure-5-{model}", f"Figure 5, {model}: the image's share under each instruction, {how}.", moved)
+        yield _drawn(5, source, model, f"the image's share under each instruction, {how}", moved)
     sweep = [row for row in found["sweep"] if row["method"] in LEARNED]
     if len({row["strength"] for row in sweep}) > 1:
         curves = strength_figure({**found, "sweep": sweep}, model)
-        yield Drawn(f"figure-6-{model}", f"Figure 6, {model}: L2S and AMPS at every strength ({source.name}).", curves)
+        yield _drawn(6, source, model, "L2S and AMPS at every strength", curves)
+
+
+def _drawn(number: int, source: Source, model: str, about: str, figure: Figure) -> Drawn:
+    caption = f"Figure {number}, {model}: {about} ({source.name})."
+    return Drawn(Captioned(f"figure-{number}-{model}", caption, source.name), figure)
 
 
 def _restricted(summary: dict[str, Any], model: str) -> dict[str, Any]:

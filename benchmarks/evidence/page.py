@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.evidence.row import Answer, Case, Group
 from benchmarks.evidence.sources import Evidence
-from benchmarks.evidence.tables import Shaped
+from benchmarks.evidence.tables import Captioned, Shaped
 from benchmarks.evidence.verdicts import Number
 from benchmarks.pages import table
 
@@ -32,7 +32,7 @@ are those of the bundled benchmarks; MC²'s own pictures, and other benchmarks, 
 def write(
     groups: Sequence[tuple[Group, Sequence[Answer]]],
     tables: Sequence[Shaped],
-    figures: Sequence[tuple[str, str]],
+    figures: Sequence[Captioned],
     evidence: Evidence,
     *,
     drawn: dict[str, str],
@@ -44,7 +44,7 @@ def write(
     Args:
         groups: All rows with their cases.
         tables: The paper's tables.
-        figures: Names and captions of the paper's figures; their files lie in ``folder``.
+        figures: The paper's figures; their files lie in ``folder``.
         evidence: All sources.
         drawn: Files of the rows' figures, by the name of the row.
         folder: Where figures are, as the page sees it.
@@ -60,7 +60,7 @@ def write(
     parts.append("## AMPS's tables\n")
     parts += [f"### {t.title}\n\n{t.about}\n\n{table(t.columns, t.rows)}" for t in tables] or ["Not measured.\n"]
     parts.append("## AMPS's figures\n")
-    parts += [f"![{told}]({folder}/{name}.png)\n\n{told}\n" for name, told in figures] or ["Not measured.\n"]
+    parts += [f"![{f.caption}]({folder}/{f.name}.png)\n\n{f.caption}\n" for f in figures] or ["Not measured.\n"]
     parts.append(_sources(evidence))
     return "\n".join(parts)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 from benchmarks.evidence.sources import Evidence, Source
@@ -14,6 +14,7 @@ from trimtab.studies import SWEPT
 
 PROMPTS_AND_VECTORS = ("none", "instruction", "chain_of_thought", "few_shot", "mean", "amps")
 LEARNED = ("none", "l2s", "amps")
+PAPER = "AMPS's paper"
 
 
 class Shaped(NamedTuple):
@@ -24,6 +25,18 @@ class Shaped(NamedTuple):
     columns: list[str]
     rows: list[list[str]]
 
+    def told(self) -> list[dict[str, str]]:
+        """Return the rows with their cells by the names of the columns."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+class Captioned(NamedTuple):
+    """One of the paper's figures: the name of its file, its caption, and the run that it shows."""
+
+    name: str
+    caption: str
+    run: str
+
 
 def paper_tables(evidence: Evidence) -> list[Shaped]:
     """Lay out AMPS's Tables 1, 2 and 3; none where no study has a method of theirs."""
@@ -33,6 +46,39 @@ def paper_tables(evidence: Evidence) -> list[Shaped]:
         _shaped(evidence, "Table 3", "What adaptive strength adds: L2S beside the readings of AMPS.", None),
     ]
     return [table for table in shaped if table.rows]
+
+
+def joined_tables(old: Sequence[Shaped], new: Sequence[Shaped], again: Container[str]) -> list[Shaped]:
+    """Put what was read again in place of what an earlier page had; the rows of runs that were not stay as they are.
+
+    Args:
+        old: The earlier tables.
+        new: Tables of what was read.
+        again: Names of the runs that were read.
+    """
+    before, fresh = ({table.title: table for table in tables} for tables in (old, new))
+    empty = {title: table._replace(rows=[]) for title, table in {**before, **fresh}.items()}
+    made = [_joined(before.get(title, none), fresh.get(title, none), again) for title, none in empty.items()]
+    return [table for table in made if table.rows]
+
+
+def _joined(old: Shaped, new: Shaped, again: Container[str]) -> Shaped:
+    kept = [row for row in old.told() if row["run"] not in again]
+    stays = set(map(_block, kept))  # of each model a table has one run
+    rows = kept + [row for row in new.told() if _block(row) not in stays]
+    blocks = dict.fromkeys(map(_block, (*old.told(), *new.told())))
+    order = sorted(blocks, key=lambda block: block == PAPER)  # which stands below
+    rows.sort(key=lambda row: order.index(_block(row)))
+    columns = list(old.columns)
+    for place, name in enumerate(new.columns):
+        if name not in columns:
+            columns.insert(place, name)
+    return Shaped(new.title, new.about, columns, [[row.get(name, "") for name in columns] for row in rows])
+
+
+def _block(row: dict[str, str]) -> str:
+    """Return what a row of a table stands with: its model, or the paper."""
+    return PAPER if row["run"] == PAPER else row["model"]
 
 
 def best_source(evidence: Evidence, model: str, methods: Sequence[str] | None = None) -> Source | None:
@@ -80,7 +126,7 @@ def _shaped(
     rows = [row[:4] + row[4:-3] + [""] * (len(tasks) + 7 - len(row)) + row[-3:] for row in rows]
     if rows and paper:
         rows += [
-            ["AMPS's paper", p.model, p.target, name, *[""] * len(tasks), f"{rate:.1f}", "", ""]
+            [PAPER, p.model, p.target, name, *[""] * len(tasks), f"{rate:.1f}", "", ""]
             for p in TABLE_2
             for name, rate in zip(map(method_name, LEARNED), (p.none, p.l2s, p.amps), strict=True)
         ]
