@@ -80,9 +80,11 @@ def test_the_target_alone_is_asked_exactly_where_the_gate_opens(model: Model):
     prompts = [prompt_for(item) for item in conflict_items()]
     read = torch.cat(list(read_features(model, prompts, "text")))
     weights = torch.randn(read.shape[1], generator=torch.Generator().manual_seed(0))
-    gate = LearnedGateChooser("text", weights, float(-(read @ weights).median()), 0.5)
-    artifact = LearnedGate("text").fit(model, train_items())
-    asked = gate.asks(model, [*prompts, prompts[0].without("image")], artifact, 1.0)
+    sums = (read @ weights).sort().values
+    middle = len(sums) // 2
+    gate = LearnedGateChooser("text", weights, float(-(sums[middle - 1] + sums[middle]) / 2), 0.5)  # none at the edge
+    artifact = replace(LearnedGate("text").fit(model, train_items()), chooser=gate)
+    asked = artifact.asks(model, [*prompts, prompts[0].without("image")])
     opens = (gate.opening(read) >= 0.5).tolist()
     assert {True, False} == set(opens)
     for prompt, row, on in zip(prompts, asked, opens, strict=False):

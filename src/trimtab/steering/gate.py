@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import torch
 from torch import Tensor
 
-from trimtab.engine import ModelOrEngine, Prompt, Row, run
+from trimtab.engine import Prompt, Row
 from trimtab.modalities import Modality, others
 from trimtab.steering.chooser import has_evidence
 
 MIN_CONFIDENCE = 0.7
 """What counts as sure where nobody says; chosen on validation items of the bundled benchmark."""
-PROMPTS_AT_ONCE = 32
-"""Prompts that are looked at together: each has two rows of logits here, and may have many more behind the gate."""
 
 
-def find_conflicts(
-    model: ModelOrEngine, prompts: Sequence[Prompt], target: Modality, min_confidence: float
-) -> Iterator[tuple[list[int], Tensor]]:
-    """Find the prompts that are conflicts in the model's own eyes, some at a time.
-
-    Args:
-        model: The model.
-        prompts: What is asked; those that cannot be a conflict are not run.
-        target: The modality to follow.
-        min_confidence: See ``sees_conflict``.
-
-    Yields:
-        Places of conflicts among the prompts, and the log-probabilities of their first answer token given the target
-        alone, ``(places, vocabulary)``.
-    """
-    whole = [k for k, prompt in enumerate(prompts) if may_conflict(prompt, target)]
-    for start in range(0, len(whole), PROMPTS_AT_ONCE):
-        places = whole[start : start + PROMPTS_AT_ONCE]
-        part = [prompts[k] for k in places]
-        sides = [*(target_alone(p, target) for p in part), *(p.without(target) for p in part)]
-        wanted, other = run(model, [*map(Row, sides)]).logits.log_softmax(-1).split(len(part))
-        fires = sees_conflict(wanted, other, min_confidence)
-        yield [k for k, on in zip(places, fires.tolist(), strict=True) if on], wanted[fires]
+def sides_of(prompt: Prompt, target: Modality) -> tuple[Row, ...]:
+    """Return a prompt with the target alone, and without it; nothing of one that cannot be a conflict."""
+    if not may_conflict(prompt, target):
+        return ()
+    return Row(target_alone(prompt, target)), Row(prompt.without(target))
 
 
 def may_conflict(prompt: Prompt, target: Modality) -> bool:
@@ -53,6 +31,21 @@ def target_alone(prompt: Prompt, target: Modality) -> Prompt:
     for other in others(target, prompt.modalities):
         prompt = prompt.without(other)
     return prompt
+
+
+def conflicts_among(logits: Tensor, prompts: int, min_confidence: float) -> tuple[Tensor, Tensor]:
+    """Say which of some prompts are conflicts in the model's own eyes.
+
+    Args:
+        logits: Of the first answer token, as many rows for each prompt: its ``sides_of``, and what else was looked at.
+        prompts: How many prompts.
+        min_confidence: See ``sees_conflict``.
+
+    Returns:
+        The log-probabilities given the target alone, ``(prompts, vocabulary)``, and True for conflicts, ``(prompts,)``.
+    """
+    wanted, other = logits.log_softmax(-1).unflatten(0, (prompts, -1)).unbind(1)[:2]
+    return wanted, sees_conflict(wanted, other, min_confidence)
 
 
 def sees_conflict(wanted: Tensor, other: Tensor, min_confidence: float) -> Tensor:

@@ -12,10 +12,21 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from trimtab.divergences import kl
-from trimtab.engine import AddVector, Capability, Edit, ModelOrEngine, Positions, Predictor, Prompt, Read, Row, run
+from trimtab.engine import (
+    AddVector,
+    Capability,
+    Edit,
+    Positions,
+    Predictor,
+    Prompt,
+    Read,
+    Readings,
+    Row,
+)
 from trimtab.modalities import Modality
 from trimtab.steering.chooser import Chooser, register_chooser
-from trimtab.steering.gate import find_conflicts, target_alone
+from trimtab.steering.gate import conflicts_among, sides_of
+from trimtab.steering.looking import TryingChooser
 
 if TYPE_CHECKING:
     from trimtab.steering.artifact import Artifact
@@ -25,7 +36,7 @@ Edits = tuple[Edit, ...]
 
 @register_chooser
 @dataclass(frozen=True, eq=False)
-class AutotrimChooser(Chooser):
+class AutotrimChooser(TryingChooser):
     """Candidate edits and the rule that picks one for each prompt.
 
     Attributes:
@@ -55,37 +66,42 @@ class AutotrimChooser(Chooser):
     w_out: Tensor | None = None
     b_out: Tensor | None = None
 
-    def edits(
-        self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact, strength: float
-    ) -> list[Edits]:
-        """Try every candidate on every prompt that is a conflict, as rows of one run, and keep each prompt's best.
+    def looks(self, prompt: Prompt, artifact: Artifact) -> tuple[Row, ...]:
+        """Return both sides of a prompt that may be a conflict, and the prompt where vectors are each prompt's own."""
+        sides = sides_of(prompt, self.target)
+        return (*sides, Row(prompt)) if sides and not self._predictors else sides
 
-        A prompt without the target, or with it alone, cannot be one. ``strength`` multiplies the candidates' own.
-        """
-        found: list[Edits] = [()] * len(prompts)
-        for places, wanted in find_conflicts(model, prompts, self.target, self.min_confidence):
-            if places:
-                best = self._best(model, [prompts[k] for k in places], wanted, strength)
-                for k, edits in zip(places, best, strict=True):
-                    found[k] = edits
-        return found
+    def read(self, artifact: Artifact) -> Read:
+        """Return the first answer token's logits, and the candidate layers where vectors are each prompt's own."""
+        return Read(hidden=() if self._predictors else tuple(self.layers))
 
-    def _best(self, model: ModelOrEngine, prompts: Sequence[Prompt], wanted: Tensor, strength: float) -> list[Edits]:
-        """Return each prompt's best candidate, given what its target alone answers."""
-        candidates = [self._candidates(own, strength) for own in self._directions(model, prompts)]
-        tried = [Row(prompt, edits) for prompt, own in zip(prompts, candidates, strict=True) for edits in own]
-        steered = run(model, tried).logits.log_softmax(-1).unflatten(0, (len(prompts), -1))
-        return [own[k] for own, k in zip(candidates, nearest(wanted, steered).tolist(), strict=True)]
+    def tries(
+        self, prompts: Sequence[Prompt], seen: Readings, artifact: Artifact, strength: float
+    ) -> list[tuple[Row, ...]]:
+        """Return every candidate of a prompt that is a conflict; ``strength`` multiplies the candidates' own."""
+        _, fires = conflicts_among(seen.logits, len(prompts), self.min_confidence)
+        directions = self._directions(seen, len(prompts))
+        return [
+            tuple(Row(prompt, edits) for edits in self._candidates(own, strength)) if on else ()
+            for prompt, own, on in zip(prompts, directions, fires.tolist(), strict=True)
+        ]
 
-    def _directions(self, model: ModelOrEngine, prompts: Sequence[Prompt]) -> list[Sequence[Tensor | Predictor]]:
-        """Return each prompt's directions, layer by layer."""
+    def best(self, seen: Readings, tried: Tensor) -> int:
+        """Return the candidate whose answer is nearest to that of the target alone."""
+        return int(nearest(seen.logits[:1].log_softmax(-1), tried.log_softmax(-1)[None]))
+
+    @property
+    def _predictors(self) -> list[Predictor]:
+        """Each layer's predictor; none where vectors are each prompt's own."""
         tensors = [t for t in (self.w_in, self.b_in, self.w_out, self.b_out) if t is not None]
-        if tensors:
-            return [[Predictor(*parts) for parts in zip(*tensors, strict=True)]] * len(prompts)
-        rows = [*(Row(target_alone(prompt, self.target)) for prompt in prompts), *map(Row, prompts)]
-        states = run(model, rows, Read(logits=False, hidden=tuple(self.layers))).hidden
-        moves = [torch.sub(*states[layer].split(len(prompts))) for layer in self.layers]
-        return [[move[k] for move in moves] for k in range(len(prompts))]
+        return [Predictor(*parts) for parts in zip(*tensors, strict=True)]
+
+    def _directions(self, seen: Readings, prompts: int) -> list[Sequence[Tensor | Predictor]]:
+        """Return each prompt's directions, layer by layer."""
+        if self._predictors:
+            return [self._predictors] * prompts
+        states = [seen.hidden[layer].unflatten(0, (prompts, -1)) for layer in self.layers]
+        return [[own[k, 0] - own[k, -1] for own in states] for k in range(prompts)]
 
     def _candidates(self, directions: Sequence[Tensor | Predictor], strength: float) -> list[Edits]:
         """List nothing, then every layer's direction at every strength, the weakest first."""

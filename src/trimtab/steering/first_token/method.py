@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from trimtab.engine import AddVector, Capability, Edit, ModelOrEngine, Prompt, Read, Row, run
+from trimtab.engine import AddVector, Capability, ModelOrEngine, Prompt, Read, Readings, Row
 from trimtab.fields import Share
 from trimtab.modalities import Modality
+from trimtab.steering.asks import Ask
 from trimtab.steering.chooser import Chooser, register_chooser
-from trimtab.steering.gate import MIN_CONFIDENCE, find_conflicts, may_conflict, target_alone
+from trimtab.steering.gate import MIN_CONFIDENCE, conflicts_among, sides_of
+from trimtab.steering.looking import LookingChooser
 from trimtab.steering.method import Parts, UntrainedMethod, register
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 @register_chooser
 @dataclass(frozen=True, eq=False)
-class FirstTokenChooser(Chooser):
+class FirstTokenChooser(LookingChooser):
     """The last layer's output at the last prompt token becomes that of the target alone.
 
     Nothing behind the last layer looks at other positions, so the first answer token is exactly the target's own, and
@@ -36,26 +38,25 @@ class FirstTokenChooser(Chooser):
     target: Modality
     min_confidence: float | None
 
-    def edits(
-        self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact, strength: float
-    ) -> list[tuple[Edit, ...]]:
-        """Return the way from the plain state to that of the target alone, in full whatever the strength."""
-        found: list[tuple[Edit, ...]] = [()] * len(prompts)
-        places = self._places(model, prompts)
-        if not places:
-            return found
-        last = model.n_layers - 1
-        rows = [*(Row(target_alone(prompts[k], self.target)) for k in places), *(Row(prompts[k]) for k in places)]
-        alone, plain = run(model, rows, Read(logits=False, hidden=(last,))).hidden[last].split(len(places))
-        for k, move in zip(places, alone - plain, strict=True):
-            found[k] = (AddVector(last, move, 1.0, "last_prompt"),)
-        return found
+    def looks(self, prompt: Prompt, artifact: Artifact) -> tuple[Row, ...]:
+        """Return both sides of a prompt that may be a conflict, the target's first, and the prompt."""
+        sides = sides_of(prompt, self.target)
+        return (*(sides if self.min_confidence is not None else sides[:1]), Row(prompt)) if sides else ()
 
-    def _places(self, model: ModelOrEngine, prompts: Sequence[Prompt]) -> list[int]:
-        if self.min_confidence is None:
-            return [k for k, prompt in enumerate(prompts) if may_conflict(prompt, self.target)]
-        found = find_conflicts(model, prompts, self.target, self.min_confidence)
-        return [k for places, _ in found for k in places]
+    def read(self, artifact: Artifact) -> Read:
+        """Return the first answer token's logits for the gate, and the last layer's output."""
+        return Read(logits=self.min_confidence is not None, hidden=(-1,))
+
+    def asks_seen(self, prompts: Sequence[Prompt], seen: Readings, artifact: Artifact, strength: float) -> list[Ask]:
+        """Go from the plain state to that of the target alone where the gate fires, in full whatever the strength."""
+        states = seen.hidden[-1].unflatten(0, (len(prompts), -1))
+        moves, fires = states[:, 0] - states[:, -1], [True] * len(prompts)
+        if self.min_confidence is not None:
+            fires = conflicts_among(seen.logits, len(prompts), self.min_confidence)[1].tolist()
+        return [
+            Row(prompt, (AddVector(-1, move, 1.0, "last_prompt"),) if on else ())
+            for prompt, move, on in zip(prompts, moves, fires, strict=True)
+        ]
 
 
 @register

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from trimtab.engine import Capability, ModelOrEngine, Prompt, Row
+from trimtab.engine import Capability, ModelOrEngine, Prompt, Read, Readings, Row
 from trimtab.fields import Share
 from trimtab.modalities import Modality
 from trimtab.steering.asks import Ask
-from trimtab.steering.chooser import Chooser, register_chooser
-from trimtab.steering.gate import MIN_CONFIDENCE, find_conflicts, target_alone
+from trimtab.steering.chooser import register_chooser
+from trimtab.steering.gate import MIN_CONFIDENCE, conflicts_among, sides_of, target_alone
+from trimtab.steering.looking import LookingChooser
 from trimtab.steering.method import Parts, UntrainedMethod, register
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @register_chooser
 @dataclass(frozen=True, eq=False)
-class GatedDropChooser(Chooser):
+class GatedDropChooser(LookingChooser):
     """The target alone where the model sees a conflict, else the plain prompt.
 
     Attributes:
@@ -34,15 +35,18 @@ class GatedDropChooser(Chooser):
     target: Modality
     min_confidence: float
 
-    def asks(
-        self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact, strength: float
-    ) -> Sequence[Ask]:
+    def looks(self, prompt: Prompt, artifact: Artifact) -> tuple[Row, ...]:
+        """Return both sides of a prompt that may be a conflict."""
+        return sides_of(prompt, self.target)
+
+    def read(self, artifact: Artifact) -> Read:
+        """Return the first answer token's logits."""
+        return Read()
+
+    def asks_seen(self, prompts: Sequence[Prompt], seen: Readings, artifact: Artifact, strength: float) -> list[Ask]:
         """Return each prompt as it is answered."""
-        found = list(prompts)
-        for places, _ in find_conflicts(model, prompts, self.target, self.min_confidence):
-            for k in places:
-                found[k] = target_alone(prompts[k], self.target)
-        return [Row(prompt) for prompt in found]
+        _, fires = conflicts_among(seen.logits, len(prompts), self.min_confidence)
+        return [Row(target_alone(p, self.target) if on else p) for p, on in zip(prompts, fires.tolist(), strict=True)]
 
 
 @register

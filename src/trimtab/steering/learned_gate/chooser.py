@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
 
-from trimtab.engine import Capability, ModelOrEngine, Prompt, Row
+from trimtab.engine import Capability, Prompt, Read, Readings, Row
 from trimtab.modalities import Modality
 from trimtab.steering.asks import Ask
-from trimtab.steering.chooser import Chooser, register_chooser
+from trimtab.steering.chooser import register_chooser
 from trimtab.steering.gate import may_conflict, target_alone
-from trimtab.steering.learned_gate.views import N_FEATURES, read_features
+from trimtab.steering.learned_gate.views import N_FEATURES, features, scores_of_views, views_of
+from trimtab.steering.looking import LookingChooser
 
 if TYPE_CHECKING:
     from trimtab.steering.artifact import Artifact
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @register_chooser
 @dataclass(frozen=True, eq=False)
-class LearnedGateChooser(Chooser):
+class LearnedGateChooser(LookingChooser):
     """The target alone where the gate opens, else the plain prompt.
 
     Attributes:
@@ -42,18 +42,18 @@ class LearnedGateChooser(Chooser):
     bias: float
     threshold: float
 
-    def asks(
-        self, model: ModelOrEngine, prompts: Sequence[Prompt], artifact: Artifact, strength: float
-    ) -> Sequence[Ask]:
+    def looks(self, prompt: Prompt, artifact: Artifact) -> tuple[Row, ...]:
+        """Return every view of a prompt that may be a conflict."""
+        return tuple(map(Row, views_of(prompt, self.target))) if may_conflict(prompt, self.target) else ()
+
+    def read(self, artifact: Artifact) -> Read:
+        """Return the first answer token's logits."""
+        return Read()
+
+    def asks_seen(self, prompts: Sequence[Prompt], seen: Readings, artifact: Artifact, strength: float) -> list[Ask]:
         """Return each prompt as it is answered."""
-        whole = [k for k, prompt in enumerate(prompts) if may_conflict(prompt, self.target)]
-        read = read_features(model, [prompts[k] for k in whole], self.target)
-        opens = chain.from_iterable(self.opening(part).tolist() for part in read)
-        found = list(prompts)
-        for k, probability in zip(whole, opens, strict=True):
-            if probability >= self.threshold:
-                found[k] = target_alone(prompts[k], self.target)
-        return [Row(prompt) for prompt in found]
+        opens = (self.opening(features(scores_of_views(seen.logits))) >= self.threshold).tolist()
+        return [Row(target_alone(p, self.target) if on else p) for p, on in zip(prompts, opens, strict=True)]
 
     def opening(self, features: Float[Tensor, "prompts features"]) -> Float[Tensor, " prompts"]:
         """Return the probability that the target alone is to be asked."""

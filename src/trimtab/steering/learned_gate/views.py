@@ -13,7 +13,8 @@ from torch import Tensor
 from trimtab.divergences import entropy, kl
 from trimtab.engine import ModelOrEngine, Prompt, Row, run
 from trimtab.modalities import Modality
-from trimtab.steering.gate import PROMPTS_AT_ONCE, target_alone
+from trimtab.steering.gate import target_alone
+from trimtab.steering.looking import PROMPTS_AT_ONCE
 
 VIEWS = ("plain", "target", "others", "question")
 """The prompt as it is, with the target alone, without the target, and with nothing but the question."""
@@ -45,8 +46,12 @@ def read_features(
     for start in range(0, len(prompts), PROMPTS_AT_ONCE):
         part = prompts[start : start + PROMPTS_AT_ONCE]
         rows = [Row(view) for prompt in part for view in views_of(prompt, target)]
-        scores = run(model, rows).logits.float().log_softmax(-1)
-        yield features(scores.unflatten(0, (len(part), len(VIEWS))))
+        yield features(scores_of_views(run(model, rows).logits))
+
+
+def scores_of_views(logits: Float[Tensor, "rows vocabulary"]) -> Float[Tensor, "prompts views vocabulary"]:
+    """Return the log-probabilities of each prompt's views, of logits view after view."""
+    return logits.float().log_softmax(-1).unflatten(0, (-1, len(VIEWS)))
 
 
 def features(scores: Float[Tensor, "prompts views vocabulary"]) -> Float[Tensor, "prompts features"]:
