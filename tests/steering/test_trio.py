@@ -11,7 +11,7 @@ from trimtab.items import Item
 from trimtab.items.prompts import INSTRUCTIONS, instruction_for, prompt_for
 from trimtab.modalities import Modality, others
 from trimtab.models import Model
-from trimtab.steering import METHODS, Artifact, TrainingSet, first_scores, gate, load_steering, states, tune
+from trimtab.steering import METHODS, Artifact, TrainingSet, first_scores, load_steering, looking, states, tune
 from trimtab.steering.amps import scaling
 from trimtab.steering.states import in_conflict
 from trimtab.testing import planted_trio_circuit, tiny_trio
@@ -130,17 +130,17 @@ def test_decoding_methods_take_the_targets_tokens(trio: Model, fitted: dict[tupl
 @pytest.mark.parametrize("name", ["autotrim", "gated_drop", "first_token"])
 def test_a_gate_asks_the_target_alone_and_all_but_it(trio: Model, monkeypatch: pytest.MonkeyPatch, name: str):
     seen: list[list[Row]] = []
-    run = gate.run
+    run = looking.run
 
     def watched(model: Model, rows: list[Row], *arguments):
         seen.append(list(rows))
         return run(model, rows, *arguments)
 
-    monkeypatch.setattr(gate, "run", watched)
+    monkeypatch.setattr(looking, "run", watched)
     artifact = quick(name, target="audio").fit(trio, [])
     artifact.asks(trio, prompts())
     asked = [row.prompt.modalities for row in seen[0]]  # pyright: ignore[reportAttributeAccessIssue]
-    assert asked == [("audio",)] * 2 + [("image", "text")] * 2
+    assert [own for own in asked if len(own) < 3] == [("audio",), ("image", "text")] * 2
     seen.clear()
     assert not any(ask.edits for ask in artifact.asks(trio, [prompts()[0].without("audio")]))  # pyright: ignore
     assert not seen
