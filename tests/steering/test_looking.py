@@ -68,8 +68,8 @@ def test_all_strengths_and_methods_look_in_one_run(model: Model, fitted: dict[st
 
 def test_gates_of_all_methods_and_targets_look_at_the_same_sides_once(model: Model, train: TrainingSet):
     prompts = [prompt_for(item) for item in held_out_items()]
-    gated = [METHODS["gated_drop"](target=target).fit(model) for target in ("image", "text")]
-    first = [METHODS["first_token"](target=target, min_confidence=1.0).fit(model) for target in ("image", "text")]
+    gated = [quick("gated_drop", target=target).fit(model, ()) for target in ("image", "text")]
+    first = [quick("first_token", target=target, min_confidence=1.0).fit(model, ()) for target in ("image", "text")]
     with counted(model) as one:
         gated[0].asks(model, prompts)
     with counted(model) as all_of_them:
