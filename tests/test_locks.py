@@ -16,8 +16,9 @@ from trimtab.errors import RunFolderError
 from trimtab.locks import LOCK, FolderLock
 
 HOLD = """
-import sys, time
+import signal, sys, time
 from trimtab.locks import FolderLock
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell runs in the background ignores it
 lock = FolderLock(sys.argv[1])
 print("held", flush=True)
 time.sleep(60)
