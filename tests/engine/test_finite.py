@@ -89,13 +89,15 @@ def test_rows_that_edits_break_can_be_kept_beside_the_others(half: Model, broken
     rows = [Row(prompts[0]), Row(prompts[1], (at_once,)), Row(prompts[2]), Row(prompts[2], (later,))]
     plain = generate(half, [prompts[0], prompts[2]], max_new_tokens=3, reuse=reuse)
     assert plain.broken == {}
-    kept = generate(half, rows, max_new_tokens=3, reuse=reuse, keep_broken=True)
+    kept = generate(half, rows, max_new_tokens=3, reuse=reuse, keep_broken=True, first_logits=reuse)
     assert sorted(kept.broken) == [1, 3]
     assert "not finite in float16 under AddVector" in kept.broken[1]
     assert "strength 100000" in kept.broken[3]
     assert kept.texts == [plain.texts[0], "", plain.texts[1], ""]
     assert kept.tokens == [plain.tokens[0], [], plain.tokens[1], []]
     assert kept.finished[1] is kept.finished[3] is False
+    if kept.first_logits is not None:
+        assert kept.first_logits.isfinite().all(-1).tolist() == [True, False, True, True]
     with pytest.raises(NotFiniteError, match="`logits` of tiny-qwen2_5_vl must be finite"):
         generate(broken, [Row(prompts[0], (at_once,))], max_new_tokens=2, reuse=reuse, keep_broken=True)
     with pytest.raises(NotFiniteError, match="`logits` of tiny-qwen2_5_vl must be finite"):

@@ -70,7 +70,10 @@ def test_a_fleet_reads_and_answers_in_order_and_adds_up(fleet, local, rows):
     assert [entry["rows"] for entry in found.receipt.table()] == [entry["rows"] for entry in alone.receipt.table()]
     every = run(fleet, rows, Read(at="all")).logits
     assert [len(own) for own in every] == [len(own) for own in run(local, rows, Read(at="all")).logits]
-    assert generate(fleet, rows, max_new_tokens=3).tokens == generate(local, rows, max_new_tokens=3).tokens
+    told = generate(fleet, rows, max_new_tokens=3, first_logits=True)
+    assert told.tokens == generate(local, rows, max_new_tokens=3).tokens
+    assert told.first_logits is not None
+    torch.testing.assert_close(told.first_logits, alone.logits)
 
 
 def test_what_is_wrong_is_said(fleet, rows):

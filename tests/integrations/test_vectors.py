@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save
 
 from tests.steering.items import held_out_items
+from tests.steering.scores import first_scores
 from trimtab.artifacts import load_artifact
 from trimtab.circuits import HeadSet
 from trimtab.engine import Positions, Predictor, Row
@@ -23,7 +24,7 @@ from trimtab.errors import ArtifactError, UsageError
 from trimtab.integrations.vectors import FORMATS, export_vectors, formats_table, import_vectors
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
-from trimtab.steering import Artifact, first_scores, given_vectors
+from trimtab.steering import Artifact, given_vectors
 from trimtab.testing import tiny_model
 
 WRITTEN = [name for name, one in FORMATS.items() if one.writes]

@@ -9,6 +9,7 @@ from tests.contribution.items import conflict_items
 from tests.engine.test_contract import assert_same
 from tests.interference.items import THINGS, image
 from tests.steering.conftest import quick
+from tests.steering.scores import first_scores
 from trimtab.circuits import TaskConfig, build_cases, edges_among, knockout
 from trimtab.cli.program import app
 from trimtab.contribution import MCS, Ablation, AttentionMass, GradientTimesInput, Method, Shapley, measure
@@ -22,7 +23,7 @@ from trimtab.items import Item
 from trimtab.items.prompts import prompt_for
 from trimtab.modalities import Modality
 from trimtab.models import Model
-from trimtab.steering import TrainingSet, first_scores
+from trimtab.steering import TrainingSet
 from trimtab.testing import clip, tiny_model
 
 TRIO: tuple[Modality, ...] = ("image", "text", "video")

@@ -7,11 +7,12 @@ import torch
 
 from tests.steering.conftest import quick
 from tests.steering.items import held_out_items
+from tests.steering.scores import first_scores
 from trimtab.engine import AddVector, Read, Row, run
 from trimtab.errors import UsageError
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
-from trimtab.steering import TrainingSet, first_scores, load_steering
+from trimtab.steering import TrainingSet, load_steering
 from trimtab.steering.adaptive import principal_axes
 from trimtab.steering.autotrim.chooser import nearest
 from trimtab.steering.gate import sees_conflict

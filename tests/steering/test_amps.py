@@ -7,6 +7,7 @@ import torch
 
 from tests.steering.conftest import quick
 from tests.steering.items import held_out_items
+from tests.steering.scores import first_scores
 from trimtab.contribution import MCS, measure, measure_prompts
 from trimtab.contribution.ranks import spearman
 from trimtab.engine import AddVector, Prompt, Row
@@ -14,7 +15,7 @@ from trimtab.engine.local.whitebox import counted
 from trimtab.errors import UsageError
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
-from trimtab.steering import AMPS, Artifact, TrainingSet, first_scores, load_steering
+from trimtab.steering import AMPS, Artifact, TrainingSet, load_steering
 from trimtab.steering.amps.factors import factors_of
 
 

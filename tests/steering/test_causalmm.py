@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from tests.steering.items import held_out_items
+from tests.steering.scores import first_scores
 from trimtab.engine import Contrast, FlattenAttention, Prompt, Row, run
 from trimtab.errors import UsageError
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
-from trimtab.steering import CausalMM, first_scores, load_steering
+from trimtab.steering import CausalMM, load_steering
 
 GAMMA = 0.5
 

@@ -5,11 +5,12 @@ import torch
 
 from tests.steering.conftest import quick
 from tests.steering.items import held_out_items
+from tests.steering.scores import first_scores
 from trimtab.engine import Read, encode, generate, run
 from trimtab.errors import UsageError
 from trimtab.items.prompts import answer_ids, prompt_for
 from trimtab.models import Model
-from trimtab.steering import TrainingSet, first_scores, make_method
+from trimtab.steering import TrainingSet, make_method
 from trimtab.steering.completions import collect_completions
 
 

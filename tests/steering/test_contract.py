@@ -7,11 +7,12 @@ import torch
 
 from tests.steering.conftest import quick
 from tests.steering.items import held_out_items, train_items
+from tests.steering.scores import first_scores
 from trimtab.engine import AddVector, Contrast, Predictor, Prompt, Read, Row, combine, encode, generate, run
 from trimtab.errors import ArtifactError, UsageError
 from trimtab.items.prompts import INSTRUCTIONS, prompt_for
 from trimtab.models import Model
-from trimtab.steering import METHODS, Artifact, TrainingSet, first_scores, load_steering
+from trimtab.steering import METHODS, Artifact, TrainingSet, load_steering
 from trimtab.testing import tiny_model
 
 TOLERANCE = 1e-5

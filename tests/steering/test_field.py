@@ -7,6 +7,7 @@ import torch
 
 from tests.steering.conftest import quick
 from tests.steering.items import held_out_items
+from tests.steering.scores import first_scores
 from trimtab.contribution import attention_to
 from trimtab.divergences import js
 from trimtab.engine import Contrast, MergeKeys, Prompt, Row, SkipLayers, encode, run
@@ -14,7 +15,7 @@ from trimtab.engine.local.whitebox import attention
 from trimtab.errors import UnsupportedMethodError
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
-from trimtab.steering import ITaD, first_scores
+from trimtab.steering import ITaD
 from trimtab.steering.itad import EarlyExitChooser
 from trimtab.testing import tiny_model
 

@@ -5,10 +5,11 @@ import torch
 
 from tests.steering.conftest import quick
 from tests.steering.items import held_out_items
+from tests.steering.scores import first_scores
 from trimtab.engine import AddVector, Row, generate
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
-from trimtab.steering import first_scores, gate, load_steering
+from trimtab.steering import gate, load_steering
 
 
 @pytest.fixture

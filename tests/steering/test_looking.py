@@ -7,12 +7,13 @@ import torch
 
 from tests.steering.conftest import quick
 from tests.steering.items import held_out_items
+from tests.steering.scores import first_scores
 from trimtab.engine import AddVector, Row
 from trimtab.engine.local.whitebox import counted
 from trimtab.errors import ArtifactError
 from trimtab.items.prompts import prompt_for
 from trimtab.models import Model
-from trimtab.steering import METHODS, Artifact, Asks, TrainingSet, asks_together, first_scores, looking, tune
+from trimtab.steering import METHODS, Artifact, Asks, TrainingSet, asks_together, looking, tune
 from trimtab.steering.looking import LookingChooser
 from trimtab.testing import tiny_model
 

@@ -5,13 +5,14 @@ import torch
 
 from tests.contribution.items import conflict_items, trio_items
 from tests.steering.conftest import quick
+from tests.steering.scores import first_scores
 from trimtab.engine import Contrast, Prompt, RedistributeAttention, Row, generate
 from trimtab.errors import UsageError
 from trimtab.items import Item
 from trimtab.items.prompts import INSTRUCTIONS, instruction_for, prompt_for
 from trimtab.modalities import Modality, others
 from trimtab.models import Model
-from trimtab.steering import METHODS, Artifact, TrainingSet, first_scores, load_steering, looking, states, tune
+from trimtab.steering import METHODS, Artifact, TrainingSet, load_steering, looking, states, tune
 from trimtab.steering.amps import scaling
 from trimtab.steering.states import in_conflict
 from trimtab.testing import planted_trio_circuit, tiny_trio

@@ -141,6 +141,20 @@ def test_divergences_do_not_depend_on_how_many_are_held(model, test_items, metho
     assert max(found[1]) > 1e-4
 
 
+def test_a_divergence_is_from_its_own_control(model, test_items):
+    """Two questions alike, about two texts: without the texts they are one prompt, which is asked once."""
+    first, other = test_items[:2]
+    alike = [first, other.replace(question=first.question)]
+    controls = [control for control in unimodal_controls(alike) if control.kind == "text_only"]
+    drop = DropModality("image").fit(model)
+    together, *alone = (
+        [row["divergence"] for row in records(evaluate_controls(model, own, [drop], max_new_tokens=2))]
+        for own in (controls, *([control] for control in controls))
+    )
+    assert together == pytest.approx([own[0] for own in alone], abs=1e-5)
+    assert abs(together[0] - together[1]) > 1e-3
+
+
 def test_what_steering_breaks_beyond_numbers_is_collapsed(test_items):
     whole = tiny_model()
     half = from_parts(whole.hf.half(), whole.tokenizer, whole.image_processor, whole.chat_template, check=False)

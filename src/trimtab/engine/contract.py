@@ -86,6 +86,7 @@ class Engine(Sizes, Protocol):
         batch_size: int | None,
         progress: Progress,
         keep_broken: bool,
+        first_logits: bool,
     ) -> Answers:
         """Answer rows; see ``trimtab.generate``."""
         ...

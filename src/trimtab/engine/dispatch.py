@@ -89,6 +89,7 @@ def generate(
     batch_size: int | None = None,
     progress: Progress = SILENT,
     keep_broken: bool = False,
+    first_logits: bool = False,
 ) -> Answers:
     """Answer every row, greedily if not told otherwise.
 
@@ -104,6 +105,8 @@ def generate(
         progress: Told of rows as they finish.
         keep_broken: Go on where edits are so strong that a plain row's logits hold NaN or infinity: its answer is
             empty, and ``broken`` says why.
+        first_logits: Keep the logits of first tokens, so that no second pass is needed where a caller wants both; they
+            take 4 bytes for each row and token of the vocabulary.
 
     Returns:
         The answers, in the rows' order.
@@ -119,9 +122,11 @@ def generate(
     if batch_size is not None:
         check_count(batch_size, "batch_size", "generate")
     check_decoding(decoding, "generate")
-    questions = _checked(engine, rows, None, "generate")
+    questions = _checked(engine, rows, Read() if first_logits else None, "generate")
     if not reuse and any(isinstance(question, Contrast) for question in questions):
         raise UsageError("`reuse` of generate must be True where `rows` holds a Contrast; generate its rows apart.")
+    if not reuse and first_logits:
+        raise UsageError("`reuse` of generate must be True where `first_logits` are kept; read them with trimtab.run.")
     return engine.generate(
         questions,
         max_new_tokens=max_new_tokens,
@@ -130,6 +135,7 @@ def generate(
         batch_size=batch_size,
         progress=progress,
         keep_broken=keep_broken,
+        first_logits=first_logits,
     )
 
 

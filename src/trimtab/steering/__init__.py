@@ -6,7 +6,7 @@ A new method is a folder here, found by its place; a line below makes its class 
 from trimtab.registry import import_inside
 from trimtab.steering.amps import AMPS
 from trimtab.steering.artifact import Artifact
-from trimtab.steering.asks import Ask, Asks, first_scores
+from trimtab.steering.asks import Ask, Asks
 from trimtab.steering.autotrim import Autotrim
 from trimtab.steering.contrasting import ContrastRule
 from trimtab.steering.contrastive import VCD, VDD, CausalMM
@@ -81,7 +81,6 @@ __all__ = [
     "asks_together",
     "collect_states",
     "default_layer",
-    "first_scores",
     "given_vectors",
     "load_steering",
     "make_method",

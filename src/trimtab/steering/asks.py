@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 
-from jaxtyping import Float32
-from torch import Tensor
-
-from trimtab.engine import Contrast, ModelOrEngine, Prompt, Row, run
+from trimtab.engine import Contrast, Prompt, Row
 
 Ask = Row | Contrast
 """A row with its edits, or several rows whose next tokens are chosen together."""
@@ -41,11 +38,3 @@ def _plain_key(ask: Ask) -> Hashable | None:
     # Copies of a prompt hold its very media. They live as long as what is asked, so their ids stay theirs.
     parts = [(p.name, p.content if isinstance(p.content, str) else id(p.content)) for p in ask.prompt.parts()]
     return tuple(parts), ask.prompt.image_counterfactual
-
-
-def first_scores(model: ModelOrEngine, asks: Sequence[Ask]) -> Float32[Tensor, "asks vocabulary"]:
-    """Return the log-probabilities of the first answer token, ``(asks, vocabulary)``, float32.
-
-    Those of a contrast are its combined scores, normalised.
-    """
-    return run(model, asks).logits.log_softmax(-1)

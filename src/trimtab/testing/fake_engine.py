@@ -137,6 +137,7 @@ class FakeEngine:
         batch_size: int | None,
         progress: Progress,
         keep_broken: bool,
+        first_logits: bool,
     ) -> Answers:
         """Answer each question by a word of its own text; see ``trimtab.generate``."""
         self._began("generate")
@@ -150,6 +151,8 @@ class FakeEngine:
                 answers.texts.append(self.detokenize([token]))
                 answers.finished.append(True)
             advance(len(questions))
+        if first_logits:
+            answers.first_logits = torch.cat([self._logits(question, Read()) for question in questions])
         return answers
 
     def _began(self, call: str) -> None:

@@ -75,9 +75,10 @@ class Fleet:
         batch_size: int | None,
         progress: Progress,
         keep_broken: bool,
+        first_logits: bool,
     ) -> Answers:
         """Answer rows, a piece on each worker that is free."""
-        arguments = max_new_tokens, decoding, reuse, batch_size, keep_broken
+        arguments = max_new_tokens, decoding, reuse, batch_size, keep_broken, first_logits
         pieces = self._pieces(work.generate, as_questions(rows), arguments, ("answer rows", progress))
         found = joined_answers(pieces)
         found.receipt.require_hits()

@@ -39,6 +39,7 @@ def joined_answers(pieces: Pieces[Answers]) -> Answers:
     whole.finished = _sorted(order, (finished for part in found for finished in part.finished))
     broken = {places[row]: reason for places, part in pieces for row, reason in part.broken.items()}
     whole.broken = dict(sorted(broken.items()))
+    whole.first_logits = _in_order(order, [part.first_logits for part in found])
     _add_up(whole, found)
     return whole
 

@@ -74,12 +74,15 @@ def generate(
     reuse: bool,
     batch_size: int | None,
     keep_broken: bool,
+    first_logits: bool,
 ) -> Answers:
     """Answer a piece's rows; see ``run``."""
     engine.model.forget_media()
     model, rows = engine.model, here(engine, rows)
     with numbered(places):
-        return generating.generate(model, rows, max_new_tokens, decoding, reuse, batch_size, SILENT, keep_broken)
+        return generating.generate(
+            model, rows, max_new_tokens, decoding, reuse, batch_size, SILENT, keep_broken, first_logits
+        )
 
 
 def admit(engine: LocalEngine, _places: Sequence[int], rows: Sequence[Row], new_tokens: int) -> dict[int, str]:

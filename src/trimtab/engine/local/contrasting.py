@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
+from torch import Tensor
 
 from trimtab.engine.answers import Answers
 from trimtab.engine.contrast import Contrast, combine
@@ -16,6 +18,7 @@ from trimtab.engine.local.batching import make_batch, parts_of, rows_that_fit, w
 from trimtab.engine.local.branches import Branches
 from trimtab.engine.local.choosing import Chooser, luck
 from trimtab.engine.local.finite import require_finite
+from trimtab.engine.local.kept import Kept
 from trimtab.engine.local.memory import halving
 from trimtab.engine.local.passes import Passes, added
 from trimtab.engine.local.row_batch import RowBatch
@@ -35,6 +38,7 @@ def answer_contrasts(
     decoding: Decoding,
     batch_size: int | None,
     advance: Advance,
+    kept: Kept,
 ) -> dict[int, list[int]]:
     """Answer contrasts, given as the branches of each; return the tokens of each by its number.
 
@@ -54,7 +58,8 @@ def answer_contrasts(
         with added(model, tries):
             prefixes = SharedPrefixes(model, [w.prompt for w in own], None)
             batches = [make_batch(own, chunk, prefixes) for chunk in parts_of(model, own, None)]
-            tokens = _decode(model, batches, contrasts[start:end], max_new_tokens, choose)
+            numbers = [part[0].number for part in parts[start:end]]
+            tokens = _decode(model, batches, contrasts[start:end], max_new_tokens, choose, partial(kept.keep, numbers))
         batches[0].passes, tries.passes = tries.passes, 0
         return own, batches, tokens
 
@@ -88,9 +93,17 @@ def _contrasts_at_once(model: Model, parts: Sequence[Sequence[Work]], batch_size
 
 
 def _decode(
-    model: Model, batches: Sequence[RowBatch], contrasts: Sequence[Contrast], max_new_tokens: int, choose: Chooser
+    model: Model,
+    batches: Sequence[RowBatch],
+    contrasts: Sequence[Contrast],
+    max_new_tokens: int,
+    choose: Chooser,
+    keep: Callable[[Tensor], None],
 ) -> list[list[int]]:
-    """Run the branches, then one token a contrast at a time; contrasts that have stopped leave the batch."""
+    """Run the branches, then one token a contrast at a time; contrasts that have stopped leave the batch.
+
+    ``keep`` is told the combined scores of the first tokens.
+    """
     stops = torch.tensor(sorted(model.stop_tokens), device=model.device)
     going = list(range(len(contrasts)))
     counts = torch.tensor([len(c.rows) for c in contrasts], device=model.device)
@@ -100,7 +113,9 @@ def _decode(
     with branches.attached():
         logits = branches.begin()
         require_finite(model, logits, rows)
-        newest = choose(combine(logits, contrasts))
+        first = combine(logits, contrasts)
+        keep(first)
+        newest = choose(first)
         answers = [[token] for token in newest.tolist()]
         for _ in range(max_new_tokens - 1):
             alive = ~torch.isin(newest, stops)

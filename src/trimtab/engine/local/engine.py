@@ -115,10 +115,11 @@ class LocalEngine:
         batch_size: int | None,
         progress: Progress,
         keep_broken: bool,
+        first_logits: bool,
     ) -> Answers:
         """Answer rows in batches on shared prefixes."""
         found = generating.generate(
-            self.model, rows, max_new_tokens, decoding, reuse, batch_size, progress, keep_broken
+            self.model, rows, max_new_tokens, decoding, reuse, batch_size, progress, keep_broken, first_logits
         )
         found.receipt.require_hits()
         return found

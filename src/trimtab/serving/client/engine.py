@@ -89,6 +89,7 @@ class ServedEngine:
         batch_size: int | None,
         progress: Progress,
         keep_broken: bool,
+        first_logits: bool,
     ) -> Answers:
         """Answer rows, some at once; what is drawn is the server's own luck, another than that of a model here."""
         own, asked = self._prepared(rows, reuse, "generate")

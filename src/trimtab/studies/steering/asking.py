@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from trimtab.divergences import kl
-from trimtab.engine import MAX_NEW_TOKENS, Capability, ModelOrEngine, Prompt, Row, generate, require
+from trimtab.engine import MAX_NEW_TOKENS, Answers, Capability, ModelOrEngine, Prompt, Row, generate, require
 from trimtab.items import judge, normalise
 from trimtab.items.admission import admit_items
 from trimtab.items.prompts import prompt_for
 from trimtab.progress import SILENT, Progress
-from trimtab.steering import Artifact, Ask, Asks, asks_together, first_scores
+from trimtab.steering import Artifact, Ask, Asks, asks_together
+from trimtab.studies.kit.chunks import chunks_of
 from trimtab.studies.kit.evaluation import Condition, as_asked, conditions
 from trimtab.studies.steering.controls import Control
 
@@ -44,35 +45,68 @@ def evaluate_controls(
     from pandas import DataFrame
 
     require(model, Capability.LOGITS, owner="evaluate_controls")
-    ways, asks = conditions(methods, strengths), Asks()
+    ways = conditions(methods, strengths)
     controls, prompts = _admitted(model, controls, ways, max_new_tokens)
     given = asks_together(model, prompts, [(way.artifact, way.strength) for way in ways])
+    rows: list[list[dict[str, Any]]] = [[] for _ in ways]
+    with progress.task("ask controls", len(controls)) as advance:
+        for some in chunks_of(len(controls), max(1, DISTRIBUTIONS // (len(ways) + 1))):
+            told = _answered(model, prompts[some], [own[some] for own in given], max_new_tokens)
+            for way, own, answers in zip(ways, rows, told, strict=True):
+                own += [_row(model, way, *pair) for pair in zip(controls[some], answers, strict=True)]
+            advance(len(controls[some]))
+    return DataFrame([row for own in rows for row in own])
+
+
+class _Answer(NamedTuple):
+    """What a control was answered, steered and not, and how far its first token was moved."""
+
+    text: str
+    unsteered: str
+    divergence: float
+
+
+def _answered(
+    model: ModelOrEngine, prompts: Sequence[Prompt], given: Sequence[Sequence[Ask]], max_new_tokens: int
+) -> list[list[_Answer]]:
+    """Ask some prompts under every condition, each beside no steering."""
+    asks = Asks()
     places = [[asks.place(ask) for ask in own] for own in given]
     unsteered = [asks.place(Row(prompt)) for prompt in prompts]
-    answers = generate(model, asks.asks, max_new_tokens=max_new_tokens, progress=progress, keep_broken=True)
-    texts, moved = answers.texts, _divergences(model, asks.asks, places, unsteered, answers.broken)
-    table: list[dict[str, Any]] = []
-    for way, way_places in zip(ways, places, strict=True):
-        for control, place, plain in zip(controls, way_places, unsteered, strict=True):
-            judgement, before = (judge(texts[one], control.item) for one in (place, plain))
-            table.append(
-                {
-                    "id": control.item.id,
-                    "kind": control.kind,
-                    "model": model.name,
-                    "method": way.artifact.name,
-                    "target": way.artifact.target,
-                    "strength": way.strength,
-                    "chosen": way.chosen,
-                    "prediction": texts[place],
-                    "right": judgement.label != "other",
-                    "right_unsteered": before.label != "other",
-                    "changed": normalise(texts[place]) != normalise(texts[plain]),
-                    "collapsed": judgement.collapsed,
-                    "divergence": moved[place],
-                }
-            )
-    return DataFrame(table)
+    found = generate(model, asks.asks, max_new_tokens=max_new_tokens, keep_broken=True, first_logits=True)
+    pairs = [[(place, plain) for place, plain in zip(own, unsteered, strict=True)] for own in places]
+    moved = _divergences(found, {pair for own in pairs for pair in own})
+    return [
+        [_Answer(found.texts[place], found.texts[plain], moved[place, plain]) for place, plain in own] for own in pairs
+    ]
+
+
+def _divergences(answers: Answers, pairs: Collection[tuple[int, int]]) -> dict[tuple[int, int], float]:
+    """Return KL(steered || unsteered) of the first answer token of pairs of rows; NaN where one is broken."""
+    assert answers.first_logits is not None
+    whole = [pair for pair in pairs if not answers.broken.keys() & set(pair)]
+    scores = answers.first_logits.log_softmax(-1).clamp_min(RULED_OUT)
+    moved = kl(scores[[steered for steered, _ in whole]], scores[[plain for _, plain in whole]])
+    return dict.fromkeys(pairs, math.nan) | dict(zip(whole, moved.tolist(), strict=True))
+
+
+def _row(model: ModelOrEngine, way: Condition, control: Control, answer: _Answer) -> dict[str, Any]:
+    judgement, before = (judge(text, control.item) for text in (answer.text, answer.unsteered))
+    return {
+        "id": control.item.id,
+        "kind": control.kind,
+        "model": model.name,
+        "method": way.artifact.name,
+        "target": way.artifact.target,
+        "strength": way.strength,
+        "chosen": way.chosen,
+        "prediction": answer.text,
+        "right": judgement.label != "other",
+        "right_unsteered": before.label != "other",
+        "changed": normalise(answer.text) != normalise(answer.unsteered),
+        "collapsed": judgement.collapsed,
+        "divergence": answer.divergence,
+    }
 
 
 def _admitted(
@@ -99,32 +133,7 @@ def _admitted(
     return kept, [prompts[control.kind, control.item.id] for control in kept]
 
 
-def _divergences(
-    model: ModelOrEngine,
-    asks: Sequence[Ask],
-    places: Sequence[Sequence[int]],
-    unsteered: Sequence[int],
-    broken: Mapping[int, str],
-) -> dict[int, float]:
-    """Return KL(steered || unsteered) of the first answer token of everything asked, by its place.
-
-    A few controls at a time, each under all conditions: its rows share a prefix, and few distributions are held.
-    """
-    found = dict.fromkeys(range(len(asks)), math.nan)
-    own = list(zip(zip(*places, strict=True), unsteered, strict=True))
-    several = max(1, DISTRIBUTIONS // (len(places) + 1))
-    for start in range(0, len(own), several):
-        part = own[start : start + several]
-        wanted = sorted({place for steered, plain in part for place in (*steered, plain)} - broken.keys())
-        scores = first_scores(model, [asks[place] for place in wanted]).clamp_min(RULED_OUT)
-        at = {place: k for k, place in enumerate(wanted)}
-        pairs = {place: plain for steered, plain in part for place in steered if {place, plain} <= at.keys()}
-        moved = kl(scores[[at[place] for place in pairs]], scores[[at[plain] for plain in pairs.values()]])
-        found.update(zip(pairs, moved.tolist(), strict=True))
-    return found
-
-
-DISTRIBUTIONS = 64
-"""Distributions over the vocabulary that are held at once, about."""
+DISTRIBUTIONS = 256
+"""Rows that are asked at once, about: a distribution over the vocabulary is held for each."""
 RULED_OUT = -100.0
 """Log-probability of what contrastive decoding rules out, low enough that it adds nothing to a divergence."""

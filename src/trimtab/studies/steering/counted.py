@@ -51,10 +51,10 @@ class CountedWork:
         return Rows(0, items * orders * sum(n for _, n in ways), shared=items * orders * self._sharing(ways))
 
     def controlled(self, controls: int, place: int) -> Rows:
-        """Return rows of a chunk of controls: an answer and a first token's distribution under every method."""
+        """Return rows of a chunk of controls: an answer under every method, and one without."""
         ways = [(name, 1) for name, _ in self._wanted(place)]
         rows = controls * (len(ways) + 1)
-        return Rows(rows, rows, shared=2 * controls * self._sharing(ways))
+        return Rows(0, rows, shared=controls * self._sharing(ways))
 
     def _sharing(self, ways: Sequence[tuple[str, int]]) -> int:
         """Return how many of the ways to ask a prompt begin as another does: those that add a vector, but the first."""
