@@ -85,7 +85,7 @@ def _divergences(answers: Answers, pairs: Collection[tuple[int, int]]) -> dict[t
     """Return KL(steered || unsteered) of the first answer token of pairs of rows; NaN where one is broken."""
     assert answers.first_logits is not None
     whole = [pair for pair in pairs if not answers.broken.keys() & set(pair)]
-    scores = answers.first_logits.log_softmax(-1).clamp_min(RULED_OUT)
+    scores = answers.first_logits.log_softmax(-1).clamp_min_(RULED_OUT)
     moved = kl(scores[[steered for steered, _ in whole]], scores[[plain for _, plain in whole]])
     return dict.fromkeys(pairs, math.nan) | dict(zip(whole, moved.tolist(), strict=True))
 
@@ -133,7 +133,7 @@ def _admitted(
     return kept, [prompts[control.kind, control.item.id] for control in kept]
 
 
-DISTRIBUTIONS = 256
+DISTRIBUTIONS = 128
 """Rows that are asked at once, about: a distribution over the vocabulary is held for each."""
 RULED_OUT = -100.0
 """Log-probability of what contrastive decoding rules out, low enough that it adds nothing to a divergence."""
