@@ -24,6 +24,7 @@ from benchmarks.evidence.claims.every import GROUPS
 from benchmarks.evidence.data import PAGE, Kept, as_data, kept
 from benchmarks.evidence.drawing import intervals, paper_figures
 from benchmarks.evidence.page import slug, write
+from benchmarks.evidence.repeated import once
 from benchmarks.evidence.row import Answer, Case, Row
 from benchmarks.evidence.sources import Evidence, read
 from benchmarks.evidence.tables import Captioned, Shaped, joined_tables, paper_tables
@@ -72,7 +73,7 @@ def write_page(runs: Sequence[Path], out: Path) -> Path:
 
 
 def _cases(row: Row, evidence: Evidence, old: Kept | None) -> list[Case]:
-    return (old.cases.get(row.claim, []) if old is not None else []) + row.cases(evidence)
+    return once((old.cases.get(row.claim, []) if old is not None else []) + row.cases(evidence))
 
 
 def _of_paper(evidence: Evidence, home: Path, old: Kept | None) -> tuple[list[Shaped], list[Captioned]]:

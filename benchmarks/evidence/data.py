@@ -52,6 +52,7 @@ def as_data(
                 "kind": source.kind,
                 "models": source.models,
                 "items": {part: found["items"] for part, found in source.provenance.get("data", {}).items()},
+                "test_items": source.test_items,
                 "commit": source.provenance.get("commit"),
                 "command": source.command,
                 "set_aside": dict(source.set_aside),
@@ -113,6 +114,8 @@ def kept(path: Path, again: Iterable[str]) -> Kept:
 
 def _source(run: dict[str, Any]) -> Source:
     made = {"data": {part: {"items": items} for part, items in run["items"].items()}, "commit": run["commit"]}
+    if run.get("test_items") is not None:  # pages of before did not keep it
+        made["data"]["test"]["fingerprint"] = run["test_items"]
     aside = tuple(run["set_aside"].items())
     return Source(run["kind"], Path(run["name"]), {"models": run["models"]}, run["command"], made, aside)
 

@@ -25,7 +25,8 @@ for all that was compared, and must agree; an interval without one is that of it
 so many items shows with a probability of 80 %, or half the interval where nothing is paired. Over several cases, a
 claim holds if each of them does; one that shows the contrary is enough for *does not hold*. Differences of shares are
 in percentage points. What no run here measured would be **not measured**, with the command that would do so. All items
-are those of the bundled benchmarks; MC²'s own pictures, and other benchmarks, were not measured.
+are those of the bundled benchmarks; MC²'s own pictures, and other benchmarks, were not measured. Recipes with the same
+test items measure some things more than once: the same number counts once, with the larger p.
 """
 
 

@@ -63,6 +63,11 @@ class Source:
         return self.path.name
 
     @property
+    def test_items(self) -> str | None:
+        """Digest of its test items; None where it has none, or where it is not known."""
+        return self.provenance.get("data", {}).get("test", {}).get("fingerprint")
+
+    @property
     def models(self) -> tuple[str, ...]:
         """Names of its models."""
         models = self.found.get("models")
