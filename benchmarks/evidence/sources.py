@@ -119,7 +119,8 @@ def _run(path: Path) -> Source:
     found = read_summary(path)
     config = path / CONFIG
     plan = (yaml.safe_load(config.read_text("utf-8")) if config.is_file() else {}).get("plan", {})
-    aside = tuple((method, why) for (study, method), why in SET_ASIDE.items() if study == found.get("study"))
+    has = {(found.get("study"), row.get("method")) for row in found.get("rows", ())}
+    aside = tuple((method, why) for (study, method), why in SET_ASIDE.items() if (study, method) in has)
     left = {key: _without(value, {method for method, _ in aside}) for key, value in found.items()}
     command = command_of(found["kind"], plan, path.name)
     return Source(found["kind"], path, left, command, read_provenance(path), aside)

@@ -235,6 +235,8 @@ def test_a_method_that_a_recipe_was_wrong_about_is_set_aside_and_the_page_says_s
     assert ("l2s" in kept, "amps" in kept) == (True, False)
     out = write_page([study.path], tmp_path / "evidence.md")
     assert f"Set aside: `amps` of {study.name}, for a reason." in out.read_text()
+    monkeypatch.setitem(SET_ASIDE, (study.found["study"], "a method that it lacks"), "another reason")
+    assert read([study.path]).sources[0].set_aside == (("amps", "a reason"),)
 
 
 def test_the_same_measurement_counts_once_with_the_larger_p():
