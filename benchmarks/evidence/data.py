@@ -52,7 +52,7 @@ def as_data(
                 "kind": source.kind,
                 "models": source.models,
                 "items": {part: found["items"] for part, found in source.provenance.get("data", {}).items()},
-                "test_items": source.test_items,
+                "test_items": source.items_digest,
                 "commit": source.provenance.get("commit"),
                 "command": source.command,
                 "set_aside": dict(source.set_aside),

@@ -15,7 +15,7 @@ def once(cases: Iterable[Case]) -> list[Case]:
     """
     found: dict[object, Case] = {}
     for place, case in enumerate(cases):
-        number, items = case.number, case.source.test_items
+        number, items = case.number, case.source.items_digest
         key = (items, case.model, case.condition, number[:4]) if number and items else place
         if key not in found or _p(case) > _p(found[key]):
             found[key] = case

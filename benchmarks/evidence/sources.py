@@ -63,7 +63,7 @@ class Source:
         return self.path.name
 
     @property
-    def test_items(self) -> str | None:
+    def items_digest(self) -> str | None:
         """Digest of its test items; None where it has none, or where it is not known."""
         return self.provenance.get("data", {}).get("test", {}).get("fingerprint")
 

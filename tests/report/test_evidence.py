@@ -10,11 +10,9 @@ import pytest
 from benchmarks.evidence.__main__ import IMAGES, write_page
 from benchmarks.evidence.claims.every import GROUPS
 from benchmarks.evidence.measures import circuits, contribution, hardening, interference, making, patching, steering
-from benchmarks.evidence.repeated import once
 from benchmarks.evidence.row import Answer, Case
 from benchmarks.evidence.sources import FILES, RECIPES, SET_ASIDE, Evidence, Source, command_of, read
 from benchmarks.evidence.tables import paper_tables
-from benchmarks.evidence.verdicts import Number
 from benchmarks.pages import page_command
 from pandas import DataFrame
 
@@ -237,21 +235,6 @@ def test_a_method_that_a_recipe_was_wrong_about_is_set_aside_and_the_page_says_s
     assert f"Set aside: `amps` of {study.name}, for a reason." in out.read_text()
     monkeypatch.setitem(SET_ASIDE, (study.found["study"], "a method that it lacks"), "another reason")
     assert read([study.path]).sources[0].set_aside == (("amps", "a reason"),)
-
-
-def test_the_same_measurement_counts_once_with_the_larger_p():
-    def run(name: str, items: str | None) -> Source:
-        made = {} if items is None else {"data": {"test": {"items": 9, "fingerprint": items}}}
-        return Source("steering", Path(name), {}, "", made)
-
-    def case(source: Source, value: float, p: float, condition: str = "toward image") -> Case:
-        return Case(source, "m", condition, "holds", Number(value, 0.0, 1.0, 9, p=p))
-
-    first, again, other = run("first", "a"), run("again", "a"), run("other", "b")
-    kept = [case(first, 0.5, 0.01), case(again, 0.5, 0.03), case(again, 0.4, 0.9), case(other, 0.5, 0.9)]
-    kept += [case(first, 0.5, 0.9, "toward text"), *[case(run("unknown", None), 0.5, 0.9)] * 2]
-    assert once(kept) == kept[1:]
-    assert once(reversed(kept[:2])) == [kept[1]]
 
 
 def test_what_is_no_run_is_refused(study, tmp_path, monkeypatch, capsys):
