@@ -55,7 +55,6 @@ def as_data(
                 "test_items": source.items_digest,
                 "commit": source.provenance.get("commit"),
                 "command": source.command,
-                "set_aside": dict(source.set_aside),
             }
             for source in evidence.sources
         ],
@@ -116,8 +115,7 @@ def _source(run: dict[str, Any]) -> Source:
     made = {"data": {part: {"items": items} for part, items in run["items"].items()}, "commit": run["commit"]}
     if run.get("test_items") is not None:  # pages of before did not keep it
         made["data"]["test"]["fingerprint"] = run["test_items"]
-    aside = tuple(run["set_aside"].items())
-    return Source(run["kind"], Path(run["name"]), {"models": run["models"]}, run["command"], made, aside)
+    return Source(run["kind"], Path(run["name"]), {"models": run["models"]}, run["command"], made)
 
 
 def _as_case(case: dict[str, Any], source: Source) -> Case:

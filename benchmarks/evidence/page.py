@@ -134,9 +134,6 @@ def _sources(evidence: Evidence) -> str:
     text += "\nA + behind a commit says that the code had changes which that commit does not hold.\n"
     if evidence.left_out:
         text += "\nNot finished, and left out: " + ", ".join(name for name, _ in evidence.left_out) + ".\n"
-    for source in evidence.sources:
-        for method, why in source.set_aside:
-            text += f"\nSet aside: `{method}` of {source.name}, for {why}.\n"
     return text
 
 

@@ -28,14 +28,6 @@ FILES = {
 }
 """Known files of benchmarks, and the commands that write them."""
 
-SET_ASIDE = {
-    ("smol-steering", "autotrim"): (
-        "its recipe, put right since, gave it the strengths of added vectors, where its steps are shares of the way to "
-        "the target's own answer; smol-autotrim has it at its own"
-    ),
-}
-"""Methods of a study whose rows are read by nobody, because its recipe was wrong about them when it ran, and why."""
-
 
 @dataclass(frozen=True)
 class Source:
@@ -47,7 +39,6 @@ class Source:
         found: Its summary, or what the file holds.
         command: What makes it.
         provenance: What it was made with; empty for files.
-        set_aside: Its methods that are left out, each with the reason.
     """
 
     kind: str
@@ -55,7 +46,6 @@ class Source:
     found: dict[str, Any]
     command: str
     provenance: dict[str, Any] = field(default_factory=dict)
-    set_aside: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -119,18 +109,8 @@ def _run(path: Path) -> Source:
     found = read_summary(path)
     config = path / CONFIG
     plan = (yaml.safe_load(config.read_text("utf-8")) if config.is_file() else {}).get("plan", {})
-    has = {(found.get("study"), row.get("method")) for row in found.get("rows", ())}
-    aside = tuple((method, why) for (study, method), why in SET_ASIDE.items() if (study, method) in has)
-    left = {key: _without(value, {method for method, _ in aside}) for key, value in found.items()}
     command = command_of(found["kind"], plan, path.name)
-    return Source(found["kind"], path, left, command, read_provenance(path), aside)
-
-
-def _without(rows: Any, methods: set[str]) -> Any:
-    """Leave out the rows of some methods, and those that compare with them."""
-    if not methods or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        return rows
-    return [row for row in rows if not {row.get("method"), row.get("baseline")} & methods]
+    return Source(found["kind"], path, found, command, read_provenance(path))
 
 
 def command_of(kind: str, plan: dict[str, Any], name: str) -> str:

@@ -63,8 +63,6 @@ def _study(source: Source) -> Iterator[str]:
     items = max(row["n"] for row in summary["rows"])
     yield f"## {summary['study']}\n\n    {source.command}\n"
     yield f"{items} test items. Controls: {'; '.join(control_items(summary))}.\n"
-    for method, why in source.set_aside:
-        yield f"Set aside: `{method}`, for {why}.\n"
     answers = answers_of(source)
     for model in summary["models"]:
         for target in _targets(summary, model):

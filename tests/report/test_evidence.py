@@ -11,7 +11,7 @@ from benchmarks.evidence.__main__ import IMAGES, write_page
 from benchmarks.evidence.claims.every import GROUPS
 from benchmarks.evidence.measures import circuits, contribution, hardening, interference, making, patching, steering
 from benchmarks.evidence.row import Answer, Case
-from benchmarks.evidence.sources import FILES, RECIPES, SET_ASIDE, Evidence, Source, command_of, read
+from benchmarks.evidence.sources import FILES, RECIPES, Evidence, Source, command_of, read
 from benchmarks.evidence.tables import paper_tables
 from benchmarks.pages import page_command
 from pandas import DataFrame
@@ -223,18 +223,6 @@ def test_a_run_of_changed_code_does_not_name_its_code(study):
     for commit, expected in (("1234", "holds"), ("1234+", "does not hold"), (None, "does not hold")):
         [case] = making.documented(Evidence((replace(study, provenance={**made, "commit": commit}),)))
         assert case.verdict == expected
-
-
-def test_a_method_that_a_recipe_was_wrong_about_is_set_aside_and_the_page_says_so(study, tmp_path, monkeypatch):
-    monkeypatch.setitem(SET_ASIDE, (study.found["study"], "amps"), "a reason")
-    [left] = read([study.path]).sources
-    lists = [rows for rows in left.found.values() if isinstance(rows, list)]
-    kept = {row.get(key) for rows in lists for row in rows if isinstance(row, dict) for key in ("method", "baseline")}
-    assert ("l2s" in kept, "amps" in kept) == (True, False)
-    out = write_page([study.path], tmp_path / "evidence.md")
-    assert f"Set aside: `amps` of {study.name}, for a reason." in out.read_text()
-    monkeypatch.setitem(SET_ASIDE, (study.found["study"], "a method that it lacks"), "another reason")
-    assert read([study.path]).sources[0].set_aside == (("amps", "a reason"),)
 
 
 def test_what_is_no_run_is_refused(study, tmp_path, monkeypatch, capsys):
