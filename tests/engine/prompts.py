@@ -17,4 +17,5 @@ def varied_prompts() -> list[Prompt]:
         Prompt("How many cats are there?", (), context),
         Prompt("Who is happy?", (three,), "A dog sleeps on the red sofa.", choices=("the dog", "the cat")),
         Prompt("What is it?", (two,)),
+        Prompt("What color is it?", (one,)),
     ]

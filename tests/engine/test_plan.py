@@ -13,6 +13,19 @@ def prompt(ids: list[int], context: int) -> Encoded:
     return Encoded(torch.tensor(ids), torch.arange(len(ids))[None], spans, ())
 
 
+def shown(after: list[int], *, picture: int = 4) -> Encoded:
+    """A prompt that begins with a picture."""
+    ids = torch.tensor([9] * picture + after)
+    spans = {"image": torch.arange(picture), "context": torch.tensor([], dtype=torch.long)}
+    return Encoded(ids, torch.arange(len(ids))[None], spans, ())
+
+
+def with_context(prompt: Encoded, length: int) -> Encoded:
+    """The same prompt, with a context right after its picture."""
+    end = len(prompt.spans["image"])
+    return Encoded(prompt.ids, prompt.positions, {**prompt.spans, "context": torch.arange(end, end + length)}, ())
+
+
 rows = st.lists(
     st.tuples(st.lists(st.integers(0, 1), min_size=2, max_size=8), st.integers(0, 8), st.integers(0, 9)),
     min_size=1,
@@ -55,3 +68,19 @@ def test_a_row_edited_in_its_context_shares_nothing():
     p = prompt([1, 2, 3, 4, 5], 3)
     groups = plan([p, p, p], [4, 4, 0])
     assert {g.rows: g.shared for g in groups} == {(0, 1): 4, (2,): 0}
+
+
+def test_a_prompt_with_a_text_and_one_without_share_the_picture():
+    groups = plan([with_context(shown([1, 2, 3, 5, 6]), 3), shown([5, 6])], [8, 5])
+    assert [(g.rows, g.shared) for g in groups] == [((0, 1), 4)]
+
+
+def test_a_sweep_beside_it_keeps_its_longer_prefix():
+    whole, alone = with_context(shown([1, 2, 3, 5, 6]), 3), shown([5, 6])
+    groups = plan([whole] * 8 + [alone, with_context(shown([7, 5, 6]), 1)], [8] * 8 + [5, 6])
+    assert {g.rows: g.shared for g in groups} == {tuple(range(8)): 8, (8, 9): 4}
+
+
+def test_a_picture_that_is_edited_is_not_shared():
+    whole, alone = with_context(shown([1, 2, 3, 5, 6]), 3), shown([5, 6])
+    assert all(g.shared < 4 for g in plan([whole, alone], [3, 5]))

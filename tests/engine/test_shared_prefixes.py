@@ -60,3 +60,13 @@ def test_what_is_read_of_a_middle_layer_needs_no_prefix_beyond_it(model: Model):
     plain = run(model, prompts, Read(logits=False, hidden=(1,)), reuse=False).hidden[1]
     torch.testing.assert_close(found, plain, atol=TOLERANCE, rtol=0)
     assert max(deepest, default=0) <= 1
+
+
+def test_a_picture_is_computed_once_for_prompts_that_differ_in_what_follows(model: Model):
+    prompts = [encode(model, p) for p in varied_prompts()[:2]]
+    alone = encode(model, varied_prompts()[0].without("text"))
+    rows = [*prompts, alone]
+    found = run(model, rows)
+    end = int(alone.spans["image"][-1]) + 1
+    assert found.cost.tokens <= sum(map(len, rows)) - 2 * end < sum(map(len, rows))
+    torch.testing.assert_close(found.logits, run(model, rows, reuse=False).logits, atol=TOLERANCE, rtol=0)

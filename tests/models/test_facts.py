@@ -28,6 +28,7 @@ def rows(model: Model) -> list[Row]:
     prompts = [
         Prompt("What is it?", picture(1), CONTEXT, media=shown),
         Prompt("Who is happy?", picture(1), CONTEXT, media=shown),
+        Prompt("Who is happy?", picture(1), media=shown),
         Prompt("What is it?", (picture(2), picture(3)), media={"audio": [sound(2, 0.6)]}),
         Prompt("What is it?", (), CONTEXT),
     ]
@@ -81,7 +82,7 @@ def test_the_self_check_finds_a_family_that_is_wrong(name: str, lie: dict[str, A
 
 def test_a_prompt_is_never_cut_inside_tokens_that_see_each_other():
     model = model_of("media_see_media")
-    asked = rows(model)[:3]
+    asked = rows(model)[:4]
     first = encode(model, cast(Prompt, asked[0].prompt))
     assert first.blocks is not None
     assert {int(b) for b in first.blocks[first.spans["image"]]} == {0}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from trimtab.engine.encoded import Encoded
 from trimtab.engine.prompt import PARTS_OF
+from trimtab.modalities import SHOWN
 from trimtab.models import cut_before
 
 EVIDENCE = tuple(span for spans in PARTS_OF.values() for span in spans)
@@ -28,7 +29,7 @@ def plan(prompts: Sequence[Encoded], limits: Sequence[int], equal_lengths: bool 
     Rows belong together when their media and their tokens up to the end of the context are equal. Of a group, the
     longest common run of tokens is shared, cut before the first token that any of its rows edits or reads, and never
     inside a block of tokens that see each other. Rows that edit or read their media or context share what comes before
-    that with their like.
+    that with their like. Groups with equal media that differ in what follows share the media, where that computes less.
 
     Args:
         prompts: The rows' prompts.
@@ -46,7 +47,36 @@ def plan(prompts: Sequence[Encoded], limits: Sequence[int], equal_lengths: bool 
         if limit < natural:  # edited or read in its media or context: shares only what comes before
             key = (media, limit, _digest(prompt, limit)) if limit else (row,)
         buckets.setdefault((key, len(prompt) if equal_lengths else 0), []).append(row)
-    return [group for rows in buckets.values() for group in _cheapest(prompts, limits, rows)]
+    groups = [group for rows in buckets.values() for group in _cheapest(prompts, limits, rows)]
+    families: dict[tuple, list[Group]] = {}
+    for group in groups:
+        families.setdefault(_family(prompts, limits, group, equal_lengths), []).append(group)
+    return [group for family in families.values() for group in _joined(prompts, limits, family)]
+
+
+def _family(prompts: Sequence[Encoded], limits: Sequence[int], group: Group, equal_lengths: bool) -> tuple:
+    """Return what groups have in common that could share their media: all tokens up to the end of these."""
+    first = prompts[group.rows[0]]
+    end = _end_of(first, SHOWN)
+    if not end or cut_before(first.blocks, min(limits[r] for r in group.rows)) < end:
+        return group.rows
+    return tuple(m.key for m in first.media), _digest(first, end), len(first) if equal_lengths else 0
+
+
+def _joined(prompts: Sequence[Encoded], limits: Sequence[int], family: list[Group]) -> list[Group]:
+    """Leave the groups of a family as they are, or join those that share nothing, or all, whichever computes less.
+
+    A picture is asked about with a text and without it; the two differ right after the picture.
+    """
+    if len(family) < 2:
+        return family
+    ways = [family]
+    for parts in ([group for group in family if not group.shared], family):
+        rows = tuple(sorted(r for group in parts for r in group.rows))
+        if len(parts) > 1:
+            own = Group(rows, _shared(prompts, limits, list(rows)))
+            ways.append([*(group for group in family if group not in parts), own])
+    return min(ways, key=lambda groups: sum(_positions(prompts, g) for g in groups))
 
 
 def _cheapest(prompts: Sequence[Encoded], limits: Sequence[int], rows: list[int]) -> list[Group]:
@@ -82,7 +112,12 @@ def _positions(prompts: Sequence[Encoded], group: Group) -> int:
 
 def _natural_prefix(prompt: Encoded) -> int:
     """Tokens up to the end of what is shown and the context."""
-    ends = [int(prompt.spans[s][-1]) + 1 for s in EVIDENCE if len(prompt.spans.get(s, ()))]
+    return _end_of(prompt, EVIDENCE)
+
+
+def _end_of(prompt: Encoded, names: Sequence[str]) -> int:
+    """Tokens up to the end of the last of some spans; 0 if a prompt has none of them."""
+    ends = [int(prompt.spans[name][-1]) + 1 for name in names if len(prompt.spans.get(name, ()))]
     return max(ends, default=0)
 
 
