@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from tests.contribution.items import conflict_items, image, trio_items
 from tests.steering.items import train_items
 from trimtab.divergences import kl
-from trimtab.engine import AddVector, Capability, Predictor, Row, encode, generate, run
+from trimtab.engine import AddVector, Capability, Encoded, Predictor, Row, encode, generate, run
 from trimtab.errors import UnsupportedEngineError, UsageError
 from trimtab.items import Item
 from trimtab.items.prompts import prompt_for
@@ -18,9 +19,10 @@ from trimtab.modalities import Modality
 from trimtab.models import Model
 from trimtab.progress import SILENT, Advance
 from trimtab.steering import LearnedTrim
-from trimtab.steering.learned_trim import TrainingConfig
-from trimtab.steering.learned_trim.forcing import ForcedBatch
-from trimtab.steering.learned_trim.teaching import Taught, TaughtBatch, taught, with_rest
+from trimtab.steering.learned_trim import TrainingConfig, teaching, training
+from trimtab.steering.learned_trim.forcing import ForcedBatch, before_last
+from trimtab.steering.learned_trim.teaching import Taught, TaughtBatch, taught, taught_once, with_rest
+from trimtab.steering.learned_trim.training import Course
 from trimtab.steering.lessons import Lesson, make_lessons
 from trimtab.testing import tiny_model
 from trimtab.testing.fake_engine import FakeEngine
@@ -137,11 +139,11 @@ def test_forced_scores_are_those_of_generation_with_and_without_edits(model: Mod
     for edits in ((), (AddVector(1, Predictor(*parts), 0.5), AddVector(2, Predictor(*parts), 0.5))):
         answers = [tokens[:n] for n, tokens in enumerate(generate(model, prompts, max_new_tokens=3).tokens)]
         answers = [[t for t in own if t not in model.placeholders.values()] for own in answers]
-        batch = ForcedBatch(model, [encode(model, p) for p in prompts], answers)
+        encoded = [encode(model, p) for p in prompts]
+        batch = ForcedBatch(model, encoded, answers)
         with torch.no_grad():
             fresh = batch.scores(edits)
-            batch.keep()
-            again = batch.scores(edits)
+            again = ForcedBatch(model, encoded, answers, prefix=before_last(model, encoded)).scores(edits)
         assert torch.equal(fresh, again)
         first = run(model, [Row(p, edits) for p in prompts]).logits.log_softmax(-1)
         at = batch.steps.int().argmax(-1)
@@ -161,8 +163,8 @@ def test_gradients_reach_the_networks_and_no_weight_of_the_model(model: Model):
 
 
 def test_a_teacher_keeps_its_likeliest_tokens_and_the_rest_together(model: Model):
-    prompts = [prompt_for(item) for item in conflict_items(2)]
-    every, few = (taught(model, prompts, 2, kept, 2, SILENT) for kept in (10**6, 5))
+    prompts = [encode(model, prompt_for(item)) for item in conflict_items(2)]
+    every, few = (taught(model, prompts, None, 2, kept) for kept in (10**6, 5))
     assert few[0].tokens.shape[-1] == 5
     assert torch.equal(few[0].scores, every[0].scores[:, :5])
     uniform = torch.full_like(every[0].scores[0], 1 / every[0].scores.shape[-1]).log()
@@ -170,11 +172,39 @@ def test_a_teacher_keeps_its_likeliest_tokens_and_the_rest_together(model: Model
     assert kl(with_rest(few[0].scores[0]), with_rest(uniform[:5])) <= whole + 1e-5
 
 
-def test_equal_prompts_are_taught_once(model: Model):
-    first, second = conflict_items(2)
-    found = taught(model, [prompt_for(item) for item in (first, second, first)], 2, 5, 2, SILENT)
-    assert found[0] is found[2]
-    assert found[0] is not found[1]
+def test_a_teacher_says_what_generation_says_and_what_is_likely_at_each_step(model: Model):
+    prompts = [encode(model, prompt_for(item)) for item in conflict_items(3)]
+    for own, tokens in zip(
+        taught(model, prompts, before_last(model, prompts), 4, 5),
+        generate(model, prompts, max_new_tokens=4).tokens,
+        strict=True,
+    ):
+        told = list(takewhile(lambda token: token not in model.placeholders.values(), tokens))
+        assert own.answer == tuple(told[:3])
+        assert own.tokens[:, 0].tolist()[: len(told)] == told
+        assert len(own.tokens) == len(own.answer) + 1
+
+
+def test_equal_prompts_are_taught_once(model: Model, monkeypatch: pytest.MonkeyPatch):
+    first, second = (encode(model, prompt_for(item)) for item in conflict_items(2))
+    asked: list[int] = []
+    monkeypatch.setattr(teaching, "taught", lambda _m, prompts, *rest: asked.append(len(prompts)) or prompts)
+    found = taught_once(model, [first, second, first], 2, 5, 32, SILENT)
+    assert asked == [2]
+    assert set(found) == {first.content, second.content}
+
+
+def test_what_agrees_is_its_own_teacher_and_is_computed_once(model: Model, monkeypatch: pytest.MonkeyPatch):
+    """Prompts computed before their last tokens: those of lessons, and the teachers that are none."""
+    computed: list[Encoded] = []
+    for module in (teaching, training):
+        monkeypatch.setattr(module, "before_last", lambda m, p: computed.extend(p) or before_last(m, p))
+    LearnedTrim("text", training=FIVE).fit(model, train_items())
+    items = train_items()
+    course = Course(make_lessons(items, [prompt_for(item) for item in items], "text"), "from_last_prompt", FIVE, 0)
+    used = [course.lessons[k] for places in course.split() for k in places]
+    others = {encode(model, lesson.teacher).content for lesson in used if lesson.follows}
+    assert len(computed) == len(used) + len(others)
 
 
 def test_divergences_of_a_batch_are_those_of_its_rows_whatever_their_lengths():

@@ -22,7 +22,6 @@ from trimtab.steering.artifact import Artifact
 from trimtab.steering.learned_trim.checkpoint import Checkpoint
 from trimtab.steering.learned_trim.chooser import LearnedTrimChooser
 from trimtab.steering.learned_trim.networks import Networks
-from trimtab.steering.learned_trim.teaching import taught
 from trimtab.steering.learned_trim.training import Course, TrainingConfig, train_networks
 from trimtab.steering.lessons import Lesson, make_lessons
 from trimtab.steering.method import Method, register
@@ -85,7 +84,7 @@ class LearnedTrim(Method):
             )
 
     def fit(self, model: ModelOrEngine, items: Sequence[Item] | TrainingSet, progress: Progress = SILENT) -> Artifact:
-        """Make lessons of the items, ask the teachers, and train the networks; see ``Method.fit``."""
+        """Make lessons of the items and train the networks; see ``Method.fit``."""
         loaded = opened(model, *self.needs, owner="LearnedTrim.fit")
         wanted = self.layers or range(model.n_layers)
         layers = tuple(dict.fromkeys(check_layer(model, layer, "LearnedTrim") for layer in wanted))
@@ -118,17 +117,15 @@ class LearnedTrim(Method):
     def _trained(
         self, model: Model, layers: tuple[int, ...], lessons: Sequence[Lesson], items: str, progress: Progress
     ) -> tuple[LearnedTrimChooser, dict[str, Any]]:
-        size, config = self.training.batch_size, self.training
-        teachers = [lesson.teacher for lesson in lessons]
-        found = taught(model, teachers, config.answer_tokens, config.kept_tokens, size, progress)
         rows = [Row(lesson.prompt) for lesson in lessons[:: -(-len(lessons) // MOST_STATES)]]
-        read = run(model, rows, Read(logits=False, hidden=layers), batch_size=size, progress=progress).hidden
+        read = run(
+            model, rows, Read(logits=False, hidden=layers), batch_size=self.training.batch_size, progress=progress
+        ).hidden
         networks = Networks.begun({layer: read[layer] for layer in layers}, self.width, self.seed, model.device)
         path = None if self.checkpoint is None else Path(self.checkpoint)
         kept = Checkpoint(path, self._digest(model, layers, items))
-        with progress.task("train networks", config.epochs) as advance:
-            course = Course(lessons, found, self.positions, config, self.seed)
-            weights, metrics = train_networks(model, networks, course, kept, advance)
+        course = Course(lessons, self.positions, self.training, self.seed)
+        weights, metrics = train_networks(model, networks, course, kept, progress)
         tensors = {name: tensor.cpu() for name, tensor in weights.items()}
         return LearnedTrimChooser(list(layers), self.positions, **tensors), metrics
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 import torch
 from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
 from trimtab.divergences import kl
-from trimtab.engine import Prompt, encode, generate
+from trimtab.engine import Encoded
+from trimtab.engine.local.whitebox import Prefix, require_finite
 from trimtab.models import Model
-from trimtab.progress import Progress, Within
-from trimtab.steering.learned_trim.forcing import ForcedBatch
+from trimtab.progress import Progress
+from trimtab.steering.learned_trim.forcing import ForcedBatch, before_last
 
 LEAST_REST = 1e-6
 """Floor on the probability of all tokens that are not kept together."""
@@ -36,44 +36,64 @@ class Taught:
     scores: Float[Tensor, "steps kept"]
 
 
+@torch.no_grad()
 def taught(
-    model: Model, prompts: Sequence[Prompt], most_steps: int, most_tokens: int, batch_size: int, progress: Progress
+    model: Model, prompts: Sequence[Encoded], prefix: Prefix | None, most_steps: int, most_tokens: int
 ) -> list[Taught]:
-    """Answer prompts greedily, and keep what is likely at each step; equal prompts are answered once.
+    """Answer some prompts greedily, and keep what is likely at each step.
 
     Args:
         model: The model.
         prompts: The prompts.
+        prefix: What ``before_last`` made of them; None computes them whole.
         most_steps: Answer tokens that are looked at.
         most_tokens: Tokens kept at each step; the others count together.
-        batch_size: Prompts of a batch.
-        progress: Told of prompts as they are answered, and as their distributions are read.
+
+    Raises:
+        NotFiniteError: With the place of the first prompt whose logits are not finite.
     """
-    encoded = [encode(model, prompt) for prompt in prompts]
-    distinct = list({prompt.content: prompt for prompt in encoded}.values())
+    silent = {*model.stop_tokens, *model.placeholders.values()}  # an untrained model may say what stands for a medium
+    answers: list[list[int]] = [[] for _ in prompts]
+    steps: list[list[tuple[Tensor, Tensor]]] = [[] for _ in prompts]
+    going = list(range(len(prompts)))
+    for _ in range(most_steps):
+        if not going:
+            break
+        rows = None if prefix is None else prefix.rows(going)
+        batch = ForcedBatch(model, [prompts[k] for k in going], [answers[k] for k in going], prefix=rows)
+        scores = batch.scores()[:, -1]
+        require_finite(model, scores, going)
+        best = scores.topk(min(most_tokens, scores.shape[-1]))
+        for k, *likely in zip(going, best.indices.cpu(), best.values.cpu(), strict=True):
+            steps[k].append((likely[0], likely[1]))
+        said = {k: int(token) for k, token in zip(going, best.indices[:, 0].tolist(), strict=True)}
+        going = [k for k in going if said[k] not in silent]
+        for k in going:
+            answers[k].append(said[k])
+    # The last step asks for the stop token, or for the last token that is looked at.
+    return [
+        Taught(tuple(answer[: len(own) - 1]), *(torch.stack(parts) for parts in zip(*own, strict=True)))
+        for answer, own in zip(answers, steps, strict=True)
+    ]
+
+
+def taught_once(
+    model: Model, prompts: Sequence[Encoded], most_steps: int, most_tokens: int, batch_size: int, progress: Progress
+) -> dict[Hashable, Taught]:
+    """Answer prompts as ``taught`` does, some of like length together, and equal ones once.
+
+    Returns:
+        What is said to each, by its ``content``.
+    """
+    distinct = sorted({prompt.content: prompt for prompt in prompts}.values(), key=len)
     found: dict[Hashable, Taught] = {}
-    with progress.task("ask teachers", 2 * len(distinct)) as advance:
-        answers = generate(model, distinct, max_new_tokens=most_steps, batch_size=batch_size, progress=Within(advance))
-        # The last step asks for the stop token, or for the last token that is looked at.
-        fed = [_sayable(model, tokens)[: most_steps - 1] for tokens in answers.tokens]
-        order = sorted(range(len(distinct)), key=lambda k: len(fed[k]))
-        for start in range(0, len(order), batch_size):
-            part = order[start : start + batch_size]
-            batch = ForcedBatch(model, [distinct[k] for k in part], [fed[k] for k in part])
-            with torch.no_grad():
-                best = batch.scores().topk(min(most_tokens, model.text_config.vocab_size))
-            likeliest, how = best.indices.cpu(), best.values.cpu()
-            for row, k in enumerate(part):
-                own = slice(-len(fed[k]) - 1, None)
-                found[distinct[k].content] = Taught(fed[k], likeliest[row, own], how[row, own])
+    with progress.task("ask teachers", len(distinct)) as advance:
+        for start in range(0, len(distinct), batch_size):
+            part = distinct[start : start + batch_size]
+            said = taught(model, part, before_last(model, part), most_steps, most_tokens)
+            found |= {prompt.content: own for prompt, own in zip(part, said, strict=True)}
             advance(len(part))
-    return [found[prompt.content] for prompt in encoded]
-
-
-def _sayable(model: Model, tokens: Sequence[int]) -> tuple[int, ...]:
-    """Return the tokens before the first that stands for a medium, which an untrained model may say."""
-    shown = set(model.placeholders.values())
-    return tuple(takewhile(lambda token: token not in shown, tokens))
+    return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,11 +17,11 @@ from trimtab.engine import Edit, Positions, encode
 from trimtab.engine.local.whitebox import exclusive
 from trimtab.fields import AtLeast, Between, Count, Positive, check_fields
 from trimtab.models import Model, free_bytes
-from trimtab.progress import Advance
+from trimtab.progress import Progress
 from trimtab.steering.learned_trim.checkpoint import Checkpoint
-from trimtab.steering.learned_trim.forcing import ForcedBatch
+from trimtab.steering.learned_trim.forcing import ForcedBatch, before_last, bytes_of
 from trimtab.steering.learned_trim.networks import Networks, copied, put
-from trimtab.steering.learned_trim.teaching import Taught, TaughtBatch
+from trimtab.steering.learned_trim.teaching import TaughtBatch, taught, taught_once
 from trimtab.steering.lessons import Kind, Lesson
 
 KEPT_SHARE = 0.25
@@ -67,14 +67,12 @@ class Course:
 
     Attributes:
         lessons: The lessons.
-        taught: What the teachers say, lesson by lesson.
         positions: Where vectors are added.
         config: How the networks are trained.
         seed: Seed of the held-out items and of the order.
     """
 
     lessons: Sequence[Lesson]
-    taught: Sequence[Taught]
     positions: Positions
     config: TrainingConfig
     seed: int
@@ -105,19 +103,13 @@ class Course:
         held = [k for k, lesson in enumerate(self.lessons) if lesson.items[0] not in kept]
         return held, [k for k, lesson in enumerate(self.lessons) if kept.issuperset(lesson.items)]
 
-    def parts(self, model: Model, places: Sequence[int]) -> list[Part]:
+    def batches(self, places: Sequence[int]) -> list[list[Lesson]]:
         """Cut lessons into batches that each have a share of every kind."""
         shuffled = list(places)
         random.Random(f"batches {self.seed}").shuffle(shuffled)
         shuffled.sort(key=lambda k: self.lessons[k].kind)
         count = math.ceil(len(shuffled) / self.config.batch_size)
-        found = []
-        for own in (shuffled[start::count] for start in range(count)):
-            lessons, taught = [self.lessons[k] for k in own], [self.taught[k] for k in own]
-            prompts = [encode(model, lesson.prompt) for lesson in lessons]
-            batch = ForcedBatch(model, prompts, [one.answer for one in taught])
-            found.append(Part(lessons, TaughtBatch.joined(taught, model.device), batch))
-        return found
+        return [[self.lessons[k] for k in shuffled[start::count]] for start in range(count)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +127,7 @@ class Part:
 
 @exclusive
 def train_networks(
-    model: Model, networks: Networks, course: Course, checkpoint: Checkpoint, advance: Advance
+    model: Model, networks: Networks, course: Course, checkpoint: Checkpoint, progress: Progress
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Minimise the weighted mean of ``KL(teacher || edited model)`` over lessons, each summed over its answer tokens.
 
@@ -144,34 +136,36 @@ def train_networks(
         networks: What is trained, in place.
         course: What is taught.
         checkpoint: Where to go on from and what to write to after each epoch.
-        advance: Told of epochs.
+        progress: Told of teachers, lessons and epochs.
 
     Returns:
         The folded weights of the best epoch; and what was measured: lessons by kind, the best epoch, and the held-out
         loss by kind of the unedited model (``held_out_before``) and of the best epoch.
     """
     config, (held, learned) = course.config, course.split()
-    parts, exam = course.parts(model, learned), course.parts(model, held)
-    _keep([*parts, *exam], KEPT_SHARE * free_bytes(model.device))
+    own = [course.batches(places) for places in (learned, held)]
+    every = _prepared(model, [*own[0], *own[1]], config, progress)
+    parts, exam = every[: len(own[0])], every[len(own[0]) :]
     adam = torch.optim.AdamW(networks.weights.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
     before = _by_kind(exam, ())
     state = checkpoint.resumed(networks.weights, adam)
-    advance(state.epoch)
-    for epoch in range(state.epoch, config.epochs):
-        order = random.Random(f"{course.seed} {epoch}").sample(parts, len(parts))
-        for step, part in enumerate(order, start=epoch * len(parts)):
-            adam.param_groups[0]["lr"] = config.learning_rate * _rate(step, config.epochs * len(parts))
-            _descend(part, networks, course, adam)
-        with torch.no_grad():
-            found = _by_kind(exam, networks.edits(course.positions))
-        loss = sum(course.kind_weights[kind] * own for kind, own in found.items())
-        if loss < state.loss:
-            state.loss, state.best_epoch = loss, epoch + 1
-            state.held_out = {str(kind): own for kind, own in found.items()}
-            state.best = copied(networks.weights)
-        state.epoch = epoch + 1
-        checkpoint.write(state, networks.weights, adam)
-        advance(1)
+    with progress.task("train networks", config.epochs) as advance:
+        advance(state.epoch)
+        for epoch in range(state.epoch, config.epochs):
+            order = random.Random(f"{course.seed} {epoch}").sample(parts, len(parts))
+            for step, part in enumerate(order, start=epoch * len(parts)):
+                adam.param_groups[0]["lr"] = config.learning_rate * _rate(step, config.epochs * len(parts))
+                _descend(part, networks, course, adam)
+            with torch.no_grad():
+                found = _by_kind(exam, networks.edits(course.positions))
+            loss = sum(course.kind_weights[kind] * own for kind, own in found.items())
+            if loss < state.loss:
+                state.loss, state.best_epoch = loss, epoch + 1
+                state.held_out = {str(kind): own for kind, own in found.items()}
+                state.best = copied(networks.weights)
+            state.epoch = epoch + 1
+            checkpoint.write(state, networks.weights, adam)
+            advance(1)
     put(networks.weights, state.best)
     return copied(networks.folded()), {
         "lessons": dict(course.counts),
@@ -198,12 +192,31 @@ def _rate(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / max(1, round(WARM_UP * steps))) * (1 + math.cos(math.pi * step / steps)) / 2
 
 
-def _keep(parts: Sequence[Part], room: float) -> None:
-    """Keep what comes before the last prompt tokens, as far as there is room, in bytes."""
-    for part in parts:
-        if room <= 0:
-            return
-        room -= part.batch.keep()
+def _prepared(
+    model: Model, batches: Sequence[Sequence[Lesson]], config: TrainingConfig, progress: Progress
+) -> list[Part]:
+    """Ask the teachers, and keep what comes before the last prompt tokens, as far as there is room.
+
+    A lesson that is left alone is its own teacher, so one pass over its prompt serves both.
+    """
+    room, lessons = KEPT_SHARE * free_bytes(model.device), [lesson for own in batches for lesson in own]
+    looked = config.answer_tokens, config.kept_tokens
+    others = [encode(model, lesson.teacher) for lesson in lessons if lesson.follows]
+    said = taught_once(model, others, *looked, config.batch_size, progress)
+    parts = []
+    with progress.task("read lessons", len(lessons)) as advance:
+        for own in batches:
+            prompts = [encode(model, lesson.prompt) for lesson in own]
+            prefix = before_last(model, prompts)
+            alone = [k for k, lesson in enumerate(own) if not lesson.follows]
+            theirs = None if prefix is None else prefix.rows(alone)
+            answers = dict(zip(alone, taught(model, [prompts[k] for k in alone], theirs, *looked), strict=True))
+            found = [answers.get(k) or said[encode(model, lesson.teacher).content] for k, lesson in enumerate(own)]
+            room -= 0 if prefix is None else bytes_of(prefix)
+            batch = ForcedBatch(model, prompts, [one.answer for one in found], prefix=prefix if room > 0 else None)
+            parts.append(Part(own, TaughtBatch.joined(found, model.device), batch))
+            advance(len(own))
+    return parts
 
 
 @torch.no_grad()
