@@ -2,7 +2,9 @@
 
 import itertools
 import logging
+import sys
 
+import psutil
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from tests.engine.prompts import varied_prompts
 from trimtab.engine import Contrast, Row, batches_of, generate, run
 from trimtab.engine.local import memory
 from trimtab.engine.local.foreseen import foreseen
-from trimtab.engine.local.memory import first_guess, halving, out_of_memory
+from trimtab.engine.local.memory import first_guess, halving, out_of_memory, release
 from trimtab.engine.local.session import Session
 from trimtab.errors import NotEnoughMemoryError, UsageError
 from trimtab.models import Model
@@ -151,6 +153,16 @@ def test_a_failed_batch_holds_no_tensor_when_the_next_one_begins(model):
         return start
 
     assert [r for _, _, r in halving(model, 4, 4, work)] == [0, 1, 2, 3]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc keeps what is freed")
+def test_what_is_freed_goes_back_to_the_system():
+    begun = psutil.Process().memory_info().rss
+    pairs = [(torch.ones(2**18), torch.ones(2**13)) for _ in range(200)]
+    kept = [small for _, small in pairs]  # each keeps what lies below it from going back by itself
+    del pairs
+    release()
+    assert psutil.Process().memory_info().rss - begun < 5e7 > sum(small.nbytes for small in kept)
 
 
 def test_a_row_that_does_not_fit_is_named_with_numbers_and_remedies(model, with_room_for):

@@ -16,7 +16,7 @@ from torch import Tensor
 from trimtab.engine import Edit, Positions, encode
 from trimtab.engine.local.whitebox import exclusive
 from trimtab.fields import AtLeast, Between, Count, Positive, check_fields
-from trimtab.models import Model, free_bytes
+from trimtab.models import Model, free_bytes, release
 from trimtab.progress import Progress
 from trimtab.steering.learned_trim.checkpoint import Checkpoint
 from trimtab.steering.learned_trim.forcing import ForcedBatch, before_last, bytes_of
@@ -199,6 +199,7 @@ def _prepared(
 
     A lesson that is left alone is its own teacher, so one pass over its prompt serves both.
     """
+    release()  # what an earlier fit let go of is room, too
     room, lessons = KEPT_SHARE * free_bytes(model.device), [lesson for own in batches for lesson in own]
     looked = config.answer_tokens, config.kept_tokens
     others = [encode(model, lesson.teacher) for lesson in lessons if lesson.follows]
